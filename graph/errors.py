@@ -1,0 +1,163 @@
+"""Everything that can go wrong and that somebody can do something about.
+
+    GraphError
+     ├─ RequestError              the client sent what cannot be answered       code
+     │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
+     │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
+     │   ├─ NotAcceptable         a media type that answers do not come in       NOT_ACCEPTABLE
+     │   ├─ UnsupportedMediaType  a body that is not JSON                    UNSUPPORTED_MEDIA_TYPE
+     │   ├─ BodyTooLarge          more bytes than the server reads               PAYLOAD_TOO_LARGE
+     │   ├─ InvalidId             not an id of this schema                       INVALID_ID
+     │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
+     │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
+     │   └─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
+     ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
+     │   └─ TimedOut              the store took too long: ask for less          TIMEOUT
+     └─ StartupError              one line on stderr, and exit code 1
+         ├─ InvalidSetting        an environment variable or option
+         ├─ AddressUnavailable    host and port cannot be listened on
+         ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
+         ├─ DatabaseUnsuitable    a database that graph cannot run on
+         ├─ PendingMigrations     the schema is older or newer than the code
+         ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
+         └─ StoreNotEmpty         seeding would mix with rows that are there
+
+A class builds its message from facts: what was required, and what was got. The codes are part of
+the API. Three more come from the GraphQL language itself (`execution/` names them):
+GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED and BAD_USER_INPUT for variables; whatever is not
+foreseen is masked as INTERNAL_SERVER_ERROR with an error id.
+"""
+
+from __future__ import annotations
+
+
+class GraphError(Exception):
+    """The root: its text is meant to be read by whoever caused it."""
+
+
+class RequestError(GraphError):
+    code = "BAD_REQUEST"
+    # What the HTTP answer says when nothing was executed.
+    status = 400
+
+
+class BadRequest(RequestError):
+    pass
+
+
+class MethodNotAllowed(RequestError):
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+
+
+class NotAcceptable(RequestError):
+    code = "NOT_ACCEPTABLE"
+    status = 406
+
+    def __init__(self, offered: str) -> None:
+        super().__init__(f"Answers come as {offered}; the Accept header admits none of these.")
+
+
+class UnsupportedMediaType(RequestError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"A request body must be application/json in UTF-8, not '{got}'.")
+
+
+class BodyTooLarge(RequestError):
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request body is larger than {limit_bytes} bytes.")
+
+
+class InvalidId(RequestError):
+    code = "INVALID_ID"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"'{_shortened(got)}' is not an id of this API.")
+
+
+class InvalidCursor(RequestError):
+    code = "INVALID_CURSOR"
+
+    def __init__(self, argument: str, reason: str) -> None:
+        super().__init__(f"'{argument}' {reason}")
+
+
+class InvalidPage(RequestError):
+    code = "INVALID_PAGE"
+
+
+class InvalidText(RequestError):
+    code = "INVALID_TEXT"
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(f"'{argument}' holds U+0000 or half of a surrogate pair.")
+
+
+class Unavailable(GraphError):
+    code = "SERVICE_UNAVAILABLE"
+    status = 503
+
+    def __init__(self, message: str = "The store cannot be reached. Try again later.") -> None:
+        super().__init__(message)
+
+
+class TimedOut(Unavailable):
+    code = "TIMEOUT"
+
+    def __init__(self) -> None:
+        super().__init__("The store took longer than an operation may take. Ask for less at once.")
+
+
+class StartupError(GraphError):
+    """A command cannot begin. Its text says what is wrong and what to do about it."""
+
+
+class InvalidSetting(StartupError):
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} is wrong: {problem}.")
+
+
+class AddressUnavailable(StartupError):
+    def __init__(self, host: str, port: int, problem: str) -> None:
+        super().__init__(
+            f"cannot listen on {host}:{port}: {problem}. Choose another with --port or GRAPH_PORT."
+        )
+
+
+class DatabaseUnreachable(StartupError):
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"no database at {where}: {problem}. Check GRAPH_DATABASE_URL.")
+
+
+class DatabaseUnsuitable(StartupError):
+    pass
+
+
+class PendingMigrations(StartupError):
+    def __init__(self, current: str | None, head: str) -> None:
+        super().__init__(
+            f"the database is at revision {current or 'none'}, this version of graph needs {head}."
+            " Run: graph migrate"
+        )
+
+
+class DataDirUnusable(StartupError):
+    pass
+
+
+class StoreNotEmpty(StartupError):
+    def __init__(self, customers: int) -> None:
+        super().__init__(
+            f"the store already holds {customers:,} customers; nothing was changed."
+            " To replace everything in it: graph seed --reset"
+        )
+
+
+def _shortened(text: str, most: int = 64) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
