@@ -1,0 +1,1 @@
+"""How the stored schema came to be: one file a revision, named after it."""

@@ -1,0 +1,102 @@
+"""The store that a command works on: the one at GRAPH_DATABASE_URL, or one of graph's own."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+from sqlalchemy import exists, select, text
+
+from graph.database.embedded import kept_running, running_cluster
+from graph.database.engine import Database
+from graph.database.models import Customer, Item
+from graph.database.revisions import applied_revision, head_revision
+from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from sqlalchemy import Connection
+
+    from graph.settings import Settings
+
+_OLDEST_VERSION = 15
+
+
+@contextmanager
+def reachable_store(settings: Settings) -> Iterator[Settings]:
+    """Settings that name a database: where they name none, graph's own, kept running meanwhile."""
+    if settings.database_url is not None:
+        yield settings
+        return
+    with running_cluster(settings.data_dir) as cluster, kept_running(cluster):
+        yield settings.model_copy(update={"database_url": SecretStr(cluster.url())})
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[Database]:
+    """The database, once it has answered and proved to be one that graph can run on.
+
+    Raises:
+        DatabaseUnreachable: nobody answers there, or refuses to let graph in.
+        DatabaseUnsuitable: an old PostgreSQL, or one that does not store UTF-8.
+    """
+    database = Database.connect(settings)
+    try:
+        try:
+            async with database.engine.connect() as connection:
+                await connection.run_sync(_check_suitable)
+        except (DatabaseUnsuitable, GeneratorExit):
+            raise
+        except Exception as error:
+            raise DatabaseUnreachable(settings.database_address, _reason(error)) from error
+        yield database
+    finally:
+        await database.close()
+
+
+async def check_migrated(database: Database) -> None:
+    """Return when the database is at the revision that this code needs.
+
+    Raises:
+        PendingMigrations: it is at an earlier one, at none, or at one that is not known here.
+    """
+    revision = await _revision(database)
+    if revision != head_revision():
+        raise PendingMigrations(revision, head_revision())
+
+
+async def is_migrated(database: Database) -> bool:
+    return await _revision(database) == head_revision()
+
+
+async def is_empty(database: Database) -> bool:
+    """Whether the store has neither customers nor items: nobody has put anything in yet."""
+    async with database.engine.connect() as connection:
+        found = exists().select_from(Customer) | exists().select_from(Item)
+        return not await connection.scalar(select(found))
+
+
+async def _revision(database: Database) -> str | None:
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(applied_revision)
+
+
+def _check_suitable(connection: Connection) -> None:
+    version = connection.scalar(text("SELECT current_setting('server_version_num')::int / 10000"))
+    if version < _OLDEST_VERSION:
+        raise DatabaseUnsuitable(
+            f"the database is PostgreSQL {version}; graph needs {_OLDEST_VERSION} or newer."
+        )
+    encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise DatabaseUnsuitable(
+            f"the database stores text as {encoding}; graph needs UTF8."
+            " Create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        )
+
+
+def _reason(error: Exception) -> str:
+    text_ = str(getattr(error, "orig", None) or error) or type(error).__name__
+    return text_.splitlines()[0].rstrip(".")
