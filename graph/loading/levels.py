@@ -1,0 +1,68 @@
+"""When a batch runs.
+
+A DataLoader dispatches one turn of the event loop after its first key. That is enough for the keys
+of one loader, but not for a level: two aliases of an edge are two loaders, their statements run one
+after the other on the operation's one connection, and if each were answered as soon as its rows
+were there, the children of the first would be loaded before the children of the second had asked.
+So the answers of a level are held back until all its statements have run. Then every resolver of
+the level goes on in the same turn, the keys of the next level come together, and each of its edges
+is one statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+class Levels:
+    """One per operation: runs the batches of a level one after another, answers them together."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self, batch: Callable[[], Awaitable[T]]) -> T:
+        """Run a batch with its level; return what it returns when the whole level is done."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, answer))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run_waiting())
+        return await answer
+
+    async def close(self) -> None:
+        """Stop what still runs: the operation is over, or was cancelled."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run_waiting(self) -> None:
+        try:
+            while self._waiting:
+                level, self._waiting = self._waiting, []
+                outcomes = [await _outcome(batch) for batch, _ in level]
+                for (_, answer), outcome in zip(level, outcomes, strict=True):
+                    _settle(answer, outcome)
+        finally:
+            self._running = None
+
+
+async def _outcome(batch: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await batch()
+    except Exception as error:  # noqa: BLE001  it is raised where the batch was asked for
+        return error
+
+
+def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:
+    if answer.cancelled():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)

@@ -1,0 +1,176 @@
+"""Loaders: one for each edge (and page) that an operation asks for.
+
+A loader is a `DataLoader` whose batch is one statement: all keys of a level in, their rows out. It
+is known by its edge and page, not by the field that asks: two fields that follow one edge in the
+same way share a loader, so the same rows by the same key are loaded once, with the columns that
+either of them needs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from strawberry.dataloader import DataLoader
+
+from graph.database import edges, reads
+from graph.loading.levels import Levels
+from graph.loading.rows import Slice
+from graph.selection import Column, GlobalId, Many, Nodes, One, Resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
+
+    from graph.database.engine import ReadSession, Row
+    from graph.selection import Edge, Page, Selection
+
+Follows: TypeAlias = One | Many | Nodes
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What all fields that share a loader want of its rows."""
+
+    columns: set[str] = field(default_factory=set)
+    one_more: bool = False  # to tell whether the list goes on
+    other_side: bool = False  # to tell whether it had begun before
+
+
+class Loaders:
+    """The loaders of one operation: they keep what they have loaded, and its one snapshot.
+
+    `types` makes the records: a record is an instance of its noun's type that has just the columns
+    that were asked for.
+    """
+
+    def __init__(
+        self, session: ReadSession, fields: Iterable[Follows], types: Mapping[str, type]
+    ) -> None:
+        self._session = session
+        self._types = types
+        self._levels = Levels()
+        self._loaders: dict[Any, DataLoader[Any, Any]] = {}
+        self._wanted: defaultdict[Any, _Wanted] = defaultdict(_Wanted)
+        for follows in fields:
+            self._note(follows)
+
+    def one(self, one: One, source: Any) -> Awaitable[Any]:
+        """The record that an edge leads to from a source row, or that a look-up names; or None."""
+        key = getattr(source, one.edge.source_column) if one.edge.source_column else one.at
+        return self._row(one.edge).load(key)
+
+    def node(self, noun: str, key: int) -> Awaitable[Any]:
+        """The record of a noun by its key, or None."""
+        return self._row(edges.lookup(noun, "id")).load(key)
+
+    def many(self, many: Many, source: Any) -> Slice | Awaitable[Slice]:
+        """The page of a source's edge; without its rows, at once, where only a count is asked."""
+        column = many.edge.source_column
+        key = reads.ROOT_KEY if column is None else getattr(source, column)
+        if not many.needs_rows:
+            return Slice(key=key, noun=many.edge.target)
+        return self._page(many.edge, many.page).load(key)
+
+    def count(self, many: Many, key: int) -> Awaitable[int]:
+        """How many rows an edge leads to from the source with this key, on all pages."""
+        return self._loader(("count", many.edge), partial(self._counts, many.edge)).load(key)
+
+    async def close(self) -> None:
+        await self._levels.close()
+
+    def _note(self, follows: Follows) -> None:
+        match follows:
+            case One():
+                self._wanted[_row_identity(follows.edge)].columns |= columns_of(follows.to)
+            case Nodes():
+                for selection in follows.to:
+                    identity = _row_identity(edges.lookup(selection.noun, "id"))
+                    self._wanted[identity].columns |= columns_of(selection)
+            case Many():
+                wanted = self._wanted[follows.edge, follows.page]
+                wanted.columns.update(*(columns_of(rows) for rows in follows.rows))
+                onwards, back = ("has_next_page", "has_previous_page")
+                if follows.page.backwards:
+                    onwards, back = back, onwards
+                wanted.one_more |= onwards in follows.page_info
+                wanted.other_side |= back in follows.page_info
+
+    def _row(self, edge: Edge) -> DataLoader[Any, Any]:
+        return self._loader(_row_identity(edge), partial(self._rows, edge))
+
+    def _page(self, edge: Edge, page: Page) -> DataLoader[int, Slice]:
+        return self._loader((edge, page), partial(self._slices, edge, page))
+
+    def _loader(self, identity: Any, batch: Any) -> DataLoader[Any, Any]:
+        """The operation's loader of this identity; its batches run with their level."""
+        loader = self._loaders.get(identity)
+        if loader is None:
+            levels = self._levels
+
+            async def load(keys: list[Any]) -> Sequence[Any]:
+                return await levels.run(partial(batch, keys))
+
+            loader = self._loaders[identity] = DataLoader(load_fn=load)
+        return loader
+
+    async def _rows(self, edge: Edge, keys: list[Any]) -> list[Any]:
+        columns = frozenset(self._wanted[_row_identity(edge)].columns)
+        by_text = isinstance(keys[0], str)
+        statement = (reads.rows_by_text if by_text else reads.rows_by_key)(edge, columns)
+        rows = await self._session.rows(statement, {"keys": keys})
+        found = {row.key: record for row, record in self._records(edge.target, rows)}
+        return [found.get(key) for key in keys]
+
+    async def _slices(self, edge: Edge, page: Page, keys: list[int]) -> list[Slice]:
+        wanted = self._wanted[edge, page]
+        shape = reads.PageShape.of(page, other_side=wanted.other_side)
+        rows = await self._session.rows(
+            reads.pages(edge, shape, frozenset(wanted.columns)),
+            {"keys": keys, "limit": page.size + wanted.one_more}
+            | ({"after": page.after} if shape.after else {})
+            | ({"before": page.before} if shape.before else {}),
+        )
+        records: defaultdict[int, list[Any]] = defaultdict(list)
+        other_side = {row.key: row.other_side for row in rows} if shape.other_side else {}
+        for row, record in self._records(edge.target, rows):
+            records[row.key].append(record)
+        return [
+            Slice.cut(key, edge.target, page, records[key], other_side=other_side.get(key, False))
+            for key in keys
+        ]
+
+    async def _counts(self, edge: Edge, keys: list[int]) -> list[int]:
+        rows = await self._session.rows(reads.counts(edge), {"keys": keys})
+        found = {row.key: row.total for row in rows}
+        return [found[key] for key in keys]
+
+    def _records(self, noun: str, rows: Sequence[Row]) -> Iterable[tuple[Row, Any]]:
+        type_ = self._types[noun]
+        for row in rows:
+            if row.id is not None:  # a parent without rows, see `reads.pages`
+                record: Any = object.__new__(type_)
+                record.__dict__.update(row._mapping)  # noqa: SLF001  the public name of it
+                yield row, record
+
+
+def columns_of(selection: Selection) -> set[str]:
+    """The columns a selection reads, the keys of its edges included."""
+    names: set[str] = set()
+    for asked in selection.fields:
+        match asked:
+            case Column():
+                names.add(asked.name)
+            case GlobalId():
+                names.add("id")
+            case One() | Many():
+                names.add(asked.edge.source_column or "id")
+            case Resolved():
+                names.update(reads.all_columns(selection.noun))
+    return names
+
+
+def _row_identity(edge: Edge) -> Any:
+    """To-one edges and look-ups that read the same column of a noun share a loader."""
+    return edge.target, edge.target_column
