@@ -1,0 +1,43 @@
+"""What a resolver can reach: `info.context`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import strawberry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graph.loading.loaders import Follows, Loaders
+    from graph.viewer import Viewer
+
+# Where a field stands in an answer, list indexes left out: (type name, response key) from the root.
+FieldPath: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One per operation. `plan` holds what was selected at each place; it was checked before."""
+
+    viewer: Viewer
+    loaders: Loaders
+    plan: Mapping[FieldPath, Follows]
+
+    def asked(self, path: Any) -> Any:
+        """What was selected at the place that a resolver is called for (`info.path`)."""
+        return self.plan[field_path(path)]
+
+
+Info: TypeAlias = strawberry.Info[Context, None]
+
+
+def field_path(path: Any) -> FieldPath:
+    """The place in the answer of graphql-core's linked `Path`."""
+    steps = []
+    while path is not None:
+        if path.typename is not None:
+            steps.append((path.typename, path.key))
+        path = path.prev
+    return tuple(reversed(steps))

@@ -1,0 +1,68 @@
+"""Scalars beyond GraphQL's own. None of them is a float."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import strawberry
+
+if TYPE_CHECKING:
+    from strawberry.types.scalar import ScalarDefinition
+
+
+def serialize_datetime(value: datetime) -> str:
+    """RFC 3339 in UTC, as PostgreSQL writes it in JSON: a fraction without trailing zeros."""
+    text = value.astimezone(UTC).isoformat()
+    if value.microsecond:
+        seconds, offset = text[: -len("+00:00")], text[-len("+00:00") :]
+        return seconds.rstrip("0") + offset
+    return text
+
+
+def parse_datetime(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("DateTime must be a string, such as '2026-01-31T12:00:00Z'.")  # noqa: TRY004
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"DateTime cannot represent '{value}': RFC 3339 is needed.") from None
+    if parsed.tzinfo is None:
+        raise ValueError(f"DateTime cannot represent '{value}': a time zone is needed.")
+    return parsed
+
+
+def serialize_decimal(value: Decimal) -> str:
+    """Plain digits with the scale kept; never an exponent."""
+    return format(value, "f")
+
+
+def parse_decimal(value: object) -> Decimal:
+    if not isinstance(value, str):
+        raise ValueError("Decimal must be a string, such as '12.50': a number is not exact.")  # noqa: TRY004
+    try:
+        parsed = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"Decimal cannot represent '{value}'.") from None
+    if not parsed.is_finite():
+        raise ValueError(f"Decimal cannot represent '{value}': it must be finite.")
+    return parsed
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339).",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=serialize_datetime,
+        parse_value=parse_datetime,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description='An exact decimal number as a string, such as `"12.50"`. All money is one.',
+        specified_by_url="https://www.w3.org/TR/xmlschema11-2/#decimal",
+        serialize=serialize_decimal,
+        parse_value=parse_decimal,
+    ),
+}
