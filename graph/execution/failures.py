@@ -1,0 +1,65 @@
+"""What a client sees of an error: a message, where, and a stable code. Never more."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any, Self
+
+from graphql import GraphQLError
+
+from graph.errors import GraphError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
+
+INTERNAL = "INTERNAL_SERVER_ERROR"
+
+
+class Refused(Exception):
+    """The request cannot be executed: request errors (specification, section 7.1.2), no data."""
+
+    def __init__(self, errors: Sequence[GraphQLError], code: str) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+        self.code = code
+
+    @classmethod
+    def because(cls, message: str, *, code: str) -> Self:
+        return cls([GraphQLError(message)], code)
+
+
+def refusal(error: GraphQLError, code: str) -> dict[str, Any]:
+    """A request error as the answer shows it. Its words are graphql-core's, or our own."""
+    original = error.original_error
+    return _formatted(error, getattr(original, "code", code), error.message)
+
+
+def failure(error: GraphQLError) -> dict[str, Any]:
+    """An error of execution as the answer shows it: our own words, or masked and logged."""
+    original = error.original_error
+    if isinstance(original, GraphError) and hasattr(original, "code"):
+        return _formatted(error, original.code, str(original))
+    error_id = secrets.token_hex(8)
+    logger.error(
+        "error %s at %s: %s", error_id, error.path, error.message, exc_info=original or error
+    )
+    return _formatted(error, INTERNAL, "internal error", errorId=error_id)
+
+
+def unavailability(errors: Sequence[GraphQLError]) -> Unavailable | None:
+    """The reason why the store could not be asked, if that is among the errors."""
+    originals = (error.original_error for error in errors)
+    return next((error for error in originals if isinstance(error, Unavailable)), None)
+
+
+def _formatted(error: GraphQLError, code: str, message: str, **extensions: Any) -> dict[str, Any]:
+    formatted: dict[str, Any] = {"message": message}
+    if error.locations:
+        formatted["locations"] = [location.formatted for location in error.locations]
+    if error.path is not None:
+        formatted["path"] = error.path
+    formatted["extensions"] = {"code": code, **extensions}
+    return formatted

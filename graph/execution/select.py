@@ -1,0 +1,222 @@
+"""From an operation to selections: what it asks of the store, as plain data.
+
+graphql-core's own field collection flattens fragments and type conditions, merges fields and
+applies `@skip` and `@include`; what each field means is said where it is declared
+(`graph.schema.fields`). The outcome is a plan: for each place in the answer where rows are needed,
+the selection that was made there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphql import (
+    GraphQLError,
+    GraphQLObjectType,
+    get_argument_values,
+    get_named_type,
+    is_abstract_type,
+)
+from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
+
+from graph.database import edges
+from graph.errors import RequestError
+from graph.execution.arguments import check_text, ids_of, lookup_of, page_of
+from graph.schema.fields import Meaning, meaning_of
+from graph.schema.types import NOUNS
+from graph.selection import (
+    Column,
+    EdgeCursor,
+    EdgeList,
+    EdgeNode,
+    GlobalId,
+    Many,
+    NodeList,
+    Nodes,
+    One,
+    Page,
+    PageInfo,
+    Resolved,
+    Selection,
+    TotalCount,
+    Typename,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphql import GraphQLSchema, OperationDefinitionNode
+    from graphql.execution.collect_fields import FieldDetails
+    from graphql.execution.values import VariableValues
+
+    from graph.execution.documents import Document
+    from graph.loading.loaders import Follows
+    from graph.schema.context import FieldPath
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`fields` by their place in the answer; nothing may run unless `errors` is empty."""
+
+    fields: dict[FieldPath, Follows] = field(default_factory=dict)
+    errors: list[GraphQLError] = field(default_factory=list)
+
+
+def select(
+    schema: GraphQLSchema,
+    document: Document,
+    operation: OperationDefinitionNode,
+    variables: VariableValues,
+) -> Plan:
+    """Walk an operation once, and check all of its arguments on the way."""
+    return _Selector(schema, document, operation, variables).select_root()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A field as it is asked for at one place."""
+
+    key: str
+    path: FieldPath
+    name: str  # in Python: the column's, the relationship's
+    parent: GraphQLObjectType
+    type: Any
+    arguments: dict[str, Any]
+    details: list[FieldDetails]
+
+
+class _Selector:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: VariableValues,
+    ) -> None:
+        self._schema = schema
+        self._operation = operation
+        self._variables = variables
+        self._fragments = {name: FragmentDetails(node) for name, node in document.fragments.items()}
+        self._plan = Plan()
+        self._selects: dict[Meaning, Callable[[_Asked], Any]] = {
+            Meaning.COLUMN: lambda asked: Column(asked.key, asked.name),
+            Meaning.GLOBAL_ID: lambda asked: GlobalId(asked.key),
+            Meaning.EDGE: self._edge,
+            Meaning.CONNECTION: self._connection,
+            Meaning.LOOKUP: self._lookup,
+            Meaning.NODE: self._nodes,
+            Meaning.NODES: self._nodes,
+            Meaning.NODE_LIST: lambda asked: NodeList(asked.key, self._rows(asked)),
+            Meaning.EDGE_LIST: lambda asked: EdgeList(asked.key, self._fields(asked, asked.type)),
+            Meaning.PAGE_INFO: lambda asked: PageInfo(asked.key, self._fields(asked, asked.type)),
+            Meaning.TOTAL_COUNT: lambda asked: TotalCount(asked.key),
+            Meaning.EDGE_NODE: lambda asked: EdgeNode(asked.key, self._rows(asked)),
+            Meaning.EDGE_CURSOR: lambda asked: EdgeCursor(asked.key),
+        }
+
+    def select_root(self) -> Plan:
+        root = self._schema.get_root_type(self._operation.operation)
+        assert root is not None  # noqa: S101  validation has seen to it
+        collected = collect_fields(
+            self._schema, self._fragments, self._variables, root, self._operation
+        )
+        for key, details in collected.grouped_field_set.items():
+            self._field(root, key, details, ())
+        return self._plan
+
+    def _field(
+        self, parent: GraphQLObjectType, key: str, details: list[FieldDetails], above: FieldPath
+    ) -> Any:
+        name = details[0].node.name.value
+        if name == "__typename":
+            return Typename(key, parent.name)
+        if name.startswith("__"):
+            return Resolved(key)
+        definition = parent.fields[name]
+        declared = definition.extensions.get("strawberry-definition")
+        arguments = get_argument_values(definition, details[0].node, self._variables)
+        asked = _Asked(
+            key=key,
+            path=(*above, (parent.name, key)),
+            name=getattr(declared, "python_name", name),
+            parent=parent,
+            type=get_named_type(definition.type),
+            arguments=arguments,
+            details=details,
+        )
+        self._checked(asked, None, lambda: check_text(name, arguments))
+        meaning = meaning_of(declared)
+        return self._selects[meaning](asked) if meaning else self._resolved(asked)
+
+    def _fields(self, asked: _Asked, type_: GraphQLObjectType) -> tuple[Any, ...]:
+        """What is asked of an object of this type, in the order of the answer."""
+        collected = collect_subfields(
+            self._schema, self._fragments, self._variables, self._operation, type_, asked.details
+        )
+        return tuple(
+            self._field(type_, key, details, asked.path)
+            for key, details in collected.grouped_field_set.items()
+        )
+
+    def _rows(self, asked: _Asked) -> Selection:
+        return Selection(asked.type.name, self._fields(asked, asked.type))
+
+    def _edge(self, asked: _Asked) -> One:
+        edge = edges.edge(asked.parent.name, asked.name)
+        return self._planned(asked, One(asked.key, edge, self._rows(asked)))
+
+    def _lookup(self, asked: _Asked) -> One:
+        noun = asked.type.name
+        by = asked.arguments["by"]
+        nothing: tuple[str, int | str] = ("id", 0)
+        column, value = self._checked(asked, nothing, lambda: lookup_of(by, noun))
+        edge = edges.lookup(noun, column)
+        return self._planned(asked, One(asked.key, edge, self._rows(asked), at=value))
+
+    def _connection(self, asked: _Asked) -> Many:
+        if asked.parent.name in NOUNS:
+            edge = edges.edge(asked.parent.name, asked.name)
+        else:
+            edge = edges.every(get_named_type(asked.type.fields["nodes"].type).name)
+        page = self._checked(asked, Page(), lambda: page_of(asked.arguments, edge.target))
+        parts = self._fields(asked, asked.type)
+        return self._planned(asked, Many(asked.key, edge, page, parts))
+
+    def _nodes(self, asked: _Asked) -> Nodes:
+        texts = asked.arguments["ids"] if "ids" in asked.arguments else [asked.arguments["id"]]
+        nothing: tuple[tuple[str, int], ...] = ()
+        ids = self._checked(asked, nothing, lambda: ids_of(texts))
+        possible = self._schema.get_possible_types(asked.type)
+        to = tuple(Selection(type_.name, self._fields(asked, type_)) for type_ in possible)
+        return self._planned(asked, Nodes(asked.key, ids, to, many="ids" in asked.arguments))
+
+    def _resolved(self, asked: _Asked) -> Resolved:
+        """A Python resolver answers; what it returns may have edges all the same."""
+        possible = (
+            self._schema.get_possible_types(asked.type)
+            if is_abstract_type(asked.type)
+            else [asked.type]
+        )
+        for type_ in possible:
+            if isinstance(type_, GraphQLObjectType):
+                self._fields(asked, type_)
+        return Resolved(asked.key)
+
+    def _planned(self, asked: _Asked, follows: T) -> T:
+        self._plan.fields[asked.path] = follows  # type: ignore[assignment]
+        return follows
+
+    def _checked(self, asked: _Asked, otherwise: T, check: Callable[[], T]) -> T:
+        """What a check of arguments returns; where it refuses them, note why and go on."""
+        try:
+            return check()
+        except RequestError as error:
+            nodes = [details.node for details in asked.details]
+            path = [key for _, key in asked.path]
+            self._plan.errors.append(
+                GraphQLError(str(error), nodes=nodes, path=path, original_error=error)
+            )
+            return otherwise
