@@ -1,0 +1,61 @@
+"""Which media type an answer comes in (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from graph.errors import NotAcceptable
+
+JSON = "application/json"
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+HTML = "text/html"
+
+
+def negotiated(accept: str | None, *, html: bool) -> str:
+    """The media type that the client likes best; JSON where it does not care.
+
+    Raises:
+        NotAcceptable: it accepts none of those on offer.
+    """
+    offered = (JSON, GRAPHQL_RESPONSE, HTML) if html else (JSON, GRAPHQL_RESPONSE)
+    if not accept:
+        return JSON
+    ranges = [_parsed(text) for text in accept.split(",") if text.strip()]
+    # The earlier of two equals wins, as clients list what they like best first.
+    best = max(offered, key=lambda media_type: _liking(media_type, ranges))
+    if _liking(best, ranges) <= (0, 0, 0):
+        raise NotAcceptable(" or ".join(offered))
+    return best
+
+
+def _parsed(media_range: str) -> tuple[str, float]:
+    name, *parameters = (part.strip().lower() for part in media_range.split(";"))
+    quality = 1.0
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                quality = min(max(float(parameter[2:]), 0.0), 1.0)
+            except ValueError:
+                quality = 0.0
+        elif parameter.startswith("charset=") and parameter.strip('"') != "charset=utf-8":
+            quality = 0.0
+    return name, quality
+
+
+def _liking(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int, int]:
+    """(quality, how exactly it is named, how early): the most exact range counts."""
+    best = (0, 0.0, 0)
+    for position, (name, quality) in enumerate(ranges):
+        exactness = _exactness(media_type, name)
+        if exactness > best[0]:
+            best = (exactness, quality, -position)
+    exactness, quality, earliness = best
+    if exactness == 0 or quality == 0.0:
+        return (0, 0, 0)
+    return (quality, exactness, earliness)
+
+
+def _exactness(media_type: str, media_range: str) -> int:
+    if media_range == media_type:
+        return 3
+    if media_range == media_type.split("/", maxsplit=1)[0] + "/*":
+        return 2
+    return 1 if media_range == "*/*" else 0

@@ -1,0 +1,105 @@
+"""The application: routes and middleware as lists, and a lifespan that opens and closes it all."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from graph.database.engine import Database
+from graph.errors import Unavailable
+from graph.execution.execute import Execution
+from graph.execution.failures import INTERNAL
+from graph.schema import schema, schema_text
+from graph.server.graphql import graphql
+from graph.server.middleware import BodyLimit, RequestId, Timing
+from graph.server.pages import graphiql_routes
+from graph.server.responses import json_response
+from graph.settings import Settings, read_settings
+from graph.telemetry import start_logging
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The whole of graph as an ASGI application, on the database that the settings name."""
+    settings = settings or read_settings()
+    start_logging(settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        database = Database.connect(settings)
+        try:
+            yield {"database": database, "execution": Execution(schema, database)}
+        finally:
+            await database.close()
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/", lambda _: RedirectResponse("/graphql")),
+            Route("/graphql", _Endpoint()),
+            Route("/schema.graphql", schema_file),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            *graphiql_routes(),
+        ],
+        middleware=[
+            Middleware(RequestId),
+            Middleware(Timing),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["*"],
+                expose_headers=["x-request-id", "server-timing"],
+            ),
+            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+        ],
+        exception_handlers={Exception: unexpected},
+    )
+
+
+class _Endpoint:
+    """Starlette takes a plain function for a view; an object it takes for an ASGI application."""
+
+    __call__ = staticmethod(graphql)
+
+
+async def schema_file(_request: Request) -> Response:
+    """The schema in its own language, for code generators."""
+    return Response(schema_text(), media_type="application/graphql")
+
+
+async def live(_request: Request) -> Response:
+    """The process runs."""
+    return json_response({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """The database can be reached, and has been migrated."""
+    try:
+        await request.state.database.check_ready()
+    except Unavailable:
+        return json_response({"status": "unavailable"}, status=503)
+    return json_response({"status": "ok"})
+
+
+async def unexpected(_request: Request, error: Exception) -> Response:
+    """Whatever nobody foresaw: the client gets an id, the log gets the cause."""
+    error_id = secrets.token_hex(8)
+    logger.error("error %s", error_id, exc_info=error)
+    problem = {"message": "internal error", "extensions": {"code": INTERNAL, "errorId": error_id}}
+    return json_response({"errors": [problem]}, status=500)

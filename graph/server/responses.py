@@ -1,0 +1,30 @@
+"""Responses that hold GraphQL answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.responses import Response
+
+from graph.server.accept import JSON
+
+if TYPE_CHECKING:
+    from graph.errors import RequestError
+
+
+def json_response(body: Any, *, status: int = 200, media_type: str = JSON) -> Response:
+    return Response(
+        orjson.dumps(body),
+        status,
+        media_type=None,
+        headers={"content-type": f"{media_type}; charset=utf-8"},
+    )
+
+
+def refused(error: RequestError, *, headers: dict[str, str] | None = None) -> Response:
+    """The answer to what is not a GraphQL request: one error, no data."""
+    body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
+    response = json_response(body, status=error.status)
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,64 @@
+"""uvicorn, listening on a socket that was bound before anything else was started."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import uvicorn
+from uvicorn.supervisors import ChangeReload, Multiprocess
+
+from graph.errors import AddressUnavailable
+
+if TYPE_CHECKING:
+    from graph.settings import Settings
+
+# How long running requests may take to end after SIGTERM.
+_DRAIN_SECONDS = 15
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket that holds the address.
+
+    Raises:
+        AddressUnavailable: the port is taken, or the host is not of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise AddressUnavailable(host, port, error.strerror or str(error)) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: bool) -> None:
+    """Answer requests until SIGINT or SIGTERM; then end what is running, and return.
+
+    Workers are processes of their own, and read their settings from the environment.
+    """
+    os.environ.update(settings.environment())
+    config = uvicorn.Config(
+        "graph.server.app:create_app",
+        factory=True,
+        workers=workers,
+        reload=reload,
+        reload_dirs=["graph"] if reload else None,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    if reload:
+        ChangeReload(config, target=server.run, sockets=[listener]).run()
+    elif workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        # uvicorn drains, and then raises the signal again; the caller has cleaning up to do.
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
