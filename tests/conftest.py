@@ -1,0 +1,238 @@
+"""What the tests stand on: one PostgreSQL for the run, and a fresh clone of its template for each.
+
+cluster        a real PostgreSQL, fsync off                         the whole run
+database_url   an empty, migrated database of the test's own       each test
+database       the `Database` on it
+sql            the statements that the test causes, as they run
+client         HTTP to the application, in process
+live_server    `graph serve` in a process of its own, on a small demo store    the whole run
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import event
+
+from graph.database.embedded import running_cluster
+from graph.database.engine import Database
+from graph.database.migrate import migrate
+from graph.database.seed import seed
+from graph.server.app import create_app
+from graph.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from starlette.applications import Starlette
+
+    from graph.database.embedded import Cluster
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("store")
+    fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+    with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> str:
+    """The name of a migrated database, to be cloned."""
+
+    async def make() -> None:
+        await _administer(cluster, "CREATE DATABASE template_store")
+        database = Database.connect(settings_for(cluster.url("template_store")))
+        await migrate(database)
+        await database.close()
+
+    asyncio.run(make())
+    return "template_store"
+
+
+@pytest.fixture
+async def database_url(cluster: Cluster, template: str) -> AsyncIterator[str]:
+    name = f"clone_{next(_numbers)}"
+    await _administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield cluster.url(name)
+    await _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(database_url)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database.connect(settings)
+    yield database
+    await database.close()
+
+
+@dataclass
+class Statements:
+    """The statements that ran, oldest first; BEGIN and COMMIT are not among them."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def clear(self) -> None:
+        self.texts.clear()
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[Statements]:
+    statements = Statements()
+
+    def record(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+        statements.texts.append(text)
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", record)
+    yield statements
+    event.remove(engine, "before_cursor_execute", record)
+
+
+@pytest.fixture
+def sql(client: Client) -> Iterator[Statements]:
+    with recorded(client.database) as statements:
+        yield statements
+
+
+@dataclass
+class Client:
+    """HTTP to the application, in process; `database` is the application's own."""
+
+    http: httpx.AsyncClient
+    database: Database
+
+    async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Send a query, and return the data of an answer that has no errors."""
+        answer = await self.answer(query, **variables)
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def answer(self, query: str, **variables: Any) -> dict[str, Any]:
+        response = await self.http.post("/graphql", json={"query": query, "variables": variables})
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[Client]:
+    async with client_of(create_app(settings)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def client_of(app: Starlette) -> AsyncIterator[Client]:
+    """A client of an application, whose lifespan lasts as long as the block."""
+    async with app.router.lifespan_context(app) as state:
+        assert state
+
+        async def with_state(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        transport = httpx.ASGITransport(app=with_state, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://graph") as http:
+            yield Client(http, state["database"])
+
+
+@dataclass
+class LiveServer:
+    url: str
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="session")
+def live_server(cluster: Cluster, template: str) -> Iterator[LiveServer]:
+    name = "live_store"
+
+    async def make() -> None:
+        await _administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template}")
+        database = Database.connect(settings_for(cluster.url(name)))
+        await seed(database, customers=50)
+        await database.close()
+
+    asyncio.run(make())
+    with serving(GRAPH_DATABASE_URL=cluster.url(name)) as server:
+        yield server
+
+
+@contextmanager
+def serving(*options: str, **environment: str) -> Iterator[LiveServer]:
+    """`graph serve` on a free port, ready to answer; it is stopped when the block ends."""
+    url = f"http://127.0.0.1:{free_port()}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graph", "serve", "--port", url.rsplit(":", 1)[1], *options],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        eventually(lambda: process.poll() is not None or _is_ready(url), seconds=60)
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        yield LiveServer(url, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        assert process.stdout
+        process.stdout.close()
+
+
+def eventually(happened: Callable[[], bool], *, seconds: float = 10) -> None:
+    """Wait until it has happened; fail if it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"it did not happen within {seconds} seconds"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings_for(url: str, **more: Any) -> Settings:
+    return Settings.model_validate({"database_url": url, "log_level": "error"} | more)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+async def _administer(cluster: Cluster, statement: str) -> None:
+    url = cluster.url("postgres").replace("postgresql+asyncpg", "postgresql")
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
