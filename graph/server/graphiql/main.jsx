@@ -1,0 +1,49 @@
+import "graphiql/setup-workers/vite";
+// In place of graphiql/style.css, which holds these and Monaco's styles a second time.
+import "@graphiql/react/font/fira-code.css";
+import "@graphiql/react/font/roboto.css";
+import "@graphiql/react/style.css";
+import "@graphiql/plugin-doc-explorer/style.css";
+import "@graphiql/plugin-history/style.css";
+import "graphiql/graphiql.css";
+import "./page.css";
+import { createGraphiQLFetcher } from "@graphiql/toolkit";
+import { GraphiQL } from "graphiql";
+import { createRoot } from "react-dom/client";
+
+const OPENING_QUERY = `# A store: who bought what, and when.
+# Ctrl-Enter runs this. Docs: top left.
+query {
+  customers(first: 20) {
+    totalCount
+    nodes {
+      id
+      firstName
+      orders(first: 5) {
+        nodes {
+          id
+          datePlaced
+          lineItems(first: 10) {
+            nodes {
+              quantity
+              item {
+                name
+                sellingPrice
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+`;
+
+createRoot(document.getElementById("graphiql")).render(
+  <GraphiQL
+    fetcher={createGraphiQLFetcher({ url: "/graphql" })}
+    defaultQuery={OPENING_QUERY}
+    inputValueDeprecation
+    schemaDescription
+  />,
+);

@@ -1,0 +1,69 @@
+"""What a browser gets: GraphiQL, bundled by `make setup`, under a policy that lets nothing out."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+# Inline styles: Monaco writes its colours and positions into style elements and attributes.
+GRAPHIQL_POLICY = (
+    "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_DIST = Path(__file__).parent / "graphiql" / "dist"
+# The assets carry the policy too: a worker obeys the one that came with its script.
+_HEADERS = {
+    "Content-Security-Policy": GRAPHIQL_POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_NOT_BUILT = """\
+GraphiQL is not built yet. Run `make setup`, then load this page again.
+The API itself is there: POST {"query": "..."} to this address.
+"""
+
+
+def graphiql_page() -> Response:
+    """Return the page that loads the bundle, or 503 in plain text where there is no bundle.
+
+    The names of the assets in it change with their content, so a browser asks for the page each
+    time, and never again for an asset.
+    """
+    # A new response each time: middleware adds its headers to the very list a response holds.
+    try:
+        return HTMLResponse(
+            _index(_DIST), headers=_HEADERS | {"Cache-Control": "no-cache", "Vary": "Accept"}
+        )
+    except FileNotFoundError:
+        return PlainTextResponse(_NOT_BUILT, 503, headers=_HEADERS | {"Cache-Control": "no-store"})
+
+
+def graphiql_routes() -> list[BaseRoute]:
+    return [Mount("/graphiql/assets", _Assets(directory=_DIST / "assets", check_dir=False))]
+
+
+@cache
+def _index(dist: Path) -> str:
+    return (dist / "index.html").read_text("utf-8")
+
+
+class _Assets(StaticFiles):
+    """Files that never change under their name."""
+
+    async def check_config(self) -> None:
+        """Let a bundle that is not built be a 404, not Starlette's 500."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(_HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"})
+        return response

@@ -1,0 +1,172 @@
+"""GraphiQL in a real browser, which may talk to nobody but the server under test."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.async_api import BrowserContext, Page, Route, async_playwright, expect
+from starlette.applications import Starlette
+
+from graph.server.pages import GRAPHIQL_POLICY, graphiql_page, graphiql_routes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from playwright.async_api import ViewportSize
+
+    from tests.conftest import LiveServer
+
+WINDOW: ViewportSize = {"width": 1280, "height": 800}
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",  # which root may not use
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+expect.set_options(timeout=30_000)  # milliseconds: the machine may be busy
+
+
+@dataclass
+class Witness:
+    """What a browser did that nobody wants: messages, failed requests, requests to the outside."""
+
+    complaints: list[str] = field(default_factory=list)
+
+    async def watch(self, browser: BrowserContext) -> None:
+        browser.on("console", lambda message: self.note(f"{message.type}: {message.text}"))
+        browser.on("weberror", lambda error: self.note(f"exception: {error.error}"))
+        browser.on("requestfailed", lambda request: self.note(f"failed: {request.url}"))
+        await browser.route("**/*", self.let_loopback_pass)
+
+    async def let_loopback_pass(self, route: Route) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            await route.continue_()
+        else:
+            self.note(f"outside: {route.request.url}")
+            await route.abort()
+
+    def note(self, complaint: str) -> None:
+        self.complaints.append(complaint)
+
+
+@pytest.fixture
+async def page(live_server: LiveServer, tmp_path: Path) -> AsyncIterator[Page]:
+    """GraphiQL, all loaded; the test fails if the browser had to complain of anything."""
+    witness = Witness()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch_persistent_context(
+            tmp_path, executable_path=_chromium(), args=CHROMIUM_OPTIONS, viewport=WINDOW
+        )
+        await witness.watch(browser)
+        page = browser.pages[0]
+        async with page.expect_response(lambda response: response.request.method == "POST"):
+            response = await page.goto(f"{live_server.url}/graphql")
+        assert response
+        assert response.status == httpx.codes.OK, await response.text()
+        await expect(page.get_by_label("Re-fetch GraphQL schema")).to_be_enabled()
+        await expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible()
+        await expect(page.locator(".result-window .monaco-editor")).to_be_visible()
+
+        yield page
+
+        complaints = list(witness.complaints)
+        await browser.close()
+    assert complaints == []
+
+
+async def test_fills_the_window_and_opens_with_a_query(page: Page) -> None:
+    await expect(page).to_have_title("graph")
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("sellingPrice")
+    assert await page.locator(".graphiql-container").bounding_box() == {"x": 0, "y": 0} | WINDOW
+
+
+async def test_the_opening_query_shows_its_result(page: Page) -> None:
+    await page.get_by_label("Execute query").click()
+
+    result = page.locator(".result-window")
+    await expect(result).to_contain_text('"totalCount"')
+    await expect(result).to_contain_text('"firstName"')
+    await expect(result).not_to_contain_text('"errors"')
+
+
+async def test_a_query_can_be_typed_and_run(page: Page) -> None:
+    await page.locator(".graphiql-query-editor .view-line").first.click()
+    await page.keyboard.press("Control+A")
+    await page.keyboard.press("Delete")
+    await page.keyboard.type("{ customers(first: 1) { nodes { name: firstName } } }")
+    await page.keyboard.press("Control+Enter")
+
+    await expect(page.locator(".result-window")).to_contain_text('"name"')
+
+
+async def test_a_field_is_completed_from_the_schema(page: Page) -> None:
+    await page.locator(".view-line", has_text="firstName").click()
+    await page.keyboard.press("End")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("order")
+
+    suggestions = page.locator(".suggest-widget.visible .monaco-list-row")
+    await expect(suggestions.filter(has_text=re.compile("^orders"))).to_be_visible()
+
+
+async def test_the_documentation_describes_a_type(page: Page) -> None:
+    await page.get_by_label("Show Documentation Explorer").click()
+    docs = page.locator(".graphiql-doc-explorer")
+    await docs.get_by_role("link", name="Customer", exact=True).click()
+
+    await expect(docs.locator(".graphiql-doc-explorer-title")).to_have_text("Customer")
+    await expect(docs.locator(".graphiql-markdown-description").first).to_have_text(
+        re.compile(r"\w")
+    )
+
+
+async def test_the_page_is_asked_for_each_time_and_its_assets_only_once(
+    live_server: LiveServer,
+) -> None:
+    async with httpx.AsyncClient(base_url=live_server.url) as http:
+        page = await http.get("/graphql", headers={"Accept": "text/html"})
+        assets = [await http.get(path) for path in re.findall(r'"(/graphiql/[^"]+)"', page.text)]
+
+    assert page.headers["cache-control"] == "no-cache"
+    assert {asset.status_code for asset in assets} == {200}
+    assert {asset.headers["cache-control"] for asset in assets} == {
+        "public, max-age=31536000, immutable"
+    }
+    for response in [page, *assets]:
+        assert response.headers["content-security-policy"] == GRAPHIQL_POLICY
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_without_its_bundle_the_page_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("graph.server.pages._DIST", tmp_path)
+    app = Starlette(routes=graphiql_routes())
+
+    page = graphiql_page()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+        asset = await http.get("/graphiql/assets/index.js")
+
+    assert page.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert b"make setup" in page.body
+    assert asset.status_code == httpx.codes.NOT_FOUND
+
+
+def _chromium() -> str:
+    found = shutil.which("chromium")
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail("chromium is not on PATH")
+    return found or pytest.skip("chromium is not on PATH")
