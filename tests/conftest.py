@@ -74,6 +74,15 @@ async def database_url(cluster: Cluster, template: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def empty_url(cluster: Cluster) -> AsyncIterator[str]:
+    """A database without a single table."""
+    name = f"empty_{next(_numbers)}"
+    await _administer(cluster, f"CREATE DATABASE {name}")
+    yield cluster.url(name)
+    await _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
 def settings(database_url: str) -> Settings:
     return settings_for(database_url)
 
@@ -90,20 +99,23 @@ class Statements:
     """The statements that ran, oldest first; BEGIN and COMMIT are not among them."""
 
     texts: list[str] = field(default_factory=list)
+    parameters: list[Any] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def clear(self) -> None:
         self.texts.clear()
+        self.parameters.clear()
 
 
 @contextmanager
 def recorded(database: Database) -> Iterator[Statements]:
     statements = Statements()
 
-    def record(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+    def record(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
         statements.texts.append(text)
+        statements.parameters.append(parameters)
 
     engine = database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", record)

@@ -12,19 +12,21 @@ is one statement.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
 
+_Asked: TypeAlias = "tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]"
+
 
 class Levels:
     """One per operation: runs the batches of a level one after another, answers them together."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = []
+        self._waiting: list[_Asked] = []
         self._running: asyncio.Task[None] | None = None
 
     async def run(self, batch: Callable[[], Awaitable[T]]) -> T:
@@ -42,6 +44,7 @@ class Levels:
             await asyncio.gather(self._running, return_exceptions=True)
 
     async def _run_waiting(self) -> None:
+        level: list[_Asked] = []
         try:
             while self._waiting:
                 level, self._waiting = self._waiting, []
@@ -50,6 +53,8 @@ class Levels:
                     _settle(answer, outcome)
         finally:
             self._running = None
+            for _, answer in (*level, *self._waiting):
+                answer.cancel()  # no effect on those that were answered
 
 
 async def _outcome(batch: Callable[[], Awaitable[Any]]) -> Any:

@@ -1,0 +1,77 @@
+"""The batches of a level run one after another and are answered together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from graph.loading.levels import Levels
+
+
+async def test_batches_never_overlap_and_are_answered_in_one_turn() -> None:
+    levels = Levels()
+    events: list[str] = []
+
+    async def batch(name: str) -> str:
+        events.append(f"{name} begins")
+        await asyncio.sleep(0)
+        events.append(f"{name} ends")
+        return name
+
+    async def field(name: str) -> None:
+        events.append(f"{await levels.run(lambda: batch(name))} is answered")
+
+    await asyncio.gather(field("a"), field("b"))
+
+    assert events == [
+        "a begins", "a ends", "b begins", "b ends", "a is answered", "b is answered",
+    ]  # fmt: skip
+
+
+async def test_what_is_asked_meanwhile_is_the_next_level() -> None:
+    levels = Levels()
+    order: list[str] = []
+
+    async def batch(name: str) -> None:
+        order.append(name)
+        await asyncio.sleep(0)
+
+    async def first() -> None:
+        await levels.run(lambda: batch("first"))
+
+    async def late() -> None:
+        await asyncio.sleep(0)
+        await levels.run(lambda: batch("late"))
+
+    await asyncio.gather(first(), late())
+
+    assert order == ["first", "late"]
+
+
+async def test_an_error_is_raised_where_its_batch_was_asked_for() -> None:
+    levels = Levels()
+
+    async def fails() -> None:
+        raise LookupError("no rows")
+
+    async def works() -> str:
+        return "rows"
+
+    failed, worked = await asyncio.gather(
+        levels.run(fails), levels.run(works), return_exceptions=True
+    )
+
+    assert isinstance(failed, LookupError)
+    assert worked == "rows"
+
+
+async def test_closing_stops_the_batch_that_runs() -> None:
+    levels = Levels()
+    asked = asyncio.create_task(levels.run(asyncio.Event().wait))
+    await asyncio.sleep(0.01)
+
+    await levels.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asked
