@@ -93,12 +93,14 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
 ) -> None:
     """Write schema.graphql into this folder, from the code."""
-    from graph.schema import schema_text
+    from graph.schema import schema as served
+    from graph.schema import text_of
 
+    text = text_of(served)
     if not check:
-        SCHEMA_FILE.write_text(schema_text(), "utf-8")
+        SCHEMA_FILE.write_text(text, "utf-8")
         typer.echo(f"{SCHEMA_FILE} is written.")
-    elif SCHEMA_FILE.exists() and SCHEMA_FILE.read_text("utf-8") == schema_text():
+    elif SCHEMA_FILE.exists() and SCHEMA_FILE.read_text("utf-8") == text:
         typer.echo(f"{SCHEMA_FILE} is up to date.")
     else:
         raise SchemaDrift(SCHEMA_FILE)
@@ -106,7 +108,9 @@ def schema(
 
 def main() -> None:
     """Run a command; SIGTERM ends it like Ctrl-C, with everything closed on the way out."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A command in a script's background starts with SIGINT ignored; SIGTERM has to end it still.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app()
     except GraphError as error:
@@ -174,6 +178,9 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     )
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    # Where nobody watches, the bar would leave an empty line.
+    disable = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disable) as progress:
         bar = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import execute, get_variable_values
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.execution.documents import Documents
 from graph.execution.failures import Refused, failure, refusal, unavailability
@@ -61,6 +62,8 @@ class Execution:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema)
+        # The schema's own types: one that was extended may have others than graph.schema.
+        self._types = {noun: _type_of(schema, noun) for noun in NOUNS}
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         """Execute a request. Never raises for what a client sent."""
@@ -100,7 +103,7 @@ class Execution:
         self, request: Request, document: Document, plan: Plan, viewer: Viewer
     ) -> ExecutionResult:
         session = self._database.read()
-        loaders = Loaders(session, plan.fields.values(), NOUNS)
+        loaders = Loaders(session, plan.fields.values(), self._types)
         try:
             result = execute(
                 self._schema,
@@ -115,6 +118,11 @@ class Execution:
         finally:
             await loaders.close()
             await session.close()
+
+
+def _type_of(schema: strawberry.Schema, noun: str) -> type:
+    definition = schema.get_type_by_name(noun)
+    return definition.origin if isinstance(definition, StrawberryObjectDefinition) else NOUNS[noun]
 
 
 def _answer(result: ExecutionResult) -> Answer:

@@ -1,17 +1,19 @@
 """What a client may ask."""
 
-import strawberry
+from strawberry import Schema
 from strawberry.schema.config import StrawberryConfig
 
 from graph.schema.queries import Query
 from graph.schema.scalars import SCALARS
 from graph.schema.types import NOUNS
 
-schema = strawberry.Schema(
+__all__ = ["Schema", "schema", "text_of"]
+
+schema = Schema(
     query=Query, types=list(NOUNS.values()), config=StrawberryConfig(scalar_map=SCALARS)
 )
 
 
-def schema_text() -> str:
+def text_of(schema: Schema) -> str:
     """The schema in its own language, as `schema.graphql` holds it."""
     return schema.as_str() + "\n"

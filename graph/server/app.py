@@ -17,7 +17,7 @@ from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
 from graph.execution.failures import INTERNAL
-from graph.schema import schema, schema_text
+from graph.schema import Schema, schema, text_of
 from graph.server.graphql import graphql
 from graph.server.middleware import BodyLimit, RequestId, Timing
 from graph.server.pages import graphiql_routes
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
+def create_app(
+    settings: Settings | None = None, *, schema: Schema = schema
+) -> Starlette:
     """The whole of graph as an ASGI application, on the database that the settings name."""
     settings = settings or read_settings()
     start_logging(settings.log_level)
@@ -42,7 +44,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         database = Database.connect(settings)
         try:
-            yield {"database": database, "execution": Execution(schema, database)}
+            yield {
+                "database": database,
+                "execution": Execution(schema, database),
+                "schema_text": text_of(schema),
+            }
         finally:
             await database.close()
 
@@ -78,9 +84,9 @@ class _Endpoint:
     __call__ = staticmethod(graphql)
 
 
-async def schema_file(_request: Request) -> Response:
+async def schema_file(request: Request) -> Response:
     """The schema in its own language, for code generators."""
-    return Response(schema_text(), media_type="application/graphql")
+    return Response(request.state.schema_text, media_type="application/graphql")
 
 
 async def live(_request: Request) -> Response:

@@ -1,0 +1,94 @@
+"""The schema mirrors the models, and explains itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNonNull, GraphQLSchema
+
+from graph.database.edges import mappers
+from graph.schema import schema, text_of
+from graph.schema.fields import Meaning, meaning_of
+from graph.schema.types import NOUNS
+
+SCHEMA: GraphQLSchema = schema._schema  # noqa: SLF001
+
+nouns = pytest.mark.parametrize("noun", NOUNS)
+
+
+def declared(noun: str, *meanings: Meaning) -> dict[str, Any]:
+    """The noun's GraphQL fields of these meanings, by Python name."""
+    fields = SCHEMA.type_map[noun].fields.values()  # type: ignore[attr-defined]
+    found = {field.extensions["strawberry-definition"]: field for field in fields}
+    return {
+        definition.python_name: field
+        for definition, field in found.items()
+        if meaning_of(definition) in meanings
+    }
+
+
+def test_every_model_is_a_noun_of_the_schema() -> None:
+    assert set(NOUNS) == set(mappers())
+
+
+@nouns
+def test_a_noun_has_every_column_of_its_model(noun: str) -> None:
+    mapper = mappers()[noun]
+
+    assert set(declared(noun, Meaning.COLUMN)) == set(mapper.column_attrs.keys())
+
+
+@nouns
+def test_a_noun_has_every_relationship_of_its_model(noun: str) -> None:
+    edges = declared(noun, Meaning.EDGE, Meaning.CONNECTION)
+    relationships = mappers()[noun].relationships
+
+    assert set(edges) == set(relationships.keys())
+    for name, field in edges.items():
+        suffix = "Connection!" if relationships[name].uselist else "!"
+        assert str(field.type) == relationships[name].mapper.class_.__name__ + suffix
+
+
+@nouns
+def test_a_field_is_nullable_only_where_its_column_is(noun: str) -> None:
+    mapper = mappers()[noun]
+    for name, field in declared(noun, Meaning.COLUMN).items():
+        column = mapper.column_attrs[name].columns[0]
+        # A computed value is null only where it is declared so: no column tells.
+        nullable = getattr(column, "nullable", False)
+
+        assert isinstance(field.type, GraphQLNonNull) is not nullable, name
+
+
+def test_everything_in_the_schema_is_described() -> None:
+    missing = []
+    for name, type_ in SCHEMA.type_map.items():
+        if name.startswith("__"):
+            continue
+        missing += [name] if not type_.description else []
+        if isinstance(type_, GraphQLEnumType):
+            parts: dict[str, Any] = dict(type_.values)
+        else:
+            parts = dict(getattr(type_, "fields", {}))
+        for part, definition in parts.items():
+            missing += [f"{name}.{part}"] if not definition.description else []
+            arguments = {} if isinstance(type_, GraphQLInputObjectType) else definition.args
+            missing += [
+                f"{name}.{part}({argument})"
+                for argument, details in arguments.items()
+                if not details.description
+            ]
+
+    assert missing == []
+
+
+def test_no_argument_hides_a_null_behind_a_default() -> None:
+    assert "= null" not in text_of(schema)
+
+
+def test_the_file_in_the_repository_is_the_schema_of_the_code() -> None:
+    file = Path(__file__).parents[2] / "schema.graphql"
+
+    assert file.read_text("utf-8") == text_of(schema)
