@@ -63,7 +63,8 @@ class UnsupportedMediaType(RequestError):
     status = 415
 
     def __init__(self, got: str) -> None:
-        super().__init__(f"A request body must be application/json in UTF-8, not '{got}'.")
+        found = f"'{_shortened(got)}'" if got else "without a Content-Type"
+        super().__init__(f"A request body must be application/json in UTF-8, not {found}.")
 
 
 class BodyTooLarge(RequestError):
@@ -126,13 +127,16 @@ class InvalidSetting(StartupError):
 class AddressUnavailable(StartupError):
     def __init__(self, host: str, port: int, problem: str) -> None:
         super().__init__(
-            f"cannot listen on {host}:{port}: {problem}. Choose another with --port or GRAPH_PORT."
+            f"cannot listen on {host}:{port}: {problem}."
+            " Choose another address with --host and --port (GRAPH_HOST, GRAPH_PORT)."
         )
 
 
 class DatabaseUnreachable(StartupError):
     def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"no database at {where}: {problem}. Check GRAPH_DATABASE_URL.")
+        super().__init__(
+            f"cannot open the database at {where}: {problem}. Check GRAPH_DATABASE_URL."
+        )
 
 
 class DatabaseUnsuitable(StartupError):
@@ -141,9 +145,11 @@ class DatabaseUnsuitable(StartupError):
 
 class PendingMigrations(StartupError):
     def __init__(self, current: str | None, head: str) -> None:
+        newer = current is not None and current > head
+        what_to_do = "Run a newer version of graph." if newer else "Run: graph migrate"
         super().__init__(
             f"the database is at revision {current or 'none'}, this version of graph needs {head}."
-            " Run: graph migrate"
+            f" {what_to_do}"
         )
 
 
@@ -154,7 +160,7 @@ class DataDirUnusable(StartupError):
 class StoreNotEmpty(StartupError):
     def __init__(self, customers: int) -> None:
         super().__init__(
-            f"the store already holds {customers:,} customers; nothing was changed."
+            f"the store is not empty ({customers:,} customers); nothing was changed."
             " To replace everything in it: graph seed --reset"
         )
 

@@ -7,7 +7,6 @@ signed; what does not decode to something this code would have made is refused.
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from base64 import b64decode, b64encode
@@ -29,7 +28,7 @@ def decode_id(text: str) -> tuple[str, int]:
     Raises:
         InvalidId: not made by `encode_id`.
     """
-    match = _GLOBAL_ID.fullmatch(_plain(text) or "")
+    match = _GLOBAL_ID.fullmatch(_plain(text))
     if match is None or int(match[2]) > INT4_MAX:
         raise InvalidId(text)
     return match[1], int(match[2])
@@ -51,7 +50,7 @@ def decode_cursor(argument: str, text: str, noun: str) -> int:
         InvalidCursor: mangled, of another sort, or with a value that no row can have.
     """
     try:
-        sort, key = json.loads(_plain(text) or "")
+        sort, key = json.loads(_plain(text))
     except (ValueError, TypeError, RecursionError):
         raise InvalidCursor(argument, "is not a cursor of this API.") from None
     if sort != sort_of(noun):
@@ -61,8 +60,10 @@ def decode_cursor(argument: str, text: str, noun: str) -> int:
     return key
 
 
-def _plain(text: str) -> str | None:
+def _plain(text: str) -> str:
+    """What the text encodes; empty unless it is the one text that encodes it."""
     try:
-        return b64decode(text.encode("ascii"), validate=True).decode("utf-8")
-    except (ValueError, binascii.Error):
-        return None
+        decoded = b64decode(text, validate=True)
+        return decoded.decode() if b64encode(decoded).decode() == text else ""
+    except ValueError:
+        return ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +14,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from graph.errors import InvalidSetting
 
 _URL_SCHEME = re.compile(r"^(postgresql\+asyncpg|postgresql|postgres)://")
+_SSL_MODE = re.compile(r"(?<=[?&])sslmode=")
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#\s]+")
+
+# PostgreSQL counts in milliseconds: less than one would be 0 to it, and 0 means no timeout at all.
+_Seconds: TypeAlias = Annotated[float, Field(ge=0.001, le=86_400)]
 
 
 class LogLevel(StrEnum):
@@ -36,9 +41,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     data_dir: Path = Path(".graph")
     pool_size: int = Field(default=10, ge=1, le=1000)
-    pool_timeout_seconds: float = Field(default=10, gt=0)
-    connect_timeout_seconds: float = Field(default=5, gt=0)
-    statement_timeout_seconds: float = Field(default=10, gt=0)
+    pool_timeout_seconds: _Seconds = 10
+    connect_timeout_seconds: _Seconds = 5
+    statement_timeout_seconds: _Seconds = 10
 
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
@@ -47,8 +52,11 @@ class Settings(BaseSettings):
     @property
     def database_address(self) -> str:
         """Where the database is, without the password."""
-        url = urlsplit(self.database_url.get_secret_value()) if self.database_url else None
-        return f"{url.hostname or 'the socket'}:{url.port or 5432}{url.path}" if url else "embedded"
+        if self.database_url is None:
+            return "embedded"
+        url = urlsplit(self.database_url.get_secret_value())
+        host = url.hostname or parse_qs(url.query).get("host", ["localhost"])[0]
+        return f"{host}:{url.port or 5432}{url.path}"
 
     def environment(self) -> dict[str, str]:
         """The variables that give another process these settings."""
@@ -63,14 +71,21 @@ class Settings(BaseSettings):
     @field_validator("database_url", mode="before")
     @classmethod
     def _with_the_driver_named(cls, url: object) -> object:
-        """Accept `postgres://`, `postgresql://` and `postgresql+asyncpg://`; name the driver."""
+        """Accept `postgres://`, `postgresql://` and `postgresql+asyncpg://`; name the driver.
+
+        What libpq calls `sslmode` in the URLs that hosts of databases give out is its `ssl`.
+        """
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
         if not isinstance(text, str):
             return text
         if not _URL_SCHEME.match(text):
             raise ValueError("must start with postgresql:// (or postgres://)")
-        urlsplit(text).port  # noqa: B018  raises ValueError when the port is not a number
-        return _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1)
+        if not _is_well_formed(text):
+            raise ValueError(
+                "must be like postgresql://user:password@host:port/database,"
+                " special characters of the password %-escaped"
+            )
+        return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1))
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -78,6 +93,23 @@ class Settings(BaseSettings):
         if isinstance(origins, str):
             return tuple(origin.strip() for origin in origins.split(",") if origin.strip())
         return origins
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_as_browsers_write_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"'{origin}' must be like https://shop.example, without a path")
+        return origins
+
+
+def _is_well_formed(url: str) -> bool:
+    """Whether no part of a password can have slipped into the port, the path or the query."""
+    try:
+        parts = urlsplit(url)
+        return (parts.port or 0) >= 0 and "@" not in parts.path + parts.query + parts.fragment
+    except ValueError:
+        return False
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -91,4 +123,5 @@ def read_settings(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise InvalidSetting(f"GRAPH_{first['loc'][0]}".upper(), first["msg"]) from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise InvalidSetting(f"GRAPH_{first['loc'][0]}".upper(), problem) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _OLDEST_VERSION = 15
 
+# The parameters of a URL become keyword arguments of the driver.
+_UNKNOWN_PARAMETER = "connect() got an unexpected keyword argument"
+
 
 @contextmanager
 def reachable_store(settings: Settings) -> Iterator[Settings]:
@@ -42,7 +46,10 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         DatabaseUnreachable: nobody answers there, or refuses to let graph in.
         DatabaseUnsuitable: an old PostgreSQL, or one that does not store UTF-8.
     """
-    database = Database.connect(settings)
+    try:
+        database = Database.connect(settings)
+    except Exception as error:
+        raise DatabaseUnreachable(settings.database_address, _reason(error)) from error
     try:
         try:
             async with database.engine.connect() as connection:
@@ -98,5 +105,14 @@ def _check_suitable(connection: Connection) -> None:
 
 
 def _reason(error: Exception) -> str:
-    text_ = str(getattr(error, "orig", None) or error) or type(error).__name__
+    """Why a connection cannot be made, in one line and without Python's words."""
+    original = getattr(error, "orig", None) or error
+    if isinstance(original, TimeoutError):
+        return "no answer in time"
+    if isinstance(original, OSError) and original.errno and original.errno > 0:
+        return os.strerror(original.errno)
+    if isinstance(original, OSError) and original.strerror:
+        return original.strerror
+    text_ = str(original) or type(original).__name__
+    text_ = text_.replace(_UNKNOWN_PARAMETER, "the URL has a parameter that is not known:")
     return text_.splitlines()[0].rstrip(".")

@@ -9,16 +9,16 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
 
 
-def negotiated(accept: str | None, *, html: bool) -> str:
+def negotiated(accept: str, *, html: bool) -> str:
     """The media type that the client likes best; JSON where it does not care.
 
     Raises:
         NotAcceptable: it accepts none of those on offer.
     """
     offered = (JSON, GRAPHQL_RESPONSE, HTML) if html else (JSON, GRAPHQL_RESPONSE)
-    if not accept:
-        return JSON
     ranges = [_parsed(text) for text in accept.split(",") if text.strip()]
+    if not ranges:
+        return JSON
     # The earlier of two equals wins, as clients list what they like best first.
     best = max(offered, key=lambda media_type: _liking(media_type, ranges))
     if _liking(best, ranges) <= (0, 0, 0):
@@ -32,10 +32,10 @@ def _parsed(media_range: str) -> tuple[str, float]:
     for parameter in parameters:
         if parameter.startswith("q="):
             try:
-                quality = min(max(float(parameter[2:]), 0.0), 1.0)
+                quality = min(max(0.0, float(parameter[2:])), 1.0)  # and NaN is 0
             except ValueError:
                 quality = 0.0
-        elif parameter.startswith("charset=") and parameter.strip('"') != "charset=utf-8":
+        elif parameter.startswith("charset=") and parameter.replace('"', "") != "charset=utf-8":
             quality = 0.0
     return name, quality
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,9 @@ from starlette.routing import Route
 from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
-from graph.execution.failures import INTERNAL
 from graph.schema import Schema, schema, text_of
 from graph.server.graphql import graphql
-from graph.server.middleware import BodyLimit, RequestId, Timing
+from graph.server.middleware import BodyLimit, Masking, RequestId, Timing
 from graph.server.pages import graphiql_routes
 from graph.server.responses import json_response
 from graph.settings import Settings, read_settings
@@ -33,9 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def create_app(
-    settings: Settings | None = None, *, schema: Schema = schema
-) -> Starlette:
+def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> Starlette:
     """The whole of graph as an ASGI application, on the database that the settings name."""
     settings = settings or read_settings()
     start_logging(settings.log_level)
@@ -65,17 +61,25 @@ def create_app(
         middleware=[
             Middleware(RequestId),
             Middleware(Timing),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["*"],
-                expose_headers=["x-request-id", "server-timing"],
-            ),
+            *_cross_origin(settings.cors_origins),
+            Middleware(Masking),
             Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
         ],
-        exception_handlers={Exception: unexpected},
     )
+
+
+def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "server-timing"],
+        )
+    ]
 
 
 class _Endpoint:
@@ -98,14 +102,8 @@ async def ready(request: Request) -> Response:
     """The database can be reached, and has been migrated."""
     try:
         await request.state.database.check_ready()
-    except Unavailable:
+    except Exception as error:  # noqa: BLE001  whatever it is, nothing can be served
+        if not isinstance(error, Unavailable):
+            logger.warning("not ready: %s", error)
         return json_response({"status": "unavailable"}, status=503)
     return json_response({"status": "ok"})
-
-
-async def unexpected(_request: Request, error: Exception) -> Response:
-    """Whatever nobody foresaw: the client gets an id, the log gets the cause."""
-    error_id = secrets.token_hex(8)
-    logger.error("error %s", error_id, exc_info=error)
-    problem = {"message": "internal error", "extensions": {"code": INTERNAL, "errorId": error_id}}
-    return json_response({"errors": [problem]}, status=500)

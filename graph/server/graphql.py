@@ -42,7 +42,8 @@ async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
 async def _response(request: Request) -> Response:
     if request.method not in {"GET", "POST"}:
         raise MethodNotAllowed(f"Use POST, or GET for queries; not {request.method}.")
-    media_type = negotiated(request.headers.get("accept"), html=request.method == "GET")
+    accept = ",".join(request.headers.getlist("accept"))
+    media_type = negotiated(accept, html=request.method == "GET")
     if media_type == HTML:
         return graphiql_page()
     asked = _from_url(request) if request.method == "GET" else await _from_body(request)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 
 from graph.errors import BodyTooLarge
-from graph.server.responses import refused
+from graph.server.responses import internal_error, refused
 from graph.telemetry import request_id
 
 if TYPE_CHECKING:
@@ -70,6 +70,30 @@ class Timing:
         finally:
             duration_ms = (perf_counter() - began) * 1000
             logger.info("%s %s %s %.1f ms", scope["method"], scope["path"], status, duration_ms)
+
+
+class Masking:
+    """Answer what nobody foresaw: the client gets an id, the log gets the cause."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_watched)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            error_id = secrets.token_hex(8)
+            logger.exception("error %s", error_id)
+            await internal_error(error_id)(scope, receive, send)
 
 
 class BodyLimit:

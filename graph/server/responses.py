@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.responses import Response
 
+from graph.execution.failures import INTERNAL
 from graph.server.accept import JSON
 
 if TYPE_CHECKING:
@@ -28,3 +29,11 @@ def refused(error: RequestError, *, headers: dict[str, str] | None = None) -> Re
     response = json_response(body, status=error.status)
     response.headers.update(headers or {})
     return response
+
+
+def internal_error(error_id: str) -> Response:
+    """The answer where something broke outside of any resolver."""
+    extensions = {"code": INTERNAL, "errorId": error_id}
+    return json_response(
+        {"errors": [{"message": "internal error", "extensions": extensions}]}, status=500
+    )

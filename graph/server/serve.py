@@ -17,23 +17,24 @@ if TYPE_CHECKING:
 
 # How long running requests may take to end after SIGTERM.
 _DRAIN_SECONDS = 15
+# How many connections may wait to be accepted; as many as with uvicorn.
+_BACKLOG = 2048
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that holds the address.
+    """A socket that holds the address: who connects to it waits until it is served.
+
+    It has to listen, too: two that are only bound may share an address.
 
     Raises:
         AddressUnavailable: the port is taken, or the host is not of this machine.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        return _listening(host, port)
     except OSError as error:
         raise AddressUnavailable(host, port, error.strerror or str(error)) from None
-    listener.set_inheritable(True)
-    return listener
+    except UnicodeError:
+        raise AddressUnavailable(host, port, "Not the name of a host") from None
 
 
 def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: bool) -> None:
@@ -62,3 +63,17 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         # uvicorn drains, and then raises the signal again; the caller has cleaning up to do.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
