@@ -103,7 +103,7 @@ class Execution:
         self, request: Request, document: Document, plan: Plan, viewer: Viewer
     ) -> ExecutionResult:
         session = self._database.read()
-        loaders = Loaders(session, plan.fields.values(), self._types)
+        loaders = Loaders(session, plan.fields.values(), plan.values, self._types)
         try:
             result = execute(
                 self._schema,

@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def create_app(
-    settings: Settings | None = None, *, schema: Schema = schema
-) -> Starlette:
+def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> Starlette:
     """The whole of graph as an ASGI application, on the database that the settings name."""
     settings = settings or read_settings()
     start_logging(settings.log_level)
