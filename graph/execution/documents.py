@@ -16,6 +16,7 @@ from graphql import (
 from strawberry.schema.schema import validate_document
 
 from graph.execution.failures import Refused
+from graph.execution.operations import Operation
 
 if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLSchema
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
 # Enough for any query that a person wrote; a bound for those that nobody did.
 _MAX_TOKENS = 5_000
 _MAX_ERRORS = 100
+# Only long strings make a document of so few tokens longer; five hundred such would fill memory.
+_MAX_KEPT_CHARS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     node: DocumentNode
-    operations: dict[str | None, OperationDefinitionNode]
-    fragments: dict[str, FragmentDefinitionNode]
+    operations: dict[str | None, Operation]
 
-    def operation(self, name: str | None) -> OperationDefinitionNode:
+    def operation(self, name: str | None) -> Operation:
         """The operation to run (specification, section 6.1, GetOperation).
 
         Raises:
@@ -56,10 +58,17 @@ class Documents:
 
     def __init__(self, schema: GraphQLSchema, kept: int = 500) -> None:
         self._schema = schema
-        self.read = lru_cache(maxsize=kept)(self._read)
+        self._kept = lru_cache(maxsize=kept)(self._read)
+
+    def read(self, text: str) -> Document:
+        """The document of a text.
+
+        Raises:
+            Refused: it is not GraphQL, or not of this schema.
+        """
+        return self._kept(text) if len(text) <= _MAX_KEPT_CHARS else self._read(text)
 
     def _read(self, text: str) -> Document:
-        """Raises Refused: not GraphQL, or not of this schema."""
         try:
             node = parse(text, max_tokens=_MAX_TOKENS)
         except GraphQLError as error:
@@ -69,16 +78,34 @@ class Documents:
                 "The document is nested too deeply.", code="GRAPHQL_PARSE_FAILED"
             ) from None
         if errors := validate_document(self._schema, node, tuple(specified_rules)):
-            raise Refused(errors[:_MAX_ERRORS], code="GRAPHQL_VALIDATION_FAILED")
-        return _indexed(node)
+            clear = [_in_clear_words(error) for error in errors[:_MAX_ERRORS]]
+            raise Refused(clear, code="GRAPHQL_VALIDATION_FAILED")
+        return _indexed(self._schema, node)
 
 
-def _indexed(node: DocumentNode) -> Document:
-    operations: dict[str | None, OperationDefinitionNode] = {}
-    fragments = {}
-    for definition in node.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            operations[definition.name.value if definition.name else None] = definition
-        elif isinstance(definition, FragmentDefinitionNode):
-            fragments[definition.name.value] = definition
-    return Document(node, operations, fragments)
+def _in_clear_words(error: GraphQLError) -> GraphQLError:
+    """What a client can act on, where graphql-core passes on what happened to Python."""
+    if error.message == "Validation aborted.":
+        return GraphQLError("The document is nested too deeply, or repeats fields too often.")
+    if "set_int_max_str_digits" in error.message:
+        return GraphQLError("Int cannot represent non 32-bit signed integer value.", error.nodes)
+    return error
+
+
+def _indexed(schema: GraphQLSchema, node: DocumentNode) -> Document:
+    definitions = node.definitions
+    fragments = {
+        definition.name.value: definition
+        for definition in definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
+    return Document(
+        node,
+        {
+            definition.name.value if definition.name else None: Operation(
+                schema, definition, fragments
+            )
+            for definition in definitions
+            if isinstance(definition, OperationDefinitionNode)
+        },
+    )

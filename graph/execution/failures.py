@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 INTERNAL = "INTERNAL_SERVER_ERROR"
 
+# graphql-core quotes what it refuses, in each of a hundred errors, however long it is.
+_MAX_MESSAGE_CHARS = 500
+
 
 class Refused(Exception):
     """The request cannot be executed: request errors (specification, section 7.1.2), no data."""
@@ -34,7 +37,10 @@ class Refused(Exception):
 def refusal(error: GraphQLError, code: str) -> dict[str, Any]:
     """A request error as the answer shows it. Its words are graphql-core's, or our own."""
     original = error.original_error
-    return _formatted(error, getattr(original, "code", code), error.message)
+    message = error.message
+    if len(message) > _MAX_MESSAGE_CHARS:
+        message = f"{message[:_MAX_MESSAGE_CHARS]}…"
+    return _formatted(error, getattr(original, "code", code), message)
 
 
 def failure(error: GraphQLError) -> dict[str, Any]:

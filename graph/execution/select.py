@@ -49,13 +49,19 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from graphql import GraphQLField, GraphQLSchema, OperationDefinitionNode, ValueNode
+    from graphql import (
+        FieldNode,
+        FragmentDefinitionNode,
+        GraphQLField,
+        GraphQLSchema,
+        OperationDefinitionNode,
+        ValueNode,
+    )
     from graphql.execution.collect_fields import FieldDetails
     from graphql.execution.values import VariableValues
 
-    from graph.execution.documents import Document
     from graph.schema.context import FieldPath
     from graph.selection import Follows, Root, Value
 
@@ -71,12 +77,14 @@ Recipe: TypeAlias = "Callable[[VariableValues], Value]"
 class Plan:
     """What an operation asks for; nothing may run unless `errors` is empty.
 
-    `root` are its root fields, in order; `fields` all that need rows, by their place in the answer;
-    `values` what its arguments say. `recipes` make these values anew from other variables: they
-    hold for every request whose variables include and skip the same fields.
+    `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
+    that need rows, by their place in the answer; `values` what its arguments say. `recipes` make
+    these values anew from other variables: they hold for every request whose variables include and
+    skip the same fields.
     """
 
     root: list[Root] = field(default_factory=list)
+    nodes: dict[str, list[FieldNode]] = field(default_factory=dict)
     fields: dict[FieldPath, Follows] = field(default_factory=dict)
     values: list[Value] = field(default_factory=list)
     recipes: list[Recipe] = field(default_factory=list)
@@ -85,12 +93,12 @@ class Plan:
 
 def select(
     schema: GraphQLSchema,
-    document: Document,
+    fragments: Mapping[str, FragmentDefinitionNode],
     operation: OperationDefinitionNode,
     variables: VariableValues,
 ) -> Plan:
     """Walk an operation once, and check all of its arguments on the way."""
-    return _Selector(schema, document, operation, variables).select_root()
+    return _Selector(schema, fragments, operation, variables).select_root()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +133,14 @@ class _Selector:
     def __init__(
         self,
         schema: GraphQLSchema,
-        document: Document,
+        fragments: Mapping[str, FragmentDefinitionNode],
         operation: OperationDefinitionNode,
         variables: VariableValues,
     ) -> None:
         self._schema = schema
         self._operation = operation
         self._variables = variables
-        self._fragments = {name: FragmentDetails(node) for name, node in document.fragments.items()}
+        self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
         self._plan = Plan()
         self._selects: dict[Meaning, Callable[[_Asked], Any]] = {
             Meaning.COLUMN: lambda asked: Column(asked.key, asked.name),
@@ -158,6 +166,7 @@ class _Selector:
         )
         for key, details in collected.grouped_field_set.items():
             self._plan.root.append(self._field(root, key, details, ()))
+            self._plan.nodes[key] = [detail.node for detail in details]
         return self._plan
 
     def _field(

@@ -75,12 +75,13 @@ Sql: TypeAlias = "tuple[str | ColumnElement[Any] | Any, ...]"
 Pieces: TypeAlias = "list[Json | Sql]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextStatement:
     """`sql` returns one row, and in it the JSON text of each root field as bytes, in order."""
 
     sql: str
     _binders: tuple[Callable[[Sequence[Value]], Any], ...]
+    runs: int = 0
 
     def parameters(self, values: Sequence[Value]) -> list[Any]:
         """The positional parameters for these values of the operation's arguments."""
