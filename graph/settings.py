@@ -28,6 +28,11 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class ExecutionMode(StrEnum):
+    COMPILED = "compiled"  # one SQL statement for an operation, resolvers for what SQL cannot say
+    RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
+
+
 class Settings(BaseSettings):
     """All that may be set from outside; frozen, and safe to print (the URL is a secret)."""
 
@@ -45,6 +50,7 @@ class Settings(BaseSettings):
     connect_timeout_seconds: _Seconds = 5
     statement_timeout_seconds: _Seconds = 10
 
+    execution: ExecutionMode = ExecutionMode.COMPILED
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()

@@ -18,6 +18,7 @@ import sys
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +120,11 @@ def recorded(database: Database) -> Iterator[Statements]:
 
     engine = database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", record)
+    listener = partial(record, None, None)
+    database.listeners.append(listener)
     yield statements
     event.remove(engine, "before_cursor_execute", record)
+    database.listeners.remove(listener)
 
 
 @pytest.fixture

@@ -26,18 +26,22 @@ from graph.database.revisions import applied_revision, head_revision
 from graph.errors import TimedOut, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from sqlalchemy import Executable
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
+    from graph.database.reads import TextStatement
+    from graph.selection import Value
     from graph.settings import Settings
 
 Row: TypeAlias = sqlalchemy.Row[Any]
 
 # A kept statement costs each backend 0.2 to 0.8 MB, so their number is bounded by memory.
 KEPT_STATEMENTS = 50
+
+_VERSION_WITH_JSON_SCALAR = 17
 
 _QUERY_CANCELED = "57014"
 # Classes of SQLSTATE that say "not now": connection, resources, operator intervention.
@@ -68,6 +72,16 @@ class ReadSession:
             except Exception as error:
                 raise translated(error) from error
 
+    async def text(self, statement: TextStatement, values: Sequence[Value]) -> Sequence[bytes]:
+        """The same as `Database.text`, within the session's snapshot."""
+        async with self._lock:
+            try:
+                connection = await self._session.connection()
+                parameters = tuple(statement.parameters(values))
+                return (await connection.exec_driver_sql(statement.sql, parameters)).one()
+            except Exception as error:
+                raise translated(error) from error
+
     async def close(self) -> None:
         await self._session.close()
 
@@ -81,6 +95,9 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        # Called with the SQL and the parameters of each statement that runs as text.
+        self.listeners: list[Callable[[str, Sequence[Any]], None]] = []
+        self._json_function: str | None = None
         snapshot = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -110,6 +127,56 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
 
+    async def text(self, statement: TextStatement, values: Sequence[Value]) -> Sequence[bytes]:
+        """Run the statement that is a whole operation; return the JSON text of its root fields.
+
+        One statement is one snapshot: it needs neither a session nor a transaction, and goes to
+        the driver as it is.
+
+        Raises:
+            Unavailable, TimedOut: as `ReadSession.rows`.
+        """
+        try:
+            connection = await self.engine.raw_connection()
+        except Exception as error:
+            raise translated(error) from error
+        driver: Any = connection.driver_connection
+        try:
+            columns: Sequence[bytes] = await self._fetch(
+                driver, statement, statement.parameters(values)
+            )
+        except Exception as error:
+            if driver.is_closed():
+                connection.invalidate()
+            raise translated(error) from error
+        finally:
+            connection.close()
+        return columns
+
+    async def _fetch(self, driver: Any, statement: TextStatement, parameters: list[Any]) -> Any:
+        for listener in self.listeners:
+            listener(statement.sql, parameters)
+        statement.runs += 1
+        # Kept by the backend, with its plan, from the second time on: a flood of statements that
+        # are seen once leaves nothing behind.
+        if statement.runs > 1:
+            return await driver.fetchrow(statement.sql, *parameters)
+        prepared = await driver.prepare(statement.sql, name="")
+        return await prepared.fetchrow(*parameters)
+
+    async def json_function(self) -> str:
+        """The SQL function that makes JSON of a scalar: `json_scalar`, from PostgreSQL 17 on."""
+        if self._json_function is None:
+            try:
+                connection = await self.engine.raw_connection()
+            except Exception as error:
+                raise translated(error) from error
+            driver: Any = connection.driver_connection
+            old = driver.get_server_version().major < _VERSION_WITH_JSON_SCALAR
+            self._json_function = "to_json" if old else "json_scalar"
+            connection.close()
+        return self._json_function
+
     async def check_ready(self) -> None:
         """Return when the store can be read as this code expects it.
 
@@ -133,6 +200,8 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
     return {
         "timeout": settings.connect_timeout_seconds,
         "prepared_statement_cache_size": KEPT_STATEMENTS,
+        "statement_cache_size": KEPT_STATEMENTS,
+        "max_cacheable_statement_size": 0,  # no limit: a wide operation is a long text
         "server_settings": {
             "application_name": "graph",
             "timezone": "UTC",

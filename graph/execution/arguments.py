@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from graph.errors import InvalidId, InvalidPage, InvalidText
 from graph.opaque import decode_cursor, decode_id
 from graph.schema.types import NOUNS
-from graph.selection import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page
+from graph.selection import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Ids, Key, Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,31 +37,32 @@ def page_of(arguments: Mapping[str, Any], noun: str) -> Page:
     )
 
 
-def ids_of(texts: list[str]) -> tuple[tuple[str, int], ...]:
-    """The (noun, key) of each global id.
+def ids_of(arguments: Mapping[str, Any]) -> Ids:
+    """What the global ids in `ids`, or the one in `id`, name.
 
     Raises:
         InvalidId: not an id, or of a noun that this schema does not have.
         InvalidPage: more ids than a page has rows.
     """
+    texts = arguments["ids"] if "ids" in arguments else [arguments["id"]]
     if len(texts) > MAX_PAGE_SIZE:
         raise InvalidPage(f"'ids' holds {len(texts)} ids; at most {MAX_PAGE_SIZE} are allowed.")
-    return tuple(_id(text) for text in texts)
+    return Ids(tuple(_id(text) for text in texts))
 
 
-def lookup_of(by: Mapping[str, Any], noun: str) -> tuple[str, int | str]:
-    """The unique column and value that a `@oneOf` look-up names.
+def key_of(arguments: Mapping[str, Any], noun: str) -> Key:
+    """The unique value that the `@oneOf` argument `by` names.
 
     Raises:
         InvalidId: an id of another noun.
     """
-    ((name, value),) = by.items()
+    ((name, value),) = arguments["by"].items()
     if name == "id":
         found, key = _id(value)
         if found != noun:
             raise InvalidId(value)
-        return "id", key
-    return ("id", value) if name == "databaseId" else (name, value)
+        return Key("id", key)
+    return Key("id" if name == "databaseId" else name, value)
 
 
 def check_text(name: str, value: object) -> None:

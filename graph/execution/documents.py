@@ -16,6 +16,7 @@ from graphql import (
 from strawberry.schema.schema import validate_document
 
 from graph.execution.failures import Refused
+from graph.execution.operations import Operation
 
 if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLSchema
@@ -30,10 +31,9 @@ _MAX_KEPT_CHARS = 50_000
 @dataclass(frozen=True, slots=True)
 class Document:
     node: DocumentNode
-    operations: dict[str | None, OperationDefinitionNode]
-    fragments: dict[str, FragmentDefinitionNode]
+    operations: dict[str | None, Operation]
 
-    def operation(self, name: str | None) -> OperationDefinitionNode:
+    def operation(self, name: str | None) -> Operation:
         """The operation to run (specification, section 6.1, GetOperation).
 
         Raises:
@@ -80,7 +80,7 @@ class Documents:
         if errors := validate_document(self._schema, node, tuple(specified_rules)):
             clear = [_in_clear_words(error) for error in errors[:_MAX_ERRORS]]
             raise Refused(clear, code="GRAPHQL_VALIDATION_FAILED")
-        return _indexed(node)
+        return _indexed(self._schema, node)
 
 
 def _in_clear_words(error: GraphQLError) -> GraphQLError:
@@ -92,12 +92,20 @@ def _in_clear_words(error: GraphQLError) -> GraphQLError:
     return error
 
 
-def _indexed(node: DocumentNode) -> Document:
-    operations: dict[str | None, OperationDefinitionNode] = {}
-    fragments = {}
-    for definition in node.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            operations[definition.name.value if definition.name else None] = definition
-        elif isinstance(definition, FragmentDefinitionNode):
-            fragments[definition.name.value] = definition
-    return Document(node, operations, fragments)
+def _indexed(schema: GraphQLSchema, node: DocumentNode) -> Document:
+    definitions = node.definitions
+    fragments = {
+        definition.name.value: definition
+        for definition in definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
+    return Document(
+        node,
+        {
+            definition.name.value if definition.name else None: Operation(
+                schema, definition, fragments
+            )
+            for definition in definitions
+            if isinstance(definition, OperationDefinitionNode)
+        },
+    )

@@ -1,6 +1,8 @@
-"""An operation becomes an answer: read the document, select, resolve, say what went wrong.
+"""An operation becomes an answer: one SQL statement says it, or resolvers do, or both.
 
-Every query is one read session: one connection, one snapshot.
+A query whose every field has a meaning in SQL is one statement, which is one snapshot. What SQL
+cannot say runs on Strawberry's standard executor with the DataLoaders, root field by root field, in
+one read session: one connection, one snapshot, the compiled fields' statement included.
 """
 
 from __future__ import annotations
@@ -9,29 +11,29 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphql import execute, get_variable_values
+import orjson
+from graphql import GraphQLError, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.execution.documents import Documents
 from graph.execution.failures import Refused, failure, refusal, unavailability
-from graph.execution.select import select
 from graph.loading.loaders import Loaders
 from graph.schema.context import Context
 from graph.schema.types import NOUNS
+from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import strawberry
-    from graphql import ExecutionResult, OperationDefinitionNode
-    from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database
-    from graph.execution.documents import Document
+    from graph.execution.compile import Compiled
+    from graph.execution.operations import Operation
     from graph.execution.select import Plan
     from graph.viewer import Viewer
-
-_MAX_VARIABLE_ERRORS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,79 +47,94 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response map (specification, section 7.1), and the HTTP status it deserves."""
+    """A response map (specification, section 7.1) as JSON, and the HTTP status it deserves."""
 
-    body: dict[str, Any]
+    body: bytes
     status: int = 200
-
-    @property
-    def executed(self) -> bool:
-        return "data" in self.body
 
 
 class Execution:
     """Runs operations of one schema on one database; lives as long as the application."""
 
-    def __init__(self, schema: strawberry.Schema, database: Database) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        database: Database,
+        mode: ExecutionMode = ExecutionMode.COMPILED,
+    ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema)
+        self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {noun: _type_of(schema, noun) for noun in NOUNS}
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         """Execute a request. Never raises for what a client sent."""
         try:
-            document = self._documents.read(request.query)
-            plan = self._plan(document, request)
+            operation = self._documents.read(request.query).operation(request.operation_name)
+            return await self._answer(operation, request, viewer)
         except Refused as refused:
             errors = [refusal(error, refused.code) for error in refused.errors]
-            return Answer({"errors": errors}, status=400)
-        return _answer(await self._resolve(request, document, plan, viewer))
+            return Answer(orjson.dumps({"errors": errors}), status=400)
+        except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
+            return _failed([GraphQLError(str(error), original_error=error)])
 
     def is_query(self, request: Request) -> bool:
         """Whether a request only reads. True of what cannot be read: it will be refused."""
         try:
-            operation = self._documents.read(request.query).operation(request.operation_name)
+            return self._documents.read(request.query).operation(request.operation_name).is_query
         except Refused:
             return True
-        return operation.operation.value == "query"
 
-    def _plan(self, document: Document, request: Request) -> Plan:
-        operation = document.operation(request.operation_name)
-        variables = self._coerced(operation, request.variables)
-        plan = select(self._schema, document, operation, variables)
-        if plan.errors:
-            raise Refused(plan.errors, code="BAD_USER_INPUT")
-        return plan
+    async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
+        variables = operation.variables(request.variables)
+        if not (self._compiles and operation.is_query):
+            plan = operation.plan(variables)
+            return await self._resolved(operation, plan, request, viewer)
+        json_function = await self._database.json_function()
+        compiled, values = operation.compiled(variables, json_function)
+        if compiled.left:
+            plan = operation.plan(variables)
+            return await self._resolved(operation, plan, request, viewer, compiled)
+        statement = compiled.statement
+        columns = await self._database.text(statement, values) if statement else ()
+        return Answer(compiled.body(columns, {}))
 
-    def _coerced(self, operation: OperationDefinitionNode, given: dict[str, Any]) -> VariableValues:
-        outcome = get_variable_values(
-            self._schema, operation.variable_definitions or (), given, _MAX_VARIABLE_ERRORS
-        )
-        if isinstance(outcome, list):
-            raise Refused(outcome, code="BAD_USER_INPUT")
-        return outcome
-
-    async def _resolve(
-        self, request: Request, document: Document, plan: Plan, viewer: Viewer
-    ) -> ExecutionResult:
+    async def _resolved(
+        self,
+        operation: Operation,
+        plan: Plan,
+        request: Request,
+        viewer: Viewer,
+        compiled: Compiled | None = None,
+    ) -> Answer:
+        """The standard executor's answer; where some of it was compiled, only the rest of it."""
+        left = compiled.left if compiled else frozenset(plan.nodes)
+        fields = {path: asked for path, asked in plan.fields.items() if path[0][1] in left}
         session = self._database.read()
-        loaders = Loaders(session, plan.fields.values(), self._types)
+        loaders = Loaders(session, fields.values(), plan.values, self._types)
         try:
+            statement = compiled.statement if compiled else None
+            columns = await session.text(statement, plan.values) if statement else ()
             result = execute(
                 self._schema,
-                document.node,
-                context_value=Context(viewer, loaders, plan.fields),
+                operation.only(plan, left),
+                context_value=Context(viewer, loaders, fields),
                 variable_values=request.variables,
-                operation_name=request.operation_name,
                 executor_class=StrawberryGraphQLCoreExecutionContext,
                 is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
             )
-            return await result if inspect.isawaitable(result) else result
+            result = await result if inspect.isawaitable(result) else result
         finally:
             await loaders.close()
             await session.close()
+        if result.data is None or unavailability(result.errors or []):
+            return _failed(result.errors or [])
+        if compiled is None:
+            return Answer(_with_errors(orjson.dumps({"data": result.data}), result.errors))
+        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
+        return Answer(_with_errors(compiled.body(columns, texts), result.errors))
 
 
 def _type_of(schema: strawberry.Schema, noun: str) -> type:
@@ -125,13 +142,16 @@ def _type_of(schema: strawberry.Schema, noun: str) -> type:
     return definition.origin if isinstance(definition, StrawberryObjectDefinition) else NOUNS[noun]
 
 
-def _answer(result: ExecutionResult) -> Answer:
-    errors = result.errors or []
+def _failed(errors: Sequence[GraphQLError]) -> Answer:
+    """An answer without data: an error took all of it along."""
     # One snapshot and one connection: when the store was lost on the way, all of the answer is.
     if reason := unavailability(errors):
         error = {"message": str(reason), "extensions": {"code": reason.code}}
-        return Answer({"errors": [error]}, status=reason.status)
-    body: dict[str, Any] = {"data": result.data}
-    if errors:
-        body["errors"] = [failure(error) for error in errors]
-    return Answer(body)
+        return Answer(orjson.dumps({"errors": [error]}), status=reason.status)
+    return Answer(_with_errors(b'{"data":null}', errors))
+
+
+def _with_errors(body: bytes, errors: Sequence[GraphQLError] | None) -> bytes:
+    if not errors:
+        return body
+    return body[:-1] + b',"errors":' + orjson.dumps([failure(error) for error in errors]) + b"}"

@@ -9,11 +9,14 @@ the selection that was made there.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from graphql import (
     GraphQLError,
     GraphQLObjectType,
+    ListValueNode,
+    ObjectValueNode,
+    VariableNode,
     get_argument_values,
     get_named_type,
     is_abstract_type,
@@ -22,7 +25,7 @@ from graphql.execution.collect_fields import FragmentDetails, collect_fields, co
 
 from graph.database import edges
 from graph.errors import RequestError
-from graph.execution.arguments import check_text, ids_of, lookup_of, page_of
+from graph.execution.arguments import check_text, ids_of, key_of, page_of
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.types import NOUNS
 from graph.selection import (
@@ -31,6 +34,8 @@ from graph.selection import (
     EdgeList,
     EdgeNode,
     GlobalId,
+    Ids,
+    Key,
     Many,
     NodeList,
     Nodes,
@@ -44,35 +49,56 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from graphql import GraphQLSchema, OperationDefinitionNode
+    from graphql import (
+        FieldNode,
+        FragmentDefinitionNode,
+        GraphQLField,
+        GraphQLSchema,
+        OperationDefinitionNode,
+        ValueNode,
+    )
     from graphql.execution.collect_fields import FieldDetails
     from graphql.execution.values import VariableValues
 
-    from graph.execution.documents import Document
-    from graph.loading.loaders import Follows
     from graph.schema.context import FieldPath
+    from graph.selection import Follows, Root, Value
 
-T = TypeVar("T")
+F = TypeVar("F", One, Many, Nodes)
+V = TypeVar("V", Page, Key, Ids)
+
+
+# What an argument's value at one place is made of, for other variables: see `Plan.recipes`.
+Recipe: TypeAlias = "Callable[[VariableValues], Value]"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fields` by their place in the answer; nothing may run unless `errors` is empty."""
+    """What an operation asks for; nothing may run unless `errors` is empty.
 
+    `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
+    that need rows, by their place in the answer; `values` what its arguments say. `recipes` make
+    these values anew from other variables: they hold for every request whose variables include and
+    skip the same fields.
+    """
+
+    root: list[Root] = field(default_factory=list)
+    nodes: dict[str, list[FieldNode]] = field(default_factory=dict)
     fields: dict[FieldPath, Follows] = field(default_factory=dict)
+    values: list[Value] = field(default_factory=list)
+    recipes: list[Recipe] = field(default_factory=list)
     errors: list[GraphQLError] = field(default_factory=list)
 
 
 def select(
     schema: GraphQLSchema,
-    document: Document,
+    fragments: Mapping[str, FragmentDefinitionNode],
     operation: OperationDefinitionNode,
     variables: VariableValues,
 ) -> Plan:
     """Walk an operation once, and check all of its arguments on the way."""
-    return _Selector(schema, document, operation, variables).select_root()
+    return _Selector(schema, fragments, operation, variables).select_root()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +109,38 @@ class _Asked:
     path: FieldPath
     name: str  # in Python: the column's, the relationship's
     parent: GraphQLObjectType
-    type: Any
-    arguments: dict[str, Any]
+    definition: GraphQLField
     details: list[FieldDetails]
+
+    @property
+    def type(self) -> Any:
+        return get_named_type(self.definition.type)
+
+    def arguments(self, variables: VariableValues) -> dict[str, Any]:
+        node = self.details[0].node
+        arguments = get_argument_values(self.definition, node, variables)
+        check_text(node.name.value, arguments)
+        return arguments
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its arguments are the same whatever the variables are."""
+        arguments = self.details[0].node.arguments or ()
+        return not any(_names_variable(node.value) for node in arguments)
 
 
 class _Selector:
     def __init__(
         self,
         schema: GraphQLSchema,
-        document: Document,
+        fragments: Mapping[str, FragmentDefinitionNode],
         operation: OperationDefinitionNode,
         variables: VariableValues,
     ) -> None:
         self._schema = schema
         self._operation = operation
         self._variables = variables
-        self._fragments = {name: FragmentDetails(node) for name, node in document.fragments.items()}
+        self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
         self._plan = Plan()
         self._selects: dict[Meaning, Callable[[_Asked], Any]] = {
             Meaning.COLUMN: lambda asked: Column(asked.key, asked.name),
@@ -124,7 +165,8 @@ class _Selector:
             self._schema, self._fragments, self._variables, root, self._operation
         )
         for key, details in collected.grouped_field_set.items():
-            self._field(root, key, details, ())
+            self._plan.root.append(self._field(root, key, details, ()))
+            self._plan.nodes[key] = [detail.node for detail in details]
         return self._plan
 
     def _field(
@@ -134,20 +176,17 @@ class _Selector:
         if name == "__typename":
             return Typename(key, parent.name)
         if name.startswith("__"):
-            return Resolved(key)
+            return Resolved(key, name)
         definition = parent.fields[name]
         declared = definition.extensions.get("strawberry-definition")
-        arguments = get_argument_values(definition, details[0].node, self._variables)
         asked = _Asked(
             key=key,
             path=(*above, (parent.name, key)),
             name=getattr(declared, "python_name", name),
             parent=parent,
-            type=get_named_type(definition.type),
-            arguments=arguments,
+            definition=definition,
             details=details,
         )
-        self._checked(asked, None, lambda: check_text(name, arguments))
         meaning = meaning_of(declared)
         return self._selects[meaning](asked) if meaning else self._resolved(asked)
 
@@ -170,28 +209,26 @@ class _Selector:
 
     def _lookup(self, asked: _Asked) -> One:
         noun = asked.type.name
-        by = asked.arguments["by"]
-        nothing: tuple[str, int | str] = ("id", 0)
-        column, value = self._checked(asked, nothing, lambda: lookup_of(by, noun))
-        edge = edges.lookup(noun, column)
-        return self._planned(asked, One(asked.key, edge, self._rows(asked), at=value))
+        place, key = self._value(asked, lambda arguments: key_of(arguments, noun), Key("id", 0))
+        edge = edges.lookup(noun, key.column)
+        return self._planned(asked, One(asked.key, edge, self._rows(asked), place))
 
     def _connection(self, asked: _Asked) -> Many:
         if asked.parent.name in NOUNS:
             edge = edges.edge(asked.parent.name, asked.name)
         else:
             edge = edges.every(get_named_type(asked.type.fields["nodes"].type).name)
-        page = self._checked(asked, Page(), lambda: page_of(asked.arguments, edge.target))
+        place, page = self._value(asked, lambda arguments: page_of(arguments, edge.target), Page())
         parts = self._fields(asked, asked.type)
-        return self._planned(asked, Many(asked.key, edge, page, parts))
+        return self._planned(asked, Many(asked.key, edge, place, page.shape, parts))
 
     def _nodes(self, asked: _Asked) -> Nodes:
-        texts = asked.arguments["ids"] if "ids" in asked.arguments else [asked.arguments["id"]]
-        nothing: tuple[tuple[str, int], ...] = ()
-        ids = self._checked(asked, nothing, lambda: ids_of(texts))
+        place, _ = self._value(asked, ids_of, Ids(()))
         possible = self._schema.get_possible_types(asked.type)
         to = tuple(Selection(type_.name, self._fields(asked, type_)) for type_ in possible)
-        return self._planned(asked, Nodes(asked.key, ids, to, many="ids" in asked.arguments))
+        return self._planned(
+            asked, Nodes(asked.key, place, to, many="ids" in asked.definition.args)
+        )
 
     def _resolved(self, asked: _Asked) -> Resolved:
         """A Python resolver answers; what it returns may have edges all the same."""
@@ -203,13 +240,27 @@ class _Selector:
         for type_ in possible:
             if isinstance(type_, GraphQLObjectType):
                 self._fields(asked, type_)
-        return Resolved(asked.key)
+        self._checked(asked, lambda: asked.arguments(self._variables), None)
+        return Resolved(asked.key, f"{asked.parent.name}.{asked.name}")
 
-    def _planned(self, asked: _Asked, follows: T) -> T:
-        self._plan.fields[asked.path] = follows  # type: ignore[assignment]
+    def _planned(self, asked: _Asked, follows: F) -> F:
+        self._plan.fields[asked.path] = follows
         return follows
 
-    def _checked(self, asked: _Asked, otherwise: T, check: Callable[[], T]) -> T:
+    def _value(
+        self, asked: _Asked, read: Callable[[dict[str, Any]], V], otherwise: V
+    ) -> tuple[int, V]:
+        """The next place, and what the arguments say there."""
+
+        def recipe(variables: VariableValues) -> V:
+            return read(asked.arguments(variables))
+
+        value = self._checked(asked, lambda: recipe(self._variables), otherwise)
+        self._plan.values.append(value)
+        self._plan.recipes.append((lambda _: value) if asked.is_fixed else recipe)
+        return len(self._plan.values) - 1, value
+
+    def _checked(self, asked: _Asked, check: Callable[[], Any], otherwise: Any) -> Any:
         """What a check of arguments returns; where it refuses them, note why and go on."""
         try:
             return check()
@@ -220,3 +271,14 @@ class _Selector:
                 GraphQLError(str(error), nodes=nodes, path=path, original_error=error)
             )
             return otherwise
+
+
+def _names_variable(node: ValueNode) -> bool:
+    match node:
+        case VariableNode():
+            return True
+        case ListValueNode():
+            return any(_names_variable(value) for value in node.values)
+        case ObjectValueNode():
+            return any(_names_variable(member.value) for member in node.fields)
+    return False

@@ -11,22 +11,20 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, cast
 
 from strawberry.dataloader import DataLoader
 
 from graph.database import edges, reads
 from graph.loading.levels import Levels
 from graph.loading.rows import Slice
-from graph.selection import Column, GlobalId, Many, Nodes, One, Resolved
+from graph.selection import Many, Nodes, One, Resolved
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from graph.database.engine import ReadSession, Row
-    from graph.selection import Edge, Page, Selection
-
-Follows: TypeAlias = One | Many | Nodes
+    from graph.selection import Edge, Follows, Ids, Key, Page, Selection, Value
 
 
 @dataclass(slots=True)
@@ -46,9 +44,14 @@ class Loaders:
     """
 
     def __init__(
-        self, session: ReadSession, fields: Iterable[Follows], types: Mapping[str, type]
+        self,
+        session: ReadSession,
+        fields: Iterable[Follows],
+        values: Sequence[Value],
+        types: Mapping[str, type],
     ) -> None:
         self._session = session
+        self._values = values
         self._types = types
         self._levels = Levels()
         self._loaders: dict[Any, DataLoader[Any, Any]] = {}
@@ -58,12 +61,14 @@ class Loaders:
 
     def one(self, one: One, source: Any) -> Awaitable[Any]:
         """The record that an edge leads to from a source row, or that a look-up names; or None."""
-        key = getattr(source, one.edge.source_column) if one.edge.source_column else one.at
-        return self._row(one.edge).load(key)
+        if one.place is None:
+            return self._row(one.edge).load(getattr(source, one.edge.source_column or "id"))
+        return self._row(one.edge).load(cast("Key", self._values[one.place]).value)
 
-    def node(self, noun: str, key: int) -> Awaitable[Any]:
-        """The record of a noun by its key, or None."""
-        return self._row(edges.lookup(noun, "id")).load(key)
+    def nodes(self, nodes: Nodes) -> list[Awaitable[Any]]:
+        """The record, or None, of each global id."""
+        ids = cast("Ids", self._values[nodes.place])
+        return [self._row(edges.lookup(noun, "id")).load(key) for noun, key in ids.keys]
 
     def many(self, many: Many, source: Any) -> Slice | Awaitable[Slice]:
         """The page of a source's edge; without its rows, at once, where only a count is asked."""
@@ -71,7 +76,7 @@ class Loaders:
         key = reads.ROOT_KEY if column is None else getattr(source, column)
         if not many.needs_rows:
             return Slice(key=key, noun=many.edge.target)
-        return self._page(many.edge, many.page).load(key)
+        return self._page(many.edge, self._page_at(many.place)).load(key)
 
     def count(self, many: Many, key: int) -> Awaitable[int]:
         """How many rows an edge leads to from the source with this key, on all pages."""
@@ -89,13 +94,13 @@ class Loaders:
                     identity = _row_identity(edges.lookup(selection.noun, "id"))
                     self._wanted[identity].columns |= columns_of(selection)
             case Many():
-                wanted = self._wanted[follows.edge, follows.page]
+                wanted = self._wanted[follows.edge, self._page_at(follows.place)]
                 wanted.columns.update(*(columns_of(rows) for rows in follows.rows))
-                onwards, back = ("has_next_page", "has_previous_page")
-                if follows.page.backwards:
-                    onwards, back = back, onwards
-                wanted.one_more |= onwards in follows.page_info
-                wanted.other_side |= back in follows.page_info
+                wanted.one_more |= follows.wants_more
+                wanted.other_side |= follows.wants_other_side
+
+    def _page_at(self, place: int) -> Page:
+        return cast("Page", self._values[place])
 
     def _row(self, edge: Edge) -> DataLoader[Any, Any]:
         return self._loader(_row_identity(edge), partial(self._rows, edge))
@@ -125,15 +130,17 @@ class Loaders:
 
     async def _slices(self, edge: Edge, page: Page, keys: list[int]) -> list[Slice]:
         wanted = self._wanted[edge, page]
-        shape = reads.PageShape.of(page, other_side=wanted.other_side)
-        rows = await self._session.rows(
-            reads.pages(edge, shape, frozenset(wanted.columns)),
-            {"keys": keys, "limit": page.size + wanted.one_more}
-            | ({"after": page.after} if shape.after else {})
-            | ({"before": page.before} if shape.before else {}),
+        statement = reads.pages(
+            edge,
+            page.shape,
+            frozenset(wanted.columns),
+            one_more=wanted.one_more,
+            other_side=wanted.other_side,
         )
+        bounds = {"limit": page.size, "after": page.after, "before": page.before}
+        rows = await self._session.rows(statement, {"keys": keys} | bounds)
         records: defaultdict[int, list[Any]] = defaultdict(list)
-        other_side = {row.key: row.other_side for row in rows} if shape.other_side else {}
+        other_side = {row.key: row.other_side for row in rows} if wanted.other_side else {}
         for row, record in self._records(edge.target, rows):
             records[row.key].append(record)
         return [
@@ -155,20 +162,11 @@ class Loaders:
                 yield row, record
 
 
-def columns_of(selection: Selection) -> set[str]:
-    """The columns a selection reads, the keys of its edges included."""
-    names: set[str] = set()
-    for asked in selection.fields:
-        match asked:
-            case Column():
-                names.add(asked.name)
-            case GlobalId():
-                names.add("id")
-            case One() | Many():
-                names.add(asked.edge.source_column or "id")
-            case Resolved():
-                names.update(reads.all_columns(selection.noun))
-    return names
+def columns_of(selection: Selection) -> frozenset[str]:
+    """The columns a selection reads: all of them where a Python resolver is among its fields."""
+    if any(isinstance(field, Resolved) for field in selection.fields):
+        return frozenset(reads.all_columns(selection.noun))
+    return selection.columns
 
 
 def _row_identity(edge: Edge) -> Any:

@@ -43,7 +43,7 @@ class Slice:
         `other_side`: the list has rows beyond the cursor that the page begins at.
         """
         nodes, goes_on = records[: page.size], len(records) > page.size
-        if page.backwards:
+        if page.shape.backwards:
             return cls(key, noun, nodes[::-1], has_next=other_side, has_previous=goes_on)
         return cls(key, noun, nodes, has_next=goes_on, has_previous=other_side)
 

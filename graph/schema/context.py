@@ -10,7 +10,8 @@ import strawberry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graph.loading.loaders import Follows, Loaders
+    from graph.loading.loaders import Loaders
+    from graph.selection import Follows
     from graph.viewer import Viewer
 
 # Where a field stands in an answer, list indexes left out: (type name, response key) from the root.

@@ -56,15 +56,15 @@ def _order(info: Info, by: Annotated[OrderLookup, _argument("What names the orde
 
 
 def _node(info: Info, id: Annotated[strawberry.ID, _argument("A global id.")]) -> Any:  # noqa: A002
-    ((noun, key),) = info.context.asked(info.path).ids
-    return info.context.loaders.node(noun, key)
+    (node,) = info.context.loaders.nodes(info.context.asked(info.path))
+    return node
 
 
 def _nodes(
     info: Info,
     ids: Annotated[list[strawberry.ID], _argument(f"Global ids, at most {MAX_PAGE_SIZE}.")],
 ) -> Any:
-    return [info.context.loaders.node(*id_) for id_ in info.context.asked(info.path).ids]
+    return info.context.loaders.nodes(info.context.asked(info.path))
 
 
 @strawberry.type(description="The ways into the store.")

@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         try:
             yield {
                 "database": database,
-                "execution": Execution(schema, database),
+                "execution": Execution(schema, database, settings.execution),
                 "schema_text": text_of(schema),
             }
         finally:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def json_response(body: Any, *, status: int = 200, media_type: str = JSON) -> Response:
+    """`body` is what JSON is to be made of, or its bytes."""
     return Response(
-        orjson.dumps(body),
+        body if isinstance(body, bytes) else orjson.dumps(body),
         status,
         media_type=None,
         headers={"content-type": f"{media_type}; charset=utf-8"},

@@ -1,0 +1,29 @@
+"""Selections become statements: the one place where a row is asked for.
+
+    parts   columns, pages, bounds, orders: what both shapes are made of
+    rows    the rows of one level, for the DataLoaders
+    text    the JSON text of a whole tree: one statement for one operation
+
+Statements are built once per shape: what an operation's arguments say are parameters.
+"""
+
+from graph.database.reads.rows import (
+    ROOT_KEY,
+    all_columns,
+    counts,
+    pages,
+    rows_by_key,
+    rows_by_text,
+)
+from graph.database.reads.text import TextStatement, text_statement
+
+__all__ = [
+    "ROOT_KEY",
+    "TextStatement",
+    "all_columns",
+    "counts",
+    "pages",
+    "rows_by_key",
+    "rows_by_text",
+    "text_statement",
+]

@@ -1,0 +1,159 @@
+"""An operation of a document, and what has been made of it: plans, and compiled statements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLIncludeDirective,
+    GraphQLSkipDirective,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+    Visitor,
+    get_variable_values,
+    visit,
+)
+from graphql.execution.values import VariableValues
+
+from graph.errors import RequestError
+from graph.execution.compile import Compiled, compile_plan
+from graph.execution.failures import Refused
+from graph.execution.select import select
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema
+
+    from graph.execution.select import Plan, Recipe
+    from graph.selection import Value
+
+_MAX_VARIABLE_ERRORS = 50
+# Kinds of variables that one operation is compiled for. A client has few; a flood is forgotten.
+_MAX_VARIANTS = 32
+
+_NO_VARIABLES = VariableValues({}, {})
+
+
+class Operation:
+    """Compiled once for each shape of its variables; lives as long as its document.
+
+    Most requests change values only. So the first request of a shape walks the operation, and
+    leaves behind the recipes by which the next one's variables become the statement's parameters.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        node: OperationDefinitionNode,
+        fragments: dict[str, FragmentDefinitionNode],
+    ) -> None:
+        self.node = node
+        self._schema = schema
+        self._fragments = fragments
+        self._conditions = _conditions(node, fragments)
+        self._recipes: dict[Hashable, list[Recipe]] = {}
+        self._compiled: dict[Hashable, Compiled] = {}
+
+    @property
+    def is_query(self) -> bool:
+        return self.node.operation is OperationType.QUERY
+
+    def variables(self, given: dict[str, Any]) -> VariableValues:
+        """The coerced variables (specification, section 6.1.2).
+
+        Raises:
+            Refused: some do not fit their types.
+        """
+        if not self.node.variable_definitions:
+            return _NO_VARIABLES
+        outcome = get_variable_values(
+            self._schema, self.node.variable_definitions, given, _MAX_VARIABLE_ERRORS
+        )
+        if isinstance(outcome, list):
+            raise Refused(outcome, code="BAD_USER_INPUT")
+        return outcome
+
+    def plan(self, variables: VariableValues) -> Plan:
+        """What the operation asks for.
+
+        Raises:
+            Refused: its arguments do not say what they must.
+        """
+        plan = select(self._schema, self._fragments, self.node, variables)
+        if plan.errors:
+            raise Refused(plan.errors, code="BAD_USER_INPUT")
+        return plan
+
+    def compiled(
+        self, variables: VariableValues, json_function: str
+    ) -> tuple[Compiled, list[Value]]:
+        """The operation compiled for variables of this shape, and what its arguments say.
+
+        Raises:
+            Refused: as `plan`.
+        """
+        conditions = tuple(variables.coerced.get(name) for name in self._conditions)
+        values = self._values(conditions, variables)
+        shape = (conditions, tuple(value.shape for value in values))
+        compiled = self._compiled.get(shape)
+        if compiled is None:
+            _make_room(self._compiled)
+            compiled = compile_plan(self.plan(variables), json_function)
+            self._compiled[shape] = compiled
+        return compiled, values
+
+    def only(self, plan: Plan, keys: frozenset[str]) -> DocumentNode:
+        """A document that asks for these root fields and no others."""
+        fields = [node for key in plan.nodes if key in keys for node in plan.nodes[key]]
+        operation = OperationDefinitionNode(
+            operation=self.node.operation,
+            name=self.node.name,
+            variable_definitions=self.node.variable_definitions,
+            selection_set=SelectionSetNode(selections=tuple(fields)),
+        )
+        return DocumentNode(definitions=(operation, *self._fragments.values()))
+
+    def _values(self, conditions: Hashable, variables: VariableValues) -> list[Value]:
+        recipes = self._recipes.get(conditions)
+        if recipes is None:
+            _make_room(self._recipes)
+            plan = self.plan(variables)
+            self._recipes[conditions] = plan.recipes
+            return plan.values
+        try:
+            return [recipe(variables) for recipe in recipes]
+        except RequestError:
+            # The whole plan says all that is wrong, and where.
+            return self.plan(variables).values
+
+
+def _conditions(
+    node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
+) -> tuple[str, ...]:
+    """The names of the variables by which fields are included or skipped."""
+    found = _Conditions()
+    for definition in (node, *fragments.values()):
+        visit(definition, found)
+    return tuple(sorted(found.names))
+
+
+class _Conditions(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        if node.name.value in {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}:
+            values = (argument.value for argument in node.arguments or ())
+            self.names.update(
+                value.name.value for value in values if isinstance(value, VariableNode)
+            )
+
+
+def _make_room(kept: dict[Hashable, Any]) -> None:
+    if len(kept) >= _MAX_VARIANTS:
+        kept.clear()
