@@ -20,6 +20,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -45,11 +48,16 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("store")
+def cluster() -> Iterator[Cluster]:
+    # Not in pytest's own folder, which another run of the same user closes when it starts.
+    folder = Path(mkdtemp(prefix="graph-tests-"))
+    folder.chmod(0o755)
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-    with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:
-        yield cluster
+    try:
+        with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:
+            yield cluster
+    finally:
+        rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ async def test_a_read_session_cannot_write(database: Database) -> None:
 
 
 async def test_sixty_four_operations_share_five_connections(database_url: str) -> None:
-    settings = settings_for(database_url, pool_size=5)
+    settings = settings_for(database_url, pool_size=5, execution="resolvers")
     async with client_of(create_app(settings)) as client:
         await fill(client.database, customers=20, orders=3, lines=3)
 

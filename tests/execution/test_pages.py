@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from graph.opaque import encode_cursor, encode_id
+from graph.settings import ExecutionMode, Settings
+from tests.conftest import settings_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from tests.conftest import Client
 
 # One database serves all examples of a test: each begins by emptying it.
-one_database = settings(
+one_database = hypothesis_settings(
     max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -37,6 +40,12 @@ NESTED = f"""query ({VARIABLES}) {{ customers(first: 100) {{ nodes {{
 # How many orders each customer has, and where ids are left out.
 stores = st.lists(st.integers(0, 12), min_size=1, max_size=5)
 gaps = st.sets(st.integers(1, 40))
+
+
+@pytest.fixture(params=ExecutionMode)
+def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+    """Both ways to an answer cut their pages alike."""
+    return settings_for(database_url, execution=request.param)
 
 
 class Cut(NamedTuple):

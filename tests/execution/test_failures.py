@@ -1,0 +1,312 @@
+"""What a client sees when the store fails: a code and an error id. The log has the cause."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+import strawberry
+from sqlalchemy import text
+
+from graph.errors import GraphError, InvalidId
+from graph.schema import Schema
+from graph.server.app import create_app
+from tests.conftest import client_of, settings_for
+from tests.store import fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    import httpx
+
+    from graph.database.embedded import Cluster
+    from graph.settings import Settings
+    from tests.conftest import Client
+
+NESTED = """{ customers { totalCount nodes { username orders { nodes {
+    total lineItems { nodes { quantity item { name } } } } } } } }"""
+
+# Words of Python, SQL and the driver.
+INNARDS = re.compile(
+    r"Traceback|File \"|\.py|select |from customers|relation|column|sqlalchemy|asyncpg|postgres",
+    re.IGNORECASE,
+)
+
+
+async def posted(client: Client, query: str, **headers: str) -> httpx.Response:
+    return await client.http.post("/graphql", json={"query": query}, headers=headers)
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def locked(url: str, table: str) -> AsyncIterator[None]:
+    """Somebody else holds a table so that nobody can read it."""
+    async with connected(url) as connection, connection.transaction():
+        await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+# Defects
+
+
+@pytest.mark.parametrize(
+    ("breakage", "query", "path"),
+    [
+        ("DROP TABLE items CASCADE", "{ items { totalCount } }", ["items", "totalCount"]),
+        (
+            "ALTER TABLE customers RENAME town TO place",
+            "{ customers { nodes { town } } }",
+            ["customers"],
+        ),
+        ("DROP TABLE order_lines", NESTED, None),
+        (
+            "ALTER TABLE customers ALTER username DROP NOT NULL;"
+            " ALTER TABLE customers DROP CONSTRAINT customers_username_key;"
+            " UPDATE customers SET username = NULL",
+            "{ customers { nodes { username } } }",
+            ["customers", "nodes", 0, "username"],
+        ),
+        (
+            "ALTER TABLE order_lines ALTER quantity TYPE bigint;"
+            " UPDATE order_lines SET quantity = 3000000000",
+            "{ order(by: {databaseId: 1}) { lineItems { nodes { quantity } } } }",
+            ["order", "lineItems", "nodes", 0, "quantity"],
+        ),
+    ],
+)
+async def test_what_nobody_foresaw_is_masked_and_logged_with_its_cause(
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    breakage: str,
+    query: str,
+    path: list[str | int] | None,
+) -> None:
+    await fill(client.database, customers=1, orders=1, lines=1)
+    async with client.database.write() as session:
+        for statement in breakage.split(";"):
+            await session.execute(text(statement))
+
+    response = await posted(client, query)
+
+    assert response.status_code == 200
+    assert not INNARDS.search(response.text)
+    (error,) = response.json()["errors"]
+    assert error["message"] == "internal error"
+    assert path is None or error["path"] == path
+    assert error["locations"]
+    assert list(error["extensions"]) == ["code", "errorId"]
+    assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert error["extensions"]["errorId"] in record.message
+    assert record.exc_text
+
+
+async def test_each_failure_has_an_id_of_its_own(client: Client) -> None:
+    async with client.database.write() as session:
+        await session.execute(text("DROP TABLE items CASCADE"))
+
+    answers = [await client.answer("{ items { totalCount } }") for _ in range(5)]
+
+    assert len({answer["errors"][0]["extensions"]["errorId"] for answer in answers}) == 5
+
+
+async def test_what_does_not_need_the_broken_part_is_answered(client: Client) -> None:
+    await fill(client.database, customers=1)
+    async with client.database.write() as session:
+        await session.execute(text("DROP TABLE items CASCADE"))
+
+    answer = await client.answer(
+        '{ item(by: {databaseId: 1}) { name } customer(by: {username: "user1"}) { town } }'
+    )
+
+    assert answer["data"] == {"item": None, "customer": {"town": "Wolfden"}}
+    assert answer["errors"][0]["path"] == ["item"]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field  # type: ignore[untyped-decorator,unused-ignore]
+    def broken(self) -> str | None:
+        raise LookupError("SELECT password FROM customers")
+
+    @strawberry.field  # type: ignore[untyped-decorator,unused-ignore]
+    def refused(self) -> str | None:
+        raise InvalidId("x")
+
+    @strawberry.field  # type: ignore[untyped-decorator,unused-ignore]
+    def codeless(self) -> str | None:
+        raise GraphError("a path on the server's disk")
+
+    @strawberry.field  # type: ignore[untyped-decorator,unused-ignore]
+    def unprintable(self) -> float | None:
+        return float("nan")
+
+
+async def test_a_resolver_shows_its_own_errors_and_no_others(settings: Settings) -> None:
+    async with client_of(create_app(settings, schema=Schema(query=Query))) as client:
+        answer = await client.answer("{ broken refused codeless unprintable }")
+
+    errors = {error["path"][0]: error for error in answer["errors"]}
+    assert answer["data"] == dict.fromkeys(["broken", "refused", "codeless", "unprintable"])
+    assert errors["refused"]["message"] == "'x' is not an id of this API."
+    assert errors["refused"]["extensions"] == {"code": "INVALID_ID"}
+    for name in ("broken", "codeless", "unprintable"):
+        assert errors[name]["message"] == "internal error"
+        assert errors[name]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+
+
+# A slow store
+
+
+async def test_a_statement_that_takes_too_long_is_a_timeout(database_url: str) -> None:
+    settings = settings_for(database_url, statement_timeout_seconds=0.3)
+    async with client_of(create_app(settings)) as client:
+        await fill(client.database, customers=1)
+        async with locked(database_url, "orders"):
+            began = time.perf_counter()
+            response = await posted(client, NESTED)
+            waited_seconds = time.perf_counter() - began
+            beside = await client("{ customers { nodes { username } } }")
+        afterwards = await client(NESTED)
+
+    assert response.status_code == 503
+    assert response.json() == {
+        "errors": [
+            {
+                "message": "The store took longer than an operation may take."
+                " Ask for less at once.",
+                "extensions": {"code": "TIMEOUT"},
+            }
+        ]
+    }
+    assert 0.3 <= waited_seconds < 5
+    assert beside["customers"]["nodes"] == [{"username": "user1"}]
+    assert afterwards["customers"]["totalCount"] == 1
+
+
+async def test_a_pool_without_a_connection_to_spare_is_unavailable(database_url: str) -> None:
+    settings = settings_for(
+        database_url, pool_size=1, pool_timeout_seconds=0.2, statement_timeout_seconds=1
+    )
+    async with client_of(create_app(settings)) as client:
+        async with locked(database_url, "customers"):
+            first, second = await asyncio.gather(posted(client, NESTED), posted(client, NESTED))
+        afterwards = await client(NESTED)
+
+    codes = [answer.json()["errors"][0]["extensions"]["code"] for answer in (first, second)]
+    assert codes == ["TIMEOUT", "SERVICE_UNAVAILABLE"]
+    assert second.status_code == 503
+    assert afterwards["customers"]["totalCount"] == 0
+
+
+# A store that is gone, and comes back
+
+
+@pytest.fixture
+async def behind_a_door(
+    cluster: Cluster, database_url: str, tmp_path: Path
+) -> AsyncIterator[Client]:
+    """A client whose way to PostgreSQL's socket leads through a link, `door` in `tmp_path`."""
+    sockets = cluster.environment()["PGHOST"]
+    (tmp_path / "door").symlink_to(sockets)
+    url = database_url.replace(sockets, str(tmp_path / "door"))
+    async with client_of(create_app(settings_for(url))) as client:
+        await fill(client.database, customers=1)
+        yield client
+
+
+async def test_the_same_client_is_answered_again_when_the_store_is_back(
+    behind_a_door: Client, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, door = behind_a_door, tmp_path / "door"
+    before = await client(NESTED)
+
+    sockets = door.readlink()
+    door.unlink()
+    await end_connections(database_url)
+    gone = [await posted(client, NESTED) for _ in range(3)]
+    gone_ready = await client.http.get("/health/ready")
+    door.symlink_to(sockets)
+    back_ready = await client.http.get("/health/ready")
+
+    for response in gone:
+        assert response.status_code == 503
+        assert response.json() == {
+            "errors": [
+                {
+                    "message": "The store cannot be reached. Try again later.",
+                    "extensions": {"code": "SERVICE_UNAVAILABLE"},
+                }
+            ]
+        }
+    assert (gone_ready.status_code, back_ready.status_code) == (503, 200)
+    assert await client(NESTED) == before
+    assert caplog.records == []
+
+
+async def test_connections_that_were_ended_are_replaced(client: Client, database_url: str) -> None:
+    await fill(client.database, customers=1)
+    before = await client(NESTED)
+    together = await asyncio.gather(*(client(NESTED) for _ in range(10)))
+    await end_connections(database_url)
+
+    after = await asyncio.gather(*(client(NESTED) for _ in range(10)))
+
+    assert before["customers"]["totalCount"] == 1
+    assert together == after == [before] * 10
+
+
+async def test_an_answer_that_lost_the_store_on_its_way_is_no_answer(
+    client: Client, database_url: str
+) -> None:
+    await fill(client.database, customers=1)
+
+    async with locked(database_url, "orders"):
+        running = asyncio.create_task(posted(client, NESTED))
+        await waiting_for_a_lock(database_url)
+        await end_connections(database_url, but_those_that_wait=False)
+    response = await running
+
+    assert response.status_code == 503
+    assert list(response.json()) == ["errors"]
+    assert response.json()["errors"][0]["extensions"] == {"code": "SERVICE_UNAVAILABLE"}
+    assert (await client(NESTED))["customers"]["totalCount"] == 1
+
+
+async def end_connections(url: str, *, but_those_that_wait: bool = True) -> None:
+    """PostgreSQL ends what graph has open, as when it is restarted."""
+    condition = "" if but_those_that_wait else "AND wait_event_type = 'Lock'"
+    async with connected(url) as connection:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            f" WHERE datname = current_database() AND application_name = 'graph' {condition}"
+        )
+    # The driver hears of it when the event loop runs next.
+    await asyncio.sleep(0.05)
+
+
+async def waiting_for_a_lock(url: str) -> None:
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with connected(url) as connection, asyncio.timeout(10):
+        while not await connection.fetchval(query):
+            await asyncio.sleep(0.01)
