@@ -264,11 +264,12 @@ class _Selector:
         """What a check of arguments returns; where it refuses them, note why and go on."""
         try:
             return check()
-        except RequestError as error:
+        except (RequestError, GraphQLError) as error:
             nodes = [details.node for details in asked.details]
             path = [key for _, key in asked.path]
+            message = getattr(error, "message", None) or str(error)
             self._plan.errors.append(
-                GraphQLError(str(error), nodes=nodes, path=path, original_error=error)
+                GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
 

@@ -51,8 +51,8 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
     return Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/", lambda _: RedirectResponse("/graphql")),
             Route("/graphql", _Endpoint()),
+            Route("/", lambda _: RedirectResponse("/graphql")),
             Route("/schema.graphql", schema_file),
             Route("/health/live", live),
             Route("/health/ready", ready),

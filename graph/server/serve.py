@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from contextlib import suppress
@@ -11,12 +12,16 @@ import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from graph.errors import AddressUnavailable
+from graph.server.app import create_app
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from graph.settings import Settings
 
 # How long running requests may take to end after SIGTERM.
 _DRAIN_SECONDS = 15
+_GC_THRESHOLDS = (50_000, 20, 50)
 # How many connections may wait to be accepted; as many as with uvicorn.
 _BACKLOG = 2048
 
@@ -44,7 +49,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
     """
     os.environ.update(settings.environment())
     config = uvicorn.Config(
-        "graph.server.app:create_app",
+        "graph.server.serve:served_app",
         factory=True,
         workers=workers,
         reload=reload,
@@ -52,6 +57,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = uvicorn.Server(config)
@@ -63,6 +69,19 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         # uvicorn drains, and then raises the signal again; the caller has cleaning up to do.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+def served_app() -> Starlette:
+    """The application of a process that does nothing else, its garbage collector tuned for that.
+
+    All that start-up has made stays: no collection needs to look at it again (each would stop the
+    process for 80 ms). What a request leaves behind goes without a collection, for the most part.
+    """
+    app = create_app()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    return app
 
 
 def _listening(host: str, port: int) -> socket.socket:
