@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from graphql import (
@@ -16,6 +15,7 @@ from graphql import (
 from strawberry.schema.schema import validate_document
 
 from graph.execution.failures import Refused
+from graph.execution.kept import Kept
 from graph.execution.operations import Operation
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 # Enough for any query that a person wrote; a bound for those that nobody did.
 _MAX_TOKENS = 5_000
 _MAX_ERRORS = 100
-# Only long strings make a document of so few tokens longer; five hundred such would fill memory.
-_MAX_KEPT_CHARS = 50_000
+_MAX_KEPT = 1_000
+_MAX_KEPT_BYTES = 32 * 1024 * 1024
+# What a document takes in memory, for each character of its text (measured: 185).
+_BYTES_PER_CHAR = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,11 @@ class Document:
 
 
 class Documents:
-    """The documents seen last, by their text."""
+    """Documents by their text: parsed, validated and compiled once, as long as they are kept."""
 
-    def __init__(self, schema: GraphQLSchema, kept: int = 500) -> None:
+    def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._kept = lru_cache(maxsize=kept)(self._read)
+        self._kept = Kept[str, Document](max_entries=_MAX_KEPT, max_weight=_MAX_KEPT_BYTES)
 
     def read(self, text: str) -> Document:
         """The document of a text.
@@ -66,7 +68,11 @@ class Documents:
         Raises:
             Refused: it is not GraphQL, or not of this schema.
         """
-        return self._kept(text) if len(text) <= _MAX_KEPT_CHARS else self._read(text)
+        document = self._kept.get(text)
+        if document is None:
+            document = self._read(text)
+            self._kept.put(text, document, weight=len(text) * _BYTES_PER_CHAR)
+        return document
 
     def _read(self, text: str) -> Document:
         try:
