@@ -1,10 +1,10 @@
 """What a client may ask."""
 
-from strawberry import Schema
 from strawberry.schema.config import StrawberryConfig
 
 from graph.schema.queries import Query
 from graph.schema.scalars import SCALARS
+from graph.schema.schema import Schema
 from graph.schema.types import NOUNS
 
 __all__ = ["Schema", "schema", "text_of"]

@@ -1,0 +1,44 @@
+"""Strawberry's schema, whose declared fields are resolved without a detour."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+
+from graph.schema.fields import Meaning, meaning_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Schema(strawberry.Schema):
+    """A schema as Strawberry makes it, but for the resolvers of declared fields.
+
+    Strawberry wraps a resolver in what any resolver may need: an `Info` of its own, converted
+    arguments, permissions, extensions. Those of declared fields (`graph.schema.fields`) need none
+    of it, and there is one call for each value of an answer.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for type_ in self._schema.type_map.values():
+            for field in getattr(type_, "fields", {}).values():
+                definition = field.extensions.get("strawberry-definition")
+                if meaning_of(definition) is not None and not definition.extensions:
+                    field.resolve = _direct(definition) or field.resolve
+
+
+def _direct(definition: Any) -> Callable[..., Any] | None:
+    if definition.base_resolver is None:
+        read = attrgetter(definition.python_name)
+        return lambda source, _info: read(source)
+    resolver = definition.base_resolver.wrapped_func
+    match meaning_of(definition):
+        case Meaning.GLOBAL_ID:
+            return lambda source, _info: resolver(source)
+        case Meaning.EDGE | Meaning.CONNECTION | Meaning.TOTAL_COUNT:
+            # What its arguments say is part of what was selected.
+            return lambda source, info, **_arguments: resolver(source, info)
+    return None
