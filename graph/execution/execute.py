@@ -88,7 +88,7 @@ class Execution:
             return True
 
     async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
-        variables = operation.variables(request.variables)
+        variables = operation.variables.coerced(request.variables)
         if not (self._compiles and operation.is_query):
             plan = operation.plan(variables)
             return await self._resolved(operation, plan, request, viewer)

@@ -13,29 +13,26 @@ from graphql import (
     SelectionSetNode,
     VariableNode,
     Visitor,
-    get_variable_values,
     visit,
 )
-from graphql.execution.values import VariableValues
 
 from graph.errors import RequestError
 from graph.execution.compile import Compiled, compile_plan
 from graph.execution.failures import Refused
 from graph.execution.select import select
+from graph.execution.variables import Variables
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema
+    from graphql.execution.values import VariableValues
 
     from graph.execution.select import Plan, Recipe
     from graph.selection import Value
 
-_MAX_VARIABLE_ERRORS = 50
 # Kinds of variables that one operation is compiled for. A client has few; a flood is forgotten.
 _MAX_VARIANTS = 32
-
-_NO_VARIABLES = VariableValues({}, {})
 
 
 class Operation:
@@ -52,6 +49,7 @@ class Operation:
         fragments: dict[str, FragmentDefinitionNode],
     ) -> None:
         self.node = node
+        self.variables = Variables(schema, node.variable_definitions or ())
         self._schema = schema
         self._fragments = fragments
         self._conditions = _conditions(node, fragments)
@@ -61,21 +59,6 @@ class Operation:
     @property
     def is_query(self) -> bool:
         return self.node.operation is OperationType.QUERY
-
-    def variables(self, given: dict[str, Any]) -> VariableValues:
-        """The coerced variables (specification, section 6.1.2).
-
-        Raises:
-            Refused: some do not fit their types.
-        """
-        if not self.node.variable_definitions:
-            return _NO_VARIABLES
-        outcome = get_variable_values(
-            self._schema, self.node.variable_definitions, given, _MAX_VARIABLE_ERRORS
-        )
-        if isinstance(outcome, list):
-            raise Refused(outcome, code="BAD_USER_INPUT")
-        return outcome
 
     def plan(self, variables: VariableValues) -> Plan:
         """What the operation asks for.

@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from graphql import (
     GraphQLError,
     GraphQLObjectType,
-    ListValueNode,
-    ObjectValueNode,
-    VariableNode,
-    get_argument_values,
     get_named_type,
     is_abstract_type,
 )
@@ -26,6 +22,7 @@ from graphql.execution.collect_fields import FragmentDetails, collect_fields, co
 from graph.database import edges
 from graph.errors import RequestError
 from graph.execution.arguments import check_text, ids_of, key_of, page_of
+from graph.execution.variables import argument_reader, names_variable
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.types import NOUNS
 from graph.selection import (
@@ -57,7 +54,6 @@ if TYPE_CHECKING:
         GraphQLField,
         GraphQLSchema,
         OperationDefinitionNode,
-        ValueNode,
     )
     from graphql.execution.collect_fields import FieldDetails
     from graphql.execution.values import VariableValues
@@ -116,17 +112,23 @@ class _Asked:
     def type(self) -> Any:
         return get_named_type(self.definition.type)
 
-    def arguments(self, variables: VariableValues) -> dict[str, Any]:
+    def reader(self) -> Callable[[VariableValues], dict[str, Any]]:
+        """What reads its arguments, and refuses text that no argument may hold."""
         node = self.details[0].node
-        arguments = get_argument_values(self.definition, node, variables)
-        check_text(node.name.value, arguments)
-        return arguments
+        read = argument_reader(self.definition, node)
+
+        def read_and_check(variables: VariableValues) -> dict[str, Any]:
+            arguments = read(variables)
+            check_text(node.name.value, arguments)
+            return arguments
+
+        return read_and_check
 
     @property
     def is_fixed(self) -> bool:
         """Whether its arguments are the same whatever the variables are."""
         arguments = self.details[0].node.arguments or ()
-        return not any(_names_variable(node.value) for node in arguments)
+        return not any(names_variable(node.value) for node in arguments)
 
 
 class _Selector:
@@ -240,7 +242,7 @@ class _Selector:
         for type_ in possible:
             if isinstance(type_, GraphQLObjectType):
                 self._fields(asked, type_)
-        self._checked(asked, lambda: asked.arguments(self._variables), None)
+        self._checked(asked, lambda: asked.reader()(self._variables), None)
         return Resolved(asked.key, f"{asked.parent.name}.{asked.name}")
 
     def _planned(self, asked: _Asked, follows: F) -> F:
@@ -251,9 +253,10 @@ class _Selector:
         self, asked: _Asked, read: Callable[[dict[str, Any]], V], otherwise: V
     ) -> tuple[int, V]:
         """The next place, and what the arguments say there."""
+        arguments = asked.reader()
 
         def recipe(variables: VariableValues) -> V:
-            return read(asked.arguments(variables))
+            return read(arguments(variables))
 
         value = self._checked(asked, lambda: recipe(self._variables), otherwise)
         self._plan.values.append(value)
@@ -272,14 +275,3 @@ class _Selector:
                 GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
-
-
-def _names_variable(node: ValueNode) -> bool:
-    match node:
-        case VariableNode():
-            return True
-        case ListValueNode():
-            return any(_names_variable(value) for value in node.values)
-        case ObjectValueNode():
-            return any(_names_variable(member.value) for member in node.fields)
-    return False
