@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import (
     DocumentNode,
+    GraphQLError,
     GraphQLIncludeDirective,
     GraphQLSkipDirective,
     OperationDefinitionNode,
@@ -79,13 +80,19 @@ class Operation:
         Raises:
             Refused: as `plan`.
         """
+        plan: Plan | None = None
         conditions = tuple(variables.coerced.get(name) for name in self._conditions)
-        values = self._values(conditions, variables)
+        recipes = self._recipes.get(conditions)
+        if recipes is None:
+            plan = self.plan(variables)
+            _make_room(self._recipes)
+            recipes = self._recipes[conditions] = plan.recipes
+        values = plan.values if plan else self._values(recipes, variables)
         shape = (conditions, tuple(value.shape for value in values))
         compiled = self._compiled.get(shape)
         if compiled is None:
             _make_room(self._compiled)
-            compiled = compile_plan(self.plan(variables), json_function)
+            compiled = compile_plan(plan or self.plan(variables), json_function)
             self._compiled[shape] = compiled
         return compiled, values
 
@@ -100,16 +107,10 @@ class Operation:
         )
         return DocumentNode(definitions=(operation, *self._fragments.values()))
 
-    def _values(self, conditions: Hashable, variables: VariableValues) -> list[Value]:
-        recipes = self._recipes.get(conditions)
-        if recipes is None:
-            _make_room(self._recipes)
-            plan = self.plan(variables)
-            self._recipes[conditions] = plan.recipes
-            return plan.values
+    def _values(self, recipes: list[Recipe], variables: VariableValues) -> list[Value]:
         try:
             return [recipe(variables) for recipe in recipes]
-        except RequestError:
+        except (RequestError, GraphQLError):
             # The whole plan says all that is wrong, and where.
             return self.plan(variables).values
 
