@@ -20,6 +20,7 @@ from graphql import (
     get_argument_values,
     get_named_type,
     get_variable_values,
+    is_non_null_type,
 )
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
@@ -109,8 +110,15 @@ def argument_reader(
     ):
         return by_the_book
 
+    required = [
+        name for name, argument in definition.args.items() if is_non_null_type(argument.type)
+    ]
+
     def read(variables: VariableValues) -> dict[str, Any]:
         values = {name: read(variables.coerced) for name, read in readers.items() if read}
+        # A variable with a default is let in where null is not, and may be null all the same.
+        if any(values.get(name) is None for name in required):
+            return by_the_book(variables)
         return {name: value for name, value in values.items() if value is not Undefined}
 
     return read

@@ -135,9 +135,9 @@ class _Writer:
                 return self._nodes(root)
 
     def _object(self, members: Iterable[tuple[str, Pieces]]) -> Pieces:
-        pieces: Pieces = []
+        pieces: Pieces = [Json("{")]
         for nth, (key, value) in enumerate(members):
-            pieces += [Json(f'{"," if nth else "{"}"{key}":'), *value]
+            pieces += [Json(f'{"," if nth else ""}"{key}":'), *value]
         return [*pieces, Json("}")]
 
     def _row(self, selection: Selection, alias: str) -> Pieces:
