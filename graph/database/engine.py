@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-    from graph.database.reads import TextStatement
+    from graph.database.reads import TextQuery, TextStatement
     from graph.selection import Value
     from graph.settings import Settings
 
@@ -72,11 +72,13 @@ class ReadSession:
             except Exception as error:
                 raise translated(error) from error
 
-    async def text(self, statement: TextStatement, values: Sequence[Value]) -> Sequence[bytes]:
+    async def text(self, query: TextQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """The same as `Database.text`, within the session's snapshot."""
         async with self._lock:
             try:
                 connection = await self._session.connection()
+                driver = (await connection.get_raw_connection()).driver_connection
+                statement = query.statement(_json_function(driver))
                 parameters = tuple(statement.parameters(values))
                 return (await connection.exec_driver_sql(statement.sql, parameters)).one()
             except Exception as error:
@@ -97,7 +99,6 @@ class Database:
         self.engine = engine
         # Called with the SQL and the parameters of each statement that runs as text.
         self.listeners: list[Callable[[str, Sequence[Any]], None]] = []
-        self._json_function: str | None = None
         snapshot = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -127,7 +128,7 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
 
-    async def text(self, statement: TextStatement, values: Sequence[Value]) -> Sequence[bytes]:
+    async def text(self, query: TextQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """Run the statement that is a whole operation; return the JSON text of its root fields.
 
         One statement is one snapshot: it needs neither a session nor a transaction, and goes to
@@ -142,6 +143,7 @@ class Database:
             raise translated(error) from error
         driver: Any = connection.driver_connection
         try:
+            statement = query.statement(_json_function(driver))
             columns: Sequence[bytes] = await self._fetch(
                 driver, statement, statement.parameters(values)
             )
@@ -164,19 +166,6 @@ class Database:
         prepared = await driver.prepare(statement.sql, name="")
         return await prepared.fetchrow(*parameters)
 
-    async def json_function(self) -> str:
-        """The SQL function that makes JSON of a scalar: `json_scalar`, from PostgreSQL 17 on."""
-        if self._json_function is None:
-            try:
-                connection = await self.engine.raw_connection()
-            except Exception as error:
-                raise translated(error) from error
-            driver: Any = connection.driver_connection
-            old = driver.get_server_version().major < _VERSION_WITH_JSON_SCALAR
-            self._json_function = "to_json" if old else "json_scalar"
-            connection.close()
-        return self._json_function
-
     async def check_ready(self) -> None:
         """Return when the store can be read as this code expects it.
 
@@ -193,6 +182,12 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _json_function(driver: Any) -> str:
+    """The SQL function that makes JSON of a scalar: `json_scalar`, from PostgreSQL 17 on."""
+    old = driver.get_server_version().major < _VERSION_WITH_JSON_SCALAR
+    return "to_json" if old else "json_scalar"
 
 
 def connect_arguments(settings: Settings) -> dict[str, Any]:

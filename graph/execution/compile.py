@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graph.database.reads import TextStatement, text_statement
+from graph.database.reads import TextQuery
 from graph.selection import (
     EdgeList,
     EdgeNode,
@@ -39,7 +39,7 @@ class Compiled:
     left to the executor.
     """
 
-    statement: TextStatement | None
+    query: TextQuery | None
     frames: tuple[bytes, ...]
     gaps: tuple[int | str, ...]
 
@@ -55,8 +55,8 @@ class Compiled:
         return b"".join(pieces)
 
 
-def compile_plan(plan: Plan, json_function: str) -> Compiled:
-    """Compile what can be; the statement is None where nothing needs one."""
+def compile_plan(plan: Plan) -> Compiled:
+    """Compile what can be; the query is None where nothing needs one."""
     frames, gaps = ['{"data":{'], list[int | str]()
     roots: list[Any] = []
     for nth, root in enumerate(plan.root):
@@ -72,8 +72,8 @@ def compile_plan(plan: Plan, json_function: str) -> Compiled:
             gaps.append(root.key)
         frames.append("")
     frames[-1] += "}}"
-    statement = text_statement(tuple(roots), json_function) if roots else None
-    return Compiled(statement, tuple(frame.encode() for frame in frames), tuple(gaps))
+    query = TextQuery(tuple(roots)) if roots else None
+    return Compiled(query, tuple(frame.encode() for frame in frames), tuple(gaps))
 
 
 def _obstacles(asked: Any) -> Iterator[str]:

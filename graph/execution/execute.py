@@ -92,13 +92,12 @@ class Execution:
         if not (self._compiles and operation.is_query):
             plan = operation.plan(variables)
             return await self._resolved(operation, plan, request, viewer)
-        json_function = await self._database.json_function()
-        compiled, values = operation.compiled(variables, json_function)
+        compiled, values = operation.compiled(variables)
         if compiled.left:
             plan = operation.plan(variables)
             return await self._resolved(operation, plan, request, viewer, compiled)
-        statement = compiled.statement
-        columns = await self._database.text(statement, values) if statement else ()
+        query = compiled.query
+        columns = await self._database.text(query, values) if query else ()
         return Answer(compiled.body(columns, {}))
 
     async def _resolved(
@@ -115,8 +114,8 @@ class Execution:
         session = self._database.read()
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         try:
-            statement = compiled.statement if compiled else None
-            columns = await session.text(statement, plan.values) if statement else ()
+            query = compiled.query if compiled else None
+            columns = await session.text(query, plan.values) if query else ()
             result = execute(
                 self._schema,
                 operation.only(plan, left),

@@ -67,14 +67,15 @@ class Operation:
         Raises:
             Refused: its arguments do not say what they must.
         """
-        plan = select(self._schema, self._fragments, self.node, variables)
+        try:
+            plan = select(self._schema, self._fragments, self.node, variables)
+        except GraphQLError as error:  # a directive's argument, where no field is to blame
+            raise Refused([error], code="BAD_USER_INPUT") from None
         if plan.errors:
             raise Refused(plan.errors, code="BAD_USER_INPUT")
         return plan
 
-    def compiled(
-        self, variables: VariableValues, json_function: str
-    ) -> tuple[Compiled, list[Value]]:
+    def compiled(self, variables: VariableValues) -> tuple[Compiled, list[Value]]:
         """The operation compiled for variables of this shape, and what its arguments say.
 
         Raises:
@@ -92,7 +93,7 @@ class Operation:
         compiled = self._compiled.get(shape)
         if compiled is None:
             _make_room(self._compiled)
-            compiled = compile_plan(plan or self.plan(variables), json_function)
+            compiled = compile_plan(plan or self.plan(variables))
             self._compiled[shape] = compiled
         return compiled, values
 

@@ -177,9 +177,8 @@ class _Selector:
         name = details[0].node.name.value
         if name == "__typename":
             return Typename(key, parent.name)
-        if name.startswith("__"):
-            return Resolved(key, name)
-        definition = parent.fields[name]
+        definition = self._schema.get_field(parent, name)
+        assert definition is not None  # noqa: S101  validation has seen to it
         declared = definition.extensions.get("strawberry-definition")
         asked = _Asked(
             key=key,

@@ -15,10 +15,11 @@ from graph.database.reads.rows import (
     rows_by_key,
     rows_by_text,
 )
-from graph.database.reads.text import TextStatement, text_statement
+from graph.database.reads.text import TextQuery, TextStatement, text_statement
 
 __all__ = [
     "ROOT_KEY",
+    "TextQuery",
     "TextStatement",
     "all_columns",
     "counts",

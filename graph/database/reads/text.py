@@ -88,6 +88,19 @@ class TextStatement:
         return [bind(values) for bind in self._binders]
 
 
+class TextQuery:
+    """Root fields that one statement answers. It is written when the server's version is known."""
+
+    def __init__(self, roots: tuple[Follows, ...]) -> None:
+        self._roots = roots
+        self._statement: TextStatement | None = None
+
+    def statement(self, json_function: str) -> TextStatement:
+        if self._statement is None:
+            self._statement = text_statement(self._roots, json_function)
+        return self._statement
+
+
 @lru_cache(maxsize=1024)
 def text_statement(roots: tuple[Follows, ...], json_function: str) -> TextStatement:
     """The statement that answers these root fields.
