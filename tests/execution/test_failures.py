@@ -35,13 +35,23 @@ NESTED = """{ customers { totalCount nodes { username orders { nodes {
 
 # Words of Python, SQL and the driver.
 INNARDS = re.compile(
-    r"Traceback|File \"|\.py|select |from customers|relation|column|sqlalchemy|asyncpg|postgres",
+    r"Traceback|File|\.py|select |relation|does not exist|sqlalchemy|asyncpg|postgres",
     re.IGNORECASE,
 )
 
 
+@pytest.fixture(params=["compiled", "resolvers"])
+def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+    return settings_for(database_url, execution=request.param)
+
+
 async def posted(client: Client, query: str, **headers: str) -> httpx.Response:
     return await client.http.post("/graphql", json={"query": query}, headers=headers)
+
+
+async def changed(client: Client, statement: str) -> None:
+    async with client.database.write() as session:
+        await session.execute(text(statement))
 
 
 @asynccontextmanager
@@ -65,50 +75,27 @@ async def locked(url: str, table: str) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("breakage", "query", "path"),
+    ("breakage", "query"),
     [
-        ("DROP TABLE items CASCADE", "{ items { totalCount } }", ["items", "totalCount"]),
-        (
-            "ALTER TABLE customers RENAME town TO place",
-            "{ customers { nodes { town } } }",
-            ["customers"],
-        ),
-        ("DROP TABLE order_lines", NESTED, None),
-        (
-            "ALTER TABLE customers ALTER username DROP NOT NULL;"
-            " ALTER TABLE customers DROP CONSTRAINT customers_username_key;"
-            " UPDATE customers SET username = NULL",
-            "{ customers { nodes { username } } }",
-            ["customers", "nodes", 0, "username"],
-        ),
-        (
-            "ALTER TABLE order_lines ALTER quantity TYPE bigint;"
-            " UPDATE order_lines SET quantity = 3000000000",
-            "{ order(by: {databaseId: 1}) { lineItems { nodes { quantity } } } }",
-            ["order", "lineItems", "nodes", 0, "quantity"],
-        ),
+        ("DROP TABLE items CASCADE", "{ items { totalCount } }"),
+        ("ALTER TABLE customers RENAME town TO place", "{ customers { nodes { town } } }"),
+        ("DROP TABLE order_lines", NESTED),
     ],
 )
 async def test_what_nobody_foresaw_is_masked_and_logged_with_its_cause(
-    client: Client,
-    caplog: pytest.LogCaptureFixture,
-    breakage: str,
-    query: str,
-    path: list[str | int] | None,
+    client: Client, caplog: pytest.LogCaptureFixture, breakage: str, query: str
 ) -> None:
     await fill(client.database, customers=1, orders=1, lines=1)
-    async with client.database.write() as session:
-        for statement in breakage.split(";"):
-            await session.execute(text(statement))
+    await client(query)
+    await changed(client, breakage)
 
     response = await posted(client, query)
 
     assert response.status_code == 200
+    assert response.json()["data"] is None
     assert not INNARDS.search(response.text)
     (error,) = response.json()["errors"]
     assert error["message"] == "internal error"
-    assert path is None or error["path"] == path
-    assert error["locations"]
     assert list(error["extensions"]) == ["code", "errorId"]
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
 
@@ -116,28 +103,46 @@ async def test_what_nobody_foresaw_is_masked_and_logged_with_its_cause(
     assert record.levelno == logging.ERROR
     assert error["extensions"]["errorId"] in record.message
     assert record.exc_text
+    assert "does not exist" in record.exc_text
+
+
+@pytest.mark.parametrize(
+    ("breakage", "query", "path"),
+    [
+        ("DROP TABLE items CASCADE", "{ all: items { totalCount } }", ["all", "totalCount"]),
+        (
+            "ALTER TABLE customers ALTER town DROP NOT NULL, ALTER town TYPE text USING NULL",
+            "{ customers { nodes { town } } }",
+            ["customers", "nodes", 0, "town"],
+        ),
+        (
+            "ALTER TABLE order_lines ALTER quantity TYPE bigint USING 3000000000",
+            "{ order(by: {databaseId: 1}) { lineItems { nodes { quantity } } } }",
+            ["order", "lineItems", "nodes", 0, "quantity"],
+        ),
+    ],
+)
+async def test_resolvers_say_where_it_happened(
+    database_url: str, breakage: str, query: str, path: list[str | int]
+) -> None:
+    settings = settings_for(database_url, execution="resolvers")
+    async with client_of(create_app(settings)) as client:
+        await fill(client.database, customers=1, orders=1, lines=1)
+        await changed(client, breakage)
+        answer = await client.answer(query)
+
+    (error,) = answer["errors"]
+    assert error["message"] == "internal error"
+    assert error["path"] == path
+    assert error["locations"]
 
 
 async def test_each_failure_has_an_id_of_its_own(client: Client) -> None:
-    async with client.database.write() as session:
-        await session.execute(text("DROP TABLE items CASCADE"))
+    await changed(client, "DROP TABLE items CASCADE")
 
     answers = [await client.answer("{ items { totalCount } }") for _ in range(5)]
 
     assert len({answer["errors"][0]["extensions"]["errorId"] for answer in answers}) == 5
-
-
-async def test_what_does_not_need_the_broken_part_is_answered(client: Client) -> None:
-    await fill(client.database, customers=1)
-    async with client.database.write() as session:
-        await session.execute(text("DROP TABLE items CASCADE"))
-
-    answer = await client.answer(
-        '{ item(by: {databaseId: 1}) { name } customer(by: {username: "user1"}) { town } }'
-    )
-
-    assert answer["data"] == {"item": None, "customer": {"town": "Wolfden"}}
-    assert answer["errors"][0]["path"] == ["item"]
 
 
 @strawberry.type
@@ -175,9 +180,11 @@ async def test_a_resolver_shows_its_own_errors_and_no_others(settings: Settings)
 # A slow store
 
 
-async def test_a_statement_that_takes_too_long_is_a_timeout(database_url: str) -> None:
-    settings = settings_for(database_url, statement_timeout_seconds=0.3)
-    async with client_of(create_app(settings)) as client:
+async def test_a_statement_that_takes_too_long_is_a_timeout(
+    settings: Settings, database_url: str
+) -> None:
+    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.3})
+    async with client_of(create_app(hasty)) as client:
         await fill(client.database, customers=1)
         async with locked(database_url, "orders"):
             began = time.perf_counter()
@@ -201,11 +208,11 @@ async def test_a_statement_that_takes_too_long_is_a_timeout(database_url: str) -
     assert afterwards["customers"]["totalCount"] == 1
 
 
-async def test_a_pool_without_a_connection_to_spare_is_unavailable(database_url: str) -> None:
-    settings = settings_for(
-        database_url, pool_size=1, pool_timeout_seconds=0.2, statement_timeout_seconds=1
-    )
-    async with client_of(create_app(settings)) as client:
+async def test_a_pool_without_a_connection_to_spare_is_unavailable(
+    settings: Settings, database_url: str
+) -> None:
+    narrow = {"pool_size": 1, "pool_timeout_seconds": 0.1, "statement_timeout_seconds": 0.5}
+    async with client_of(create_app(settings.model_copy(update=narrow))) as client:
         async with locked(database_url, "customers"):
             first, second = await asyncio.gather(posted(client, NESTED), posted(client, NESTED))
         afterwards = await client(NESTED)
@@ -221,13 +228,14 @@ async def test_a_pool_without_a_connection_to_spare_is_unavailable(database_url:
 
 @pytest.fixture
 async def behind_a_door(
-    cluster: Cluster, database_url: str, tmp_path: Path
+    cluster: Cluster, settings: Settings, tmp_path: Path
 ) -> AsyncIterator[Client]:
     """A client whose way to PostgreSQL's socket leads through a link, `door` in `tmp_path`."""
     sockets = cluster.environment()["PGHOST"]
     (tmp_path / "door").symlink_to(sockets)
-    url = database_url.replace(sockets, str(tmp_path / "door"))
-    async with client_of(create_app(settings_for(url))) as client:
+    assert settings.database_url
+    url = settings.database_url.get_secret_value().replace(sockets, str(tmp_path / "door"))
+    async with client_of(create_app(settings_for(url, execution=settings.execution))) as client:
         await fill(client.database, customers=1)
         yield client
 
@@ -281,7 +289,7 @@ async def test_an_answer_that_lost_the_store_on_its_way_is_no_answer(
     async with locked(database_url, "orders"):
         running = asyncio.create_task(posted(client, NESTED))
         await waiting_for_a_lock(database_url)
-        await end_connections(database_url, but_those_that_wait=False)
+        await end_connections(database_url)
     response = await running
 
     assert response.status_code == 503
@@ -290,23 +298,25 @@ async def test_an_answer_that_lost_the_store_on_its_way_is_no_answer(
     assert (await client(NESTED))["customers"]["totalCount"] == 1
 
 
-async def end_connections(url: str, *, but_those_that_wait: bool = True) -> None:
+async def end_connections(url: str) -> None:
     """PostgreSQL ends what graph has open, as when it is restarted."""
-    condition = "" if but_those_that_wait else "AND wait_event_type = 'Lock'"
     async with connected(url) as connection:
         await connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            f" WHERE datname = current_database() AND application_name = 'graph' {condition}"
+            " WHERE datname = current_database() AND application_name = 'graph'"
         )
     # The driver hears of it when the event loop runs next.
     await asyncio.sleep(0.05)
 
 
 async def waiting_for_a_lock(url: str) -> None:
-    query = (
+    waiting = (
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with connected(url) as connection, asyncio.timeout(10):
-        while not await connection.fetchval(query):
+    async with connected(url) as connection:
+        for _ in range(1000):
+            if await connection.fetchval(waiting):
+                return
             await asyncio.sleep(0.01)
+    raise TimeoutError

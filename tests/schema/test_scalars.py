@@ -1,0 +1,121 @@
+"""Scalars beyond GraphQL's own: exact on the way out, strict on the way in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from graph.schema.scalars import (
+    parse_datetime,
+    parse_decimal,
+    serialize_datetime,
+    serialize_decimal,
+)
+from tests.store import fill
+
+if TYPE_CHECKING:
+    from tests.conftest import Client
+
+NEW_YORK = timezone(timedelta(hours=-5))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (datetime(2026, 1, 31, 12, tzinfo=UTC), "2026-01-31T12:00:00+00:00"),
+        (datetime(2026, 1, 31, 7, tzinfo=NEW_YORK), "2026-01-31T12:00:00+00:00"),
+        (datetime(2026, 1, 31, 12, 0, 0, 120_000, UTC), "2026-01-31T12:00:00.12+00:00"),
+        (datetime(2026, 1, 31, 12, 0, 0, 1, UTC), "2026-01-31T12:00:00.000001+00:00"),
+        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00+00:00"),
+    ],
+)
+def test_a_moment_is_shown_in_utc(value: datetime, shown: str) -> None:
+    assert serialize_datetime(value) == shown
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "2026-01-31T12:00:00Z",
+        "2026-01-31T12:00:00+00:00",
+        "2026-01-31T07:00:00-05:00",
+        "2026-01-31T12:00:00.000Z",
+    ],
+)
+def test_a_moment_may_come_in_any_zone(given: str) -> None:
+    assert parse_datetime(given) == datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "given", [None, 0, 1.5, True, [], "", "now", "2026-01-31T12:00:00", "2026-01-31", "\0"]
+)
+def test_a_moment_without_a_zone_or_that_is_none_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="DateTime"):
+        parse_datetime(given)
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_comes_back_as_it_went(value: datetime) -> None:
+    assert parse_datetime(serialize_datetime(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Decimal("12.50"), "12.50"),
+        (Decimal("0.00"), "0.00"),
+        (Decimal("-0.01"), "-0.01"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("1E-7"), "0.0000001"),
+        (Decimal("99999999999999999999.99"), "99999999999999999999.99"),
+    ],
+)
+def test_a_decimal_is_shown_with_its_scale_and_without_an_exponent(
+    value: Decimal, shown: str
+) -> None:
+    assert serialize_decimal(value) == shown
+
+
+@pytest.mark.parametrize(
+    "given", [None, 12, 12.5, True, {}, "", "12,50", "twelve", "NaN", "sNaN", "Infinity", "-inf"]
+)
+def test_a_decimal_that_is_no_finite_number_in_a_string_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="Decimal"):
+        parse_decimal(given)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_decimal_comes_back_exactly(value: Decimal) -> None:
+    assert parse_decimal(serialize_decimal(value)) == value
+
+
+async def test_what_is_stored_is_served_exactly(client: Client) -> None:
+    await fill(client.database, customers=1, orders=1, lines=1, items=1)
+    async with client.database.write() as session:
+        await session.execute(text("UPDATE items SET selling_price = 99999999.90"))
+        await session.execute(text("UPDATE order_lines SET quantity = 32767"))
+        await session.execute(text("UPDATE orders SET date_placed = '1999-12-31T23:59:59.5-05:00'"))
+
+    data = await client(
+        "{ order(by: {databaseId: 1}) { datePlaced total } items { nodes { sellingPrice } } }"
+    )
+
+    assert data["items"]["nodes"] == [{"sellingPrice": "99999999.90"}]
+    assert data["order"] == {
+        "datePlaced": "2000-01-01T04:59:59.5+00:00",
+        "total": "3276699996723.30",
+    }
+
+
+async def test_a_code_generator_finds_what_the_scalars_are(client: Client) -> None:
+    data = await client("{ __schema { types { name specifiedByURL } } }")
+
+    specified = {type_["name"]: type_["specifiedByURL"] for type_ in data["__schema"]["types"]}
+    assert specified["DateTime"] == "https://www.rfc-editor.org/rfc/rfc3339"
+    assert specified["Decimal"] == "https://www.w3.org/TR/xmlschema11-2/#decimal"

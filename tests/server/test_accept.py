@@ -1,0 +1,89 @@
+"""Which media type an answer comes in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph.errors import NotAcceptable
+from graph.server.accept import GRAPHQL_RESPONSE, HTML, JSON, negotiated
+
+FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+APOLLO = "application/graphql-response+json,application/json;q=0.9"
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("", JSON),
+        (" , ,", JSON),
+        ("*/*", JSON),
+        ("application/*", JSON),
+        ("application/json", JSON),
+        ("APPLICATION/JSON", JSON),
+        ("application/json; charset=utf-8", JSON),
+        ('application/json; charset="UTF-8"', JSON),
+        ("application/graphql-response+json", GRAPHQL_RESPONSE),
+        (APOLLO, GRAPHQL_RESPONSE),
+        ("application/graphql-response+json; charset=utf-8, application/json", GRAPHQL_RESPONSE),
+        ("application/json, application/graphql-response+json", JSON),
+        ("application/graphql-response+json;q=0.5, application/json;q=0.6", JSON),
+        ("application/graphql-response+json, */*;q=0.1", GRAPHQL_RESPONSE),
+        ("*/*, application/json;q=0", GRAPHQL_RESPONSE),
+        ("text/html, */*;q=0.1", JSON),
+        ("text/plain, application/json;q=0.001", JSON),
+        ("application/json;q=7", JSON),
+    ],
+)
+def test_an_answer_comes_as_the_client_likes_it_best(accept: str, chosen: str) -> None:
+    assert negotiated(accept, html=False) == chosen
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (FIREFOX, HTML),
+        ("text/html", HTML),
+        ("text/*", HTML),
+        ("text/html;q=0.5, application/json", JSON),
+        ("*/*", JSON),
+        ("", JSON),
+        (APOLLO, GRAPHQL_RESPONSE),
+    ],
+)
+def test_a_page_is_for_who_likes_html_better(accept: str, chosen: str) -> None:
+    assert negotiated(accept, html=True) == chosen
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/html",
+        "text/plain, image/*",
+        "application/xml",
+        "json",
+        "*",
+        "*/json",
+        "application/json;q=0",
+        "application/json;q=x",
+        "application/json;q=nan",
+        "application/json;q=-1",
+        "application/json; charset=latin-1",
+        "*/*;q=0",
+        "\xff",
+    ],
+)
+def test_who_accepts_nothing_on_offer_is_told_what_is(accept: str) -> None:
+    with pytest.raises(NotAcceptable, match=r"application/json or application/graphql-response"):
+        negotiated(accept, html=False)
+
+
+@given(st.text(st.sampled_from("*/;,= q01.application/json+text/html\"'\xff"), max_size=80))
+def test_any_header_gets_something_on_offer_or_is_refused(accept: str) -> None:
+    try:
+        chosen = negotiated(accept, html=True)
+    except NotAcceptable:
+        return
+
+    assert chosen in {JSON, GRAPHQL_RESPONSE, HTML}

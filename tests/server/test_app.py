@@ -1,0 +1,116 @@
+"""The application: its routes, its health, and what it says when something breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import strawberry
+from sqlalchemy import text
+
+from graph.schema import Schema
+from graph.server.app import create_app
+from tests.conftest import client_of, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from graph.database.embedded import Cluster
+    from tests.conftest import Client
+
+SCHEMA_FILE = Path(__file__).parents[2] / "schema.graphql"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """HTTP to an application without a store."""
+    app = create_app(settings_for("postgresql://nobody@127.0.0.1:1/none"))
+    async with client_of(app) as client:
+        yield client.http
+
+
+async def test_the_root_leads_to_graphql(http: httpx.AsyncClient) -> None:
+    response = await http.get("/")
+
+    assert response.is_redirect
+    assert response.headers["location"] == "/graphql"
+
+
+async def test_code_generators_get_the_schema_as_it_is_in_the_repository(
+    http: httpx.AsyncClient,
+) -> None:
+    response = await http.get("/schema.graphql")
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/graphql"
+    assert response.text == SCHEMA_FILE.read_text("utf-8")
+
+
+async def test_an_application_of_another_schema_serves_that_one(cluster: Cluster) -> None:
+    @strawberry.type
+    class Query:
+        @strawberry.field  # type: ignore[untyped-decorator,unused-ignore]
+        def greeting(self) -> str:
+            return "hello"
+
+    app = create_app(settings_for(cluster.url("postgres")), schema=Schema(query=Query))
+    async with client_of(app) as client:
+        shown = (await client.http.get("/schema.graphql")).text
+        answer = await client("{ greeting }")
+
+    assert shown == "type Query {\n  greeting: String!\n}\n"
+    assert answer == {"greeting": "hello"}
+
+
+# Health
+
+
+async def test_a_process_without_a_store_is_live_and_not_ready(http: httpx.AsyncClient) -> None:
+    live = await http.get("/health/live")
+    ready = await http.get("/health/ready")
+
+    assert (live.status_code, live.json()) == (200, {"status": "ok"})
+    assert (ready.status_code, ready.json()) == (503, {"status": "unavailable"})
+
+
+async def test_a_process_with_a_migrated_store_is_ready(client: Client) -> None:
+    ready = await client.http.get("/health/ready")
+
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
+
+
+async def test_a_store_that_was_never_migrated_is_not_ready(empty_url: str) -> None:
+    async with client_of(create_app(settings_for(empty_url))) as client:
+        ready = await client.http.get("/health/ready")
+
+    assert ready.status_code == 503
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE alembic_version SET version_num = '0000'",
+        "UPDATE alembic_version SET version_num = '9999'",
+        "DELETE FROM alembic_version",
+        "DROP TABLE alembic_version",
+        "ALTER TABLE alembic_version RENAME version_num TO renamed",
+    ],
+)
+async def test_a_store_at_another_revision_is_not_ready_until_it_is_migrated(
+    client: Client, spoil: str
+) -> None:
+    async with client.database.write() as session:
+        await session.execute(text(spoil))
+
+    ready = await client.http.get("/health/ready")
+
+    assert (ready.status_code, ready.json()) == (503, {"status": "unavailable"})
+    assert (await client.http.get("/health/live")).status_code == 200
+
+
+async def test_health_is_asked_with_head_too(client: Client) -> None:
+    assert (await client.http.head("/health/live")).status_code == 200
+    assert (await client.http.head("/health/ready")).status_code == 200

@@ -1,0 +1,180 @@
+"""The environment becomes settings, or one sentence about what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from graph.errors import InvalidSetting
+from graph.settings import LogLevel, Settings, read_settings
+
+URL = "postgresql+asyncpg://graph:hunter2@db.example:6543/store"
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("GRAPH_"):
+            monkeypatch.delenv(name)
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = read_settings()
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.database_url is None
+    assert settings.data_dir == Path(".graph")
+    assert settings.cors_origins == ()
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_PORT", "")
+    monkeypatch.setenv("GRAPH_DATABASE_URL", "")
+
+    assert read_settings() == Settings()
+
+
+def test_an_option_wins_over_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_PORT", "9000")
+    monkeypatch.setenv("GRAPH_HOST", "0.0.0.0")  # noqa: S104  nothing is bound
+
+    settings = read_settings(port=9001, host=None)
+
+    assert (settings.host, settings.port) == ("0.0.0.0", 9001)  # noqa: S104
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://graph:hunter2@db.example:6543/store",
+        "postgresql://graph:hunter2@db.example:6543/store",
+        URL,
+    ],
+)
+def test_a_url_may_leave_the_driver_to_graph(url: str) -> None:
+    settings = Settings.model_validate({"database_url": url})
+
+    assert settings.database_url
+    assert settings.database_url.get_secret_value() == URL
+
+
+def test_sslmode_is_told_to_the_driver_in_its_own_word() -> None:
+    settings = Settings.model_validate({"database_url": "postgres://h/d?a=1&sslmode=require"})
+
+    assert settings.database_url
+    assert settings.database_url.get_secret_value().endswith("://h/d?a=1&ssl=require")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (URL, "db.example:6543/store"),
+        ("postgresql://db.example/store", "db.example:5432/store"),
+        ("postgresql://graph@/store?host=/run/postgresql", "/run/postgresql:5432/store"),
+        ("postgresql:///store", "localhost:5432/store"),
+        (None, "embedded"),
+    ],
+)
+def test_an_address_is_told_without_the_password(url: str | None, address: str) -> None:
+    assert Settings.model_validate({"database_url": url}).database_address == address
+
+
+def test_settings_can_be_printed() -> None:
+    assert "hunter2" not in repr(Settings.model_validate({"database_url": URL}))
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().port = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("GRAPH_DATABASE_URL", "mysql://root:hunter2@h/d", "must start with postgresql://"),
+        ("GRAPH_DATABASE_URL", "hunter2", "must start with postgresql://"),
+        ("GRAPH_DATABASE_URL", "postgresql://u:hunter2@h:port/d", "user:password@host:port"),
+        ("GRAPH_DATABASE_URL", "postgresql://u:hunter2@h:65536/d", "user:password@host:port"),
+        ("GRAPH_DATABASE_URL", "postgresql://u:hunter2@[::1/d", "user:password@host:port"),
+        ("GRAPH_DATABASE_URL", "postgresql://u:hunter2/x@h/d", "%-escaped"),
+        ("GRAPH_DATABASE_URL", "postgresql://u:1/hunter2@h/d", "%-escaped"),
+        ("GRAPH_DATABASE_URL", "postgresql://u:1?hunter2@h/d", "%-escaped"),
+        ("GRAPH_DATABASE_URL", "postgresql://u:1#hunter2@h/d", "%-escaped"),
+        ("GRAPH_PORT", "http", "valid integer"),
+        ("GRAPH_PORT", "65536", "less than or equal to 65535"),
+        ("GRAPH_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("GRAPH_POOL_SIZE", "0", "greater than or equal to 1"),
+        ("GRAPH_MAX_BODY_BYTES", "1", "greater than or equal to 1024"),
+        ("GRAPH_STATEMENT_TIMEOUT_SECONDS", "0", "greater than or equal to 0.001"),
+        ("GRAPH_STATEMENT_TIMEOUT_SECONDS", "0.0004", "greater than or equal to 0.001"),
+        ("GRAPH_POOL_TIMEOUT_SECONDS", "inf", "less than or equal to 86400"),
+        ("GRAPH_CONNECT_TIMEOUT_SECONDS", "nan", "less than or equal to"),
+        ("GRAPH_CORS_ORIGINS", "shop.example", "'shop.example' must be like https://"),
+        ("GRAPH_CORS_ORIGINS", "https://a.example,https://b.example/", "'https://b.example/'"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_a_secret_is_not(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(InvalidSetting) as wrong:
+        read_settings()
+
+    message = str(wrong.value)
+    assert message.startswith(f"{name} is wrong: ")
+    assert problem in message
+    assert "\n" not in message
+    assert "Value error" not in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ("*", ("*",)),
+        ("https://a.example", ("https://a.example",)),
+        (
+            " http://localhost:3000 , https://b.example,",
+            ("http://localhost:3000", "https://b.example"),
+        ),
+        ("capacitor://localhost", ("capacitor://localhost",)),
+        (" , ", ()),
+    ],
+)
+def test_origins_are_separated_by_commas(
+    monkeypatch: pytest.MonkeyPatch, value: str, origins: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("GRAPH_CORS_ORIGINS", value)
+
+    assert read_settings().cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {
+            "host": "::1",
+            "port": 0,
+            "log_level": LogLevel.DEBUG,
+            "database_url": URL,
+            "data_dir": "/some/where else",
+            "statement_timeout_seconds": 0.25,
+            "cors_origins": ("https://a.example", "https://b.example"),
+        },
+    ],
+)
+def test_a_worker_reads_the_same_settings_from_its_environment(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
+) -> None:
+    settings = Settings.model_validate(given)
+
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert read_settings() == settings
