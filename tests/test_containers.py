@@ -1,0 +1,200 @@
+"""The image and the compose file: what can be known of them where no engine runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from graph.server.serve import _DRAIN_SECONDS
+from tests.conftest import free_port
+
+if TYPE_CHECKING:
+    from tests.conftest import LiveServer
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    """The file as it is written."""
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def services(compose: Any) -> Any:
+    return compose["services"]
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> list[tuple[str, str]]:
+    """The instructions with their arguments, in order."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("#"))
+    instructions = re.sub(r"\\\n\s*", "", text).splitlines()
+    split = (line.partition(" ") for line in instructions if line)
+    return [(name, arguments) for name, _, arguments in split]
+
+
+# docker-compose.yml
+
+
+@pytest.mark.parametrize(
+    ("chosen", "password"), [({}, "graph"), ({"POSTGRES_PASSWORD": "s3cret"}, "s3cret")]
+)
+def test_one_password_reaches_the_database_and_all_who_use_it(
+    chosen: dict[str, str], password: str, tmp_path: Path
+) -> None:
+    services = as_compose_reads_it(tmp_path, chosen)["services"]
+
+    url = f"postgresql://graph:{password}@postgres:5432/graph"
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == password
+    assert services["migrate"]["environment"]["GRAPH_DATABASE_URL"] == url
+    assert services["api"]["environment"]["GRAPH_DATABASE_URL"] == url
+
+
+def test_the_store_outlives_its_container(compose: Any, services: Any) -> None:
+    assert services["postgres"]["volumes"] == ["store:/var/lib/postgresql"]
+    assert "store" in compose["volumes"]
+
+
+def test_text_is_ordered_as_in_the_embedded_database(services: Any) -> None:
+    arguments = services["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split()
+
+    assert set(arguments) == {
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+    }
+
+
+def test_the_database_is_healthy_once_it_answers_by_tcp(services: Any) -> None:
+    command, program, *options = services["postgres"]["healthcheck"]["test"]
+
+    assert (command, program) == ("CMD", "pg_isready")
+    assert "--host=127.0.0.1" in options
+
+
+def test_the_api_waits_for_a_migrated_database(services: Any) -> None:
+    healthy = {"condition": "service_healthy"}
+    done = {"condition": "service_completed_successfully"}
+
+    assert services["migrate"]["command"] == ["graph", "migrate"]
+    assert services["migrate"]["depends_on"] == {"postgres": healthy}
+    assert services["api"]["depends_on"] == {"postgres": healthy, "migrate": done}
+
+
+def test_nobody_but_this_machine_reaches_the_api(services: Any) -> None:
+    assert services["api"]["ports"] == ["127.0.0.1:8000:8000"]
+    assert not [name for name in services if name != "api" and "ports" in services[name]]
+
+
+def test_running_requests_may_end_before_the_container_does(services: Any) -> None:
+    assert int(services["api"]["stop_grace_period"].removesuffix("s")) > _DRAIN_SECONDS
+
+
+def test_a_second_clone_is_a_project_of_its_own(compose: Any, services: Any) -> None:
+    assert "name" not in compose
+    assert not [name for name, service in services.items() if "container_name" in service]
+
+
+# Dockerfile
+
+
+def test_all_that_is_copied_is_there(dockerfile: list[tuple[str, str]]) -> None:
+    sources = copied(dockerfile)
+
+    assert "requirements/run.txt" in sources
+    assert "graph/server/graphiql/package-lock.json" in sources
+    assert [path for path in sources if not (ROOT / path).exists()] == []
+
+
+def test_all_that_is_copied_is_sent_to_the_engine(dockerfile: list[tuple[str, str]]) -> None:
+    everything, *rules = (
+        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] != "#"
+    )
+    sent = tuple(rule.removeprefix("!") for rule in rules if rule.startswith("!"))
+
+    assert everything == "*"
+    assert [path for path in copied(dockerfile) if not path.startswith(sent)] == []
+    # Another platform's, which would replace what the image has just installed.
+    assert {"**/node_modules", "graph/server/graphiql/dist"} <= set(rules)
+
+
+def test_whatever_comes_from_a_registry_is_locked(dockerfile: list[tuple[str, str]]) -> None:
+    commands = [arguments for name, arguments in dockerfile if name == "RUN"]
+
+    installs = [command for command in commands if "pip install" in command]
+    assert installs
+    assert all("--require-hashes" in line or "--no-index" in line for line in installs)
+    assert [command for command in commands if "npm" in command] == ["npm ci", "npm run build"]
+
+
+def test_it_does_not_run_as_root(dockerfile: list[tuple[str, str]]) -> None:
+    user = [arguments for name, arguments in dockerfile if name == "USER"][-1]
+
+    assert int(user) > 0
+
+
+def test_signals_reach_graph_and_not_a_shell(dockerfile: list[tuple[str, str]]) -> None:
+    last = dict(dockerfile)
+
+    assert json.loads(last["CMD"]) == ["graph", "serve"]
+    assert last["STOPSIGNAL"] == "SIGTERM"
+    assert "ENTRYPOINT" not in last
+
+
+def test_its_health_is_that_of_the_server(
+    dockerfile: list[tuple[str, str]], live_server: LiveServer
+) -> None:
+    healthcheck = dict(dockerfile)["HEALTHCHECK"]
+    program, *arguments = json.loads(healthcheck.partition(" CMD ")[2])
+
+    def exit_code(port: int | str) -> int:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            env=os.environ | {"GRAPH_PORT": str(port), "HTTP_PROXY": "http://127.0.0.1:1"},
+            stderr=subprocess.DEVNULL,
+            timeout=30,
+            check=False,
+        ).returncode
+
+    assert program == "python"
+    assert exit_code(live_server.url.rpartition(":")[2]) == 0
+    assert exit_code(free_port()) == 1
+
+
+def as_compose_reads_it(folder: Path, environment: dict[str, str]) -> Any:
+    """The file with all variables replaced, once Compose has found it valid."""
+    program = shutil.which("docker-compose")
+    if program is None and os.environ.get("CI") == "true":
+        pytest.fail("docker-compose is not on PATH")
+    if program is None:
+        pytest.skip("docker-compose is not on PATH")
+    # A copy, where no developer's .env lies.
+    shutil.copy(ROOT / "docker-compose.yml", folder)
+    done = subprocess.run(
+        [program, "config"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+def copied(dockerfile: list[tuple[str, str]]) -> list[str]:
+    """What is copied from the repository, and not from another stage."""
+    copies = [arguments.split() for name, arguments in dockerfile if name == "COPY"]
+    return [path for paths in copies if "--from" not in paths[0] for path in paths[:-1]]
