@@ -12,7 +12,6 @@ import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from graph.errors import AddressUnavailable
-from graph.server.app import create_app
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -77,6 +76,9 @@ def served_app() -> Starlette:
     All that start-up has made stays: no collection needs to look at it again (each would stop the
     process for 80 ms). What a request leaves behind goes without a collection, for the most part.
     """
+    # Not before: what is wrong at start is told in half the time.
+    from graph.server.app import create_app  # noqa: PLC0415
+
     app = create_app()
     gc.collect()
     gc.freeze()

@@ -1,0 +1,455 @@
+"""The command line as a person meets it: each command in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import pytest
+
+from graph.database.embedded import running_cluster
+from graph.database.engine import Database
+from graph.database.migrate import migrate
+from graph.database.seed import seed
+from graph.database.store import connected
+from graph.errors import AddressUnavailable, DatabaseUnreachable, DatabaseUnsuitable
+from graph.server.serve import bound_socket
+from tests.conftest import eventually, serving, settings_for
+from tests.database.test_embedded import CLUSTER, a_folder, is_alive, postmaster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graph.database.embedded import Cluster
+    from tests.conftest import LiveServer
+
+SCHEMA_FILE = Path(__file__).parents[1] / "schema.graphql"
+COUNT = {"query": "{ customers { totalCount } }"}
+FAST = {"fsync": "off", "shared_buffers": "16MB"}
+
+
+def graph(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "graph", *arguments],
+        env=os.environ | environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on stderr of a command that cannot begin."""
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("graph: ")
+    return line.removeprefix("graph: ")
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command that succeeds prints; it has no reason to complain."""
+    assert done.returncode == 0, done
+    assert done.stderr == ""
+    return done.stdout
+
+
+async def executed(url: str, statement: str) -> Any:
+    """The value of a statement, by the driver alone."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+def answer(url: str, statement: str) -> Any:
+    return asyncio.run(executed(url, statement))
+
+
+@pytest.fixture(scope="module")
+def small_store() -> Iterator[Path]:
+    """The folder of a cluster with three customers, to be copied."""
+
+    async def make(url: str) -> None:
+        database = Database.connect(settings_for(url))
+        await migrate(database)
+        await seed(database, customers=3)
+        await database.close()
+
+    with a_folder() as folder:
+        with running_cluster(folder, settings=FAST) as cluster:
+            asyncio.run(make(cluster.url()))
+        yield folder
+
+
+@pytest.fixture
+def data_dir(small_store: Path) -> Iterator[Path]:
+    with a_folder() as folder:
+        subprocess.run(["cp", "-a", small_store / CLUSTER, folder], check=True)
+        yield folder
+
+
+# Mistakes at start
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = graph("serve", "--port", port, GRAPH_DATA_DIR="/nowhere")
+
+    assert complaint(done) == (
+        f"cannot listen on 127.0.0.1:{port}: Address already in use."
+        " Choose another address with --host and --port (GRAPH_HOST, GRAPH_PORT)."
+    )
+
+
+def test_a_port_that_another_process_has_not_begun_to_serve_is_taken_too() -> None:
+    with bound_socket("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(AddressUnavailable, match="Address already in use"):
+            bound_socket("127.0.0.1", port)
+
+    bound_socket("127.0.0.1", port).close()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "a" * 64])
+def test_an_address_that_is_not_of_this_machine(host: str) -> None:
+    with pytest.raises(AddressUnavailable, match=rf"^cannot listen on {host}:8000: [A-Z][^\[]*\."):
+        bound_socket(host, 8000)
+
+
+def test_a_database_that_is_not_there() -> None:
+    url = "postgresql://graph:hunter2@127.0.0.1:1/store"
+
+    assert complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATABASE_URL=url)) == (
+        "cannot open the database at 127.0.0.1:1/store: Connection refused."
+        " Check GRAPH_DATABASE_URL."
+    )
+
+
+def test_a_database_that_does_not_exist(cluster: Cluster) -> None:
+    line = complaint(graph("migrate", GRAPH_DATABASE_URL=cluster.url("no_such_store")))
+
+    assert line.startswith("cannot open the database at /")
+    assert line.endswith(
+        '/no_such_store: database "no_such_store" does not exist. Check GRAPH_DATABASE_URL.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://nobody_known:hunter2@/postgres?{at}", 'role "nobody_known" does not exist'),
+        ("postgresql://:hunter2@/postgres?host=/nowhere", "/nowhere:5432/postgres: No such file"),
+        ("postgresql://:hunter2@localhost:1/store", "localhost:1/store: Connection refused"),
+        ("postgresql://:hunter2@no.such.host.invalid/store", ".invalid:5432/store: "),
+        ("postgresql://graph:hunter2@/postgres?{at}&colour=red", "not known: 'colour'"),
+        ("postgresql://graph:hunter2@/postgres?port=red", "non-integer port"),
+    ],
+)
+async def test_a_database_that_cannot_be_opened(cluster: Cluster, url: str, problem: str) -> None:
+    at = f"host={cluster.environment()['PGHOST']}&port={cluster.environment()['PGPORT']}"
+
+    with pytest.raises(DatabaseUnreachable) as refused:
+        async with connected(settings_for(url.format(at=at))):
+            pass
+
+    line = str(refused.value)
+    assert line.startswith("cannot open the database at ")
+    assert problem in line
+    assert line.endswith(". Check GRAPH_DATABASE_URL.")
+    assert not re.search(r"hunter2|Errno|\n", line)
+
+
+@pytest.fixture
+def secured_url(cluster: Cluster) -> Iterator[str]:
+    """The URL of a role that PostgreSQL asks for a password, which is wrong in it."""
+    superuser = cluster.url("postgres")
+    rules = Path(answer(superuser, "SHOW hba_file"))
+    before = rules.read_text()
+    answer(superuser, "CREATE ROLE careful LOGIN PASSWORD 'right'")
+    rules.write_text(f"local all careful scram-sha-256\n{before}")
+    answer(superuser, "SELECT pg_reload_conf()")
+    yield superuser.replace("graph@", "careful:hunter2@")
+    rules.write_text(before)
+    answer(superuser, "SELECT pg_reload_conf()")
+    answer(superuser, "DROP ROLE careful")
+
+
+def test_a_wrong_password(secured_url: str) -> None:
+    line = complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATABASE_URL=secured_url))
+
+    assert 'password authentication failed for user "careful". Check GRAPH_DATABASE_URL' in line
+    assert "hunter2" not in line
+
+
+def test_a_wrong_url() -> None:
+    line = complaint(graph("serve", GRAPH_DATABASE_URL="mysql://root:hunter2@localhost/store"))
+
+    assert line == "GRAPH_DATABASE_URL is wrong: must start with postgresql:// (or postgres://)."
+
+
+def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    line = complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATA_DIR=str(tmp_path / "file")))
+
+    assert line.startswith(f"{tmp_path}/file is a file")
+    assert line.endswith("Choose another with GRAPH_DATA_DIR.")
+
+
+def test_a_data_directory_of_another_postgresql() -> None:
+    with a_folder() as folder:
+        (folder / "postgresql-16").mkdir()
+        (folder / "postgresql-16" / "PG_VERSION").write_text("16\n")
+        line = complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATA_DIR=str(folder)))
+
+    assert line.startswith(f"{folder}/postgresql-16 was made by PostgreSQL 16, and this is ")
+    assert "pg_dump" in line
+
+
+def test_a_database_that_was_not_migrated_and_is_left_so(empty_url: str) -> None:
+    for command in ("serve", "seed"):
+        assert complaint(graph(command, GRAPH_PORT="0", GRAPH_DATABASE_URL=empty_url)) == (
+            "the database is at revision none, this version of graph needs 0001. Run: graph migrate"
+        )
+
+    assert answer(empty_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+
+
+def test_a_database_of_a_newer_version(database_url: str) -> None:
+    answer(database_url, "UPDATE alembic_version SET version_num = '9999'")
+
+    assert complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATABASE_URL=database_url)) == (
+        "the database is at revision 9999, this version of graph needs 0001."
+        " Run a newer version of graph."
+    )
+
+
+async def test_a_database_that_does_not_store_utf_8(cluster: Cluster) -> None:
+    options = "ENCODING 'LATIN1' LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"
+    await executed(cluster.url("postgres"), f"CREATE DATABASE latin {options}")
+
+    with pytest.raises(DatabaseUnsuitable, match="stores text as LATIN1; graph needs UTF8"):
+        async with connected(settings_for(cluster.url("latin"))):
+            pass
+    await executed(cluster.url("postgres"), "DROP DATABASE latin")
+
+
+def test_a_revision_that_does_not_exist(empty_url: str) -> None:
+    line = complaint(graph("migrate", "--to", "9999", GRAPH_DATABASE_URL=empty_url))
+
+    assert line.startswith("--to is wrong: ")
+    assert "'9999'" in line
+
+
+def test_a_command_line_that_is_wrong_is_answered_with_its_usage() -> None:
+    done = graph("serve", "--workers", "0")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: ")
+    assert "--help" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# help, schema, migrate, seed
+
+
+def test_help_says_what_each_command_does() -> None:
+    text = said(graph("--help", COLUMNS="100"))
+
+    for command in ("serve", "migrate", "seed", "schema"):
+        assert re.search(rf"^. {command}  +[A-Z].*\.", text, re.MULTILINE), text
+
+
+def test_the_schema_is_written_and_compared_without_any_server(tmp_path: Path) -> None:
+    def schema(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "graph", "schema", *arguments],
+            env=os.environ | {"GRAPH_DATABASE_URL": "postgresql://127.0.0.1:1/none"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    written = schema()
+    same = schema("--check")
+    text = (tmp_path / "schema.graphql").read_text("utf-8")
+    (tmp_path / "schema.graphql").write_text(text.replace("town: String!", "town: String"))
+    drifted = schema("--check")
+
+    assert complaint(drifted) == (
+        "schema.graphql is not what the code says. Write it anew: graph schema"
+    )
+    assert said(written) == "schema.graphql is written.\n"
+    assert said(same) == "schema.graphql is up to date.\n"
+    assert text == SCHEMA_FILE.read_text("utf-8")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["schema.graphql"]
+
+
+def test_migrate_goes_up_and_down_and_says_so(empty_url: str) -> None:
+    def run(*arguments: str) -> str:
+        return said(graph("migrate", *arguments, GRAPH_DATABASE_URL=empty_url))
+
+    assert run() == "The database is at revision 0001; it was at none.\n"
+    assert run("--to", "base") == "The database is at revision none; it was at 0001.\n"
+    assert answer(empty_url, "SELECT to_regclass('customers')") is None
+
+
+def test_seed_fills_an_empty_store_only(database_url: str) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return graph("seed", *arguments, GRAPH_DATABASE_URL=database_url)
+
+    filled = run("--customers", "5")
+    again = run("--customers", "5")
+    reset = run("--customers", "6", "--reset")
+
+    assert re.fullmatch(
+        r"The store holds 5 customers, 200 items, \d+ orders with \d+ lines\.\n", said(filled)
+    )
+    assert complaint(again) == (
+        "the store is not empty (5 customers); nothing was changed."
+        " To replace everything in it: graph seed --reset"
+    )
+    assert said(reset).startswith("The store holds 6 customers")
+    assert answer(database_url, "SELECT count(*) FROM customers") == 6
+
+
+def test_a_seed_that_is_ended_changes_nothing_and_is_no_success(database_url: str) -> None:
+    copying = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = current_database() AND query LIKE 'COPY%' AND state = 'active')"
+    )
+    command = [sys.executable, "-m", "graph", "seed", "--customers", "200000"]
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"GRAPH_DATABASE_URL": database_url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as seeding:
+        try:
+            eventually(lambda: bool(answer(database_url, copying)), seconds=30)
+            seeding.terminate()
+            output, complaints = seeding.communicate(timeout=30)
+        finally:
+            seeding.kill()
+
+    assert (seeding.returncode, output, complaints) == (130, "", "")
+    assert answer(database_url, "SELECT count(*) FROM customers") == 0
+
+
+# serve
+
+
+def counted(server: LiveServer) -> int:
+    response = httpx.post(f"{server.url}/graphql", json=COUNT, timeout=30)
+    assert response.status_code == 200, response.text
+    count: int = response.json()["data"]["customers"]["totalCount"]
+    return count
+
+
+def ended(server: LiveServer, by: signal.Signals = signal.SIGTERM) -> str:
+    """Stop a server; return all that it printed."""
+    server.process.send_signal(by)
+    assert server.process.wait(30) == 0
+    assert server.process.stdout
+    return server.process.stdout.read()
+
+
+def test_serve_makes_a_store_of_its_own_once_and_leaves_nothing_running() -> None:
+    with a_folder() as folder:
+        environment = {"GRAPH_DATA_DIR": str(folder / "new"), "GRAPH_LOG_LEVEL": "warning"}
+        with serving(**environment) as server:
+            made = counted(server)
+            pid = postmaster(folder / "new")
+            assert is_alive(pid)
+            first = ended(server)
+        assert not is_alive(pid)
+        with serving(**environment) as server:
+            found = counted(server)
+            second = ended(server, by=signal.SIGINT)
+
+    at = r"graph is at http://127\.0\.0\.1:\d+/graphql \(Ctrl-C stops it\)\n"
+    assert re.search(rf"The store holds 1,000 customers, .* lines\.\n{at}$", first)
+    assert re.fullmatch(at, second)
+    assert made == found == 1000
+
+
+def test_serve_starts_its_postgresql_again_when_it_was_killed(data_dir: Path) -> None:
+    def ready() -> int:
+        return httpx.get(f"{server.url}/health/ready", timeout=30).status_code
+
+    with serving(GRAPH_DATA_DIR=str(data_dir)) as server:
+        before = counted(server)
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+        eventually(lambda: ready() == 503)
+        eventually(lambda: ready() == 200)
+        after = counted(server)
+        log = ended(server)
+
+    assert before == after == 3
+    assert "PostgreSQL was gone and has been started again" in log
+    assert "Traceback" not in log
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Somebody holds the customers so that nobody can read them."""
+    driver_url = url.replace("+asyncpg", "")
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(driver_url))
+        runner.run(connection.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE"))
+        try:
+            yield
+        finally:
+            runner.run(connection.close())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_request_that_runs_is_answered_before_the_server_ends(
+    database_url: str, workers: int
+) -> None:
+    """And a database that was given is left as it is, however empty."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with (
+        ThreadPoolExecutor() as threads,
+        serving("--workers", str(workers), GRAPH_DATABASE_URL=database_url) as server,
+    ):
+        with locked(database_url):
+            running = threads.submit(counted, server)
+            eventually(lambda: answer(database_url, waiting) == 1)
+            server.process.send_signal(signal.SIGTERM)
+            eventually(lambda: not is_listening(server))
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.process.wait(0.5)
+            assert not running.done()
+
+        assert running.result(30) == 0
+        assert server.process.wait(30) == 0
+        assert server.process.stdout
+        assert server.process.stdout.readline().startswith("graph is at ")
+
+
+def is_listening(server: LiveServer) -> bool:
+    """Whether somebody accepts new requests: a socket that only listens does not answer."""
+    try:
+        return httpx.get(f"{server.url}/health/live", timeout=0.5).status_code == 200
+    except httpx.TransportError:
+        return False
