@@ -3,6 +3,7 @@
     parts   columns, pages, bounds, orders: what both shapes are made of
     rows    the rows of one level, for the DataLoaders
     text    the JSON text of a whole tree: one statement for one operation
+    pieces  what that text is put together from
 
 Statements are built once per shape: what an operation's arguments say are parameters.
 """

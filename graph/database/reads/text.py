@@ -25,14 +25,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Numeric, String, Text, bindparam, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, Numeric, String, bindparam, select
 from sqlalchemy import literal_column as in_words
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.ext.compiler import compiles
 
 from graph.database.reads import parts
+from graph.database.reads.pieces import (
+    DIALECT,
+    Expression,
+    Json,
+    Pieces,
+    Sql,
+    base64_of,
+    concatenated,
+    named,
+)
 from graph.opaque import sort_of
 from graph.selection import (
     Column,
@@ -54,25 +62,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import BindParameter, Select
-    from sqlalchemy.sql.compiler import SQLCompiler
 
     from graph.selection import Follows, Value
-
-_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
-# PostgreSQL nests a chain of || to the left, and runs out of stack at some 4,800 operands.
-_LONGEST_CHAIN = 500
-
-
-class Json(str):
-    """A piece of the answer that is known already."""
-
-    __slots__ = ()
-
-
-# An SQL expression, in parts: words, and what SQLAlchemy has to write.
-Sql: TypeAlias = "tuple[str | ColumnElement[Any] | Any, ...]"
-# Text is a chain of pieces, to be concatenated.
-Pieces: TypeAlias = "list[Json | Sql]"
 
 
 @dataclass(slots=True)
@@ -109,28 +100,11 @@ def text_statement(roots: tuple[Follows, ...], json_function: str) -> TextStatem
     """
     writer = _Writer(json_function)
     columns = [
-        _Expression(("textsend(", *_concatenated(writer.root(root)), ")")).label(f"root{nth}")
+        Expression(("textsend(", *concatenated(writer.root(root)), ")")).label(f"root{nth}")
         for nth, root in enumerate(roots)
     ]
-    compiled: Any = select(*columns).compile(dialect=_DIALECT)
+    compiled: Any = select(*columns).compile(dialect=DIALECT)
     return TextStatement(str(compiled), tuple(_binder(name) for name in compiled.positiontup or ()))
-
-
-class _Expression(ColumnElement[Any]):
-    """SQL in parts, some of them left to SQLAlchemy: so all parameters are numbered together."""
-
-    inherit_cache = False
-    type = Text()
-
-    def __init__(self, sql: Sql) -> None:
-        self.sql = sql
-
-
-@compiles(_Expression)
-def _compile_expression(element: _Expression, compiler: SQLCompiler, **_: Any) -> str:
-    return "".join(
-        part if isinstance(part, str) else compiler.process(part) for part in element.sql
-    )
 
 
 class _Writer:
@@ -163,9 +137,9 @@ class _Writer:
     def _field(self, noun: str, field: Any, alias: str) -> Pieces:
         match field:
             case Column():
-                return self._scalar(parts.column_of(noun, field.name), _named(alias, field.name))
+                return self._scalar(parts.column_of(noun, field.name), named(alias, field.name))
             case GlobalId():
-                return _base64(f"'{noun}:'||{_named(alias, 'id')}")
+                return base64_of(f"'{noun}:'||{named(alias, 'id')}")
             case Typename():
                 return [Json(f'"{field.text}"')]
             case One():
@@ -184,11 +158,11 @@ class _Writer:
             case _:
                 pieces = [(f"{self._json_function}({value})",)]
         if getattr(column, "nullable", False):
-            return [("coalesce((", *_concatenated(pieces), ")::text,'null')")]
+            return [("coalesce((", *concatenated(pieces), ")::text,'null')")]
         return pieces
 
     def _edge(self, one: One, parent: str) -> Pieces:
-        key = in_words(_named(parent, one.edge.source_column or "id"), Integer)
+        key = in_words(named(parent, one.edge.source_column or "id"), Integer)
         return [self._one(one, parts.belongs(one.edge, key))]
 
     def _lookup(self, one: One) -> Pieces:
@@ -199,7 +173,7 @@ class _Writer:
     def _one(self, one: One, found: ColumnElement[bool]) -> Sql:
         alias = next(self._aliases)
         row = select(*parts.columns_of(one.edge.target, one.to.columns)).where(found)
-        text = _concatenated(self._row(one.to, alias))
+        text = concatenated(self._row(one.to, alias))
         return ("(SELECT ", *text, " FROM (", row, f") {alias})")
 
     def _nodes(self, nodes: Nodes) -> Pieces:
@@ -210,7 +184,7 @@ class _Writer:
             alias = next(self._aliases)
             key = parts.column_of(selection.noun, "id") == in_words(f"{ids}.key", Integer)
             row = select(*parts.columns_of(selection.noun, selection.columns)).where(key)
-            text = _concatenated(self._row(selection, alias))
+            text = concatenated(self._row(selection, alias))
             branches += [f" WHEN '{selection.noun}' THEN (SELECT ", *text, " FROM (", row]
             branches.append(f") {alias})")
         answer = ("coalesce(CASE ", f"{ids}.noun", *branches, " END,'null')")
@@ -225,7 +199,7 @@ class _Writer:
     def _connection(self, many: Many, parent: str) -> Pieces:
         column = many.edge.source_column
         # The root has no key, and needs none: `belongs` does not look at it.
-        key = in_words(_named(parent, column) if column else "0", Integer)
+        key = in_words(named(parent, column) if column else "0", Integer)
         if many.page_info or len(_lists(many)) > 1:
             return [self._paged(many, key)]
         return self._parts(many, key, listed=lambda part: self._list(many, key, part))
@@ -235,7 +209,7 @@ class _Writer:
         alias = next(self._aliases)
         cursor = _cursor(many.edge.target, alias)
         text = self._element(part, cursor, lambda selection: self._row(selection, alias))
-        listed = (*_concatenated(text), f",',' ORDER BY {alias}.id),'')")
+        listed = (*concatenated(text), f",',' ORDER BY {alias}.id),'')")
         page = self._page(many, key)
         return ("(SELECT coalesce(string_agg(", *listed, " FROM (", page, f") {alias})")
 
@@ -309,7 +283,7 @@ class _Writer:
         )
         rows = self._texts(many, key)
         return (
-            *("(SELECT ", *_concatenated(text)),
+            *("(SELECT ", *concatenated(text)),
             *(" FROM (SELECT ", *asked),
             *(" FROM (", *rows, f") {texts}) {lists})"),
         )
@@ -334,16 +308,16 @@ class _Writer:
         )
         order = f",',' ORDER BY {texts}.rn{' DESC' if many.shape.backwards else ''})"
         guard = (f" FILTER (WHERE {texts}.rn<=", _limit(many), ")")
-        return ("string_agg(", *_concatenated(element), order, *guard)
+        return ("string_agg(", *concatenated(element), order, *guard)
 
     def _texts(self, many: Many, key: ColumnElement[Any]) -> Sql:
         """The texts of the page's rows, each computed once, and none for the extra row."""
         rows = next(self._aliases)
-        texts = [_concatenated(self._row(selection, rows)) for selection in _selections(many)]
+        texts = [concatenated(self._row(selection, rows)) for selection in _selections(many)]
         columns: list[Any] = []
         for nth, text in enumerate(texts):
             columns += [*self._unless_extra(many, text, rows), f" AS n{nth}"]
-        cursor = _concatenated(_cursor(many.edge.target, rows))
+        cursor = concatenated(_cursor(many.edge.target, rows))
         columns += [*self._unless_extra(many, cursor, rows), " AS cu"]
         numbered = self._numbered(many, key)
         return (f"SELECT {rows}.rn,{rows}.nx", *columns, " FROM (", *numbered, f") {rows} OFFSET 0")
@@ -391,44 +365,8 @@ def _info(many: Many, key: ColumnElement[Any], name: str, lists: str) -> Pieces:
     return [("EXISTS (", beyond, ")")]
 
 
-def _named(alias: str, column: str) -> str:
-    return f"{alias}.{_DIALECT.identifier_preparer.quote(column)}"
-
-
-def _base64(text: str) -> Pieces:
-    """Base64 of a text too short to be broken into lines, which PostgreSQL does at 57 bytes."""
-    return [Json('"'), (f"encode(textsend({text}),'base64')",), Json('"')]
-
-
 def _cursor(noun: str, alias: str) -> Pieces:
-    return _base64(f"""'["{sort_of(noun)}",'||{_named(alias, "id")}||']'""")
-
-
-def _concatenated(pieces: Sequence[Json | Sql]) -> Sql:
-    """One SQL expression for a chain of pieces; neighbours that are known already become one."""
-    operands: list[Sql] = []
-    known = ""
-    for piece in (*pieces, None):
-        if isinstance(piece, Json):
-            known += piece
-            continue
-        if known or (piece is None and not operands):
-            operands.append(("'" + known.replace("'", "''") + "'",))
-            known = ""
-        if piece is not None:
-            operands.append(piece)
-    return _chained(operands)
-
-
-def _chained(operands: list[Sql]) -> Sql:
-    if len(operands) > _LONGEST_CHAIN:
-        starts = range(0, len(operands), _LONGEST_CHAIN)
-        chains = (_chained(operands[start : start + _LONGEST_CHAIN]) for start in starts)
-        return _chained([("(", *chain, ")") for chain in chains])
-    chain: list[Any] = []
-    for nth, operand in enumerate(operands):
-        chain += ["||", *operand] if nth else operand
-    return tuple(chain)
+    return base64_of(f"""'["{sort_of(noun)}",'||{named(alias, "id")}||']'""")
 
 
 def _binder(name: str) -> Callable[[Sequence[Any]], Any]:
