@@ -10,6 +10,7 @@
      │   ├─ InvalidId             not an id of this schema                       INVALID_ID
      │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
      │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
+     │   ├─ TooLarge              more fields than an operation may select       OPERATION_TOO_LARGE
      │   └─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
      ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
      │   └─ TimedOut              the store took too long: ask for less          TIMEOUT
@@ -91,6 +92,15 @@ class InvalidCursor(RequestError):
 
 class InvalidPage(RequestError):
     code = "INVALID_PAGE"
+
+
+class TooLarge(RequestError):
+    code = "OPERATION_TOO_LARGE"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The operation selects more than {most:,} fields, its fragments written out."
+        )
 
 
 class InvalidText(RequestError):

@@ -208,7 +208,8 @@ def serving(*options: str, **environment: str) -> Iterator[LiveServer]:
     url = f"http://127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [sys.executable, "-m", "graph", "serve", "--port", url.rsplit(":", 1)[1], *options],
-        env=os.environ | environment,
+        # Nobody reads the pipe: a line for each request would fill it.
+        env=os.environ | {"GRAPH_LOG_LEVEL": "warning"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -44,8 +44,9 @@ KEPT_STATEMENTS = 50
 _VERSION_WITH_JSON_SCALAR = 17
 
 _QUERY_CANCELED = "57014"
-# Classes of SQLSTATE that say "not now": connection, resources, operator intervention.
-_TRANSIENT_CLASSES = ("08", "53", "57")
+# What begins a SQLSTATE that says "not now": connection, authorization, no such database,
+# resources, a database that takes no connections, operator intervention.
+_TRANSIENT = ("08", "28", "3D", "53", "55000", "57")
 
 
 class ReadSession:
@@ -116,6 +117,7 @@ class Database:
             max_overflow=0,
             pool_timeout=settings.pool_timeout_seconds,
             pool_use_lifo=True,
+            hide_parameters=True,
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
         return cls(engine)
@@ -215,7 +217,7 @@ def translated(error: Exception) -> Exception:
     if state == _QUERY_CANCELED:
         return TimedOut()
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    if lost or isinstance(error, PoolTimeout | OSError) or state.startswith(_TRANSIENT_CLASSES):
+    if lost or isinstance(error, PoolTimeout | OSError) or state.startswith(_TRANSIENT):
         return Unavailable()
     return error
 

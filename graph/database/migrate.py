@@ -10,8 +10,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
 
-from graph.database.revisions import applied_revision
-from graph.errors import InvalidSetting
+from graph.database.revisions import applied_revision, head_revision
+from graph.errors import InvalidSetting, PendingMigrations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,6 +29,7 @@ async def migrate(database: Database, to: str = "head") -> tuple[str | None, str
 
     Raises:
         InvalidSetting: there is no such revision.
+        PendingMigrations: the database is at a revision of a newer version of graph.
     """
     async with database.engine.begin() as connection:
         # A large table's migration, or the wait for the lock, may outlast any statement timeout.
@@ -44,11 +45,13 @@ def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
     config.set_main_option("script_location", "graph.database:migrations")
     config.attributes["connection"] = connection
     before = applied_revision(connection)
+    if before is not None and before > head_revision():
+        raise PendingMigrations(before, head_revision())
     try:
         downwards = _is_below(ScriptDirectory.from_config(config), to, before)
         (command.downgrade if downwards else command.upgrade)(config, to)
-    except CommandError as error:
-        raise InvalidSetting("--to", f"{error}") from error
+    except (CommandError, AssertionError) as error:
+        raise InvalidSetting("--to", f"{error}" or "it names no revision") from error
     return before, applied_revision(connection)
 
 

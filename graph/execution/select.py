@@ -20,7 +20,7 @@ from graphql import (
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 
 from graph.database import edges
-from graph.errors import RequestError
+from graph.errors import RequestError, TooLarge
 from graph.execution.arguments import check_text, ids_of, key_of, page_of
 from graph.execution.variables import argument_reader, names_variable
 from graph.schema.fields import Meaning, meaning_of
@@ -64,6 +64,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", One, Many, Nodes)
 V = TypeVar("V", Page, Key, Ids)
 
+
+# A few fragments that spread each other twice can write out to billions of fields.
+_MAX_FIELDS = 10_000
 
 # What an argument's value at one place is made of, for other variables: see `Plan.recipes`.
 Recipe: TypeAlias = "Callable[[VariableValues], Value]"
@@ -144,6 +147,7 @@ class _Selector:
         self._variables = variables
         self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
         self._plan = Plan()
+        self._selected = 0
         self._selects: dict[Meaning, Callable[[_Asked], Any]] = {
             Meaning.COLUMN: lambda asked: Column(asked.key, asked.name),
             Meaning.GLOBAL_ID: lambda asked: GlobalId(asked.key),
@@ -174,6 +178,10 @@ class _Selector:
     def _field(
         self, parent: GraphQLObjectType, key: str, details: list[FieldDetails], above: FieldPath
     ) -> Any:
+        self._selected += 1
+        if self._selected > _MAX_FIELDS:
+            error = TooLarge(_MAX_FIELDS)
+            raise GraphQLError(str(error), original_error=error)
         name = details[0].node.name.value
         if name == "__typename":
             return Typename(key, parent.name)

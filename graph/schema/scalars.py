@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import strawberry
 
 if TYPE_CHECKING:
     from strawberry.types.scalar import ScalarDefinition
+
+
+# As XML Schema has it: no exponent, no white space, none of Python's underscores.
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 
 
 def serialize_datetime(value: datetime) -> str:
@@ -41,13 +46,9 @@ def serialize_decimal(value: Decimal) -> str:
 def parse_decimal(value: object) -> Decimal:
     if not isinstance(value, str):
         raise ValueError("Decimal must be a string, such as '12.50': a number is not exact.")  # noqa: TRY004
-    try:
-        parsed = Decimal(value)
-    except InvalidOperation:
-        raise ValueError(f"Decimal cannot represent '{value}'.") from None
-    if not parsed.is_finite():
-        raise ValueError(f"Decimal cannot represent '{value}': it must be finite.")
-    return parsed
+    if not _DECIMAL.fullmatch(value):
+        raise ValueError(f"Decimal cannot represent '{value}': digits are needed, as in '12.50'.")
+    return Decimal(value)
 
 
 SCALARS: dict[object, ScalarDefinition] = {

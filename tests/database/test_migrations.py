@@ -17,7 +17,7 @@ from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.database.models import Base
 from graph.database.revisions import head_revision
-from graph.errors import InvalidSetting
+from graph.errors import InvalidSetting, PendingMigrations
 from tests.conftest import settings_for
 from tests.store import fill
 
@@ -114,3 +114,16 @@ def test_the_head_is_known_without_alembic() -> None:
     config.set_main_option("script_location", "graph.database:migrations")
 
     assert head_revision() == ScriptDirectory.from_config(config).get_current_head()
+
+
+async def test_a_database_of_a_newer_version_is_left_as_it_is(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(PendingMigrations, match=r"at revision 9999.* Run a newer version of graph"):
+        await migrate(database)
+
+
+async def test_an_empty_name_is_no_revision(database: Database) -> None:
+    with pytest.raises(InvalidSetting, match="--to is wrong"):
+        await migrate(database, "")

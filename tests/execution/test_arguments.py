@@ -452,3 +452,16 @@ def test_text_is_what_utf_8_can_say_without_the_null_character(value: str) -> No
     else:
         with pytest.raises(InvalidText, match="'b' holds"):
             check_text("name", {"a": [1, None, {"b": value}]})
+
+
+async def test_fragments_that_write_out_to_billions_of_fields_are_refused(client: Client) -> None:
+    doubling = " ".join(
+        f"fragment F{n} on Customer {{ a: orders {{ nodes {{ customer {{ ...F{n + 1} }} }} }}"
+        f" b: orders {{ nodes {{ customer {{ ...F{n + 1} }} }} }} }}"
+        for n in range(30)
+    )
+    query = f"{{ customers {{ nodes {{ ...F0 }} }} }} {doubling} fragment F30 on Customer {{ id }}"
+
+    error = refusal(await client.answer(query))
+
+    assert error["extensions"]["code"] in {"OPERATION_TOO_LARGE", "GRAPHQL_VALIDATION_FAILED"}
