@@ -75,8 +75,10 @@ class Execution:
             operation = self._documents.read(request.query).operation(request.operation_name)
             return await self._answer(operation, request, viewer)
         except Refused as refused:
-            errors = [refusal(error, refused.code) for error in refused.errors]
-            return Answer(orjson.dumps({"errors": errors}), status=400)
+            return _refused(refused)
+        except RecursionError:
+            message = "The document is nested too deeply."
+            return _refused(Refused.because(message, code="GRAPHQL_VALIDATION_FAILED"))
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
             return _failed([GraphQLError(str(error), original_error=error)])
 
@@ -139,6 +141,11 @@ class Execution:
 def _type_of(schema: strawberry.Schema, noun: str) -> type:
     definition = schema.get_type_by_name(noun)
     return definition.origin if isinstance(definition, StrawberryObjectDefinition) else NOUNS[noun]
+
+
+def _refused(refused: Refused) -> Answer:
+    errors = [refusal(error, refused.code) for error in refused.errors]
+    return Answer(orjson.dumps({"errors": errors}), status=400)
 
 
 def _failed(errors: Sequence[GraphQLError]) -> Answer:

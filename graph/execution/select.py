@@ -250,7 +250,7 @@ class _Selector:
             if isinstance(type_, GraphQLObjectType):
                 self._fields(asked, type_)
         self._checked(asked, lambda: asked.reader()(self._variables), None)
-        return Resolved(asked.key, f"{asked.parent.name}.{asked.name}")
+        return Resolved(asked.key, f"{asked.parent.name}.{asked.details[0].node.name.value}")
 
     def _planned(self, asked: _Asked, follows: F) -> F:
         self._plan.fields[asked.path] = follows

@@ -1,0 +1,45 @@
+"""What may stand beside what in a selection set (specification, section 5.3.2).
+
+Two selections of one response key are merged, if they ask for the same field with the same
+arguments and are of the same type; otherwise the document is not valid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Asked(NamedTuple):
+    """A field with its arguments, as the document writes them."""
+
+    name: str
+    arguments: str
+    type: str
+
+
+@dataclass
+class Shape:
+    """The response keys of a selection set, its fragments included: what each of them asks for."""
+
+    asked: dict[str, Asked] = field(default_factory=dict)
+    below: dict[str, Shape] = field(default_factory=dict)
+
+    def admits(self, key: str, asked: Asked) -> bool:
+        return self.asked.get(key, asked) == asked
+
+    def add(self, key: str, asked: Asked) -> Shape:
+        """Note what a key asks for; return the shape of what is selected below it."""
+        self.asked[key] = asked
+        return self.below.setdefault(key, Shape())
+
+    def admits_all(self, other: Shape) -> bool:
+        return all(
+            self.admits(key, asked)
+            and (key not in self.below or self.below[key].admits_all(other.below[key]))
+            for key, asked in other.asked.items()
+        )
+
+    def add_all(self, other: Shape) -> None:
+        for key, asked in other.asked.items():
+            self.add(key, asked).add_all(other.below[key])

@@ -1,0 +1,156 @@
+"""Random small stores: nasty text, extreme amounts and times, ids with gaps, parents without rows.
+
+The rows are made from the tables of the models, so a column that somebody adds is filled as well.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    Boolean,
+    DateTime,
+    Enum,
+    Integer,
+    Numeric,
+    String,
+    bindparam,
+    cast,
+    insert,
+)
+
+from graph.database.models import Base
+from graph.opaque import INT4_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Column, Insert, Table
+
+    from graph.database.engine import Database
+
+TEXTS = (
+    "",
+    " ",
+    "plain",
+    'say "no"',
+    "back\\slash\\u0041\\",
+    "it's ''quoted''",
+    "".join(map(chr, range(1, 32))) + "\x7f\x85",
+    "</script><!-- & -->",
+    "😀 👩‍👩‍👧 \U0001d4b3",
+    "\u0645\u0631\u062d\u0628\u0627 \u202e\u05e9\u05dc\u05d5\u05dd\u202c",
+    "e\u0301 ÅΩ ﬁ İı ß",
+    "\u2028 \u2029 \ufeff \ufffe \uffff",
+    "%s %(a)s :name $1 {} ||';--",
+    "null",
+    '{"a":[1]}',
+    "lang" * 60,
+)
+AMOUNTS = ("0.00", "0.01", "0.10", "1.00", "10.50", "100.00", "99999999.99", "12345678.90")
+TIMES = (
+    "0001-01-01T00:00:00+00:00",
+    "0001-01-01T00:00:00.000001+00:00",
+    "9999-12-31T23:59:59.999999+00:00",
+    "1999-12-31T23:59:59-12:00",
+    "2024-02-29T12:30:00.5+05:45",
+    "1883-11-18T12:03:58-04:56:02",
+)
+
+
+async def write_store(database: Database, number: int) -> None:
+    """Fill an empty database with the rows of this number; 0 is a store without any."""
+    random = Random(number)  # noqa: S311  no secrets here
+    ids: dict[str, list[int]] = {}
+    async with database.write() as session:
+        for table in Base.metadata.sorted_tables:
+            parents = [ids[key.column.table.name] for key in table.foreign_keys]
+            size = random.choice((1, 3, 5, 8)) if number and all(parents) else 0
+            if size and random.random() < 0.05:
+                size = 25  # more than a page has when nobody says how long it is
+            ids[table.name] = _ids(random, size)
+            if size:
+                await session.execute(_insert(table), _rows(random, table, ids))
+
+
+def _insert(table: Table) -> Insert:
+    """Times are given as text: the driver takes the first and last there are for infinity."""
+    times = [column for column in table.columns if isinstance(column.type, DateTime)]
+    return insert(table).values(
+        {column.name: cast(bindparam(column.name, type_=String), column.type) for column in times}
+    )
+
+
+def _ids(random: Random, size: int) -> list[int]:
+    """Ids in order, with gaps; the last may be the last there is."""
+    ids = sorted(random.sample(range(1, 2 * size + 3), size))
+    if ids and random.random() < 0.1:
+        ids[-1] = INT4_MAX
+    return ids
+
+
+def _rows(random: Random, table: Table, ids: dict[str, list[int]]) -> list[dict[str, Any]]:
+    # Few parents have all the children, the others none.
+    parents = {
+        key.parent.name: random.sample(known := ids[key.column.table.name], (len(known) + 1) // 2)
+        for key in table.foreign_keys
+    }
+    columns = [column for column in table.columns if not column.primary_key]
+    return [
+        {"id": id_} | {column.name: _value(random, column, parents, id_) for column in columns}
+        for id_ in ids[table.name]
+    ]
+
+
+def _value(
+    random: Random, column: Column[Any], parents: dict[str, list[int]], number: int
+) -> object:
+    if column.nullable and random.random() < 0.3:
+        return None
+    if column.name in parents:
+        return random.choice(parents[column.name])
+    match column.type:
+        case Enum():
+            return random.choice(column.type.enums)
+        case String():
+            return _text(random, column, number)
+    return next(draw(random) for type_, draw in _DRAWN.items() if isinstance(column.type, type_))
+
+
+def _text(random: Random, column: Column[Any], number: int) -> str:
+    text = random.choice(TEXTS)
+    if random.random() < 0.7:
+        text = " ".join(random.sample(TEXTS, random.randint(1, 3)))
+    prefix = f"{number}:" if _is_unique(column) else ""
+    return (prefix + text)[: getattr(column.type, "length", None)]
+
+
+def _is_unique(column: Column[Any]) -> bool:
+    """Whether a unique index or constraint has the column, or an expression of it."""
+    indexes = [index for index in column.table.indexes if index.unique]
+    expressions = [str(part) for index in indexes for part in index.expressions]
+    return bool(column.unique) or any(column.name in expression for expression in expressions)
+
+
+def _amount(random: Random) -> str:
+    return f"{random.randint(0, 99999) / 100:.2f}"
+
+
+def _moment(random: Random) -> str:
+    """Some moment, with microseconds of every shape of trailing zeros."""
+    microsecond = random.choice((0, 1, 999999, 10 ** random.randint(0, 5) * random.randint(1, 9)))
+    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(
+        seconds=random.randint(-(10**9), 10**9), microseconds=microsecond
+    )
+    return moment.isoformat()
+
+
+_DRAWN: dict[type[Any], Callable[[Random], object]] = {
+    Boolean: lambda random: random.random() < 0.5,
+    Integer: lambda random: random.choice((1, 2, 10, 32767, random.randint(1, 32767))),
+    Numeric: lambda random: Decimal(random.choice((*AMOUNTS, _amount(random)))),
+    DateTime: lambda random: random.choice((*TIMES, _moment(random), _moment(random))),
+}
