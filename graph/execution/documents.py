@@ -10,9 +10,8 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     parse,
-    specified_rules,
+    validate,
 )
-from strawberry.schema.schema import validate_document
 
 from graph.execution.failures import Refused
 from graph.execution.kept import Kept
@@ -83,8 +82,8 @@ class Documents:
             raise Refused.because(
                 "The document is nested too deeply.", code="GRAPHQL_PARSE_FAILED"
             ) from None
-        if errors := validate_document(self._schema, node, tuple(specified_rules)):
-            clear = [_in_clear_words(error) for error in errors[:_MAX_ERRORS]]
+        if errors := validate(self._schema, node, max_errors=_MAX_ERRORS):
+            clear = [_in_clear_words(error) for error in errors]
             raise Refused(clear, code="GRAPHQL_VALIDATION_FAILED")
         return _indexed(self._schema, node)
 

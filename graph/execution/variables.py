@@ -149,7 +149,8 @@ def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
         key, value = member.name.value, member.value
         if isinstance(value, VariableNode):
             inner = value.name.value
-            return lambda coerced: {key: coerced[inner]}
+            # Null, if the variable is: by the book that is refused.
+            return lambda coerced: {key: coerced[inner]} if coerced.get(inner) is not None else None
     return None
 
 

@@ -23,7 +23,13 @@ class Schema(strawberry.Schema):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for type_ in self._schema.type_map.values():
+        types: list[Any] = list(self._schema.type_map.values())
+        for type_ in types:
+            # graphql-core knows `@oneOf` too, and finds its variables wherever they stand, as
+            # Strawberry's own rule does not.
+            declared = type_.extensions.get("strawberry-definition")
+            if getattr(declared, "is_one_of", False):
+                type_.is_one_of = True
             for field in getattr(type_, "fields", {}).values():
                 definition = field.extensions.get("strawberry-definition")
                 if meaning_of(definition) is not None and not definition.extensions:
