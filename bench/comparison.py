@@ -1,0 +1,122 @@
+"""One whole comparison: start everything, see that all servers agree, measure, print."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import report
+from bench.errors import PeerMissing
+from bench.generator import load_generator
+from bench.rounds import Measuring
+from bench.running import running
+from bench.same import check_same, meaning
+from bench.servers import SERVERS, versions
+from bench.statements import counted, prepare_counting
+from bench.store import running_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
+
+    from bench.generator import Generator
+    from bench.rounds import Cell, Plan
+    from bench.running import Running
+    from bench.statements import Statements
+    from bench.store import Store
+    from bench.workloads import Workload
+
+_COUNTED_REQUESTS = 20
+
+
+def compare(
+    workloads: Sequence[Workload],
+    names: Sequence[str],
+    plan: Plan,
+    *,
+    scale: float,
+    out: Console,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    """Print the tables as they come, and return all of it as data for JSON.
+
+    `limit` must be the first of the names. `tell` says what is being done, to somebody who waits.
+
+    Raises:
+        ServerFailed: a server does not start, or does not answer as it should.
+        DataDiffers: two servers do not give the same data.
+    """
+    facts = report.machine()
+    with ExitStack() as until_the_end:
+        tell("fills the store")
+        store = until_the_end.enter_context(running_store(scale))
+        prepare_counting(store)
+        servers, left_out = _start(names, store, until_the_end, tell)
+        generator = until_the_end.enter_context(load_generator(store.customers))
+        facts["versions"] = versions([server.name for server in servers])
+        report.print_head(out, facts, store, plan)
+        report.print_servers(out, [server.server for server in servers], left_out)
+
+        for workload in workloads:
+            tell(f"{workload.name}: compares the data")
+            bodies = _answers_if_same(workload, servers, generator)
+            report.print_same(out, workload, len(servers), bodies)
+        out.print()
+
+        cells: list[Cell] = []
+        measuring = Measuring(servers, store, generator, plan, tell)
+        try:
+            for workload in workloads:
+                tell(f"{workload.name}: counts statements")
+                statements = _statements(workload, servers, store, generator)
+                for row in measuring.rows(workload, statements):
+                    report.print_cells(out, row)
+                    cells += row
+        finally:
+            # Minutes of measuring are not thrown away when a server fails at last.
+            if cells:
+                report.print_ratios(out, cells)
+                report.print_legend(out)
+    return {"machine": facts, "store": store.rows, "cells": [cell.as_json() for cell in cells]}
+
+
+def _start(
+    names: Sequence[str], store: Store, until_the_end: ExitStack, tell: Callable[[str], None]
+) -> tuple[list[Running], dict[str, str]]:
+    """Start what can be started; say of the others why not."""
+    logs = Path(until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="graph-bench-")))
+    servers, left_out = [], {}
+    for name in names:
+        tell(f"starts {name}")
+        try:
+            servers.append(until_the_end.enter_context(running(SERVERS[name], store, logs)))
+        except PeerMissing as reason:
+            left_out[name] = str(reason)
+    return servers, left_out
+
+
+def _answers_if_same(
+    workload: Workload, servers: Sequence[Running], generator: Generator
+) -> list[str]:
+    """The bodies of the first server, once all the others have given the same data."""
+    limit, *others = servers
+    bodies = generator.learn(limit, workload)
+    expected = [meaning(body, limit.server.read_id) for body in bodies]
+    for other in others:
+        found = [meaning(body, other.server.read_id) for body in generator.learn(other, workload)]
+        check_same(workload.name, limit.name, expected, other.name, found)
+    return bodies
+
+
+def _statements(
+    workload: Workload, servers: Sequence[Running], store: Store, generator: Generator
+) -> dict[str, Statements]:
+    found = {}
+    for server in servers:
+        with counted(store) as count:
+            generator.run(server, workload, 1, _COUNTED_REQUESTS)
+        found[server.name] = count.per_request(_COUNTED_REQUESTS)
+    return found

@@ -1,0 +1,80 @@
+"""The bench's end of the load process: jobs go in, and come back as numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+
+from bench.running import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.running import Running
+    from bench.workloads import Workload
+
+_JOB_SECONDS = 120
+
+
+@dataclass
+class Run:
+    """One job: how long it took in all, and each request in order of its end."""
+
+    seconds: float
+    each: list[float]
+
+
+class Generator:
+    def __init__(self, jobs: IO[bytes], reports: IO[bytes], customers: int) -> None:
+        self._jobs = jobs
+        self._reports = reports
+        self._customers = customers
+
+    def learn(self, server: Running, workload: Workload) -> list[str]:
+        """Send every different request once; return the bodies of the answers."""
+        bodies: list[str] = self._do("learn", server, workload, 8, workload.requests)["bodies"]
+        return bodies
+
+    def run(self, server: Running, workload: Workload, connections: int, count: int) -> Run:
+        """Send so many requests over so many connections; the answers must be those learnt."""
+        report = self._do("run", server, workload, connections, count)
+        return Run(report["seconds"], report["each"])
+
+    def _do(
+        self, what: str, server: Running, workload: Workload, connections: int, count: int
+    ) -> dict[str, Any]:
+        job = {
+            "do": what,
+            "name": f"{workload.name} {server.name}",
+            "port": server.port,
+            "path": PATH,
+            "requests": server.bodies(workload, self._customers),
+            "connections": connections,
+            "count": count,
+            "timeout_seconds": _JOB_SECONDS,
+        }
+        self._jobs.write(orjson.dumps(job) + b"\n")
+        self._jobs.flush()
+        report: dict[str, Any] = orjson.loads(self._reports.readline())
+        if problem := report.get("problem"):
+            raise server.failure(f"failed at {workload.name}: it {problem}")
+        return report
+
+
+@contextmanager
+def load_generator(customers: int) -> Iterator[Generator]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin  # noqa: S101
+    assert process.stdout  # noqa: S101
+    try:
+        yield Generator(process.stdin, process.stdout, customers)
+    finally:
+        process.kill()
+        process.communicate()

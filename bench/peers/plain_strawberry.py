@@ -1,0 +1,208 @@
+"""Strawberry and SQLAlchemy as their documentations have it, with what they advise for speed.
+
+Types are made from ORM entities, every edge asks a DataLoader, a DataLoader opens a session from
+the `async_sessionmaker` and selects whole entities. Strawberry's own ASGI application serves it,
+with its caches of parsed and validated documents.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64decode, b64encode
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003  Strawberry reads the annotations
+from decimal import Decimal  # noqa: TC003
+from typing import Any, Generic, TypeVar
+
+import strawberry
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from strawberry.asgi import GraphQL
+from strawberry.dataloader import DataLoader
+from strawberry.extensions import ParserCache, ValidationCache
+
+from graph.database import models
+
+T = TypeVar("T")
+
+engine = create_async_engine(
+    os.environ["DATABASE_URL"],
+    pool_size=10,
+    max_overflow=0,
+    connect_args={"server_settings": {"timezone": "UTC"}},
+)
+sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def load_orders(customer_ids: list[int]) -> list[list[models.Order]]:
+    statement = select(models.Order).where(models.Order.customer_id.in_(customer_ids))
+    found = defaultdict(list)
+    async with sessions() as session:
+        for order in await session.scalars(statement.order_by(models.Order.id)):
+            found[order.customer_id].append(order)
+    return [found[customer_id] for customer_id in customer_ids]
+
+
+async def load_lines(order_ids: list[int]) -> list[list[models.OrderLine]]:
+    statement = select(models.OrderLine).where(models.OrderLine.order_id.in_(order_ids))
+    found = defaultdict(list)
+    async with sessions() as session:
+        for line in await session.scalars(statement.order_by(models.OrderLine.id)):
+            found[line.order_id].append(line)
+    return [found[order_id] for order_id in order_ids]
+
+
+async def load_items(ids: list[int]) -> list[models.Item]:
+    statement = select(models.Item).where(models.Item.id.in_(ids))
+    async with sessions() as session:
+        found = {item.id: item for item in await session.scalars(statement)}
+    return [found[id_] for id_ in ids]
+
+
+@dataclass
+class Loaders:
+    """New for each request, as a DataLoader remembers all it has loaded."""
+
+    orders: DataLoader[int, list[models.Order]] = field(
+        default_factory=lambda: DataLoader(load_fn=load_orders)
+    )
+    lines: DataLoader[int, list[models.OrderLine]] = field(
+        default_factory=lambda: DataLoader(load_fn=load_lines)
+    )
+    items: DataLoader[int, models.Item] = field(
+        default_factory=lambda: DataLoader(load_fn=load_items)
+    )
+
+
+def global_id(noun: str, key: int) -> strawberry.ID:
+    return strawberry.ID(b64encode(f"{noun}:{key}".encode()).decode())
+
+
+@strawberry.type
+class Page(Generic[T]):
+    nodes: list[T]
+
+
+@strawberry.type
+class Item:
+    id: strawberry.ID
+    database_id: int
+    name: str
+    cost_price: Decimal
+    selling_price: Decimal
+
+    @classmethod
+    def of(cls, item: models.Item) -> Item:
+        return cls(
+            id=global_id("Item", item.id),
+            database_id=item.id,
+            name=item.name,
+            cost_price=item.cost_price,
+            selling_price=item.selling_price,
+        )
+
+
+@strawberry.type
+class OrderLine:
+    id: strawberry.ID
+    database_id: int
+    item_id: int
+    quantity: int
+
+    @classmethod
+    def of(cls, line: models.OrderLine) -> OrderLine:
+        return cls(
+            id=global_id("OrderLine", line.id),
+            database_id=line.id,
+            item_id=line.item_id,
+            quantity=line.quantity,
+        )
+
+    @strawberry.field
+    async def item(self, info: strawberry.Info[Any, Any]) -> Item:
+        return Item.of(await info.context["loaders"].items.load(self.item_id))
+
+
+@strawberry.type
+class Order:
+    id: strawberry.ID
+    database_id: int
+    date_placed: datetime
+
+    @classmethod
+    def of(cls, order: models.Order) -> Order:
+        return cls(
+            id=global_id("Order", order.id), database_id=order.id, date_placed=order.date_placed
+        )
+
+    @strawberry.field
+    async def line_items(self, info: strawberry.Info[Any, Any], first: int = 20) -> Page[OrderLine]:
+        lines = await info.context["loaders"].lines.load(self.database_id)
+        return Page(nodes=[OrderLine.of(line) for line in lines[:first]])
+
+
+@strawberry.type
+class Customer:
+    id: strawberry.ID
+    database_id: int
+    first_name: str
+    last_name: str
+    username: str
+    email: str
+    address: str
+    town: str
+    created_on: datetime
+    updated_on: datetime
+
+    @classmethod
+    def of(cls, customer: models.Customer) -> Customer:
+        return cls(
+            id=global_id("Customer", customer.id),
+            database_id=customer.id,
+            first_name=customer.first_name,
+            last_name=customer.last_name,
+            username=customer.username,
+            email=customer.email,
+            address=customer.address,
+            town=customer.town,
+            created_on=customer.created_on,
+            updated_on=customer.updated_on,
+        )
+
+    @strawberry.field
+    async def orders(self, info: strawberry.Info[Any, Any], first: int = 20) -> Page[Order]:
+        orders = await info.context["loaders"].orders.load(self.database_id)
+        return Page(nodes=[Order.of(order) for order in orders[:first]])
+
+
+@strawberry.input(one_of=True)
+class CustomerLookup:
+    database_id: int | None = strawberry.UNSET
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def customer(self, by: CustomerLookup) -> Customer | None:
+        async with sessions() as session:
+            customer = await session.get(models.Customer, by.database_id)
+        return Customer.of(customer) if customer else None
+
+    @strawberry.field
+    async def customers(self, first: int = 20, after: str | None = None) -> Page[Customer]:
+        key = json.loads(b64decode(after))[1] if after else 0
+        statement = select(models.Customer).where(models.Customer.id > key)
+        async with sessions() as session:
+            found = await session.scalars(statement.order_by(models.Customer.id).limit(first))
+            return Page(nodes=[Customer.of(customer) for customer in found])
+
+
+class Application(GraphQL[dict[str, Any], None]):
+    async def get_context(self, request: Any, response: Any) -> dict[str, Any]:
+        return {"request": request, "response": response, "loaders": Loaders()}
+
+
+schema = strawberry.Schema(Query, extensions=[ParserCache, ValidationCache])
+app = Application(schema, graphql_ide=None)

@@ -1,0 +1,16 @@
+"""What is asked of the servers: one file a workload, and this list of them.
+
+To add one, write its file and name it here. A peer whose schema has other names gets a text of its
+own in `texts`, with aliases that give its answer the shape of all the others.
+"""
+
+from __future__ import annotations
+
+from bench.workloads.customer_list import LIST
+from bench.workloads.nested import NESTED
+from bench.workloads.point import POINT
+from bench.workloads.workload import Cursor, Workload
+
+__all__ = ["WORKLOADS", "Cursor", "Workload"]
+
+WORKLOADS = {workload.name: workload for workload in (POINT, LIST, NESTED)}

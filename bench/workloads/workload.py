@@ -1,0 +1,53 @@
+"""One kind of request, and the statement that answers it best."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Has no factor in common with the numbers of requests below.
+_STRIDE = 37
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in the list of customers: each server has an encoding of its own for it."""
+
+    customer_id: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Requests that differ in their variables alone; all servers get the same, in one order."""
+
+    name: str
+    what: str
+    text: str
+    # How many different requests there are; after the last one the first comes again.
+    requests: int
+    # (number of the request, number of customers in the store) -> its variables.
+    variables: Callable[[int, int], dict[str, Any]]
+    # The hand-written statement for `limit`, and its parameters from the variables.
+    sql: str = field(repr=False)
+    parameters: Callable[[dict[str, Any]], tuple[Any, ...]] = field(repr=False)
+    # For a server whose schema has other names: its name, and a text whose aliases mend that.
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def text_for(self, server: str) -> str:
+        return self.texts.get(server, self.text)
+
+
+def spread(number: int, requests: int, rows: int) -> int:
+    """Where request `number` begins: all starts lie evenly over the rows, neighbours far apart."""
+    return number * _STRIDE % requests * rows // requests
+
+
+def key_of(cursor: str) -> int:
+    """The id in a cursor of `graph`: base64 of `["Customer:id",17]`."""
+    key: int = json.loads(b64decode(cursor))[1]
+    return key
