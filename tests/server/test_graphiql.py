@@ -65,9 +65,11 @@ class Witness:
 async def page(live_server: LiveServer, tmp_path: Path) -> AsyncIterator[Page]:
     """GraphiQL, all loaded; the test fails if the browser had to complain of anything."""
     witness = Witness()
+    # First: where the browser is missing, Playwright's own driver may not start either.
+    chromium = _chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch_persistent_context(
-            tmp_path, executable_path=_chromium(), args=CHROMIUM_OPTIONS, viewport=WINDOW
+            tmp_path, executable_path=chromium, args=CHROMIUM_OPTIONS, viewport=WINDOW
         )
         await witness.watch(browser)
         page = browser.pages[0]
