@@ -17,7 +17,7 @@ from graphql import (
 )
 
 from tests.execution.generator.known import element_of
-from tests.execution.generator.values import ABSENT, SIZES, Place, is_one_of, literal
+from tests.execution.generator.values import ABSENT, SIZES, Place, literal
 
 if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLInputType, GraphQLSchema
@@ -137,7 +137,7 @@ class Arguments:
         name = self._choices.one_of(list(type_.fields))
         member: Any = type_.fields[name].type
         below = Place(name, place.nouns)
-        if not is_one_of(type_):
+        if not type_.is_one_of:
             return f"{{{name}: {self._variable(member, below)}}}"
         self._choices.note("oneOf")
         required = GraphQLNonNull(_nullable(member))

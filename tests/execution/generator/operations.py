@@ -108,7 +108,7 @@ class _Writer:
         return text[:start] + text[start + self._choices.number(1, 3) :]
 
     def _selection_set(self, parent: Any, shapes: tuple[Shape, ...], depth: int) -> str:
-        count = self._choices.number(1, 3)
+        count = self._choices.number(1, 4 if "pageInfo" in _fields_of(parent) else 3)
         selections = [self._selection(parent, shapes, depth) for _ in range(count)]
         return f"{{ {self._separator.join(selections)} }}"
 

@@ -92,15 +92,15 @@ class Values:
         if self._choices.chance(5):
             self._choices.note("one for a list")
             return self.value(GraphQLNonNull(get_named_type(type_.of_type)), place, depth)
-        size = 101 if self.is_careless() else self._choices.number(0, 4)
-        items = [self.value(type_.of_type, place, depth) for _ in range(min(size, 5))]
-        # A list may name the same thing twice.
-        items += [self._choices.one_of(items) for _ in items[:1] if self._choices.chance(25)]
-        return items * (size // 5 + 1) if size > 5 else items
+        items = [self.value(type_.of_type, place, depth) for _ in range(self._choices.number(0, 4))]
+        if items and self._choices.chance(25):
+            self._choices.note("twice in a list")
+            items.append(items[0])
+        return items * 101 if self.is_careless() else items
 
     def _object(self, type_: GraphQLInputObjectType, place: Place, depth: int) -> dict[str, Any]:
         fields = dict(type_.fields)
-        if is_one_of(type_):
+        if type_.is_one_of:
             name = self._choices.one_of(list(fields))
             names = list(fields)[:2] if self.is_careless() else [name]
             self._choices.note("oneOf")
@@ -114,7 +114,7 @@ class Values:
 
     def member(self, type_: GraphQLInputObjectType, name: str, place: Place, depth: int = 0) -> Any:
         field = type_.fields[name]
-        wanted: Any = GraphQLNonNull(_nullable(field.type)) if is_one_of(type_) else field.type
+        wanted: Any = GraphQLNonNull(_nullable(field.type)) if type_.is_one_of else field.type
         return self.value(wanted, Place(name, place.nouns), depth + 1)
 
     def _scalar(self, type_name: str, place: Place) -> Any:
@@ -125,7 +125,7 @@ class Values:
         if type_name == "ID":
             return self._id(place.nouns)
         known = self._known.values.get(place.name) or self._known.values.get(type_name)
-        if known and self._choices.chance(85):
+        if known and type_name != "Boolean" and self._choices.chance(85):
             return self._choices.one_of(known)
         return self._choices.one_of(_SCALARS.get(type_name, TEXTS))
 
@@ -158,12 +158,6 @@ class Values:
             mangled = [text[: self._choices.number(0, len(text))] for text in others[:1]]
             return self._choices.one_of((*_WRONG_CURSORS, *others, *mangled))
         return self._choices.one_of(_WRONG_IDS if type_name == "ID" else _WRONG_TEXTS)
-
-
-def is_one_of(type_: GraphQLInputObjectType) -> bool:
-    """Strawberry keeps it to itself, graphql-core would say it in `is_one_of`."""
-    definition = type_.extensions.get("strawberry-definition")
-    return type_.is_one_of or bool(getattr(definition, "is_one_of", False))
 
 
 def literal(value: Any, type_: GraphQLInputType | None) -> str:
