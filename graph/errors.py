@@ -10,6 +10,9 @@
      │   ├─ InvalidId             not an id of this schema                       INVALID_ID
      │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
      │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
+     │   ├─ InvalidFilter         a null operand; too much, or too deep          INVALID_FILTER
+     │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
+     │   ├─ InvalidGroups         keys twice or unknown; no such time zone       INVALID_GROUPS
      │   ├─ TooLarge              more fields than an operation may select       OPERATION_TOO_LARGE
      │   └─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
      ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
@@ -101,6 +104,18 @@ class TooLarge(RequestError):
         super().__init__(
             f"The operation selects more than {most:,} fields, its fragments written out."
         )
+
+
+class InvalidFilter(RequestError):
+    code = "INVALID_FILTER"
+
+
+class InvalidOrder(RequestError):
+    code = "INVALID_ORDER"
+
+
+class InvalidGroups(RequestError):
+    code = "INVALID_GROUPS"
 
 
 class InvalidText(RequestError):

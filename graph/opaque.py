@@ -2,7 +2,8 @@
 
 Both are base64: a global id of `Customer:17` (Relay's Global Object Identification), a cursor of
 `["Customer:id",17]`, its sort and the key values of its row. Neither grants anything, so neither is
-signed; what does not decode to something this code would have made is refused.
+signed; what does not decode to something this code would have made is refused. Cursors are written
+by the statement that reads their rows (`graph.database.reads`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,20 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
+from functools import cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, cast
 
 from graph.errors import InvalidCursor, InvalidId
+from graph.selection import BY_KEY
+
+if TYPE_CHECKING:
+    from graph.selection import Sort
 
 INT4_MAX = 2**31 - 1
+INT8_MAX = 2**63 - 1
+
+_DIGEST_LENGTH = 10
 
 _GLOBAL_ID = re.compile(r"([A-Z][A-Za-z]*):([1-9][0-9]{0,9})", re.ASCII)
 
@@ -34,30 +45,30 @@ def decode_id(text: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def sort_of(noun: str) -> str:
-    """The name of the order in which a noun's rows come: by their key."""
-    return f"{noun}:id"
+@cache
+def sort_of(noun: str, sorts: tuple[Sort, ...] = BY_KEY) -> str:
+    """The name of an order of a noun's rows: any two orders have two names."""
+    if sorts == BY_KEY:
+        return f"{noun}:id"
+    said = ",".join(map(str, sorts))
+    return f"{noun}:{sha256(said.encode()).hexdigest()[:_DIGEST_LENGTH]}"
 
 
-def encode_cursor(noun: str, key: int) -> str:
-    return b64encode(f'["{sort_of(noun)}",{key}]'.encode()).decode()
+def decode_cursor(argument: str, text: str, sort: str) -> list[Any]:
+    """The key values that a cursor of this sort holds, as JSON has them.
 
-
-def decode_cursor(argument: str, text: str, noun: str) -> int:
-    """The key value that a cursor of a noun's rows stands for; `argument` is what to call it.
+    `argument` is what to call it.
 
     Raises:
-        InvalidCursor: mangled, of another sort, or with a value that no row can have.
+        InvalidCursor: mangled, or of another sort.
     """
     try:
-        sort, key = json.loads(_plain(text))
+        found, *values = cast("list[Any]", json.loads(_plain(text)))
     except (ValueError, TypeError, RecursionError):
         raise InvalidCursor(argument, "is not a cursor of this API.") from None
-    if sort != sort_of(noun):
-        raise InvalidCursor(argument, f"is not a cursor of this list: it needs '{sort_of(noun)}'.")
-    if type(key) is not int or not -INT4_MAX <= key <= INT4_MAX:
-        raise InvalidCursor(argument, "is not a cursor of this API.")
-    return key
+    if found != sort:
+        raise InvalidCursor(argument, "is a cursor of another list, or of another order.")
+    return values
 
 
 def _plain(text: str) -> str:

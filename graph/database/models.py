@@ -33,6 +33,8 @@ from sqlalchemy.orm import (
     relationship,
 )
 
+from graph.database.search import index_expressions
+
 # A violation names its constraint, and by that name it becomes a typed error.
 NAMING_CONVENTION = {
     "pk": "%(table_name)s_pkey",
@@ -64,6 +66,14 @@ def _a_price(column: str) -> str:
     return f"{column} >= 0 AND {column} <> 'NaN'"
 
 
+def _search_indexes(noun: str, table: str) -> tuple[Index, Index]:
+    words, trigrams = index_expressions(noun)
+    return (
+        Index(f"{table}_words_idx", text(words), postgresql_using="gin"),
+        Index(f"{table}_trigrams_idx", text(trigrams), postgresql_using="gin"),
+    )
+
+
 class Customer(Base):
     __tablename__ = "customers"
 
@@ -81,6 +91,11 @@ class Customer(Base):
 
     __table_args__ = (
         Index("customers_lower_email_key", text("lower(email)"), unique=True),
+        # Each serves an order, or a filter in the default order.
+        Index(None, "last_name", "id"),
+        Index(None, "town", "id"),
+        Index(None, "created_on", "id"),
+        *_search_indexes("Customer", "customers"),
         CheckConstraint(_within_four_digit_years("created_on"), name="created_on"),
         CheckConstraint(_within_four_digit_years("updated_on"), name="updated_on"),
     )
@@ -100,6 +115,9 @@ class Item(Base):
     order_lines: Mapped[list[OrderLine]] = relationship(back_populates="item", lazy="raise")
 
     __table_args__ = (
+        Index(None, "name", "id"),
+        Index(None, "selling_price", "id"),
+        *_search_indexes("Item", "items"),
         CheckConstraint(_a_price("cost_price"), name="cost_price"),
         CheckConstraint(_a_price("selling_price"), name="selling_price"),
     )
@@ -165,6 +183,7 @@ class Order(Base):
 
     __table_args__ = (
         Index(None, "customer_id", "id"),
+        Index(None, "date_placed", "id"),
         CheckConstraint(_within_four_digit_years("date_placed"), name="date_placed"),
     )
 

@@ -8,32 +8,88 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.errors import InvalidId, InvalidPage, InvalidText
-from graph.opaque import decode_cursor, decode_id
+from graph.database.reads import Kind, can_be_null, kind_of
+from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
+from graph.execution.filters import Filters
+from graph.opaque import INT4_MAX, INT8_MAX, decode_cursor, decode_id, sort_of
+from graph.schema.scalars import parse_datetime, parse_decimal
 from graph.schema.types import NOUNS
-from graph.selection import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Ids, Key, Page
+from graph.selection import (
+    DEFAULT_COUNT_LIMIT,
+    DEFAULT_PAGE_SIZE,
+    MAX_COUNT_LIMIT,
+    MAX_OFFSET,
+    MAX_PAGE_SIZE,
+    Grouping,
+    Ids,
+    Key,
+    Limit,
+    Page,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from graph.selection import Cursor, Sort
+
 
 def page_of(arguments: Mapping[str, Any], noun: str) -> Page:
-    """The page that `first`, `after`, `last` and `before` ask for; null is as good as absent.
+    """The page that a connection's arguments ask for; null is as good as absent.
 
     Raises:
-        InvalidPage: both `first` and `last`; negative; over the cap.
+        InvalidPage: both `first` and `last`; negative; over the cap; an offset beside a cursor.
         InvalidCursor: mangled, or made under another sort.
+        InvalidFilter, InvalidOrder, InvalidId: as `Filters.where` and `Filters.order`.
     """
     first, last = _size("first", arguments), _size("last", arguments)
     if first is not None and last is not None:
         raise InvalidPage("'first' and 'last' exclude each other: give one of them.")
     if first is None and last is None:
         first = DEFAULT_PAGE_SIZE
+    filters = Filters()
+    where = filters.where(arguments.get("where"), noun)
+    order = filters.order(arguments.get("orderBy"), noun)
     return Page(
         first=first,
         last=last,
-        after=_cursor("after", arguments, noun),
-        before=_cursor("before", arguments, noun),
+        after=_cursor("after", arguments, noun, order),
+        before=_cursor("before", arguments, noun, order),
+        offset=_offset(arguments),
+        where=where,
+        order=order,
+        operands=tuple(map(_hashable, filters.operands)),
+    )
+
+
+def limit_of(arguments: Mapping[str, Any]) -> Limit:
+    """How far `limit` says to count; null is as good as absent.
+
+    Raises:
+        InvalidPage: less than 1, or over the cap.
+    """
+    limit = arguments.get("limit")
+    limit = DEFAULT_COUNT_LIMIT if limit is None else limit
+    if not 1 <= limit <= MAX_COUNT_LIMIT:
+        raise InvalidPage(f"'limit' must be between 1 and {MAX_COUNT_LIMIT:,}, not {limit}.")
+    return Limit(limit)
+
+
+def grouping_of(arguments: Mapping[str, Any], noun: str) -> Grouping:
+    """The groups that a connection's `groups` asks for.
+
+    Raises:
+        InvalidPage: `first` is negative, or over the cap.
+        InvalidGroups, InvalidOrder, InvalidFilter: as the methods of `Filters`.
+    """
+    size = _size("first", arguments)
+    filters = Filters()
+    by = filters.keys(arguments["by"], noun)
+    return Grouping(
+        by=by,
+        having=filters.having(arguments.get("having"), noun),
+        order=filters.order_of_groups(arguments.get("orderBy"), noun, by),
+        operands=tuple(map(_hashable, filters.operands)),
+        size=DEFAULT_PAGE_SIZE if size is None else size,
     )
 
 
@@ -90,9 +146,51 @@ def _size(name: str, arguments: Mapping[str, Any]) -> int | None:
     return size
 
 
-def _cursor(name: str, arguments: Mapping[str, Any], noun: str) -> int | None:
+def _offset(arguments: Mapping[str, Any]) -> int:
+    offset: int = arguments.get("offset") or 0
+    if not 0 <= offset <= MAX_OFFSET:
+        raise InvalidPage(f"'offset' must be between 0 and {MAX_OFFSET:,}, not {offset}.")
+    others = [name for name in ("after", "before", "last") if arguments.get(name) is not None]
+    if offset and others:
+        raise InvalidPage(f"'offset' counts from the start of the list: not with '{others[0]}'.")
+    return offset
+
+
+def _hashable(operand: Any) -> Any:
+    return tuple(operand) if isinstance(operand, list) else operand
+
+
+def _cursor(
+    name: str, arguments: Mapping[str, Any], noun: str, order: tuple[Sort, ...]
+) -> Cursor | None:
     text: str | None = arguments.get(name)
-    return None if text is None else decode_cursor(name, text, noun)
+    if text is None:
+        return None
+    values = decode_cursor(name, text, sort_of(noun, order))
+    try:
+        return tuple(
+            _key_value(value, noun, sort) for value, sort in zip(values, order, strict=True)
+        )
+    except (ValueError, TypeError, RequestError):
+        raise InvalidCursor(name, "is not a cursor of this API.") from None
+
+
+def _key_value(value: Any, noun: str, sort: Sort) -> Any:
+    """A cursor's value as it is bound; raises ValueError or TypeError if no row can have it."""
+    if value is None and can_be_null(noun, sort.term):
+        return None
+    kind = kind_of(noun, sort.term)
+    if kind in {Kind.INTEGER, Kind.COUNT}:
+        most = INT4_MAX if kind is Kind.INTEGER else INT8_MAX
+        if type(value) is int and -most <= value <= most:
+            return value
+        raise ValueError(value)
+    if not isinstance(value, str):
+        raise TypeError(value)
+    check_text("", value)
+    if kind is Kind.DECIMAL:
+        return parse_decimal(value)
+    return parse_datetime(value).isoformat() if kind is Kind.TIME else value
 
 
 def _id(text: str) -> tuple[str, int]:

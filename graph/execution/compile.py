@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.reads import TextQuery
 from graph.selection import (
+    Aggregates,
+    CountUpTo,
     EdgeList,
     EdgeNode,
+    Groups,
     Many,
     NodeList,
     Nodes,
     One,
     PageInfo,
     Resolved,
+    Terms,
     Typename,
 )
 
@@ -85,7 +89,7 @@ def _obstacles(asked: Any) -> Iterator[str]:
             yield from _obstacles_among(asked.to.fields)
         case Many():
             yield from _obstacles_among(asked.parts)
-        case EdgeList() | PageInfo():
+        case EdgeList() | PageInfo() | CountUpTo() | Aggregates() | Groups() | Terms():
             yield from _obstacles_among(asked.fields)
         case Nodes():
             for selection in asked.to:

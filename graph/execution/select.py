@@ -21,19 +21,33 @@ from graphql.execution.collect_fields import FragmentDetails, collect_fields, co
 
 from graph.database import edges
 from graph.errors import RequestError, TooLarge
-from graph.execution.arguments import check_text, ids_of, key_of, page_of
+from graph.execution.arguments import (
+    check_text,
+    grouping_of,
+    ids_of,
+    key_of,
+    limit_of,
+    page_of,
+)
 from graph.execution.variables import argument_reader, names_variable
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.types import NOUNS
 from graph.selection import (
+    Aggregates,
+    Attribute,
     Column,
+    CountUpTo,
     EdgeCursor,
     EdgeList,
     EdgeNode,
     GlobalId,
+    Grouping,
+    Groups,
     Ids,
     Key,
+    Limit,
     Many,
+    Measure,
     NodeList,
     Nodes,
     One,
@@ -41,6 +55,9 @@ from graph.selection import (
     PageInfo,
     Resolved,
     Selection,
+    TermOf,
+    Terms,
+    Through,
     TotalCount,
     Typename,
 )
@@ -59,10 +76,10 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
     from graph.schema.context import FieldPath
-    from graph.selection import Follows, Root, Value
+    from graph.selection import Follows, Root, Term, Value
 
-F = TypeVar("F", One, Many, Nodes)
-V = TypeVar("V", Page, Key, Ids)
+F = TypeVar("F", One, Many, Nodes, CountUpTo, Aggregates, Groups, TermOf)
+V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
 
 
 # A few fragments that spread each other twice can write out to billions of fields.
@@ -110,6 +127,17 @@ class _Asked:
     parent: GraphQLObjectType
     definition: GraphQLField
     details: list[FieldDetails]
+    above: _Asked | None
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return meaning_of(self.definition.extensions.get("strawberry-definition"))
+
+    @property
+    def noun(self) -> str:
+        """What the field is about, where its type does not tell."""
+        noun: str = self.definition.extensions["strawberry-definition"].metadata["noun"]
+        return noun
 
     @property
     def type(self) -> Any:
@@ -160,6 +188,12 @@ class _Selector:
             Meaning.EDGE_LIST: lambda asked: EdgeList(asked.key, self._fields(asked, asked.type)),
             Meaning.PAGE_INFO: lambda asked: PageInfo(asked.key, self._fields(asked, asked.type)),
             Meaning.TOTAL_COUNT: lambda asked: TotalCount(asked.key),
+            Meaning.COUNT: self._count,
+            Meaning.AGGREGATES: self._aggregates,
+            Meaning.GROUPS: self._groups,
+            Meaning.TERMS: lambda asked: Terms(asked.key, self._fields(asked, asked.type)),
+            Meaning.MEASURE: lambda asked: self._term(asked, _measure(asked)),
+            Meaning.GROUP_KEY: lambda asked: self._term(asked, _group_key(asked)),
             Meaning.EDGE_NODE: lambda asked: EdgeNode(asked.key, self._rows(asked)),
             Meaning.EDGE_CURSOR: lambda asked: EdgeCursor(asked.key),
         }
@@ -171,12 +205,16 @@ class _Selector:
             self._schema, self._fragments, self._variables, root, self._operation
         )
         for key, details in collected.grouped_field_set.items():
-            self._plan.root.append(self._field(root, key, details, ()))
+            self._plan.root.append(self._field(root, key, details, None))
             self._plan.nodes[key] = [detail.node for detail in details]
         return self._plan
 
     def _field(
-        self, parent: GraphQLObjectType, key: str, details: list[FieldDetails], above: FieldPath
+        self,
+        parent: GraphQLObjectType,
+        key: str,
+        details: list[FieldDetails],
+        above: _Asked | None,
     ) -> Any:
         self._selected += 1
         if self._selected > _MAX_FIELDS:
@@ -190,13 +228,14 @@ class _Selector:
         declared = definition.extensions.get("strawberry-definition")
         asked = _Asked(
             key=key,
-            path=(*above, (parent.name, key)),
+            path=(*(above.path if above else ()), (parent.name, key)),
             name=getattr(declared, "python_name", name),
             parent=parent,
             definition=definition,
             details=details,
+            above=above,
         )
-        meaning = meaning_of(declared)
+        meaning = asked.meaning
         return self._selects[meaning](asked) if meaning else self._resolved(asked)
 
     def _fields(self, asked: _Asked, type_: GraphQLObjectType) -> tuple[Any, ...]:
@@ -205,7 +244,7 @@ class _Selector:
             self._schema, self._fragments, self._variables, self._operation, type_, asked.details
         )
         return tuple(
-            self._field(type_, key, details, asked.path)
+            self._field(type_, key, details, asked)
             for key, details in collected.grouped_field_set.items()
         )
 
@@ -230,6 +269,23 @@ class _Selector:
         place, page = self._value(asked, lambda arguments: page_of(arguments, edge.target), Page())
         parts = self._fields(asked, asked.type)
         return self._planned(asked, Many(asked.key, edge, place, page.shape, parts))
+
+    def _count(self, asked: _Asked) -> CountUpTo:
+        place, _ = self._value(asked, limit_of, Limit(1))
+        return self._planned(asked, CountUpTo(asked.key, place, self._fields(asked, asked.type)))
+
+    def _aggregates(self, asked: _Asked) -> Aggregates:
+        return self._planned(asked, Aggregates(asked.key, self._fields(asked, asked.type)))
+
+    def _groups(self, asked: _Asked) -> Groups:
+        place, grouping = self._value(
+            asked, lambda arguments: grouping_of(arguments, asked.noun), Grouping()
+        )
+        fields = self._fields(asked, asked.type)
+        return self._planned(asked, Groups(asked.key, place, grouping.shape, fields))
+
+    def _term(self, asked: _Asked, term: Term) -> TermOf:
+        return self._planned(asked, TermOf(asked.key, term))
 
     def _nodes(self, asked: _Asked) -> Nodes:
         place, _ = self._value(asked, ids_of, Ids(()))
@@ -282,3 +338,21 @@ class _Selector:
                 GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
+
+
+def _measure(asked: _Asked) -> Measure:
+    """`sum { total }`: the column below names what the function above is taken over."""
+    assert asked.above is not None  # noqa: S101  aggregates are never at the root
+    if asked.parent.name.endswith("Aggregates"):
+        return Measure("count")
+    return Measure(asked.above.name, asked.name)
+
+
+def _group_key(asked: _Asked) -> Term:
+    """`customer { town }`: a column, across the edges above it."""
+    term: Term = Attribute(asked.name)
+    above = asked.above
+    while above is not None and above.parent.name.endswith("GroupKey"):
+        term = Through(edges.edge(above.noun, above.name), term)
+        above = above.above
+    return term

@@ -17,14 +17,25 @@ from strawberry.dataloader import DataLoader
 
 from graph.database import edges, reads
 from graph.loading.levels import Levels
-from graph.loading.rows import Slice
-from graph.selection import Many, Nodes, One, Resolved
+from graph.loading.rows import Counted, Slice
+from graph.selection import Aggregates, Groups, Many, Nodes, One, Page, Resolved, terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from graph.database.engine import ReadSession, Row
-    from graph.selection import Edge, Follows, Ids, Key, Page, Selection, Value
+    from graph.selection import (
+        CountUpTo,
+        Edge,
+        Follows,
+        Grouping,
+        Ids,
+        Key,
+        Limit,
+        Selection,
+        Term,
+        Value,
+    )
 
 
 @dataclass(slots=True)
@@ -34,6 +45,8 @@ class _Wanted:
     columns: set[str] = field(default_factory=set)
     one_more: bool = False  # to tell whether the list goes on
     other_side: bool = False  # to tell whether it had begun before
+    cursors: bool = False
+    terms: dict[Term, None] = field(default_factory=dict)
 
 
 class Loaders:
@@ -75,12 +88,34 @@ class Loaders:
         column = many.edge.source_column
         key = reads.ROOT_KEY if column is None else getattr(source, column)
         if not many.needs_rows:
-            return Slice(key=key, noun=many.edge.target)
+            return Slice(key=key)
         return self._page(many.edge, self._page_at(many.place)).load(key)
 
     def count(self, many: Many, key: int) -> Awaitable[int]:
         """How many rows an edge leads to from the source with this key, on all pages."""
-        return self._loader(("count", many.edge), partial(self._counts, many.edge)).load(key)
+        identity, page = self._list(many, "count"), self._page_at(many.place)
+        return self._loader(identity, partial(self._counts, many.edge, page)).load(key)
+
+    def count_up_to(self, many: Many, asked: CountUpTo, key: int) -> Awaitable[Counted]:
+        """The same, but no further than the limit that was asked for."""
+        limit = cast("Limit", self._values[asked.place]).size
+        identity, page = self._list(many, limit), self._page_at(many.place)
+        batch = partial(self._counts_up_to, many.edge, page, limit)
+        return self._loader(identity, batch).load(key)
+
+    def aggregates(self, many: Many, key: int) -> Awaitable[Mapping[Term, Any]]:
+        """The measures of all rows that an edge leads to from the source with this key."""
+        identity, page = self._list(many, "aggregates"), self._page_at(many.place)
+        terms = tuple(self._wanted[identity].terms)
+        return self._loader(identity, partial(self._measures, many.edge, page, terms)).load(key)
+
+    def groups(self, many: Many, asked: Groups, key: int) -> Awaitable[list[Mapping[Term, Any]]]:
+        """The groups of these rows, in order: their keys and their measures."""
+        grouping = cast("Grouping", self._values[asked.place])
+        identity, page = self._list(many, grouping), self._page_at(many.place)
+        terms = tuple(self._wanted[identity].terms)
+        batch = partial(self._groups, many.edge, page, grouping, terms)
+        return self._loader(identity, batch).load(key)
 
     async def close(self) -> None:
         await self._levels.close()
@@ -98,9 +133,27 @@ class Loaders:
                 wanted.columns.update(*(columns_of(rows) for rows in follows.rows))
                 wanted.one_more |= follows.wants_more
                 wanted.other_side |= follows.wants_other_side
+                wanted.cursors |= follows.wants_cursors
+                self._note_terms(follows)
+
+    def _note_terms(self, many: Many) -> None:
+        for part in many.parts:
+            match part:
+                case Aggregates():
+                    identity = self._list(many, "aggregates")
+                case Groups():
+                    identity = self._list(many, self._values[part.place])
+                case _:
+                    continue
+            self._wanted[identity].terms |= dict.fromkeys(terms_of(part.fields))
 
     def _page_at(self, place: int) -> Page:
         return cast("Page", self._values[place])
+
+    def _list(self, many: Many, what: Any) -> Any:
+        """The identity of what is said of a whole list, whatever its page."""
+        page = self._page_at(many.place)
+        return what, many.edge, page.where, page.operands
 
     def _row(self, edge: Edge) -> DataLoader[Any, Any]:
         return self._loader(_row_identity(edge), partial(self._rows, edge))
@@ -136,21 +189,56 @@ class Loaders:
             frozenset(wanted.columns),
             one_more=wanted.one_more,
             other_side=wanted.other_side,
+            cursors=wanted.cursors,
         )
-        bounds = {"limit": page.size, "after": page.after, "before": page.before}
-        rows = await self._session.rows(statement, {"keys": keys} | bounds)
+        rows = await self._session.rows(statement, {"keys": keys} | parameters_of(page))
         records: defaultdict[int, list[Any]] = defaultdict(list)
         other_side = {row.key: row.other_side for row in rows} if wanted.other_side else {}
         for row, record in self._records(edge.target, rows):
             records[row.key].append(record)
         return [
-            Slice.cut(key, edge.target, page, records[key], other_side=other_side.get(key, False))
+            Slice.cut(key, page, records[key], other_side=other_side.get(key, False))
             for key in keys
         ]
 
-    async def _counts(self, edge: Edge, keys: list[int]) -> list[int]:
-        rows = await self._session.rows(reads.counts(edge), {"keys": keys})
-        found = {row.key: row.total for row in rows}
+    async def _counts(self, edge: Edge, page: Page, keys: list[int]) -> list[int]:
+        statement = reads.counts(edge, page.where)
+        return [row.total for row in await self._lists(statement, page, keys)]
+
+    async def _counts_up_to(
+        self, edge: Edge, page: Page, limit: int, keys: list[int]
+    ) -> list[Counted]:
+        statement = reads.counts_up_to(edge, page.where)
+        rows = await self._lists(statement, page, keys, limit=limit)
+        return [Counted.up_to(limit, row.total) for row in rows]
+
+    async def _measures(
+        self, edge: Edge, page: Page, terms: tuple[Term, ...], keys: list[int]
+    ) -> list[Mapping[Term, Any]]:
+        rows = await self._lists(reads.aggregates(edge, page.where, terms), page, keys)
+        return [_values(terms, row) for row in rows]
+
+    async def _groups(
+        self,
+        edge: Edge,
+        page: Page,
+        grouping: Grouping,
+        terms: tuple[Term, ...],
+        keys: list[int],
+    ) -> list[list[Mapping[Term, Any]]]:
+        statement = reads.groups(edge, page.where, grouping.shape, terms)
+        parameters = {"keys": keys} | parameters_of(page) | parameters_of(grouping, "g.")
+        found: defaultdict[int, list[Mapping[Term, Any]]] = defaultdict(list)
+        for row in await self._session.rows(statement, parameters):
+            found[row.key].append(_values(terms, row))
+        return [found[key] for key in keys]
+
+    async def _lists(
+        self, statement: Any, page: Page, keys: list[int], **parameters: Any
+    ) -> list[Row]:
+        """The one row of each key."""
+        parameters = {"keys": keys} | parameters_of(page) | parameters
+        found = {row.key: row for row in await self._session.rows(statement, parameters)}
         return [found[key] for key in keys]
 
     def _records(self, noun: str, rows: Sequence[Row]) -> Iterable[tuple[Row, Any]]:
@@ -172,3 +260,17 @@ def columns_of(selection: Selection) -> frozenset[str]:
 def _row_identity(edge: Edge) -> Any:
     """To-one edges and look-ups that read the same column of a noun share a loader."""
     return edge.target, edge.target_column
+
+
+def parameters_of(value: Page | Grouping, prefix: str = "") -> dict[str, Any]:
+    """The parameters of statements that this page, or grouping, is part of."""
+    named = {"limit": value.size} | {f"o{nth}": each for nth, each in enumerate(value.operands)}
+    if isinstance(value, Page):
+        named["offset"] = value.offset
+        for name, cursor in (("after", value.after), ("before", value.before)):
+            named |= {f"{name}{nth}": each for nth, each in enumerate(cursor or ())}
+    return {prefix + name: each for name, each in named.items()}
+
+
+def _values(terms: tuple[Term, ...], row: Row) -> dict[Term, Any]:
+    return {term: getattr(row, f"t{nth}") for nth, term in enumerate(terms)}

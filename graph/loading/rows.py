@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from graph.opaque import encode_cursor
-
 if TYPE_CHECKING:
     from graph.selection import Page
 
@@ -26,36 +24,45 @@ class PageFlags:
     end_cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    value: int
+    precision: str
+
+    @classmethod
+    def up_to(cls, limit: int, total: int) -> Self:
+        return cls(min(total, limit), "AT_LEAST" if total > limit else "EXACT")
+
+
 @dataclass(frozen=True)
 class Slice:
     """The records of one parent's page, in the order of the list; `key` is the parent's."""
 
     key: int
-    noun: str
     nodes: list[Any] = field(default_factory=list)
     has_next: bool = False
     has_previous: bool = False
 
     @classmethod
-    def cut(cls, key: int, noun: str, page: Page, records: list[Any], *, other_side: bool) -> Self:
+    def cut(cls, key: int, page: Page, records: list[Any], *, other_side: bool) -> Self:
         """Cut a page from records in its direction, one more than its size where the list goes on.
 
         `other_side`: the list has rows beyond the cursor that the page begins at.
         """
         nodes, goes_on = records[: page.size], len(records) > page.size
         if page.shape.backwards:
-            return cls(key, noun, nodes[::-1], has_next=other_side, has_previous=goes_on)
-        return cls(key, noun, nodes, has_next=goes_on, has_previous=other_side)
+            return cls(key, nodes[::-1], has_next=other_side, has_previous=goes_on)
+        return cls(key, nodes, has_next=goes_on, has_previous=other_side)
 
     @cached_property
     def edges(self) -> list[EdgeRow]:
-        return [EdgeRow(encode_cursor(self.noun, node.id), node) for node in self.nodes]
+        # Without its cursor, where that was not asked for.
+        return [EdgeRow(getattr(node, "cursor", ""), node) for node in self.nodes]
 
     @cached_property
     def page_info(self) -> PageFlags:
-        cursors = [
-            encode_cursor(self.noun, node.id) for node in (*self.nodes[:1], *self.nodes[-1:])
-        ]
+        ends = (*self.nodes[:1], *self.nodes[-1:])
+        cursors = [getattr(node, "cursor", None) for node in ends]
         return PageFlags(
             has_next_page=self.has_next,
             has_previous_page=self.has_previous,

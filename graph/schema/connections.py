@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+import types
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import strawberry
 
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
-from graph.schema.fields import Meaning, column, declare
+from graph.schema.fields import Meaning, argument, column, declare, derived, with_arguments
+from graph.selection import (
+    DEFAULT_COUNT_LIMIT,
+    DEFAULT_PAGE_SIZE,
+    MAX_COUNT_LIMIT,
+    MAX_KEYS,
+    MAX_PAGE_SIZE,
+    MAX_SORTS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -33,13 +46,101 @@ def _total_count(root: Any, info: Info) -> Any:
     return info.context.loaders.count(info.context.asked(above), root.key)
 
 
-@strawberry.type(description="One page of a list.")
+def _count(root: Any, info: Info) -> Any:
+    asked, above = info.context.asked(info.path), info.context.asked(info.path.prev)
+    return info.context.loaders.count_up_to(above, asked, root.key)
+
+
+_LIMIT = argument(
+    int | None,
+    f"How far to count, at most {MAX_COUNT_LIMIT:,}.",
+)
+
+
+def _aggregates(root: Any, info: Info) -> Any:
+    return info.context.loaders.aggregates(info.context.asked(info.path.prev), root.key)
+
+
+@strawberry.enum(description="How well a count is known.")
+class CountPrecision(Enum):
+    EXACT = strawberry.enum_value("EXACT", description="There are just as many.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="There are more: it gave up there.")
+
+
+@strawberry.type(description="A count that never goes further than it was told to.")
+class Count:
+    value: int = column("How many there are, or the limit if there are more.")
+    precision: CountPrecision = column("Whether there are more.")
+
+
+_ABOUT = "One page of a list, and what can be said of the whole of it."
+
+
+@strawberry.type(description=_ABOUT)
 class Connection(Generic[T]):
     nodes: list[T] = declare(Meaning.NODE_LIST, "The elements of this page, without cursors.")
     edges: list[Edge[T]] = declare(Meaning.EDGE_LIST, "The elements of this page, with cursors.")
     page_info: PageInfo = declare(Meaning.PAGE_INFO, "Where this page lies in the list.")
     total_count: int = declare(
         Meaning.TOTAL_COUNT,
-        "How many elements the whole list has. Counted only when asked for.",
+        "How many elements the whole list has. Counted only when asked for, one by one: where a "
+        "list can be long, ask for `count`.",
         resolver=_total_count,
     )
+    count: Count = declare(
+        Meaning.COUNT,
+        "How many elements the whole list has, up to a limit.",
+        resolver=with_arguments(_count, {"limit": _LIMIT}, limit=DEFAULT_COUNT_LIMIT),
+    )
+
+
+def connection_of(noun: str, type_: type) -> Any:
+    """The connection of a noun, `OrderConnection`: its lists have aggregates of their own kind."""
+    name = f"{noun}Connection"
+    namespace = {
+        "aggregates": declare(
+            Meaning.AGGREGATES,
+            "Measures of the whole list, whatever the page.",
+            resolver=_aggregates,
+        ),
+        "groups": declare(
+            Meaning.GROUPS,
+            "The whole list, whatever the page, put together by what its elements have in common.",
+            noun=noun,
+            resolver=_groups(noun),
+        ),
+        "__annotations__": {
+            "aggregates": derived(f"{noun}Aggregates"),
+            "groups": list[derived(f"{noun}Group")],
+        },
+        "__module__": __name__,
+    }
+    bases = (Connection[type_],)  # type: ignore[valid-type]
+    class_ = types.new_class(name, bases, {}, lambda body: body.update(namespace))
+    return strawberry.type(class_, description=_ABOUT)
+
+
+def _groups(noun: str) -> Callable[..., Any]:
+    """A resolver with the arguments of a noun's groups."""
+
+    def resolve(root: Any, info: Info) -> Any:
+        asked, above = info.context.asked(info.path), info.context.asked(info.path.prev)
+        return info.context.loaders.groups(above, asked, root.key)
+
+    arguments = {
+        "by": argument(
+            list[derived(f"{noun}GroupBy")],
+            f"What to put together by: from 1 to {MAX_KEYS} keys, each once.",
+        ),
+        "having": argument(derived(f"{noun}Having") | None, "Only groups that meet all of this."),
+        "order_by": argument(
+            list[derived(f"{noun}GroupsOrderBy")] | None,
+            f"The order of the groups, at last by their keys. At most {MAX_SORTS}.",
+        ),
+        "first": argument(
+            int | None,
+            f"Return at most this many groups; {DEFAULT_PAGE_SIZE} if it is not given, "
+            f"at most {MAX_PAGE_SIZE}.",
+        ),
+    }
+    return with_arguments(resolve, arguments)

@@ -14,15 +14,17 @@ Resolvers take no notice of their arguments: these were checked, and are part of
 
 from __future__ import annotations
 
+import inspect
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from strawberry import UNSET
+from strawberry.types.lazy_type import LazyType
 
 from graph.opaque import encode_id
-from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
-from graph.selection import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from graph.schema.context import Info
+from graph.selection import DEFAULT_PAGE_SIZE, MAX_OFFSET, MAX_PAGE_SIZE, MAX_SORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +45,29 @@ class Meaning(Enum):
     EDGE_LIST = auto()
     PAGE_INFO = auto()
     TOTAL_COUNT = auto()
+    COUNT = auto()
+    AGGREGATES = auto()
+    GROUPS = auto()
     EDGE_NODE = auto()
     EDGE_CURSOR = auto()
+    # Parts of aggregates and groups: objects that only put terms together, and the terms.
+    TERMS = auto()
+    MEASURE = auto()
+    GROUP_KEY = auto()
 
 
-def declare(meaning: Meaning, description: str, **options: Any) -> Any:
-    """A Strawberry field that carries its meaning; copies of it, as generics make, do too."""
-    return strawberry.field(description=description, metadata={"meaning": meaning}, **options)
+def declare(meaning: Meaning, description: str, *, noun: str | None = None, **options: Any) -> Any:
+    """A Strawberry field that carries its meaning; copies of it, as generics make, do too.
+
+    `noun` is what it is about, where its type does not tell.
+    """
+    metadata = {"meaning": meaning, "noun": noun}
+    return strawberry.field(description=description, metadata=metadata, **options)
+
+
+def derived(name: str) -> Any:
+    """A type of `graph.schema.derived`, which is made after the nouns it is made from."""
+    return LazyType(name, "graph.schema.derived")
 
 
 def meaning_of(field: object) -> Meaning | None:
@@ -73,9 +91,13 @@ def edge(description: str) -> Any:
     return declare(Meaning.EDGE, description, resolver=_one)
 
 
-def connection(description: str) -> Any:
-    """A to-many edge: the model's relationship of the same Python name; on Query, every row."""
-    return declare(Meaning.CONNECTION, description, resolver=_many)
+def connection(description: str, *, noun: str | None = None, offset: bool = False) -> Any:
+    """A to-many edge: the model's relationship of the same Python name; on Query, every row.
+
+    With a noun it is of the noun's own type, `OrderConnection`, and has its filters and sorts.
+    Without, the annotation tells (`Connection[Order]`), and there are pages only.
+    """
+    return declare(Meaning.CONNECTION, description, noun=noun, resolver=_many(noun, offset=offset))
 
 
 def lookup(description: str, resolver: Callable[..., Any]) -> Any:
@@ -83,28 +105,29 @@ def lookup(description: str, resolver: Callable[..., Any]) -> Any:
     return declare(Meaning.LOOKUP, description, resolver=resolver)
 
 
-First = Annotated[
-    int | None,
-    strawberry.argument(
-        description=f"Return at most this many, from the start of the list or after `after`. "
-        f"{DEFAULT_PAGE_SIZE} when neither `first` nor `last` is given; at most {MAX_PAGE_SIZE}."
+def argument(type_: Any, description: str) -> Any:
+    return Annotated[type_, strawberry.argument(description=description)]
+
+
+_PAGE = {
+    "first": argument(
+        int | None,
+        f"Return at most this many, from the start of the list or after `after`. "
+        f"{DEFAULT_PAGE_SIZE} when neither `first` nor `last` is given; at most {MAX_PAGE_SIZE}.",
     ),
-]
-After = Annotated[
-    str | None,
-    strawberry.argument(description="Only what comes after this cursor."),
-]
-Last = Annotated[
-    int | None,
-    strawberry.argument(
-        description="Return at most this many, from the end of the list or before `before`. "
-        f"Not together with `first`; at most {MAX_PAGE_SIZE}."
+    "after": argument(str | None, "Only what comes after this cursor, in the same order."),
+    "last": argument(
+        int | None,
+        "Return at most this many, from the end of the list or before `before`. "
+        f"Not together with `first`; at most {MAX_PAGE_SIZE}.",
     ),
-]
-Before = Annotated[
-    str | None,
-    strawberry.argument(description="Only what comes before this cursor."),
-]
+    "before": argument(str | None, "Only what comes before this cursor, in the same order."),
+}
+_OFFSET = argument(
+    int | None,
+    "Leave out this many from the start of the list, for numbered pages. "
+    f"Not together with `after`, `before` or `last`; at most {MAX_OFFSET}.",
+)
 
 
 def _global_id(root: Any) -> strawberry.ID:
@@ -115,12 +138,57 @@ def _one(root: Any, info: Info) -> Any:
     return info.context.loaders.one(info.context.asked(info.path), root)
 
 
-def _many(  # noqa: PLR0917
-    root: Any,
-    info: Info,
-    first: First = UNSET,
-    after: After = UNSET,
-    last: Last = UNSET,
-    before: Before = UNSET,
-) -> Any:
-    return info.context.loaders.many(info.context.asked(info.path), root)
+def _many(noun: str | None, *, offset: bool) -> Callable[..., Any]:
+    """A resolver with the arguments of a noun's connection."""
+    arguments = {
+        **(_of_noun(noun) if noun else {}),
+        **_PAGE,
+        **({"offset": _OFFSET} if offset else {}),
+    }
+
+    def resolve(root: Any, info: Info) -> Any:
+        return info.context.loaders.many(info.context.asked(info.path), root)
+
+    return with_arguments(resolve, arguments, derived(f"{noun}Connection") if noun else Any)
+
+
+def _of_noun(noun: str) -> dict[str, Any]:
+    return {
+        "where": argument(derived(f"{noun}Where") | None, "Only those that meet all of this."),
+        "order_by": argument(
+            list[derived(f"{noun}OrderBy")] | None,
+            "The order of the list: by the first of these, among equals by the second, and so on; "
+            f"at last by `databaseId`. At most {MAX_SORTS}.",
+        ),
+    }
+
+
+def with_arguments(
+    resolver: Callable[[Any, Info], Any],
+    arguments: dict[str, Any],
+    returns: Any = Any,
+    **defaults: Any,
+) -> Callable[..., Any]:
+    """A resolver that Strawberry takes to have these arguments, all of them optional.
+
+    It is never given them: what they say is part of what was selected.
+    """
+
+    def resolve(root: Any, info: Info, **_: Any) -> Any:
+        return resolver(root, info)
+
+    own = [
+        inspect.Parameter("root", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any),
+        inspect.Parameter("info", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Info),
+    ]
+    given = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=type_,
+            default=defaults.get(name, UNSET),
+        )
+        for name, type_ in arguments.items()
+    ]
+    resolve.__signature__ = inspect.Signature([*own, *given], return_annotation=returns)  # type: ignore[attr-defined]
+    return resolve

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import UNSET
 
-from graph.schema.connections import Connection
 from graph.schema.context import Info
 from graph.schema.fields import Meaning, connection, declare, lookup
 from graph.schema.types import Customer, Item, Node, Order
@@ -80,6 +79,11 @@ class Query:
     customer: Customer | None = lookup("One customer; null if there is none.", _customer)
     item: Item | None = lookup("One item; null if there is none.", _item)
     order: Order | None = lookup("One order; null if there is none.", _order)
-    customers: Connection[Customer] = connection("All customers, in the order they were added.")
-    items: Connection[Item] = connection("All items, in the order they were added.")
-    orders: Connection[Order] = connection("All orders, in the order they were added.")
+    customers = connection(
+        "All customers, in the order they were added.", noun="Customer", offset=True
+    )
+    items = connection("All items, in the order they were added.", noun="Item", offset=True)
+    orders = connection("All orders, in the order they were added.", noun="Order", offset=True)
+    order_lines = connection(
+        "The lines of all orders, in the order they were added.", noun="OrderLine", offset=True
+    )

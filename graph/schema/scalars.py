@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 # As XML Schema has it: no exponent, no white space, none of Python's underscores.
+_MAX_DIGITS = 100
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 
 
@@ -44,10 +45,14 @@ def serialize_decimal(value: Decimal) -> str:
 
 
 def parse_decimal(value: object) -> Decimal:
+    if type(value) is int:
+        value = str(value)
     if not isinstance(value, str):
-        raise ValueError("Decimal must be a string, such as '12.50': a number is not exact.")  # noqa: TRY004
-    if not _DECIMAL.fullmatch(value):
-        raise ValueError(f"Decimal cannot represent '{value}': digits are needed, as in '12.50'.")
+        raise ValueError("Decimal must be a string, such as '12.50': a float is not exact.")  # noqa: TRY004
+    if len(value) > _MAX_DIGITS or not _DECIMAL.fullmatch(value):
+        raise ValueError(
+            f"Decimal cannot represent '{value[:_MAX_DIGITS]}': digits are needed, as in '12.50'."
+        )
     return Decimal(value)
 
 

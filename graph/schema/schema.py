@@ -42,9 +42,9 @@ def _direct(definition: Any) -> Callable[..., Any] | None:
         return lambda source, _info: read(source)
     resolver = definition.base_resolver.wrapped_func
     match meaning_of(definition):
-        case Meaning.GLOBAL_ID:
+        case Meaning.GLOBAL_ID | Meaning.TERMS:
             return lambda source, _info: resolver(source)
-        case Meaning.EDGE | Meaning.CONNECTION | Meaning.TOTAL_COUNT:
-            # What its arguments say is part of what was selected.
-            return lambda source, info, **_arguments: resolver(source, info)
-    return None
+        case Meaning.LOOKUP | Meaning.NODE | Meaning.NODES:
+            return None
+    # What its arguments say is part of what was selected.
+    return lambda source, info, **_arguments: resolver(source, info)

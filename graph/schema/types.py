@@ -6,7 +6,6 @@ from typing import Any
 
 import strawberry
 
-from graph.schema.connections import Connection
 from graph.schema.fields import column, connection, edge, global_id
 
 
@@ -33,7 +32,7 @@ class Customer(Node):
     town: str = column("The town the address is in.")
     created_on: datetime = column("When the customer was added.")
     updated_on: datetime = column("When the customer was last changed.")
-    orders: Connection["Order"] = connection("What the customer has ordered, oldest first.")
+    orders = connection("What the customer has ordered, oldest first.", noun="Order")
 
 
 @strawberry.type(description="Something the store sells.")
@@ -42,7 +41,7 @@ class Item(Node):
     name: str = column("What the item is called.")
     cost_price: Decimal = column("What one piece costs the store.")
     selling_price: Decimal = column("What one piece costs the customer.")
-    order_lines: Connection["OrderLine"] = connection("The order lines that name the item.")
+    order_lines = connection("The order lines that name the item.", noun="OrderLine")
 
 
 @strawberry.type(description="What a customer bought at one time.")
@@ -52,7 +51,7 @@ class Order(Node):
     date_placed: datetime = column("When the order was placed.")
     total: Decimal = column("The sum of the subtotals of all lines.")
     customer: Customer = edge("Who placed the order.")
-    line_items: Connection["OrderLine"] = connection("What was ordered, line by line.")
+    line_items = connection("What was ordered, line by line.", noun="OrderLine")
 
 
 @strawberry.type(description="One line of an order: so many pieces of one item.")

@@ -1,29 +1,39 @@
 """Selections become statements: the one place where a row is asked for.
 
-    parts   columns, pages, bounds, orders: what both shapes are made of
-    rows    the rows of one level, for the DataLoaders
-    text    the JSON text of a whole tree: one statement for one operation
-    pieces  what that text is put together from
+    rows         the rows of one level, for the DataLoaders
+    text         the JSON text of a whole tree: one statement for one operation
+    connections, summaries, pieces                   what that text is put together from
+    columns, terms, keyset, lists                    what both shapes are made of
 
 Statements are built once per shape: what an operation's arguments say are parameters.
 """
 
 from graph.database.reads.rows import (
     ROOT_KEY,
+    aggregates,
     all_columns,
     counts,
+    counts_up_to,
+    groups,
     pages,
     rows_by_key,
     rows_by_text,
 )
+from graph.database.reads.terms import Kind, can_be_null, kind_of
 from graph.database.reads.text import TextQuery, TextStatement, text_statement
 
 __all__ = [
     "ROOT_KEY",
+    "Kind",
     "TextQuery",
     "TextStatement",
+    "aggregates",
     "all_columns",
+    "can_be_null",
     "counts",
+    "counts_up_to",
+    "groups",
+    "kind_of",
     "pages",
     "rows_by_key",
     "rows_by_text",

@@ -12,8 +12,10 @@ from sqlalchemy import ColumnElement, Text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.compiler import compiles
 
+from graph.database.reads.terms import Kind
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -54,6 +56,27 @@ def _compile_expression(element: Expression, compiler: SQLCompiler, **_: Any) ->
 
 def named(alias: str, column: str) -> str:
     return f"{alias}.{DIALECT.identifier_preparer.quote(column)}"
+
+
+def object_of(members: Iterable[tuple[str, Pieces]]) -> Pieces:
+    pieces: Pieces = [Json("{")]
+    for nth, (key, value) in enumerate(members):
+        pieces += [Json(f'{"," if nth else ""}"{key}":'), *value]
+    return [*pieces, Json("}")]
+
+
+def json_of(kind: Kind, value: str, *, nullable: bool, function: str = "to_json") -> Pieces:
+    """The JSON of a value; the standard path must say the same (`schema.scalars`)."""
+    match kind:
+        case Kind.INTEGER | Kind.COUNT:
+            pieces: Pieces = [(value,)]
+        case Kind.DECIMAL:
+            pieces = [Json('"'), (value,), Json('"')]
+        case _:
+            pieces = [(f"{function}({value})",)]
+    if nullable:
+        return [("coalesce((", *concatenated(pieces), ")::text,'null')")]
+    return pieces
 
 
 def base64_of(text: str) -> Pieces:

@@ -5,7 +5,7 @@ Every statement takes all keys of the level at once and returns the key of each 
     rows_by_key     to-one edges, node(id:)     WHERE id = ANY(:keys)
     rows_by_text    look-ups by a unique text   unnest(:keys) JOIN
     pages           to-many edges, root lists   unnest(:keys) JOIN LATERAL (ORDER BY, LIMIT)
-    counts          totalCount                  unnest(:keys), one count each
+    counts, aggregates, groups                  unnest(:keys), one list each
 
 A page is cut per parent inside the LATERAL, so that the number of statements is the depth of the
 query. The root is a level of one parent, whose key is `ROOT_KEY` and whose children are all rows.
@@ -16,26 +16,34 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Integer, Select, String, any_, bindparam, exists, func, select, true
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    Select,
+    String,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    true,
+)
 
 from graph.database.edges import mappers
-from graph.database.reads.parts import (
-    beyond_start,
-    column_of,
-    columns_of,
-    count_of,
-    matches,
-    page_of,
-    table_of,
-)
+from graph.database.reads.columns import column_of, columns_of, matches, table_of
+from graph.database.reads.keyset import Ordering
+from graph.database.reads.lists import List, Paged
 
 if TYPE_CHECKING:
     from sqlalchemy import TableValuedAlias
 
-    from graph.selection import Edge, PageShape
+    from graph.selection import Condition, Edge, GroupingShape, PageShape, Term
 
 # The root's one parent. No row has it: keys are positive.
 ROOT_KEY = 0
+
+# In words: there is nothing to correlate, however deep in a list's statement it stands.
+_PARENT = literal_column("parent.key", Integer)
 
 
 def all_columns(noun: str) -> tuple[str, ...]:
@@ -63,34 +71,77 @@ def rows_by_text(edge: Edge, columns: frozenset[str]) -> Select[Any]:
 
 @lru_cache(maxsize=1024)
 def pages(
-    edge: Edge, shape: PageShape, columns: frozenset[str], *, one_more: bool, other_side: bool
+    edge: Edge,
+    shape: PageShape,
+    columns: frozenset[str],
+    *,
+    one_more: bool,
+    other_side: bool,
+    cursors: bool,
 ) -> Select[Any]:
-    """`:keys`, `:limit`, `:after`, `:before` -> rows (key, id, *columns), in the page's direction.
+    """`:keys`, and the page's own -> rows (key, id, *columns), in the page's direction.
 
-    With `one_more` there is one row more than `:limit` where the list goes on.
+    With `one_more` there is one row more than `:limit` where the list goes on; with `cursors` a
+    column `cursor`.
 
-    With `other_side` there is a column of this name too, which says whether rows lie beyond the
-    cursor that the page begins at; and a parent without rows has one row whose id is NULL.
+    With `other_side` there is a column of this name too, which says whether the list has rows
+    before the page, in its direction; and a parent without rows has one row whose id is NULL.
     """
     keys = _unnested(Integer, ordinality="nth")
-    page = page_of(edge, shape, columns, key=keys.c.key, one_more=one_more).lateral("page")
-    shown = [keys.c.key, *page.c]
+    paged = Paged(List(edge, shape.where, key=_PARENT), shape)
+    page = paged.rows(columns, one_more=one_more).lateral("page")
+    order = Ordering(edge.target, shape.order)
+    shown = [keys.c.key, page.c.id, *(page.c[name] for name in sorted(columns - {"id"}))]
+    if cursors:
+        shown.append(literal_column(order.cursor_text("page")).label("cursor"))
     if other_side:
-        beyond = beyond_start(edge, shape, key=keys.c.key).correlate(keys)
-        shown.append(exists(beyond).label("other_side"))
+        shown.append(paged.begins_later().label("other_side"))
+    order = order.backwards if shape.backwards else order
     return (
         select(*shown)
         .select_from(keys.join(page, true(), isouter=other_side))
-        .order_by(keys.c.nth, page.c.id.desc() if shape.backwards else page.c.id)
+        .order_by(keys.c.nth, *order.clauses([page.c[name] for name in order.names]))
     )
 
 
 @lru_cache(maxsize=256)
-def counts(edge: Edge) -> Select[Any]:
+def counts(edge: Edge, where: Condition | None) -> Select[Any]:
     """`:keys` -> rows (key, total), one for each key."""
     keys = _unnested(Integer)
-    total = count_of(edge, key=keys.c.key).correlate(keys).scalar_subquery()
+    total = List(edge, where, key=_PARENT).count().scalar_subquery()
     return select(keys.c.key, total.label("total"))
+
+
+@lru_cache(maxsize=256)
+def counts_up_to(edge: Edge, where: Condition | None) -> Select[Any]:
+    """`:keys`, `:limit` -> rows (key, total), one for each key; no total exceeds limit + 1."""
+    keys = _unnested(Integer)
+    limit = bindparam("limit", type_=Integer)
+    counted = List(edge, where, key=_PARENT).count_up_to(limit).lateral("counted")
+    return select(keys.c.key, counted.c.total).select_from(keys.join(counted, true()))
+
+
+@lru_cache(maxsize=256)
+def aggregates(edge: Edge, where: Condition | None, terms: tuple[Term, ...]) -> Select[Any]:
+    """`:keys` -> rows (key, t0, t1, ...), one for each key."""
+    keys = _unnested(Integer)
+    measured = List(edge, where, key=_PARENT).aggregates(terms).lateral("measured")
+    return select(keys.c.key, *measured.c).select_from(keys.join(measured, true()))
+
+
+@lru_cache(maxsize=256)
+def groups(
+    edge: Edge, where: Condition | None, shape: GroupingShape, terms: tuple[Term, ...]
+) -> Select[Any]:
+    """`:keys`, and `g.` with the grouping's own -> rows (key, t0, t1, ...), groups in order."""
+    keys = _unnested(Integer, ordinality="place")
+    found = List(edge, where, key=_PARENT).groups(shape, terms, own="g.").lateral("grouped")
+    columns = [column for column in found.c if column.name != "nth"]
+    return (
+        select(keys.c.key, *columns)
+        .select_from(keys.join(found, true()))
+        .order_by(keys.c.place, found.c.nth)
+    )
 
 
 def _unnested(type_: type[Integer | String], ordinality: str | None = None) -> TableValuedAlias:

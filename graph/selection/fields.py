@@ -1,97 +1,15 @@
-"""What is asked of one noun, as plain data: without a word of GraphQL or SQL.
-
-The words used here, and everywhere else:
-
-    noun        what the store holds: Customer, Item, Order, OrderLine
-    column      one value of a noun's row, stored or computed
-    edge        a named way from one noun's rows to another's; from the root, its source is None
-    page        a stretch of a list: how many rows, from which end, between which cursors
-    part        what is asked of a connection: its nodes, edges, pageInfo, totalCount
-    key         in a selection: the name under which the value stands in the answer
-    place       where an argument's value stands among the values of the operation
-
-Fields are in the order of the answer. A selection holds no values: those that the arguments say
-stand apart, each at its place, so that two operations that differ in values only have one
-selection, and one statement. Selections compare and hash by value.
-"""
+"""The fields of a selection, in the order of the answer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-DEFAULT_PAGE_SIZE = 20
-MAX_PAGE_SIZE = 100
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """`name` states result and key: `orders_of_customer`.
-
-    A row of `target` belongs to a row of `source` when its `target_column` equals the other's
-    `source_column`. From the root there is no source; without a `target_column` the edge leads to
-    every row of the target.
-    """
-
-    name: str
-    target: str
-    target_column: str | None = None
-    source: str | None = None
-    source_column: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Exactly one of `first` and `last` is set; `after` and `before` are key values."""
-
-    first: int | None = DEFAULT_PAGE_SIZE
-    last: int | None = None
-    after: int | None = None
-    before: int | None = None
-
-    @property
-    def size(self) -> int:
-        return (self.last if self.first is None else self.first) or 0
-
-    @property
-    def shape(self) -> PageShape:
-        return PageShape(self.first is None, self.after is not None, self.before is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class PageShape:
-    """What is left of a page when its numbers and cursors are taken out."""
-
-    backwards: bool = False
-    after: bool = False
-    before: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """The unique value that a look-up names."""
-
-    column: str
-    value: int | str
-
-    @property
-    def shape(self) -> str:
-        return self.column
-
-
-@dataclass(frozen=True, slots=True)
-class Ids:
-    """The noun and key of each global id."""
-
-    keys: tuple[tuple[str, int], ...]
-
-    @property
-    def shape(self) -> None:
-        return None
-
-
-# What an operation's arguments say at one place.
-Value: TypeAlias = Page | Key | Ids
+    from graph.selection.terms import Edge, Term
+    from graph.selection.values import GroupingShape, PageShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +97,28 @@ class Many:
         return frozenset(field.name for field in fields if isinstance(field, Column))
 
     @property
+    def wants_cursors(self) -> bool:
+        edges = [
+            field for part in self.parts if isinstance(part, EdgeList) for field in part.fields
+        ]
+        cursors = {"start_cursor", "end_cursor"} & self.page_info
+        return bool(cursors) or any(isinstance(field, EdgeCursor) for field in edges)
+
+    @property
     def wants_more(self) -> bool:
         """Whether it is asked if the list goes on after the page, in the page's direction."""
         return ("has_previous_page" if self.shape.backwards else "has_next_page") in self.page_info
 
     @property
     def wants_other_side(self) -> bool:
-        """Whether it is asked if there are rows beyond the cursor that the page begins at.
+        """Whether it is asked if the list has rows before the page, in the page's direction.
 
-        Without such a cursor the page begins where the list does.
+        Without a cursor or an offset the page begins where the list does.
         """
         if self.shape.backwards:
-            return self.shape.before and "has_next_page" in self.page_info
-        return self.shape.after and "has_previous_page" in self.page_info
+            return self.shape.before is not None and "has_next_page" in self.page_info
+        began = self.shape.after is not None or self.shape.offset
+        return began and "has_previous_page" in self.page_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +155,73 @@ class TotalCount:
     key: str
 
 
-Part: TypeAlias = NodeList | EdgeList | PageInfo | TotalCount | Typename | Resolved
+@dataclass(frozen=True, slots=True)
+class CountUpTo:
+    """A count that gives up at the limit at `place`: its `value`, and its `precision`."""
+
+    key: str
+    place: int
+    fields: tuple[Column | Typename | Resolved, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TermOf:
+    key: str
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """An object that only puts terms together."""
+
+    key: str
+    fields: tuple[TermOf | Terms | Typename | Resolved, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregates:
+    """Measures of all rows of the list, whatever the page."""
+
+    key: str
+    fields: tuple[TermOf | Terms | Typename | Resolved, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The rows of the list put together; what is asked of each group. `place`: the grouping's."""
+
+    key: str
+    place: int
+    shape: GroupingShape
+    fields: tuple[Terms | Typename | Resolved, ...]
+
+
+def terms_of(fields: Iterable[object]) -> tuple[Term, ...]:
+    """The terms asked for, at any depth, each once."""
+    found: dict[Term, None] = {}
+    for field in fields:
+        match field:
+            case TermOf():
+                found[field.term] = None
+            case Terms():
+                found |= dict.fromkeys(terms_of(field.fields))
+    return tuple(found)
+
+
+Part: TypeAlias = (
+    NodeList
+    | EdgeList
+    | PageInfo
+    | TotalCount
+    | CountUpTo
+    | Aggregates
+    | Groups
+    | Typename
+    | Resolved
+)
 Field: TypeAlias = Column | GlobalId | Typename | Resolved | One | Many
-# What loaders follow, and what an operation asks for at the root.
-Follows: TypeAlias = One | Many | Nodes
+# What is remembered of a place in the answer, for the resolver that is called there.
+Follows: TypeAlias = One | Many | Nodes | CountUpTo | Aggregates | Groups | TermOf
 Root: TypeAlias = One | Many | Nodes | Typename | Resolved
 
 

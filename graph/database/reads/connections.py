@@ -1,0 +1,209 @@
+"""The JSON text of connections: the page of a list, and what is said of the list.
+
+A page is `string_agg(<text of the row>, ',' ORDER BY ...)` over its rows.
+
+Where a page is used more than once (nodes and edges, or pageInfo beside either), the texts of its
+rows are computed in a sub-select behind OFFSET 0: without it PostgreSQL would pull the sub-select
+up and compute them once for each use. A CASE leaves out the extra row that tells whether the list
+goes on, and so its children too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer
+from sqlalchemy import literal_column as in_words
+
+from graph.database.reads import summaries
+from graph.database.reads.keyset import Ordering
+from graph.database.reads.lists import List, Paged
+from graph.database.reads.pieces import Json, Pieces, Sql, concatenated, named, object_of
+from graph.selection import (
+    Aggregates,
+    Column,
+    CountUpTo,
+    EdgeCursor,
+    EdgeList,
+    EdgeNode,
+    Groups,
+    NodeList,
+    PageInfo,
+    TotalCount,
+    Typename,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.database.reads.text import RowWriter
+    from graph.selection import Many, Selection
+
+
+class ConnectionWriter:
+    """Writes one connection of the row whose alias is `parent`."""
+
+    def __init__(self, rows: RowWriter, many: Many, parent: str) -> None:
+        column = many.edge.source_column
+        # The root has no key, and needs none: `belongs` does not look at it.
+        key = in_words(named(parent, column) if column else "0", Integer)
+        self._rows = rows
+        self._many = many
+        self._list = List(many.edge, many.shape.where, key=key, prefix=f"{many.place}.")
+        self._page = Paged(self._list, many.shape)
+        self._order = Ordering(many.edge.target, many.shape.order)
+        self._limit = self._list.parameter("limit")
+        # What is asked of the rows, each once.
+        self._selections = list(dict.fromkeys(many.rows))
+        self._lists = [part for part in many.parts if isinstance(part, NodeList | EdgeList)]
+
+    def text(self) -> Pieces:
+        if self._many.page_info or len(self._lists) > 1:
+            return [self._paged()]
+        return self._parts(listed=self._only_list, info=lambda _: [])
+
+    def _parts(self, *, listed: Callable[[Any], Sql], info: Callable[[str], Pieces]) -> Pieces:
+        """The text of the connection, given the SQL of its lists and the text of its pageInfo."""
+        return object_of((part.key, self._part(part, listed, info)) for part in self._many.parts)
+
+    def _part(  # noqa: PLR0911  one for each
+        self, part: Any, listed: Callable[[Any], Sql], info: Callable[[str], Pieces]
+    ) -> Pieces:
+        match part:
+            case NodeList() | EdgeList():
+                return [Json("["), listed(part), Json("]")]
+            case PageInfo():
+                return object_of(
+                    (field.key, info(field.name) if isinstance(field, Column) else _name(field))
+                    for field in part.fields
+                )
+            case TotalCount():
+                return [("(", self._list.count(), ")")]
+            case CountUpTo():
+                return summaries.count_up_to(part, self._list, next(self._rows.aliases))
+            case Aggregates():
+                return summaries.aggregates(part, self._list, next(self._rows.aliases))
+            case Groups():
+                return summaries.groups(part, self._list, next(self._rows.aliases))
+        return _name(part)
+
+    def _only_list(self, part: NodeList | EdgeList) -> Sql:
+        """The only list of a connection, straight from its page."""
+        alias = next(self._rows.aliases)
+        text = self._element(part, self._cursor(alias), lambda to: self._rows.row(to, alias))
+        listed = (*concatenated(text), f",',' ORDER BY {self._order.words(alias)}),'')")
+        return (
+            "(SELECT coalesce(string_agg(",
+            *listed,
+            " FROM (",
+            self._rows_of_page(),
+            f") {alias})",
+        )
+
+    def _element(
+        self, part: NodeList | EdgeList, cursor: Pieces, row: Callable[[Selection], Pieces]
+    ) -> Pieces:
+        """The text of one element of a list."""
+        if isinstance(part, NodeList):
+            return row(part.to)
+        members: list[tuple[str, Pieces]] = []
+        for field in part.fields:
+            match field:
+                case EdgeNode():
+                    members.append((field.key, row(field.to)))
+                case EdgeCursor():
+                    members.append((field.key, cursor))
+                case _:
+                    members.append((field.key, _name(field)))
+        return object_of(members)
+
+    def _paged(self) -> Sql:
+        """A connection whose page is used more than once.
+
+        From the inside: the page, numbered in its direction; the texts of its rows; their lists
+        and what pageInfo needs; the text of it all.
+        """
+        texts, lists = next(self._rows.aliases), next(self._rows.aliases)
+        asked: list[Any] = [*self._ends(texts)]
+        listed: dict[Any, Sql] = {}
+        for nth, part in enumerate(self._lists):
+            asked += [",", *self._listed(part, texts), f" AS l{nth}"]
+            listed[part] = (f"coalesce({lists}.l{nth},'')",)
+        text = self._parts(listed=listed.__getitem__, info=lambda name: self._info(name, lists))
+        return (
+            *("(SELECT ", *concatenated(text)),
+            *(" FROM (SELECT ", *asked),
+            *(" FROM (", *self._texts(), f") {texts}) {lists})"),
+        )
+
+    def _ends(self, texts: str) -> Sql:
+        """Whether the list goes on, and the cursors of the page's first and last row."""
+        return (
+            *("count(*)>", self._limit, " AS more"),
+            f",min({texts}.cu) FILTER (WHERE {texts}.rn=1) AS c1",
+            *(f",min({texts}.cu) FILTER (WHERE {texts}.rn=", self._limit),
+            f" OR {texts}.nx IS NULL) AS cn",
+        )
+
+    def _listed(self, part: NodeList | EdgeList, texts: str) -> Sql:
+        """One of the lists, of texts that are there already."""
+        element = self._element(
+            part,
+            [(f"{texts}.cu",)],
+            lambda selection: [(f"{texts}.n{self._selections.index(selection)}",)],
+        )
+        direction = " DESC" if self._many.shape.backwards else ""
+        guard = (f" FILTER (WHERE {texts}.rn<=", self._limit, ")")
+        order = f",',' ORDER BY {texts}.rn{direction})"
+        return ("string_agg(", *concatenated(element), order, *guard)
+
+    def _texts(self) -> Sql:
+        """The texts of the page's rows, each computed once, and none for the extra row."""
+        rows = next(self._rows.aliases)
+        texts = [concatenated(self._rows.row(selection, rows)) for selection in self._selections]
+        columns: list[Any] = []
+        for nth, text in enumerate(texts):
+            columns += [*self._unless_extra(text, rows), f" AS n{nth}"]
+        cursor = concatenated(self._cursor(rows))
+        columns += [*self._unless_extra(cursor, rows), " AS cu"]
+        return (
+            *(f"SELECT {rows}.rn,{rows}.nx", *columns),
+            *(" FROM (", *self._numbered(), f") {rows} OFFSET 0"),
+        )
+
+    def _unless_extra(self, text: Sql, rows: str) -> Sql:
+        return (f",CASE WHEN {rows}.rn<=", self._limit, " THEN ", *text, " END")
+
+    def _numbered(self) -> Sql:
+        """The page with each row's number in its direction, and whether there is a next one."""
+        page = next(self._rows.aliases)
+        order = self._order.backwards if self._many.shape.backwards else self._order
+        over = f"OVER (ORDER BY {order.words(page)})"
+        numbers = f",row_number() {over} AS rn,lead(1) {over} AS nx FROM ("
+        return (f"SELECT {page}.*", numbers, self._rows_of_page(), f") {page}")
+
+    def _rows_of_page(self) -> Any:
+        names = frozenset[str]().union(*(rows.columns for rows in self._selections))
+        return self._page.rows(names, one_more=self._many.wants_more)
+
+    def _cursor(self, alias: str) -> Pieces:
+        return [Json('"'), (self._order.cursor_text(alias),), Json('"')]
+
+    def _info(self, name: str, lists: str) -> Pieces:
+        """The text of one field of pageInfo."""
+        backwards = self._many.shape.backwards
+        first, last = ("cn", "c1") if backwards else ("c1", "cn")
+        if name in {"start_cursor", "end_cursor"}:
+            return [(f"coalesce({lists}.{first if name == 'start_cursor' else last},'null')",)]
+        if name == ("has_previous_page" if backwards else "has_next_page"):
+            return [(f"{lists}.more",)]
+        if not self._many.wants_other_side:
+            return [Json("false")]
+        return [("(", self._page.begins_later(), ")")]
+
+
+def _name(field: Any) -> Pieces:
+    """What is left when all that needs rows was written: `__typename`."""
+    if not isinstance(field, Typename):
+        raise NotImplementedError(field)
+    return [Json(f'"{field.text}"')]

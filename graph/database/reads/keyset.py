@@ -1,0 +1,145 @@
+"""The order of a list, and what of it lies beyond a cursor.
+
+A predicate such as `a > $1 OR (a = $1 AND ...)` reads an index from its start. So what lies beyond
+a cursor is said in ranges, each of which an index serves by itself: as one comparison of rows where
+all keys go one way and none can be null, else deepest key first:
+
+    town = $1 AND id > $2      town > $1      town IS NULL
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, and_, or_, tuple_
+
+from graph.database.reads.pieces import Json, concatenated, json_of, named
+from graph.database.reads.terms import can_be_null, is_stored, kind_of
+from graph.opaque import sort_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from graph.database.reads.pieces import Pieces
+    from graph.database.reads.terms import Kind
+    from graph.selection import Sort
+
+    # What a cursor says, in the order of the sorts.
+    Values = Sequence[ColumnElement[Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """The sorts of a noun's list. The last of them is by the key, which no two rows share."""
+
+    noun: str
+    sorts: tuple[Sort, ...]
+
+    @property
+    def backwards(self) -> Ordering:
+        return Ordering(self.noun, tuple(sort.reversed for sort in self.sorts))
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether all keys are columns of the table, so that an index can have this order."""
+        return all(is_stored(self.noun, sort.term) for sort in self.sorts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the keys are called in a page: all but the last have names of their own."""
+        return (*(f"k{nth}" for nth in range(len(self.sorts) - 1)), "id")
+
+    def kinds(self) -> Iterator[tuple[Kind, bool]]:
+        """The kind of each key, and whether it can be null."""
+        for sort in self.sorts:
+            yield kind_of(self.noun, sort.term), can_be_null(self.noun, sort.term)
+
+    def clauses(self, keys: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        return [
+            _clause(sort, key, nullable=nullable)
+            for sort, key, (_, nullable) in zip(self.sorts, keys, self.kinds(), strict=True)
+        ]
+
+    def words(self, alias: str) -> str:
+        """The same over the keys of a page, in words."""
+        keys = [
+            named(alias, name) + _direction(sort, nullable=nullable)
+            for sort, name, (_, nullable) in zip(self.sorts, self.names, self.kinds(), strict=True)
+        ]
+        return ",".join(keys)
+
+    def cursor_values(
+        self, nulls: tuple[bool, ...], name: Callable[[int], str]
+    ) -> list[ColumnElement[Any] | None]:
+        """The parameters that a cursor's values are bound to; None for a null."""
+        return [
+            None if null else kind.bound(name(nth))
+            for nth, (null, (kind, _)) in enumerate(zip(nulls, self.kinds(), strict=True))
+        ]
+
+    def cursor_text(self, alias: str) -> str:
+        """SQL for the text of a row's cursor, base64 and all, over the keys of a page."""
+        text: Pieces = [Json(f'["{sort_of(self.noun, self.sorts)}"')]
+        for name, (kind, nullable) in zip(self.names, self.kinds(), strict=True):
+            text += [Json(","), *json_of(kind, named(alias, name), nullable=nullable)]
+        encoded = (
+            f"encode(textsend({''.join(map(str, concatenated([*text, Json(']')])))}),'base64')"
+        )
+        # Base64 breaks its lines at 57 bytes, which a key alone never reaches.
+        return encoded if len(self.sorts) == 1 else f"replace({encoded},E'\\n','')"
+
+    def ranges(
+        self, keys: Sequence[ColumnElement[Any]], values: Values
+    ) -> list[list[ColumnElement[bool]]]:
+        """The conditions of each range beyond the cursor with these values."""
+        if self._is_one_range:
+            return [[_row(keys) > _row(values) if self._ascends else _row(keys) < _row(values)]]
+        return list(self._ranges(keys, values))
+
+    def beyond(self, keys: Sequence[ColumnElement[Any]], values: Values) -> ColumnElement[bool]:
+        """The same as one predicate, for rows that no index is read for."""
+        return or_(*(and_(*conditions) for conditions in self.ranges(keys, values)))
+
+    def _ranges(
+        self, keys: Sequence[ColumnElement[Any]], values: Values
+    ) -> Iterator[list[ColumnElement[bool]]]:
+        nullable = [nullable for _, nullable in self.kinds()]
+        for depth in reversed(range(len(keys))):
+            equal = [same(key, value) for key, value in zip(keys, values, strict=True)][:depth]
+            sort, key, value = self.sorts[depth], keys[depth], values[depth]
+            if value is not None:
+                yield [*equal, key < value if sort.descending else key > value]
+            if nullable[depth] and (value is None) is sort.nulls_first:
+                yield [*equal, key.is_not(None) if value is None else key.is_(None)]
+
+    @property
+    def _ascends(self) -> bool:
+        return not self.sorts[0].descending
+
+    @property
+    def _is_one_range(self) -> bool:
+        directions = {sort.descending for sort in self.sorts}
+        return len(directions) == 1 and not any(nullable for _, nullable in self.kinds())
+
+
+def same(key: ColumnElement[Any], value: ColumnElement[Any] | None) -> ColumnElement[bool]:
+    return key.is_(None) if value is None else key == value
+
+
+def _row(columns: Any) -> Any:
+    return columns[0] if len(columns) == 1 else tuple_(*columns)
+
+
+def _clause(sort: Sort, key: ColumnElement[Any], *, nullable: bool) -> ColumnElement[Any]:
+    clause = key.desc() if sort.descending else key.asc()
+    if not nullable or sort.nulls_first is sort.descending:
+        return clause  # as PostgreSQL and its indexes have it
+    return clause.nulls_first() if sort.nulls_first else clause.nulls_last()
+
+
+def _direction(sort: Sort, *, nullable: bool) -> str:
+    direction = " DESC" if sort.descending else ""
+    if not nullable or sort.nulls_first is sort.descending:
+        return direction
+    return direction + (" NULLS FIRST" if sort.nulls_first else " NULLS LAST")

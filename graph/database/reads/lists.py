@@ -1,0 +1,203 @@
+"""The lists that edges lead to: their pages, counts, aggregates and groups.
+
+A list is the rows of one parent that meet a filter. Names of parameters are `limit`, `offset`,
+`after0`, `before0`, ... and `o0`, ... for the operands of the filter, all behind a prefix.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    bindparam,
+    exists,
+    func,
+    select,
+    union_all,
+)
+from sqlalchemy import literal_column as in_words
+
+from graph.database.reads.columns import Row, belongs, columns_of
+from graph.database.reads.keyset import Ordering, same
+from graph.database.reads.terms import Terms
+from graph.selection import grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import FromClause, Select
+
+    from graph.selection import Condition, Edge, GroupingShape, PageShape, Term
+
+_ONE: ColumnElement[int] = in_words("1")
+_NULL: ColumnElement[Any] = in_words("NULL")
+
+
+class List:
+    """What an edge leads to from the source row with this key: the rows that meet the filter."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        where: Condition | None,
+        *,
+        key: ColumnElement[Any],
+        prefix: str = "",
+    ) -> None:
+        self.noun = edge.target
+        self.prefix = prefix
+        self.terms = Terms(Row(edge.target), prefix)
+        filtered = () if where is None else (self.terms.condition(where),)
+        self.conditions = (belongs(edge, key), *filtered)
+
+    def select(self, *what: Any) -> Select[Any]:
+        return select(*what).select_from(self.terms.row.source).where(*self.conditions)
+
+    def count(self) -> Select[Any]:
+        """How many rows the list has, on all pages."""
+        return self.select(func.count())
+
+    def count_up_to(self, limit: ColumnElement[int]) -> Select[Any]:
+        """The same as `total`, but never further than one more than the limit."""
+        rows = self.select(_ONE).limit(limit + _ONE).subquery()
+        return select(func.count().label("total")).select_from(rows)
+
+    def aggregates(self, terms: Sequence[Term]) -> Select[Any]:
+        """One row: the terms, which are measures, as t0, t1, ..."""
+        measures = [self.terms.term(term).label(f"t{nth}") for nth, term in enumerate(terms)]
+        return self.select(*measures) if measures else self.select(func.count())
+
+    def groups(self, shape: GroupingShape, terms: Sequence[Term], *, own: str) -> Select[Any]:
+        """A row for each group: its number `nth` in their order, and the terms as t0, t1, ...
+
+        A term by which the rows are not put together is NULL. `own` is the prefix of the grouping's
+        parameters.
+        """
+        groups = Terms(self.terms.row, own, joins=True)
+        keys = [groups.term(term) for term in shape.by]
+        having = () if shape.having is None else (groups.condition(shape.having),)
+        order = Ordering(self.noun, shape.order)
+        clauses = order.clauses([groups.term(sort.term) for sort in shape.order])
+        known = [grouped(term, shape.by) for term in terms]
+        values = [_NULL if term is None else groups.term(term) for term in known]
+        return (
+            select(
+                func.row_number().over(order_by=clauses).label("nth"),
+                *(value.label(f"t{nth}") for nth, value in enumerate(values)),
+            )
+            .select_from(groups.source())
+            .where(*self.conditions)
+            .group_by(*keys)
+            .having(*having)
+            .order_by(in_words("nth"))
+            .limit(bindparam(f"{own}limit", type_=Integer))
+        )
+
+    def parameter(self, name: str) -> ColumnElement[Any]:
+        return bindparam(f"{self.prefix}{name}", type_=Integer)
+
+
+class Paged:
+    """A list in the order of a page; its cursors are parameters."""
+
+    def __init__(self, rows: List, shape: PageShape) -> None:
+        self._list = rows
+        self._shape = shape
+        forwards = Ordering(rows.noun, shape.order)
+        self._order = forwards.backwards if shape.backwards else forwards
+        self._keys = [self._list.terms.term(sort.term) for sort in self._order.sorts]
+        after = self._values("after", shape.after)
+        before = self._values("before", shape.before)
+        # Where the page begins and where it must end, in its own direction.
+        self._start, self._end = (before, after) if shape.backwards else (after, before)
+
+    def rows(self, names: Iterable[str], *, one_more: bool) -> Select[Any]:
+        """Its rows in the page's direction: id, the named columns, and k0, k1, ... to sort by.
+
+        `one_more` row than the limit tells whether the list goes on.
+        """
+        labelled = zip(self._keys, self._order.names, strict=True)
+        columns = [
+            *columns_of(self._list.noun, names),
+            *(key.label(name) for key, name in labelled if name != "id"),
+        ]
+        if self._start is None and self._end is None:
+            return self._cut(self._list.select(*columns), self._keys, one_more=one_more)
+        if not self._order.is_stored:
+            return self._page_of_computed(columns, one_more=one_more)
+        end = [] if self._end is None else [self._before_end(self._keys)]
+        ranges = [[]] if self._start is None else self._order.ranges(self._keys, self._start)
+        stretches = [
+            self._cut(
+                self._list.select(*columns).where(*conditions, *end), self._keys, one_more=one_more
+            )
+            for conditions in ranges
+        ]
+        if len(stretches) == 1:
+            return stretches[0]
+        rows = union_all(*stretches).subquery()
+        return self._cut(select(rows), self._keys_of(rows), one_more=one_more, offset=False)
+
+    def begins_later(self) -> ColumnElement[bool]:
+        """Whether the list has rows before the page, in its direction."""
+        if self._start is None:  # it begins at an offset
+            return exists(self._list.select(_ONE))
+        order = self._order.backwards
+        source, keys = self._list.select(_ONE), self._keys
+        if not self._order.is_stored:
+            rows = self._computed([])
+            source, keys = select(_ONE).select_from(rows), self._keys_of(rows)
+        itself = [same(key, value) for key, value in zip(keys, self._start, strict=True)]
+        ranges = [*order.ranges(keys, self._start), itself]
+        found: ColumnElement[bool] = exists(source.where(*ranges[0]))
+        for conditions in ranges[1:]:
+            found = found | exists(source.where(*conditions))
+        return found
+
+    def _page_of_computed(self, columns: list[Any], *, one_more: bool) -> Select[Any]:
+        """No index has the keys: each row's are computed once, and then compared."""
+        rows = self._computed(columns)
+        keys = self._keys_of(rows)
+        found = select(rows)
+        if self._start is not None:
+            found = found.where(self._order.beyond(keys, self._start))
+        if self._end is not None:
+            found = found.where(self._before_end(keys))
+        return self._cut(found, keys, one_more=one_more)
+
+    def _computed(self, columns: list[Any]) -> FromClause:
+        """All rows of the list with their keys. OFFSET 0 keeps them from being computed twice."""
+        keys = [key.label(name) for key, name in zip(self._keys, self._order.names, strict=True)]
+        columns = columns or [keys[-1]]
+        known = {column.name for column in columns}
+        missing = [key for key in keys if key.name not in known]
+        return self._list.select(*columns, *missing).offset(in_words("0")).subquery()
+
+    def _keys_of(self, rows: FromClause) -> list[ColumnElement[Any]]:
+        return [rows.c[name] for name in self._order.names]
+
+    def _before_end(self, keys: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
+        assert self._end is not None  # noqa: S101  the caller has looked
+        return self._order.backwards.beyond(keys, self._end)
+
+    def _cut(
+        self,
+        found: Select[Any],
+        keys: Sequence[ColumnElement[Any]],
+        *,
+        one_more: bool,
+        offset: bool = True,
+    ) -> Select[Any]:
+        limit = self._list.parameter("limit")
+        found = found.order_by(*self._order.clauses(keys))
+        if self._shape.offset and offset:
+            found = found.offset(self._list.parameter("offset"))
+        return found.limit(limit + _ONE if one_more else limit)
+
+    def _values(self, name: str, nulls: tuple[bool, ...] | None) -> Any:
+        if nulls is None:
+            return None
+        prefix = self._list.prefix
+        return self._order.cursor_values(nulls, lambda nth: f"{prefix}{name}{nth}")

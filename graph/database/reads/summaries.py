@@ -1,0 +1,93 @@
+"""The JSON text of what is said of a whole list: counts, aggregates, groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer, bindparam
+
+from graph.database.reads.pieces import Json, Pieces, concatenated, json_of, object_of
+from graph.database.reads.terms import can_be_null, kind_of
+from graph.selection import Column, TermOf, Terms, Typename, grouped, terms_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from graph.database.reads.lists import List
+    from graph.selection import Aggregates, CountUpTo, Groups, Term
+
+
+def count_up_to(asked: CountUpTo, rows: List, alias: str) -> Pieces:
+    """`{"value": ..., "precision": ...}`: the count, or the limit where it is more."""
+    limit = bindparam(f"{asked.place}.limit", type_=Integer)
+    texts: dict[str, Any] = {
+        "value": (f"least({alias}.total,", limit, ")"),
+        "precision": (
+            *(f"CASE WHEN {alias}.total>", limit),
+            """ THEN '"AT_LEAST"' ELSE '"EXACT"' END""",
+        ),
+    }
+    text = object_of(
+        (field.key, [texts[field.name]] if isinstance(field, Column) else _name(field))
+        for field in asked.fields
+    )
+    counted = rows.count_up_to(limit)
+    return [("(SELECT ", *concatenated(text), " FROM (", counted, f") {alias})")]
+
+
+def aggregates(asked: Aggregates, rows: List, alias: str) -> Pieces:
+    terms = terms_of(asked.fields)
+    text = _object(asked.fields, _Values(rows.noun, terms, alias).json)
+    found = rows.aggregates(terms)
+    return [("(SELECT ", *concatenated(text), " FROM (", found, f") {alias})")]
+
+
+def groups(asked: Groups, rows: List, alias: str) -> Pieces:
+    terms = terms_of(asked.fields)
+    values = _Values(rows.noun, terms, alias)
+
+    def json(term: Term) -> Pieces:
+        key = grouped(term, asked.shape.by)
+        return [Json("null")] if key is None else values.json(term, key)
+
+    text = (*concatenated(_object(asked.fields, json)), f",',' ORDER BY {alias}.nth),'')")
+    found = rows.groups(asked.shape, terms, own=f"{asked.place}.")
+    return [
+        Json("["),
+        ("(SELECT coalesce(string_agg(", *text, " FROM (", found, f") {alias})"),
+        Json("]"),
+    ]
+
+
+class _Values:
+    """The terms of a row, which stand under an alias as t0, t1, ..."""
+
+    def __init__(self, noun: str, terms: tuple[Term, ...], alias: str) -> None:
+        self._noun = noun
+        self._terms = terms
+        self._alias = alias
+
+    def json(self, term: Term, key: Term | None = None) -> Pieces:
+        """`key` is what stands for the term, if that is not itself."""
+        key = key or term
+        value = f"{self._alias}.t{self._terms.index(term)}"
+        nullable = can_be_null(self._noun, key)
+        return json_of(kind_of(self._noun, key), value, nullable=nullable)
+
+
+def _object(fields: Iterable[Any], json: Callable[[Term], Pieces]) -> Pieces:
+    def value(field: Any) -> Pieces:
+        match field:
+            case TermOf():
+                return json(field.term)
+            case Terms():
+                return _object(field.fields, json)
+        return _name(field)
+
+    return object_of((field.key, value(field)) for field in fields)
+
+
+def _name(field: Any) -> Pieces:
+    if not isinstance(field, Typename):
+        raise NotImplementedError(field)
+    return [Json(f'"{field.text}"')]

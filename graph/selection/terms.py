@@ -1,0 +1,152 @@
+"""What can be said of a row: terms, conditions, sorts. None of them holds a value.
+
+A value that a client gives, an operand, stands apart: a condition names it by its number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`name` states result and key: `orders_of_customer`.
+
+    A row of `target` belongs to a row of `source` when its `target_column` equals the other's
+    `source_column`. From the root there is no source; without a `target_column` the edge leads to
+    every row of the target.
+    """
+
+    name: str
+    target: str
+    target_column: str | None = None
+    source: str | None = None
+    source_column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A column of the row, stored or computed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A term of the one row that an edge leads to."""
+
+    edge: Edge
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """An aggregate: `function` is count, sum, avg, min, max or distinct.
+
+    It is taken over the rows that `edge` leads to; without one, over the rows of the group. A count
+    has no `column`.
+    """
+
+    function: str
+    column: str | None = None
+    edge: Edge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """How well the row matches a search: the more the better."""
+
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The beginning of the hour, day, ... that a time falls into; `zone` is an operand."""
+
+    term: Term
+    unit: str
+    zone: int
+
+
+Term: TypeAlias = Attribute | Through | Measure | Rank | Bucket
+
+
+def grouped(term: Term, by: Iterable[Term]) -> Term | None:
+    """What stands for a term in a group: itself, or its bucket; None if it is not in `by`."""
+    if isinstance(term, Measure):
+        return term
+    for key in by:
+        if term in (key, key.term if isinstance(key, Bucket) else None):
+            return key
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Where nulls come is always said; it matters for terms that can be null."""
+
+    term: Term
+    descending: bool = False
+    nulls_first: bool = False
+
+    @property
+    def reversed(self) -> Sort:
+        return Sort(self.term, not self.descending, not self.nulls_first)
+
+
+# How a noun's rows come when nothing else is asked for; and what completes every other order.
+BY_KEY = (Sort(Attribute("id")),)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A term beside an operand: never true where the term is null.
+
+    `operator` is eq, in, lt, lte, gt, gte, like, ilike or same (without regard to case); `is_null`
+    has no operand.
+    """
+
+    __test__ = False  # pytest takes the name for its own
+
+    term: Term
+    operator: str
+    operand: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """True wherever the condition is not: there is no third value."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The edge leads to a row that meets the condition."""
+
+    edge: Edge
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The row has every one of these words, or the beginning of one, or one much like it."""
+
+    words: tuple[int, ...]
+
+
+Condition: TypeAlias = Test | AllOf | AnyOf | Not | Exists | Matches

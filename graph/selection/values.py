@@ -1,0 +1,132 @@
+"""What an operation's arguments say, each at its place; `shape` is what is left without values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from graph.selection.terms import BY_KEY, Condition, Sort, Term
+
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+MAX_OFFSET = 10_000
+DEFAULT_COUNT_LIMIT = 10_000
+MAX_COUNT_LIMIT = 1_000_000
+MAX_KEYS = 8
+MAX_SORTS = 8
+# What one filter may say: its predicates, how deep they are nested, the values of one list.
+MAX_PREDICATES = 100
+MAX_DEPTH = 10
+MAX_VALUES = 1_000
+MAX_WORDS = 8
+
+# The values of a row by which the list is sorted, in the order of the sorts.
+Cursor: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageShape:
+    """`after` and `before` say which values of the cursor are null."""
+
+    backwards: bool = False
+    after: tuple[bool, ...] | None = None
+    before: tuple[bool, ...] | None = None
+    offset: bool = False
+    where: Condition | None = None
+    order: tuple[Sort, ...] = BY_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of a list. Exactly one of `first` and `last` is set.
+
+    `order` is complete: its last sort is by the key. `where` names its values by their number among
+    the `operands`.
+    """
+
+    first: int | None = DEFAULT_PAGE_SIZE
+    last: int | None = None
+    after: Cursor | None = None
+    before: Cursor | None = None
+    offset: int = 0
+    where: Condition | None = None
+    order: tuple[Sort, ...] = BY_KEY
+    operands: tuple[Any, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return (self.last if self.first is None else self.first) or 0
+
+    @property
+    def shape(self) -> PageShape:
+        return PageShape(
+            self.first is None,
+            _nulls(self.after),
+            _nulls(self.before),
+            self.offset > 0,
+            self.where,
+            self.order,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The unique value that a look-up names."""
+
+    column: str
+    value: int | str
+
+    @property
+    def shape(self) -> str:
+        return self.column
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The noun and key of each global id."""
+
+    keys: tuple[tuple[str, int], ...]
+
+    @property
+    def shape(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How far to count."""
+
+    size: int
+
+    @property
+    def shape(self) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupingShape:
+    by: tuple[Term, ...] = ()
+    having: Condition | None = None
+    order: tuple[Sort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Rows put together by the values of their terms; the first `size` groups, in order."""
+
+    by: tuple[Term, ...] = ()
+    having: Condition | None = None
+    order: tuple[Sort, ...] = ()
+    operands: tuple[Any, ...] = ()
+    size: int = DEFAULT_PAGE_SIZE
+
+    @property
+    def shape(self) -> GroupingShape:
+        return GroupingShape(self.by, self.having, self.order)
+
+
+Value: TypeAlias = Page | Key | Ids | Limit | Grouping
+
+
+def _nulls(cursor: Cursor | None) -> tuple[bool, ...] | None:
+    return None if cursor is None else tuple(value is None for value in cursor)
