@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -52,3 +54,8 @@ async def fill(
             for order in placed
             for nth in range(lines)
         )
+
+
+def cursor_of(noun: str, key: int) -> str:
+    """The cursor of a row in the default order."""
+    return b64encode(json.dumps([f"{noun}:id", key], separators=(",", ":")).encode()).decode()

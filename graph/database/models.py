@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import (
+    DDL,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     ScalarSelect,
     SmallInteger,
     String,
+    event,
     func,
     literal_column,
     select,
@@ -189,3 +191,7 @@ class Order(Base):
 
     def __repr__(self) -> str:
         return f"<Order:{self.id}-{self.customer_id}>"
+
+
+# The indexes for trigrams need it.
+event.listen(Base.metadata, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))

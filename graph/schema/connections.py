@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import strawberry
 
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
-from graph.schema.fields import Meaning, argument, column, declare, derived, with_arguments
+from graph.schema.fields import (
+    Meaning,
+    argument,
+    column,
+    declare,
+    derived,
+    list_of_derived,
+    with_arguments,
+)
 from graph.selection import (
     DEFAULT_COUNT_LIMIT,
     DEFAULT_PAGE_SIZE,
@@ -111,7 +119,7 @@ def connection_of(noun: str, type_: type) -> Any:
         ),
         "__annotations__": {
             "aggregates": derived(f"{noun}Aggregates"),
-            "groups": list[derived(f"{noun}Group")],
+            "groups": list_of_derived(f"{noun}Group"),
         },
         "__module__": __name__,
     }
@@ -129,12 +137,12 @@ def _groups(noun: str) -> Callable[..., Any]:
 
     arguments = {
         "by": argument(
-            list[derived(f"{noun}GroupBy")],
+            list_of_derived(f"{noun}GroupBy"),
             f"What to put together by: from 1 to {MAX_KEYS} keys, each once.",
         ),
         "having": argument(derived(f"{noun}Having") | None, "Only groups that meet all of this."),
         "order_by": argument(
-            list[derived(f"{noun}GroupsOrderBy")] | None,
+            list_of_derived(f"{noun}GroupsOrderBy") | None,
             f"The order of the groups, at last by their keys. At most {MAX_SORTS}.",
         ),
         "first": argument(

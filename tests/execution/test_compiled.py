@@ -31,7 +31,7 @@ from graph.database.reads import text_statement
 from graph.execution import documents, operations
 from graph.execution.compile import compile_plan
 from graph.execution.execute import Execution, Request
-from graph.opaque import encode_cursor, encode_id
+from graph.opaque import encode_id
 from graph.schema import Schema
 from graph.schema import schema as the_schema
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
@@ -45,7 +45,7 @@ from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
 from tests.execution.test_oracle import compilations
-from tests.store import fill
+from tests.store import cursor_of, fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -115,7 +115,7 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
             ),
         ),
         (
-            f"""{{ customers(last: 0, before: "{encode_cursor("Customer", 1)}") {{ nodes {{ id }}
+            f"""{{ customers(last: 0, before: "{cursor_of("Customer", 1)}") {{ nodes {{ id }}
                  pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}""",
             (
                 '{"customers":{"nodes":[],"pageInfo":{"hasNextPage":true,"hasPreviousPage":false,'
@@ -124,7 +124,7 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         ),
         (
             f"""{{ customer(by: {{databaseId: 1}}) {{
-                 orders(after: "{encode_cursor("Order", 4)}") {{ edges {{ cursor }} }} }} }}""",
+                 orders(after: "{cursor_of("Order", 4)}") {{ edges {{ cursor }} }} }} }}""",
             '{"customer":{"orders":{"edges":[]}}}',
         ),
         # Nobody is there.
@@ -208,7 +208,7 @@ PAGED = """query ($first: Int, $after: String, $last: Int, $before: String, $mor
 
 def variables_of_paged() -> Iterator[tuple[Any, dict[str, Any]]]:
     """A shape, and variables of it."""
-    cursors = (None, encode_cursor("OrderLine", 1), encode_cursor("OrderLine", 2))
+    cursors = (None, cursor_of("OrderLine", 1), cursor_of("OrderLine", 2))
     ends: tuple[dict[str, int | None], ...] = (
         {},
         {"first": 1},
@@ -259,6 +259,7 @@ RESOLVED = {
 }
 
 # A value for each argument that has to be given.
+ONE_GROUP = "{column: DATABASE_ID}"
 NEEDED = {"by": "{databaseId: 1}", "id": f'"{C1}"', "ids": f'["{C1}", "{I1}"]'}
 
 
@@ -292,8 +293,12 @@ def ways_in() -> dict[str, str]:
 
 
 def with_what_it_needs(name: str, field: GraphQLField) -> str:
-    needed = [key for key, argument in field.args.items() if is_required_argument(argument)]
-    return f"{name}({', '.join(f'{key}: {NEEDED[key]}' for key in needed)})" if needed else name
+    needed = [
+        f"{key}: {ONE_GROUP if name == 'groups' else NEEDED[key]}"
+        for key, argument in field.args.items()
+        if is_required_argument(argument)
+    ]
+    return f"{name}({', '.join(needed)})" if needed else name
 
 
 def test_every_type_is_within_reach() -> None:

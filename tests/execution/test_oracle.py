@@ -47,7 +47,7 @@ from graph.execution.compile import Compiled, compile_plan
 from graph.execution.execute import Answer, Execution, Request
 from graph.execution.failures import Refused
 from graph.execution.variables import Variables, argument_reader
-from graph.opaque import encode_cursor, encode_id
+from graph.opaque import encode_id
 from graph.schema import schema
 from graph.schema.types import NOUNS
 from graph.server.app import create_app
@@ -55,6 +55,7 @@ from graph.settings import ExecutionMode
 from graph.viewer import ANONYMOUS
 from tests.conftest import recorded, settings_for
 from tests.execution.generator import Drawn, Known, known_of, operations, survey, write_store
+from tests.store import cursor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -312,7 +313,7 @@ class WithoutFragments(Visitor):
 SOMETHING = Known()
 for noun in NOUNS:
     SOMETHING.ids[noun] = [encode_id(noun, key) for key in range(1, 5)]
-    SOMETHING.cursors[noun] = [encode_cursor(noun, key) for key in range(1, 5)]
+    SOMETHING.cursors[noun] = [cursor_of(noun, key) for key in range(1, 5)]
 
 
 def test_variables_and_arguments_are_read_as_graphql_core_reads_them() -> None:

@@ -12,9 +12,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from graph.opaque import encode_cursor, encode_id
+from graph.opaque import encode_id
 from graph.settings import ExecutionMode, Settings
 from tests.conftest import settings_for
+from tests.store import cursor_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -134,7 +135,7 @@ async def test_a_page_between_any_two_cursors_is_cut_as_relay_says(
     await write_store(client.database, orders, left_out)
     end: dict[str, int] = {"last" if backwards else "first": size}
     variables = dict(end) | {
-        name: encode_cursor("Order", key)
+        name: cursor_of("Order", key)
         for name, key in (("after", after), ("before", before))
         if key is not None
     }
@@ -231,7 +232,7 @@ async def inserting(database: Database) -> AsyncIterator[None]:
 
 async def test_a_cursor_outlives_the_row_it_was_made_of(client: Client) -> None:
     await write_store(client.database, [5], left_out=set())
-    cursor = encode_cursor("Order", 3)
+    cursor = cursor_of("Order", 3)
     async with client.database.write() as session:
         await session.execute(text("DELETE FROM orders WHERE id = 3"))
 

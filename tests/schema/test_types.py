@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNonNull, GraphQLSchema
+from graphql import GraphQLEnumType, GraphQLNonNull, GraphQLSchema
 
 from graph.database.edges import mappers
 from graph.schema import schema, text_of
@@ -74,7 +74,7 @@ def test_everything_in_the_schema_is_described() -> None:
             parts = dict(getattr(type_, "fields", {}))
         for part, definition in parts.items():
             missing += [f"{name}.{part}"] if not definition.description else []
-            arguments = {} if isinstance(type_, GraphQLInputObjectType) else definition.args
+            arguments = getattr(definition, "args", {})
             missing += [
                 f"{name}.{part}({argument})"
                 for argument, details in arguments.items()

@@ -15,8 +15,9 @@ from graphql import (
     is_required_input_field,
 )
 
-from graph.opaque import INT4_MAX, encode_cursor, encode_id
+from graph.opaque import INT4_MAX, encode_id
 from tests.execution.generator.stores import TEXTS
+from tests.store import cursor_of
 
 if TYPE_CHECKING:
     from graphql import GraphQLInputType
@@ -33,8 +34,8 @@ _WRONG_IDS = (
     *(encode_id("Invoice", 1), encode_id("Customer", 0), encode_id("Order", 2**31)),
 )
 _WRONG_CURSORS = (
-    *("", "x", "nul \0", "bnVsbA==", encode_cursor("Order", 1) + "\n"),
-    *(encode_cursor("Invoice", 1), encode_cursor("Item", 2**31), encode_id("Item", 1)),
+    *("", "x", "nul \0", "bnVsbA==", cursor_of("Order", 1) + "\n"),
+    *(cursor_of("Invoice", 1), cursor_of("Item", 2**31), encode_id("Item", 1)),
 )
 _MOMENTS = ("0001-01-01T00:00:00Z", "2026-01-31T12:00:00.5+02:00", "9999-12-31T23:59:59.999999Z")
 _SCALARS: dict[str, tuple[Any, ...]] = {
@@ -137,7 +138,7 @@ class Values:
         if known and self._choices.chance(85):
             return self._choices.one_of(known)
         # That of a row that is not there, or not any more.
-        return encode_cursor(noun, self._choices.one_of((3, 0, -1, 9, INT4_MAX)))
+        return cursor_of(noun, self._choices.one_of((3, 0, -1, 9, INT4_MAX)))
 
     def _id(self, nouns: tuple[str, ...]) -> str:
         noun = self._choices.one_of(nouns or ("Customer",))
