@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import sqlalchemy
 from sqlalchemy import event
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from graph.database.pool import Pool
 from graph.database.revisions import applied_revision, head_revision
 from graph.database.search import LIKENESS
 from graph.errors import TimedOut, Unavailable
@@ -114,6 +115,7 @@ class Database:
         engine = create_async_engine(
             settings.database_url.get_secret_value(),
             connect_args=connect_arguments(settings),
+            poolclass=Pool,
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_seconds,
@@ -140,8 +142,10 @@ class Database:
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
         """
+        pool = cast("Pool", self.engine.pool)
         try:
-            connection = await self.engine.raw_connection()
+            entry = await pool.take()
+            connection = entry or await self.engine.raw_connection()
         except Exception as error:
             raise translated(error) from error
         driver: Any = connection.driver_connection
@@ -151,11 +155,12 @@ class Database:
                 driver, statement, statement.parameters(values)
             )
         except Exception as error:
-            if driver.is_closed():
-                connection.invalidate()
             raise translated(error) from error
         finally:
-            connection.close()
+            if entry:
+                pool.give(entry)
+            else:
+                connection.close()
         return columns
 
     async def _fetch(self, driver: Any, statement: TextStatement, parameters: list[Any]) -> Any:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from graph.errors import NotAcceptable
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
+
+# Clients send few different headers, and short ones: a browser's has a hundred characters.
+_MAX_KEPT = 128
+_MAX_KEPT_CHARS = 256
 
 
 def negotiated(accept: str, *, html: bool) -> str:
@@ -15,6 +21,11 @@ def negotiated(accept: str, *, html: bool) -> str:
     Raises:
         NotAcceptable: it accepts none of those on offer.
     """
+    choose = _chosen_before if len(accept) <= _MAX_KEPT_CHARS else _chosen
+    return choose(accept, html)
+
+
+def _chosen(accept: str, html: bool) -> str:  # noqa: FBT001  it is a part of the key
     offered = (JSON, GRAPHQL_RESPONSE, HTML) if html else (JSON, GRAPHQL_RESPONSE)
     ranges = [_parsed(text) for text in accept.split(",") if text.strip()]
     if not ranges:
@@ -24,6 +35,9 @@ def negotiated(accept: str, *, html: bool) -> str:
     if _liking(best, ranges) <= (0, 0, 0):
         raise NotAcceptable(" or ".join(offered))
     return best
+
+
+_chosen_before = lru_cache(_MAX_KEPT)(_chosen)
 
 
 def _parsed(media_range: str) -> tuple[str, float]:

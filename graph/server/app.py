@@ -16,10 +16,10 @@ from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
 from graph.schema import Schema, schema, text_of
-from graph.server.graphql import graphql
-from graph.server.middleware import BodyLimit, Masking, RequestId, Timing
+from graph.server.graphql import GraphQL
+from graph.server.middleware import Express, Masking, RequestLog
 from graph.server.pages import graphiql_routes
-from graph.server.responses import json_response
+from graph.server.responses import JsonResponse
 from graph.settings import Settings, read_settings
 from graph.telemetry import start_logging
 
@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
     """The whole of graph as an ASGI application, on the database that the settings name."""
     settings = settings or read_settings()
     start_logging(settings.log_level)
+    graphql = GraphQL(max_body_bytes=settings.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -51,7 +52,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
     return Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/graphql", _Endpoint()),
+            Route("/graphql", graphql),
             Route("/", lambda _: RedirectResponse("/graphql")),
             Route("/schema.graphql", schema_file),
             Route("/health/live", live),
@@ -59,11 +60,10 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
             *graphiql_routes(),
         ],
         middleware=[
-            Middleware(RequestId),
-            Middleware(Timing),
+            Middleware(RequestLog),
             *_cross_origin(settings.cors_origins),
             Middleware(Masking),
-            Middleware(BodyLimit, max_bytes=settings.max_body_bytes),
+            Middleware(Express, path="/graphql", endpoint=graphql),
         ],
     )
 
@@ -82,28 +82,22 @@ def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
     ]
 
 
-class _Endpoint:
-    """Starlette takes a plain function for a view; an object it takes for an ASGI application."""
-
-    __call__ = staticmethod(graphql)
-
-
 async def schema_file(request: Request) -> Response:
     """The schema in its own language, for code generators."""
     return Response(request.state.schema_text, media_type="application/graphql")
 
 
-async def live(_request: Request) -> Response:
+async def live(_request: Request) -> JsonResponse:
     """The process runs."""
-    return json_response({"status": "ok"})
+    return JsonResponse({"status": "ok"})
 
 
-async def ready(request: Request) -> Response:
+async def ready(request: Request) -> JsonResponse:
     """The database can be reached, and has been migrated."""
     try:
         await request.state.database.check_ready()
     except Exception as error:  # noqa: BLE001  whatever it is, nothing can be served
         if not isinstance(error, Unavailable):
             logger.warning("not ready: %s", error)
-        return json_response({"status": "unavailable"}, status=503)
-    return json_response({"status": "ok"})
+        return JsonResponse({"status": "unavailable"}, status=503)
+    return JsonResponse({"status": "ok"})

@@ -10,68 +10,81 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
 
 from graph.errors import BadRequest, MethodNotAllowed, RequestError, UnsupportedMediaType
-from graph.execution.execute import Request as GraphQLRequest
+from graph.execution.execute import Request
 from graph.server.accept import HTML, JSON, negotiated
 from graph.server.pages import graphiql_page
-from graph.server.responses import json_response, refused
+from graph.server.requests import header, read_body
+from graph.server.responses import JsonResponse, refused
 from graph.viewer import ANONYMOUS
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from graph.execution.execute import Execution
 
 
-async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+class GraphQL:
     """The ASGI application at `/graphql`."""
-    request = Request(scope, receive)
-    try:
-        response = await _response(request)
-    except RequestError as error:
-        allow = {"allow": "GET, POST"} if isinstance(error, MethodNotAllowed) else None
-        response = refused(error, headers=allow)
-    except ClientDisconnect:
-        return
-    await response(scope, receive, send)
+
+    def __init__(self, *, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._response(scope, receive)
+        except MethodNotAllowed as error:
+            response = refused(error, headers=((b"allow", b"GET, POST"),))
+        except RequestError as error:
+            response = refused(error)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
+        method, execution = scope["method"], scope["state"]["execution"]
+        if method not in {"GET", "POST"}:
+            raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.")
+        media_type = negotiated(header(scope, b"accept"), html=method == "GET")
+        if media_type == HTML:
+            return graphiql_page()
+        if method == "POST":
+            request = await self._from_body(scope, receive)
+        else:
+            request = _from_url(scope, execution)
+        answer = await execution.answer(request, ANONYMOUS)
+        ok = media_type == JSON and answer.status == BadRequest.status
+        return JsonResponse(answer.body, status=200 if ok else answer.status, media_type=media_type)
+
+    async def _from_body(self, scope: Scope, receive: Receive) -> Request:
+        _check_media_type(header(scope, b"content-type"))
+        body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
+        return _request(_json(body, "The request body"))
 
 
-async def _response(request: Request) -> Response:
-    if request.method not in {"GET", "POST"}:
-        raise MethodNotAllowed(f"Use POST, or GET for queries; not {request.method}.")
-    accept = ",".join(request.headers.getlist("accept"))
-    media_type = negotiated(accept, html=request.method == "GET")
-    if media_type == HTML:
-        return graphiql_page()
-    asked = _from_url(request) if request.method == "GET" else await _from_body(request)
-    execution: Execution = request.state.execution
-    if request.method == "GET" and not execution.is_query(asked):
-        raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
-    answer = await execution.answer(asked, ANONYMOUS)
-    ok = media_type == JSON and answer.status == BadRequest.status
-    return json_response(answer.body, status=200 if ok else answer.status, media_type=media_type)
-
-
-def _from_url(request: Request) -> GraphQLRequest:
-    parameters: dict[str, Any] = dict(request.query_params)
+def _from_url(scope: Scope, execution: Execution) -> Request:
+    parameters: dict[str, Any] = dict(QueryParams(scope["query_string"]))
     for name in ("variables", "extensions"):
         if parameters.get(name):
             parameters[name] = _json(parameters[name].encode(), f"The parameter '{name}'")
         else:
             parameters.pop(name, None)
-    return _graphql_request(parameters)
+    request = _request(parameters)
+    if not execution.is_query(request):
+        raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
+    return request
 
 
-async def _from_body(request: Request) -> GraphQLRequest:
-    given = request.headers.get("content-type", "")
+def _check_media_type(given: str) -> None:
+    if given == JSON:
+        return
     media_type, *options = (part.strip().lower() for part in given.split(";"))
     charsets = [option for option in options if option.startswith("charset=")]
     if media_type != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
         raise UnsupportedMediaType(given)
-    return _graphql_request(_json(await request.body(), "The request body"))
 
 
 def _json(text: bytes, what: str) -> Any:
@@ -81,7 +94,7 @@ def _json(text: bytes, what: str) -> Any:
         raise BadRequest(f"{what} is not JSON: {error}.") from None
 
 
-def _graphql_request(given: Any) -> GraphQLRequest:
+def _request(given: Any) -> Request:
     """Check the shape of a request (GraphQL over HTTP, section 5.1)."""
     if not isinstance(given, dict):
         raise BadRequest("A request is a JSON object with a 'query'.")
@@ -95,4 +108,4 @@ def _graphql_request(given: Any) -> GraphQLRequest:
         raise BadRequest("'operationName' must be a string.")
     if not isinstance(extensions, dict | None):
         raise BadRequest("'extensions' must be an object.")
-    return GraphQLRequest(query, variables or {}, name or None)
+    return Request(query, variables or {}, name or None)

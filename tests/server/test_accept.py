@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import NotAcceptable
-from graph.server.accept import GRAPHQL_RESPONSE, HTML, JSON, negotiated
+from graph.server.accept import GRAPHQL_RESPONSE, HTML, JSON, _chosen_before, negotiated
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 APOLLO = "application/graphql-response+json,application/json;q=0.9"
@@ -87,3 +87,14 @@ def test_any_header_gets_something_on_offer_or_is_refused(accept: str) -> None:
         return
 
     assert chosen in {JSON, GRAPHQL_RESPONSE, HTML}
+
+
+def test_a_flood_of_headers_is_forgotten_and_a_long_one_is_never_kept() -> None:
+    _chosen_before.cache_clear()
+    long = "text/plain," * 30 + GRAPHQL_RESPONSE
+
+    assert negotiated(long, html=False) == GRAPHQL_RESPONSE
+    assert _chosen_before.cache_info().currsize == 0
+    for nth in range(1000):
+        assert negotiated(f"text/plain, {JSON};v={nth}", html=False) == JSON
+    assert _chosen_before.cache_info().currsize == 128

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import strawberry
 from sqlalchemy import text
@@ -15,8 +16,6 @@ from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import httpx
 
     from graph.database.embedded import Cluster
     from tests.conftest import Client
@@ -63,6 +62,22 @@ async def test_an_application_of_another_schema_serves_that_one(cluster: Cluster
 
     assert shown == "type Query {\n  greeting: String!\n}\n"
     assert answer == {"greeting": "hello"}
+
+
+async def test_behind_a_prefix_everything_is_where_it_was(cluster: Cluster) -> None:
+    app = create_app(settings_for(cluster.url("postgres")))
+    async with app.router.lifespan_context(app) as state:
+
+        async def prefixed(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "root_path": "/shop", "state": state}, receive, send)
+
+        transport = httpx.ASGITransport(prefixed)
+        async with httpx.AsyncClient(transport=transport, base_url="http://graph") as http:
+            answer = await http.post("/shop/graphql", json={"query": "{__typename}"})
+            health = await http.get("/shop/health/live")
+
+    assert answer.json() == {"data": {"__typename": "Query"}}
+    assert health.status_code == 200
 
 
 # Health

@@ -195,6 +195,14 @@ async def test_another_content_type_is_unsupported(
     assert len(response.content) < 500
 
 
+async def test_two_content_types_are_unsupported(http: httpx.AsyncClient) -> None:
+    headers = [("content-type", JSON), ("content-type", "text/plain")]
+
+    response = await http.post("/graphql", content=b'{"query":"{__typename}"}', headers=headers)
+
+    assert code_of(response) == "UNSUPPORTED_MEDIA_TYPE"
+
+
 async def test_a_missing_content_type_is_unsupported(http: httpx.AsyncClient) -> None:
     response = await http.post("/graphql", content=b'{"query":"{__typename}"}')
 

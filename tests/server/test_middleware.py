@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from graph.server.app import create_app
-from graph.server.middleware import Masking, RequestId, Timing
+from graph.server.middleware import Masking, RequestLog
 from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ async def broken_halfway(_scope: Scope, _receive: Receive, send: Send) -> None:
 async def test_a_defect_is_masked_and_its_cause_is_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = RequestId(Timing(Masking(broken)))
+    app = RequestLog(Masking(broken))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         response = await http.get("/", headers={"x-request-id": "mine"})
 

@@ -1,0 +1,308 @@
+"""Statements that take a connection for themselves, beside sessions that check one out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from graph.database.engine import Database
+from graph.database.reads.text import TextQuery, TextStatement
+from graph.errors import TimedOut, Unavailable
+from tests.conftest import settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+PID = "SELECT textsend(pg_backend_pid()::text)"
+SLEEP = "SELECT textsend(pg_sleep(30)::text)"
+NAP = "SELECT textsend(pg_sleep(0.05)::text || pg_backend_pid())"
+
+
+@asynccontextmanager
+async def pool_of(size: int, url: str, **settings: Any) -> AsyncIterator[Database]:
+    database = Database.connect(settings_for(url, pool_size=size, **settings))
+    try:
+        # What waits for ever fails, where it would hang.
+        async with asyncio.timeout(20):
+            yield database
+    finally:
+        await database.close()
+
+
+class Written(TextQuery):
+    """A statement that was not made from fields."""
+
+    def __init__(self, sql: str) -> None:
+        super().__init__(())
+        self._sql = sql
+
+    def statement(self, json_function: str) -> TextStatement:
+        del json_function
+        return TextStatement(self._sql, ())
+
+
+async def said(database: Database, sql: str = PID) -> str:
+    (column,) = await database.text(Written(sql), [])
+    return column.decode()
+
+
+async def said_in_session(database: Database, sql: str = "SELECT pg_backend_pid()") -> str:
+    session = database.read()
+    try:
+        ((value,),) = await session.rows(text(sql), {})
+    finally:
+        await session.close()
+    return str(value)
+
+
+@asynccontextmanager
+async def administrator(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def backends(url: str) -> set[str]:
+    async with administrator(url) as connection:
+        rows = await connection.fetch(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'graph'"
+        )
+    return {str(row["pid"]) for row in rows}
+
+
+async def end(url: str, *pids: str) -> None:
+    async with administrator(url) as connection:
+        for pid in pids:
+            await connection.execute("SELECT pg_terminate_backend($1, 5000)", int(pid))
+    # The driver hears of it when the event loop runs next.
+    await asyncio.sleep(0.05)
+
+
+async def begun(url: str, statement: str) -> None:
+    """Return when the statement is running."""
+    async with administrator(url) as connection:
+        for _ in range(1000):
+            if await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $1"
+                " AND datname = current_database()",
+                statement,
+            ):
+                return
+            await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+def idle(database: Database) -> bool:
+    """Whether every connection is back."""
+    pool: Any = database.engine.pool
+    return bool(pool.checkedout() == 0)
+
+
+# One limit for all
+
+
+async def test_one_statement_after_another_uses_one_connection(database_url: str) -> None:
+    async with pool_of(10, database_url) as database:
+        pids = {await said(database) for _ in range(20)}
+        pids |= {await said_in_session(database), await said(database)}
+
+        assert pids == await backends(database_url)
+        assert len(pids) == 1
+        assert idle(database)
+
+
+async def test_no_more_connections_are_opened_than_the_pool_may_have(database_url: str) -> None:
+    async with pool_of(3, database_url) as database:
+        await asyncio.gather(
+            *(
+                said(database, NAP) if nth % 2 else said_in_session(database, "SELECT pg_sleep(0)")
+                for nth in range(40)
+            )
+        )
+
+        assert len(await backends(database_url)) == 3
+        assert idle(database)
+
+
+async def test_a_session_that_waits_gets_the_connection_of_a_statement(database_url: str) -> None:
+    async with pool_of(1, database_url) as database:
+        await said(database)
+        statement = asyncio.create_task(said(database, NAP))
+        await asyncio.sleep(0)
+        pid = await said_in_session(database)
+
+        assert (await statement).endswith(pid)
+        assert idle(database)
+
+
+async def test_a_statement_that_waits_gets_the_connection_of_a_session(database_url: str) -> None:
+    async with pool_of(1, database_url) as database:
+        session = database.read()
+        ((pid,),) = await session.rows(text("SELECT pg_backend_pid()"), {})
+        statements = [asyncio.create_task(said(database)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        before = [statement.done() for statement in statements]
+        await session.close()
+
+        assert await asyncio.gather(*statements) == [str(pid)] * 3
+        assert before == [False] * 3
+        assert idle(database)
+
+
+async def test_a_session_is_not_starved_by_statements_without_end(database_url: str) -> None:
+    async with pool_of(1, database_url) as database:
+
+        async def flood() -> None:
+            while True:
+                await said(database)
+
+        floods = [asyncio.create_task(flood()) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        try:
+            pids = {await said_in_session(database) for _ in range(20)}
+        finally:
+            for task in floods:
+                task.cancel()
+            await asyncio.gather(*floods, return_exceptions=True)
+
+        assert pids == {await said(database)}
+        assert idle(database)
+
+
+async def test_a_session_begun_amid_statements_waits_its_turn_and_no_longer(
+    database_url: str,
+) -> None:
+    async with pool_of(1, database_url) as database:
+        await said(database)
+        order: list[str] = []
+
+        async def noted(name: str, waiting: Any) -> None:
+            await waiting
+            order.append(name)
+
+        await asyncio.gather(
+            noted("first", said(database, NAP)),
+            noted("second", said(database)),
+            noted("session", said_in_session(database)),
+            noted("third", said(database)),
+        )
+
+        assert order == ["first", "second", "session", "third"]
+
+
+async def test_an_exhausted_pool_is_unavailable_until_a_connection_is_back(
+    database_url: str,
+) -> None:
+    async with pool_of(1, database_url, pool_timeout_seconds=0.1) as database:
+        session = database.read()
+        await session.rows(text("SELECT 1"), {})
+        with pytest.raises(Unavailable):
+            await said(database)
+        await session.close()
+
+        assert await said(database)
+        assert idle(database)
+
+
+# What goes wrong in the middle
+
+
+async def test_a_statement_that_is_cancelled_leaves_its_connection_clean(
+    database_url: str,
+) -> None:
+    async with pool_of(1, database_url) as database:
+        pid = await said(database)
+        statement = asyncio.create_task(said(database, SLEEP))
+        await begun(database_url, SLEEP)
+        statement.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await statement
+
+        assert await said(database) == await said_in_session(database) == pid
+        assert idle(database)
+
+
+async def test_who_is_cancelled_while_waiting_takes_nothing_along(database_url: str) -> None:
+    async with pool_of(1, database_url) as database:
+        session = database.read()
+        ((pid,),) = await session.rows(text("SELECT pg_backend_pid()"), {})
+        gone, waits = [asyncio.create_task(said(database)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        await session.close()
+        gone.cancel()
+
+        assert await waits == str(pid)
+        assert gone.cancelled()
+        assert idle(database)
+
+
+async def test_a_statement_that_takes_too_long_leaves_its_connection_clean(
+    database_url: str,
+) -> None:
+    async with pool_of(1, database_url, statement_timeout_seconds=0.1) as database:
+        pid = await said(database)
+        with pytest.raises(TimedOut):
+            await said(database, SLEEP)
+
+        assert await said(database) == pid
+        assert idle(database)
+
+
+async def test_a_connection_that_dies_under_a_statement_is_replaced(database_url: str) -> None:
+    async with pool_of(1, database_url) as database:
+        pid = await said(database)
+        statement = asyncio.create_task(said(database, SLEEP))
+        await begun(database_url, SLEEP)
+        await end(database_url, pid)
+        with pytest.raises(Unavailable):
+            await statement
+
+        assert {await said(database)} == await backends(database_url) != {pid}
+        assert idle(database)
+
+
+async def test_a_connection_that_dies_idle_is_replaced_unnoticed(database_url: str) -> None:
+    async with pool_of(2, database_url) as database:
+        pids = set(await asyncio.gather(*(said(database, NAP) for _ in range(2))))
+        assert len(pids) == 2
+        await end(database_url, *await backends(database_url))
+
+        after = set(await asyncio.gather(*(said(database, NAP) for _ in range(4))))
+        assert len(after) == 2
+        assert not pids & after
+        assert idle(database)
+
+
+async def test_when_a_session_lost_the_server_older_connections_are_not_trusted(
+    database_url: str,
+) -> None:
+    async with pool_of(2, database_url) as database:
+        session = database.read()
+        ((doomed,),) = await session.rows(text("SELECT pg_backend_pid()"), {})
+        other = await said(database)
+        lost = asyncio.create_task(session.rows(text("SELECT pg_sleep(30)"), {}))
+        await begun(database_url, "SELECT pg_sleep(30)")
+        await end(database_url, str(doomed))
+        with pytest.raises(Unavailable):
+            await lost
+        await session.close()
+
+        after = set(await asyncio.gather(*(said(database, PID) for _ in range(2))))
+        assert not after & {other, str(doomed)}
+        assert idle(database)
+
+
+async def test_nothing_is_left_open(database_url: str) -> None:
+    async with pool_of(5, database_url) as database:
+        await asyncio.gather(*(said(database, NAP) for _ in range(10)))
+        assert len(await backends(database_url)) == 5
+
+    assert await backends(database_url) == set()
