@@ -11,20 +11,12 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from functools import cache
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from graph.errors import InvalidCursor, InvalidId
-from graph.selection import BY_KEY
-
-if TYPE_CHECKING:
-    from graph.selection import Sort
 
 INT4_MAX = 2**31 - 1
 INT8_MAX = 2**63 - 1
-
-_DIGEST_LENGTH = 10
 
 _GLOBAL_ID = re.compile(r"([A-Z][A-Za-z]*):([1-9][0-9]{0,9})", re.ASCII)
 
@@ -43,15 +35,6 @@ def decode_id(text: str) -> tuple[str, int]:
     if match is None or int(match[2]) > INT4_MAX:
         raise InvalidId(text)
     return match[1], int(match[2])
-
-
-@cache
-def sort_of(noun: str, sorts: tuple[Sort, ...] = BY_KEY) -> str:
-    """The name of an order of a noun's rows: any two orders have two names."""
-    if sorts == BY_KEY:
-        return f"{noun}:id"
-    said = ",".join(map(str, sorts))
-    return f"{noun}:{sha256(said.encode()).hexdigest()[:_DIGEST_LENGTH]}"
 
 
 def decode_cursor(argument: str, text: str, sort: str) -> list[Any]:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from graph.errors import InvalidCursor, InvalidId
 from graph.execution.arguments import page_of
-from graph.opaque import INT4_MAX, decode_cursor, decode_id, encode_id, sort_of
+from graph.opaque import INT4_MAX, decode_cursor, decode_id, encode_id
+from graph.selection import sort_of
 from tests.store import cursor_of
 
 nouns = st.from_regex(r"[A-Z][A-Za-z]{0,30}", fullmatch=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from graph.database.reads import Kind, can_be_null, kind_of
 from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
 from graph.execution.filters import Filters
-from graph.opaque import INT4_MAX, INT8_MAX, decode_cursor, decode_id, sort_of
+from graph.opaque import INT4_MAX, INT8_MAX, decode_cursor, decode_id
 from graph.schema.scalars import parse_datetime, parse_decimal
 from graph.schema.types import NOUNS
 from graph.selection import (
@@ -25,6 +25,7 @@ from graph.selection import (
     Key,
     Limit,
     Page,
+    sort_of,
 )
 
 if TYPE_CHECKING:

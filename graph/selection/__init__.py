@@ -61,6 +61,7 @@ from graph.selection.terms import (
     Test,
     Through,
     grouped,
+    sort_of,
 )
 from graph.selection.values import (
     DEFAULT_COUNT_LIMIT,
@@ -146,5 +147,6 @@ __all__ = [
     "Typename",
     "Value",
     "grouped",
+    "sort_of",
     "terms_of",
 ]

@@ -6,6 +6,8 @@ A value that a client gives, an operand, stands apart: a condition names it by i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -100,6 +102,16 @@ class Sort:
 
 # How a noun's rows come when nothing else is asked for; and what completes every other order.
 BY_KEY = (Sort(Attribute("id")),)
+_DIGEST_LENGTH = 10
+
+
+@cache
+def sort_of(noun: str, sorts: tuple[Sort, ...] = BY_KEY) -> str:
+    """The name of an order of a noun's rows: any two orders have two names."""
+    if sorts == BY_KEY:
+        return f"{noun}:id"
+    said = ",".join(map(str, sorts))
+    return f"{noun}:{sha256(said.encode()).hexdigest()[:_DIGEST_LENGTH]}"
 
 
 @dataclass(frozen=True, slots=True)

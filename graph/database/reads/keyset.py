@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, or_, tuple_
 
 from graph.database.reads.pieces import Json, concatenated, json_of, named
 from graph.database.reads.terms import can_be_null, is_stored, kind_of
-from graph.opaque import sort_of
+from graph.selection import sort_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
