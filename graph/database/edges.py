@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from graph.database.models import Base
+from graph.database.search import FOUND
 from graph.selection import Edge
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def every(noun: str) -> Edge:
 def lookup(noun: str, column: str) -> Edge:
     """The edge from the root to the one row of a noun that has a value in a unique column."""
     return Edge(name=f"{_snake_case(noun)}_by_{column}", target=noun, target_column=column)
+
+
+@cache
+def found() -> Edge:
+    """The edge from the root to all that can be searched, whatever its noun."""
+    return every(FOUND)
 
 
 def _snake_case(noun: str) -> str:

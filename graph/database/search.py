@@ -7,23 +7,26 @@ trigrams; each has a GIN index over the same document, the searched columns in o
 from __future__ import annotations
 
 import re
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Numeric, func, or_
+from sqlalchemy import Numeric, String, Text, func, or_, select, union_all
 from sqlalchemy import cast as sql_cast
 from sqlalchemy import literal_column as in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, FromClause
 
 SEARCHED: dict[str, tuple[str, ...]] = {
     "Customer": ("first_name", "last_name", "username", "email", "town"),
     "Item": ("name",),
 }
+
+# What a search of everything leads to: rows of any of these nouns, as if they were of one.
+FOUND = "SearchResult"
 
 # How much of a word must be there for it to be taken for a typing error, as a share of its
 # trigrams: "jonh" has 0.4 of "john". It is set for each connection.
@@ -41,8 +44,27 @@ def words_of(text: str) -> list[str]:
 
 def document_of(noun: str, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
     """What is searched in a row, given its columns. The indexes are on this expression."""
+    if noun == FOUND:
+        return column("document")
     first, *rest = (column(name) for name in SEARCHED[noun])
     return reduce(lambda text, part: text.op("||")(in_words("' '")).op("||")(part), rest, first)
+
+
+def everything(column: Callable[[str, str], ColumnElement[Any]]) -> FromClause:
+    """Id, noun and document of all rows that can be found, given the columns of nouns.
+
+    PostgreSQL takes a condition on the document to each of the tables, and so to its indexes, as
+    long as all of them have the same types.
+    """
+    tables = [
+        select(
+            column(noun, "id").label("id"),
+            in_words(f"'{noun}'::text", String).label("noun"),
+            sql_cast(document_of(noun, partial(column, noun)), Text).label("document"),
+        )
+        for noun in SEARCHED
+    ]
+    return union_all(*tables).subquery("found")
 
 
 def index_expressions(noun: str) -> tuple[str, str]:
@@ -52,26 +74,16 @@ def index_expressions(noun: str) -> tuple[str, str]:
 
 
 def is_like(document: ColumnElement[Any], word: ColumnElement[Any]) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = _words(document).op("@@", is_comparison=True)(_beginning(word))
-    return or_(found, word.op("<%", is_comparison=True)(document))
+    words: ColumnElement[Any] = func.to_tsvector(_CONFIGURATION, document)
+    beginning = func.to_tsquery(_CONFIGURATION, word.op("||")(in_words("':*'")))
+    found: ColumnElement[bool] = words.op("@@", is_comparison=True)(beginning)
+    # The dearer of the two is looked at last.
+    return or_(word.op("<%", is_comparison=True)(document), found)
 
 
 def rank_of(
     document: ColumnElement[Any], words: Sequence[ColumnElement[Any]]
 ) -> ColumnElement[Any]:
-    """An exact number, so that a cursor can hold it."""
-    likenesses = _sum(func.word_similarity(word, document) for word in words)
-    frequencies = _sum(func.ts_rank(_words(document), _beginning(word)) for word in words)
-    return func.round(sql_cast(likenesses + frequencies, Numeric()), _DIGITS_OF_RANK)
-
-
-def _words(document: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.to_tsvector(_CONFIGURATION, document)
-
-
-def _beginning(word: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.to_tsquery(_CONFIGURATION, word.op("||")(in_words("':*'")))
-
-
-def _sum(terms: Iterable[ColumnElement[Any]]) -> ColumnElement[Any]:
-    return reduce(add, terms)
+    """How much of each word is there, 1 if all of it: exact, so that a cursor can hold it."""
+    likenesses = reduce(add, (func.word_similarity(word, document) for word in words))
+    return func.round(sql_cast(likenesses, Numeric()), _DIGITS_OF_RANK)

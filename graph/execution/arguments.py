@@ -9,29 +9,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graph.database.reads import Kind, can_be_null, kind_of
+from graph.database.search import FOUND
 from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
 from graph.execution.filters import Filters
 from graph.opaque import INT4_MAX, INT8_MAX, decode_cursor, decode_id
 from graph.schema.scalars import parse_datetime, parse_decimal
 from graph.schema.types import NOUNS
 from graph.selection import (
+    BY_KEY,
     DEFAULT_COUNT_LIMIT,
     DEFAULT_PAGE_SIZE,
     MAX_COUNT_LIMIT,
     MAX_OFFSET,
     MAX_PAGE_SIZE,
+    Attribute,
     Grouping,
     Ids,
     Key,
     Limit,
     Page,
+    Rank,
+    Sort,
     sort_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graph.selection import Cursor, Sort
+    from graph.selection import Condition, Cursor
 
 
 def page_of(arguments: Mapping[str, Any], noun: str) -> Page:
@@ -42,24 +47,22 @@ def page_of(arguments: Mapping[str, Any], noun: str) -> Page:
         InvalidCursor: mangled, or made under another sort.
         InvalidFilter, InvalidOrder, InvalidId: as `Filters.where` and `Filters.order`.
     """
-    first, last = _size("first", arguments), _size("last", arguments)
-    if first is not None and last is not None:
-        raise InvalidPage("'first' and 'last' exclude each other: give one of them.")
-    if first is None and last is None:
-        first = DEFAULT_PAGE_SIZE
     filters = Filters()
     where = filters.where(arguments.get("where"), noun)
     order = filters.order(arguments.get("orderBy"), noun)
-    return Page(
-        first=first,
-        last=last,
-        after=_cursor("after", arguments, noun, order),
-        before=_cursor("before", arguments, noun, order),
-        offset=_offset(arguments),
-        where=where,
-        order=order,
-        operands=tuple(map(_hashable, filters.operands)),
+    return _page(arguments, noun, filters, where, order)
+
+
+def found_page_of(arguments: Mapping[str, Any]) -> Page:
+    """The page of all that `text` finds, the best first; raises as `page_of`."""
+    filters = Filters()
+    where = filters.search(arguments["text"])
+    order = (
+        Sort(Rank(filters.words), descending=True, nulls_first=True),
+        Sort(Attribute("noun")),
+        *BY_KEY,
     )
+    return _page(arguments, FOUND, filters, where, order)
 
 
 def limit_of(arguments: Mapping[str, Any]) -> Limit:
@@ -138,6 +141,30 @@ def check_text(name: str, value: object) -> None:
         case list():
             for inner in value:
                 check_text(name, inner)
+
+
+def _page(
+    arguments: Mapping[str, Any],
+    noun: str,
+    filters: Filters,
+    where: Condition | None,
+    order: tuple[Sort, ...],
+) -> Page:
+    first, last = _size("first", arguments), _size("last", arguments)
+    if first is not None and last is not None:
+        raise InvalidPage("'first' and 'last' exclude each other: give one of them.")
+    if first is None and last is None:
+        first = DEFAULT_PAGE_SIZE
+    return Page(
+        first=first,
+        last=last,
+        after=_cursor("after", arguments, noun, order),
+        before=_cursor("before", arguments, noun, order),
+        offset=_offset(arguments),
+        where=where,
+        order=order,
+        operands=tuple(map(_hashable, filters.operands)),
+    )
 
 
 def _size(name: str, arguments: Mapping[str, Any]) -> int | None:

@@ -23,8 +23,10 @@ from graph.selection import (
     One,
     PageInfo,
     Resolved,
+    Selection,
     Terms,
     Typename,
+    Variants,
 )
 
 if TYPE_CHECKING:
@@ -86,14 +88,16 @@ def _obstacles(asked: Any) -> Iterator[str]:
         case Resolved():
             yield asked.name
         case One() | NodeList() | EdgeNode():
-            yield from _obstacles_among(asked.to.fields)
+            yield from _obstacles(asked.to)
+        case Selection():
+            yield from _obstacles_among(asked.fields)
+        case Variants(selections=selections) | Nodes(to=selections):
+            for selection in selections:
+                yield from _obstacles(selection)
         case Many():
             yield from _obstacles_among(asked.parts)
         case EdgeList() | PageInfo() | CountUpTo() | Aggregates() | Groups() | Terms():
             yield from _obstacles_among(asked.fields)
-        case Nodes():
-            for selection in asked.to:
-                yield from _obstacles_among(selection.fields)
 
 
 def _obstacles_among(fields: Sequence[Any]) -> Iterator[str]:

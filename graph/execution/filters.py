@@ -196,13 +196,17 @@ class Filters:
             test = Test(term, name, self._operand(operand))
             yield test if plain == operator else Not(test)
 
+    def search(self, text: str) -> Matches:
+        """What a search of everything asks for; raises as `where`."""
+        return self._search(text, ("text",))
+
     def _search(self, text: str, path: tuple[str, ...]) -> Matches:
         words = words_of(text)
         if not 1 <= len(words) <= MAX_WORDS:
             message = f"'{'.'.join(path)}' needs from 1 to {MAX_WORDS} words, not {len(words)}."
             raise InvalidFilter(message)
         numbers = tuple(self._operand(word) for word in words)
-        if path == ("where", "search"):
+        if path in {("where", "search"), ("text",)}:
             self.words = numbers
         return Matches(numbers)
 

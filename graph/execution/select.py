@@ -23,6 +23,7 @@ from graph.database import edges
 from graph.errors import RequestError, TooLarge
 from graph.execution.arguments import (
     check_text,
+    found_page_of,
     grouping_of,
     ids_of,
     key_of,
@@ -60,6 +61,7 @@ from graph.selection import (
     Through,
     TotalCount,
     Typename,
+    Variants,
 )
 
 if TYPE_CHECKING:
@@ -188,6 +190,7 @@ class _Selector:
             Meaning.EDGE_LIST: lambda asked: EdgeList(asked.key, self._fields(asked, asked.type)),
             Meaning.PAGE_INFO: lambda asked: PageInfo(asked.key, self._fields(asked, asked.type)),
             Meaning.TOTAL_COUNT: lambda asked: TotalCount(asked.key),
+            Meaning.SEARCH: self._search,
             Meaning.COUNT: self._count,
             Meaning.AGGREGATES: self._aggregates,
             Meaning.GROUPS: self._groups,
@@ -248,8 +251,14 @@ class _Selector:
             for key, details in collected.grouped_field_set.items()
         )
 
-    def _rows(self, asked: _Asked) -> Selection:
+    def _rows(self, asked: _Asked) -> Any:
+        if is_abstract_type(asked.type):
+            return Variants(self._variants(asked))
         return Selection(asked.type.name, self._fields(asked, asked.type))
+
+    def _variants(self, asked: _Asked) -> tuple[Selection, ...]:
+        possible = self._schema.get_possible_types(asked.type)
+        return tuple(Selection(type_.name, self._fields(asked, type_)) for type_ in possible)
 
     def _edge(self, asked: _Asked) -> One:
         edge = edges.edge(asked.parent.name, asked.name)
@@ -270,6 +279,11 @@ class _Selector:
         parts = self._fields(asked, asked.type)
         return self._planned(asked, Many(asked.key, edge, place, page.shape, parts))
 
+    def _search(self, asked: _Asked) -> Many:
+        place, page = self._value(asked, found_page_of, Page())
+        parts = self._fields(asked, asked.type)
+        return self._planned(asked, Many(asked.key, edges.found(), place, page.shape, parts))
+
     def _count(self, asked: _Asked) -> CountUpTo:
         place, _ = self._value(asked, limit_of, Limit(1))
         return self._planned(asked, CountUpTo(asked.key, place, self._fields(asked, asked.type)))
@@ -289,11 +303,8 @@ class _Selector:
 
     def _nodes(self, asked: _Asked) -> Nodes:
         place, _ = self._value(asked, ids_of, Ids(()))
-        possible = self._schema.get_possible_types(asked.type)
-        to = tuple(Selection(type_.name, self._fields(asked, type_)) for type_ in possible)
-        return self._planned(
-            asked, Nodes(asked.key, place, to, many="ids" in asked.definition.args)
-        )
+        many = "ids" in asked.definition.args
+        return self._planned(asked, Nodes(asked.key, place, self._variants(asked), many=many))
 
     def _resolved(self, asked: _Asked) -> Resolved:
         """A Python resolver answers; what it returns may have edges all the same."""

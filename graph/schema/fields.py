@@ -40,6 +40,7 @@ class Meaning(Enum):
     LOOKUP = auto()
     NODE = auto()
     NODES = auto()
+    SEARCH = auto()
     # Parts of a connection, and of its edges.
     NODE_LIST = auto()
     EDGE_LIST = auto()
@@ -113,7 +114,7 @@ def argument(type_: Any, description: str) -> Any:
     return Annotated[type_, strawberry.argument(description=description)]
 
 
-_PAGE = {
+PAGE = {
     "first": argument(
         int | None,
         f"Return at most this many, from the start of the list or after `after`. "
@@ -146,7 +147,7 @@ def _many(noun: str | None, *, offset: bool) -> Callable[..., Any]:
     """A resolver with the arguments of a noun's connection."""
     arguments = {
         **(_of_noun(noun) if noun else {}),
-        **_PAGE,
+        **PAGE,
         **({"offset": _OFFSET} if offset else {}),
     }
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import UNSET
 
+from graph.schema.connections import Connection
 from graph.schema.context import Info
-from graph.schema.fields import Meaning, connection, declare, lookup
+from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, with_arguments
 from graph.schema.types import Customer, Item, Node, Order
 from graph.selection import MAX_PAGE_SIZE
 
@@ -66,6 +67,17 @@ def _nodes(
     return info.context.loaders.nodes(info.context.asked(info.path))
 
 
+def _search(root: Any, info: Info) -> Any:
+    return info.context.loaders.many(info.context.asked(info.path), root)
+
+
+_TEXT = _argument("Words, or beginnings of words: all of them are in it, or much like one that is.")
+
+SearchResult = Annotated[
+    Customer | Item, strawberry.union("SearchResult", description="What a search can find.")
+]
+
+
 @strawberry.type(description="The ways into the store.")
 class Query:
     node: Node | None = declare(
@@ -79,6 +91,11 @@ class Query:
     customer: Customer | None = lookup("One customer; null if there is none.", _customer)
     item: Item | None = lookup("One item; null if there is none.", _item)
     order: Order | None = lookup("One order; null if there is none.", _order)
+    search: Connection[SearchResult] = declare(
+        Meaning.SEARCH,
+        "Customers and items that a text finds, the best first.",
+        resolver=with_arguments(_search, {"text": Annotated[str, _TEXT], **PAGE}),
+    )
     customers = connection(
         "All customers, in the order they were added.", noun="Customer", offset=True
     )

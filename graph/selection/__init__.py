@@ -41,6 +41,7 @@ from graph.selection.fields import (
     Terms,
     TotalCount,
     Typename,
+    Variants,
     terms_of,
 )
 from graph.selection.terms import (
@@ -146,6 +147,7 @@ __all__ = [
     "TotalCount",
     "Typename",
     "Value",
+    "Variants",
     "grouped",
     "sort_of",
     "terms_of",

@@ -41,6 +41,17 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Variants:
+    """What is asked of rows of several nouns; each row says which noun it is of."""
+
+    selections: tuple[Selection, ...]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return frozenset({"id", "noun"})
+
+
+@dataclass(frozen=True, slots=True)
 class One:
     """At most one row. A look-up has a `place`: that of the key value among the values."""
 
@@ -78,7 +89,7 @@ class Many:
     parts: tuple[Part, ...]
 
     @property
-    def rows(self) -> tuple[Selection, ...]:
+    def rows(self) -> tuple[Selection | Variants, ...]:
         """What is asked of the rows themselves, under each of the names they are asked by."""
         lists = [part.to for part in self.parts if isinstance(part, NodeList)]
         edges = [part for part in self.parts if isinstance(part, EdgeList)]
@@ -124,7 +135,7 @@ class Many:
 @dataclass(frozen=True, slots=True)
 class NodeList:
     key: str
-    to: Selection
+    to: Selection | Variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +147,7 @@ class EdgeList:
 @dataclass(frozen=True, slots=True)
 class EdgeNode:
     key: str
-    to: Selection
+    to: Selection | Variants
 
 
 @dataclass(frozen=True, slots=True)

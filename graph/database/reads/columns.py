@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, func, true
 from sqlalchemy.sql.util import ClauseAdapter
 
 from graph.database.edges import mappers
+from graph.database.search import FOUND, everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,13 +22,16 @@ if TYPE_CHECKING:
 _CASELESS = {("Customer", "email")}
 
 
+@cache
 def table_of(noun: str) -> FromClause:
-    return mappers()[noun].local_table
+    return everything(column_of) if noun == FOUND else mappers()[noun].local_table
 
 
 def column_of(noun: str, name: str | None) -> ColumnElement[Any]:
     """The SQL of a column, stored or computed."""
     assert name is not None  # noqa: S101  the edge leads to every row: it has no column
+    if noun == FOUND:
+        return table_of(noun).c[name]
     column: ColumnElement[Any] = mappers()[noun].column_attrs[name].columns[0]
     return column
 

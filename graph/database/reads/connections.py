@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graph.database.reads.text import RowWriter
-    from graph.selection import Many, Selection
+    from graph.selection import Many, Selection, Variants
 
 
 class ConnectionWriter:
@@ -101,7 +101,10 @@ class ConnectionWriter:
         )
 
     def _element(
-        self, part: NodeList | EdgeList, cursor: Pieces, row: Callable[[Selection], Pieces]
+        self,
+        part: NodeList | EdgeList,
+        cursor: Pieces,
+        row: Callable[[Selection | Variants], Pieces],
     ) -> Pieces:
         """The text of one element of a list."""
         if isinstance(part, NodeList):

@@ -50,6 +50,7 @@ from graph.selection import (
     One,
     Selection,
     Typename,
+    Variants,
 )
 
 if TYPE_CHECKING:
@@ -120,8 +121,11 @@ class RowWriter:
                 return self._nodes(root)
         raise NotImplementedError(root)
 
-    def row(self, selection: Selection, alias: str) -> Pieces:
+    def row(self, selection: Selection | Variants, alias: str) -> Pieces:
         """The text of one row, whose columns are the alias's."""
+        if isinstance(selection, Variants):
+            key = in_words(f"{alias}.id", Integer)
+            return [self._by_noun(selection.selections, f"{alias}.noun", key)]
         noun = selection.noun
         return object_of((field.key, self._field(noun, field, alias)) for field in selection.fields)
 
@@ -160,18 +164,25 @@ class RowWriter:
         text = concatenated(self.row(one.to, alias))
         return ("(SELECT ", *text, " FROM (", row, f") {alias})")
 
-    def _nodes(self, nodes: Nodes) -> Pieces:
-        """CASE runs only the branch of each id's noun; an id without a row is null in its place."""
-        ids = next(self.aliases)
+    def _by_noun(
+        self, selections: tuple[Selection, ...], noun: str, key: ColumnElement[int]
+    ) -> Sql:
+        """The text of the row of this noun and key; only its noun's branch is run."""
         branches: list[Any] = []
-        for selection in nodes.to:
+        for selection in selections:
             alias = next(self.aliases)
-            key = columns.column_of(selection.noun, "id") == in_words(f"{ids}.key", Integer)
-            row = select(*columns.columns_of(selection.noun, selection.columns)).where(key)
+            found = columns.column_of(selection.noun, "id") == key
+            row = select(*columns.columns_of(selection.noun, selection.columns)).where(found)
             text = concatenated(self.row(selection, alias))
             branches += [f" WHEN '{selection.noun}' THEN (SELECT ", *text, " FROM (", row]
             branches.append(f") {alias})")
-        answer = ("coalesce(CASE ", f"{ids}.noun", *branches, " END,'null')")
+        return (f"CASE {noun}", *branches, " END")
+
+    def _nodes(self, nodes: Nodes) -> Pieces:
+        """An id without a row is null in its place."""
+        ids = next(self.aliases)
+        key = in_words(f"{ids}.key", Integer)
+        answer = ("coalesce(", *self._by_noun(nodes.to, f"{ids}.noun", key), ",'null')")
         nouns = bindparam(f"{nodes.place}.nouns", type_=ARRAY(String))
         keys = bindparam(f"{nodes.place}.keys", type_=ARRAY(Integer))
         source = (" FROM unnest(", nouns, ",", keys, f") WITH ORDINALITY {ids}(noun,key,nth)")
