@@ -19,6 +19,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.execution.documents import Documents
 from graph.execution.failures import Refused, failure, refusal, unavailability
+from graph.loading.ahead import load_ahead
 from graph.loading.loaders import Loaders
 from graph.schema.context import Context
 from graph.schema.types import NOUNS
@@ -118,6 +119,7 @@ class Execution:
         try:
             query = compiled.query if compiled else None
             columns = await session.text(query, plan.values) if query else ()
+            await load_ahead(loaders, (root for root in plan.root if root.key in left))
             result = execute(
                 self._schema,
                 operation.only(plan, left),
