@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from graphql import GraphQLError, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.execution.documents import Documents
+from graph.execution.executor import Executor
 from graph.execution.failures import Refused, failure, refusal, unavailability
 from graph.loading.ahead import load_ahead
 from graph.loading.loaders import Loaders
@@ -125,7 +125,7 @@ class Execution:
                 operation.only(plan, left),
                 context_value=Context(viewer, loaders, fields),
                 variable_values=request.variables,
-                executor_class=StrawberryGraphQLCoreExecutionContext,
+                executor_class=Executor,
                 is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
             )
             result = await result if inspect.isawaitable(result) else result
