@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from graphql import GraphQLError, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.execution.documents import Documents
+from graph.execution.executor import Executor
 from graph.execution.failures import Refused, failure, refusal, unavailability
+from graph.loading.ahead import load_ahead
 from graph.loading.loaders import Loaders
 from graph.schema.context import Context
 from graph.schema.types import NOUNS
@@ -118,12 +119,13 @@ class Execution:
         try:
             query = compiled.query if compiled else None
             columns = await session.text(query, plan.values) if query else ()
+            await load_ahead(loaders, (root for root in plan.root if root.key in left))
             result = execute(
                 self._schema,
                 operation.only(plan, left),
                 context_value=Context(viewer, loaders, fields),
                 variable_values=request.variables,
-                executor_class=StrawberryGraphQLCoreExecutionContext,
+                executor_class=Executor,
                 is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
             )
             result = await result if inspect.isawaitable(result) else result

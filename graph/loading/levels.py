@@ -7,6 +7,9 @@ were there, the children of the first would be loaded before the children of the
 So the answers of a level are held back until all its statements have run. Then every resolver of
 the level goes on in the same turn, the keys of the next level come together, and each of its edges
 is one statement.
+
+A statement that fails ends its transaction, and with it the snapshot: nothing is asked after it.
+Whatever is still wanted fails for the same reason, not for the one that PostgreSQL would give.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ class Levels:
     def __init__(self) -> None:
         self._waiting: list[_Asked] = []
         self._running: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
 
     async def run(self, batch: Callable[[], Awaitable[T]]) -> T:
         """Run a batch with its level; return what it returns when the whole level is done."""
@@ -38,7 +42,11 @@ class Levels:
         return await answer
 
     async def close(self) -> None:
-        """Stop what still runs: the operation is over, or was cancelled."""
+        """Stop what still runs: the operation is over, or was cancelled. Nothing runs after it.
+
+        A resolver may outlive its operation, when another's error has ended that.
+        """
+        self._failure = RuntimeError("the operation is over")
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -48,7 +56,7 @@ class Levels:
         try:
             while self._waiting:
                 level, self._waiting = self._waiting, []
-                outcomes = [await _outcome(batch) for batch, _ in level]
+                outcomes = [await self._outcome(batch) for batch, _ in level]
                 for (_, answer), outcome in zip(level, outcomes, strict=True):
                     _settle(answer, outcome)
         finally:
@@ -56,12 +64,13 @@ class Levels:
             for _, answer in (*level, *self._waiting):
                 answer.cancel()  # no effect on those that were answered
 
-
-async def _outcome(batch: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await batch()
-    except Exception as error:  # noqa: BLE001  it is raised where the batch was asked for
-        return error
+    async def _outcome(self, batch: Callable[[], Awaitable[Any]]) -> Any:
+        if self._failure is None:
+            try:
+                return await batch()
+            except Exception as error:  # noqa: BLE001  it is raised where the batch was asked for
+                self._failure = error
+        return self._failure
 
 
 def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
@@ -21,6 +21,7 @@ from graph.loading.rows import Counted, Slice
 from graph.selection import Aggregates, Groups, Many, Nodes, One, Page, Resolved, terms_of
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from graph.database.engine import ReadSession, Row
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
         Term,
         Value,
     )
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -53,7 +56,7 @@ class Loaders:
     """The loaders of one operation: they keep what they have loaded, and its one snapshot.
 
     `types` makes the records: a record is an instance of its noun's type that has just the columns
-    that were asked for.
+    that were asked for. What is loaded is answered at once; a future stands for the rest.
     """
 
     def __init__(
@@ -72,16 +75,18 @@ class Loaders:
         for follows in fields:
             self._note(follows)
 
-    def one(self, one: One, source: Any) -> Awaitable[Any]:
+    def one(self, one: One, source: Any) -> Any:
         """The record that an edge leads to from a source row, or that a look-up names; or None."""
         if one.place is None:
-            return self._row(one.edge).load(getattr(source, one.edge.source_column or "id"))
-        return self._row(one.edge).load(cast("Key", self._values[one.place]).value)
+            key = getattr(source, one.edge.source_column or "id")
+        else:
+            key = cast("Key", self._values[one.place]).value
+        return _loaded(self._row(one.edge), key)
 
-    def nodes(self, nodes: Nodes) -> list[Awaitable[Any]]:
+    def nodes(self, nodes: Nodes) -> list[Any]:
         """The record, or None, of each global id."""
         ids = cast("Ids", self._values[nodes.place])
-        return [self._row(edges.lookup(noun, "id")).load(key) for noun, key in ids.keys]
+        return [_loaded(self._row(edges.lookup(noun, "id")), key) for noun, key in ids.keys]
 
     def many(self, many: Many, source: Any) -> Slice | Awaitable[Slice]:
         """The page of a source's edge; without its rows, at once, where only a count is asked."""
@@ -89,36 +94,38 @@ class Loaders:
         key = reads.ROOT_KEY if column is None else getattr(source, column)
         if not many.needs_rows:
             return Slice(key=key)
-        return self._page(many.edge, self._page_at(many.place)).load(key)
+        return _loaded(self._page(many.edge, self._page_at(many.place)), key)
 
-    def count(self, many: Many, key: int) -> Awaitable[int]:
+    def count(self, many: Many, key: int) -> int | Awaitable[int]:
         """How many rows an edge leads to from the source with this key, on all pages."""
         identity, page = self._list(many, "count"), self._page_at(many.place)
-        return self._loader(identity, partial(self._counts, many.edge, page)).load(key)
+        return _loaded(self._loader(identity, partial(self._counts, many.edge, page)), key)
 
-    def count_up_to(self, many: Many, asked: CountUpTo, key: int) -> Awaitable[Counted]:
+    def count_up_to(self, many: Many, asked: CountUpTo, key: int) -> Counted | Awaitable[Counted]:
         """The same, but no further than the limit that was asked for."""
         limit = cast("Limit", self._values[asked.place]).size
         identity, page = self._list(many, limit), self._page_at(many.place)
         batch = partial(self._counts_up_to, many.edge, page, limit)
-        return self._loader(identity, batch).load(key)
+        return _loaded(self._loader(identity, batch), key)
 
-    def aggregates(self, many: Many, key: int) -> Awaitable[Mapping[Term, Any]]:
+    def aggregates(self, many: Many, key: int) -> Any:
         """The measures of all rows that an edge leads to from the source with this key."""
         identity, page = self._list(many, "aggregates"), self._page_at(many.place)
         terms = tuple(self._wanted[identity].terms)
-        return self._loader(identity, partial(self._measures, many.edge, page, terms)).load(key)
+        return _loaded(self._loader(identity, partial(self._measures, many.edge, page, terms)), key)
 
-    def groups(self, many: Many, asked: Groups, key: int) -> Awaitable[list[Mapping[Term, Any]]]:
+    def groups(self, many: Many, asked: Groups, key: int) -> Any:
         """The groups of these rows, in order: their keys and their measures."""
         grouping = cast("Grouping", self._values[asked.place])
         identity, page = self._list(many, grouping), self._page_at(many.place)
         terms = tuple(self._wanted[identity].terms)
         batch = partial(self._groups, many.edge, page, grouping, terms)
-        return self._loader(identity, batch).load(key)
+        return _loaded(self._loader(identity, batch), key)
 
     async def close(self) -> None:
+        """Stop what still loads, and let go of all rows: nothing else may hold them."""
         await self._levels.close()
+        self._loaders.clear()
 
     def _note(self, follows: Follows) -> None:
         match follows:
@@ -243,10 +250,11 @@ class Loaders:
 
     def _records(self, noun: str, rows: Sequence[Row]) -> Iterable[tuple[Row, Any]]:
         type_ = self._types[noun]
+        names = rows[0]._fields if rows else ()
         for row in rows:
             if row.id is not None:  # a parent without rows, see `reads.pages`
                 record: Any = object.__new__(type_)
-                record.__dict__.update(row._mapping)  # noqa: SLF001  the public name of it
+                record.__dict__.update(zip(names, row, strict=True))
                 yield row, record
 
 
@@ -255,6 +263,12 @@ def columns_of(selection: Selection) -> frozenset[str]:
     if any(isinstance(field, Resolved) for field in selection.fields):
         return frozenset(reads.all_columns(selection.noun))
     return selection.columns
+
+
+def _loaded(loader: DataLoader[Any, T], key: Any) -> T | Awaitable[T]:
+    """What the loader has for a key; if it has yet to load it, a future."""
+    future = cast("asyncio.Future[T]", loader.load(key))
+    return future.result() if future.done() else future
 
 
 def _row_identity(edge: Edge) -> Any:

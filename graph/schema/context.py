@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import strawberry
@@ -25,10 +25,15 @@ class Context:
     viewer: Viewer
     loaders: Loaders
     plan: Mapping[FieldPath, Follows]
+    # By identity of the path, which is kept with it: one may be asked for many times.
+    _known: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
 
     def asked(self, path: Any) -> Any:
         """What was selected at the place that a resolver is called for (`info.path`)."""
-        return self.plan[field_path(path)]
+        known = self._known.get(id(path))
+        if known is None:
+            known = self._known[id(path)] = (path, self.plan[field_path(path)])
+        return known[1]
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

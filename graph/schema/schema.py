@@ -32,19 +32,30 @@ class Schema(strawberry.Schema):
                 type_.is_one_of = True
             for field in getattr(type_, "fields", {}).values():
                 definition = field.extensions.get("strawberry-definition")
-                if meaning_of(definition) is not None and not definition.extensions:
-                    field.resolve = _direct(definition) or field.resolve
+                direct = _direct(definition)
+                if direct is not None and not definition.extensions:
+                    # For `graph.execution`, and for any other executor.
+                    field.extensions["direct"] = direct
+                    field.resolve = _without_arguments(direct)
 
 
-def _direct(definition: Any) -> Callable[..., Any] | None:
+def _direct(definition: Any) -> Callable[[Any, Any], Any] | None:
+    """(source, info) -> value, for declared fields of objects."""
+    meaning = meaning_of(definition)
+    if meaning is None:
+        return None
     if definition.base_resolver is None:
         read = attrgetter(definition.python_name)
         return lambda source, _info: read(source)
-    resolver = definition.base_resolver.wrapped_func
-    match meaning_of(definition):
+    resolver: Callable[..., Any] = definition.base_resolver.wrapped_func
+    match meaning:
         case Meaning.GLOBAL_ID | Meaning.TERMS:
             return lambda source, _info: resolver(source)
         case Meaning.LOOKUP | Meaning.NODE | Meaning.NODES:
             return None
-    # What its arguments say is part of what was selected.
-    return lambda source, info, **_arguments: resolver(source, info)
+    return resolver
+
+
+def _without_arguments(resolve: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """What the arguments say is part of what was selected."""
+    return lambda source, info, **_arguments: resolve(source, info)

@@ -49,21 +49,28 @@ async def test_what_is_asked_meanwhile_is_the_next_level() -> None:
     assert order == ["first", "late"]
 
 
-async def test_an_error_is_raised_where_its_batch_was_asked_for() -> None:
+async def test_an_error_is_raised_where_its_batch_was_asked_for_and_nothing_runs_after_it() -> None:
     levels = Levels()
-
-    async def fails() -> None:
-        raise LookupError("no rows")
+    ran: list[str] = []
 
     async def works() -> str:
         return "rows"
 
-    failed, worked = await asyncio.gather(
-        levels.run(fails), levels.run(works), return_exceptions=True
-    )
+    async def fails() -> None:
+        raise LookupError("no rows")
 
-    assert isinstance(failed, LookupError)
+    async def late() -> None:
+        ran.append("late")
+
+    worked, failed, same_level = await asyncio.gather(
+        levels.run(works), levels.run(fails), levels.run(late), return_exceptions=True
+    )
+    (next_level,) = await asyncio.gather(levels.run(late), return_exceptions=True)
+
     assert worked == "rows"
+    assert isinstance(failed, LookupError)
+    assert same_level is next_level is failed
+    assert ran == []
 
 
 async def test_closing_stops_the_batch_that_runs() -> None:
@@ -75,3 +82,17 @@ async def test_closing_stops_the_batch_that_runs() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await asked
+
+
+async def test_nothing_runs_after_closing() -> None:
+    levels = Levels()
+    ran: list[str] = []
+
+    async def late() -> None:
+        ran.append("late")
+
+    await levels.close()
+
+    with pytest.raises(RuntimeError, match="operation is over"):
+        await levels.run(late)
+    assert ran == []

@@ -1,0 +1,97 @@
+"""graphql-core's executor, with a short way for declared fields.
+
+Resolvers of declared fields (`graph.schema.fields`) take no notice of their arguments, and read of
+their `info` what is the same for all objects at one place in the answer. So these are not made anew
+for each value, and a plain value is completed as what it is. All else, and every other field, is
+left to graphql-core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLLeafType, get_nullable_type, is_leaf_type
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo
+    from graphql.execution.collect_fields import FieldDetails
+    from graphql.pyutils import Path
+
+# What is neither null, nor awaitable, nor an error that a resolver returned.
+_PLAIN = frozenset({str, int, bool, Decimal, datetime})
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A declared field at one place in the answer; `info` is that of the first object there."""
+
+    details: list[FieldDetails]  # held, as places are known by its identity
+    resolve: Callable[[Any, GraphQLResolveInfo[Any]], Any]
+    info: GraphQLResolveInfo[Any]
+    type: GraphQLOutputType
+    leaf: GraphQLLeafType | None
+
+
+class Executor(StrawberryGraphQLCoreExecutionContext):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._places: dict[int, _Place] = {}
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: list[FieldDetails],
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        # graphql-core collects the fields of a place once, for all of its objects.
+        place = self._places.get(id(field_details_list)) or self._declared(
+            parent_type, field_details_list, path
+        )
+        if place is None:
+            return super().execute_field(
+                parent_type, source, field_details_list, path, position_context
+            )
+        try:
+            value = place.resolve(source, place.info)
+            if place.leaf is not None and type(value) in _PLAIN:
+                return self.complete_leaf_value(place.leaf, value)
+            rest = (place.type, field_details_list, place.info, path, value, position_context)
+            if self.is_awaitable(value):
+                return self.complete_awaitable_value(*rest)
+            completed = self.complete_value(*rest)
+        except Exception as error:  # noqa: BLE001  what a resolver raises is the field's error
+            self.handle_field_error(error, place.type, field_details_list, path)
+            return None
+        if self.is_awaitable(completed):
+            return self._guarded(completed, place, path)
+        return completed
+
+    async def _guarded(self, completed: Awaitable[Any], place: _Place, path: Path) -> Any:
+        """What a value becomes whose parts have to be awaited; null where one of them fails it."""
+        try:
+            return await completed
+        except Exception as error:  # noqa: BLE001  as above
+            self.handle_field_error(error, place.type, place.details, path)
+            return None
+
+    def _declared(
+        self, parent_type: GraphQLObjectType, details: list[FieldDetails], path: Path
+    ) -> _Place | None:
+        field = parent_type.fields.get(details[0].node.name.value)
+        resolve = field and field.extensions.get("direct")
+        if field is None or resolve is None:
+            return None
+        nodes = [detail.node for detail in details]
+        info = self.build_resolve_info(field, nodes, parent_type, path)
+        nullable = get_nullable_type(field.type)
+        leaf = nullable if is_leaf_type(nullable) else None
+        place = self._places[id(details)] = _Place(details, resolve, info, field.type, leaf)
+        return place
