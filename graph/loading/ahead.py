@@ -9,10 +9,9 @@ leads to is not known, and is loaded when it is asked for.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from graph.selection import Aggregates, CountUpTo, Groups, Many, Nodes, One, TotalCount
+from graph.selection import Aggregates, CountUpTo, Groups, Many, Nodes, One, TotalCount, Variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,16 +44,16 @@ async def _load(loaders: Loaders, follows: Follows, sources: Sequence[Any]) -> N
                 below += _below(loaders, selection, records)
             below += [_said(loaders, follows, part, slices) for part in follows.parts]
         case Nodes():
-            by_noun = defaultdict(list)
-            for record in await _loaded(loaders.nodes(follows)):
-                by_noun[type(record).__name__].append(record)
-            for selection in follows.to:
-                below += _below(loaders, selection, by_noun[selection.noun])
+            below += _below(loaders, Variants(follows.to), await _loaded(loaders.nodes(follows)))
     await asyncio.gather(*below)
 
 
-def _below(loaders: Loaders, selection: Selection, records: list[Any]) -> Iterable[Any]:
-    if records:
+def _below(loaders: Loaders, selection: Selection | Variants, records: list[Any]) -> Iterable[Any]:
+    if isinstance(selection, Variants):
+        for variant in selection.selections:
+            of_noun = [each for each in records if type(each).__name__ == variant.noun]
+            yield from _below(loaders, variant, of_noun)
+    elif records:
         for field in selection.fields:
             if isinstance(field, One | Many):
                 yield _load(loaders, field, records)

@@ -16,9 +16,20 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from strawberry.dataloader import DataLoader
 
 from graph.database import edges, reads
+from graph.database.search import FOUND
 from graph.loading.levels import Levels
-from graph.loading.rows import Counted, Slice
-from graph.selection import Aggregates, Groups, Many, Nodes, One, Page, Resolved, terms_of
+from graph.loading.rows import Counted, FoundRow, Slice
+from graph.selection import (
+    Aggregates,
+    Groups,
+    Many,
+    Nodes,
+    One,
+    Page,
+    Selection,
+    Variants,
+    terms_of,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,7 +44,6 @@ if TYPE_CHECKING:
         Ids,
         Key,
         Limit,
-        Selection,
         Term,
         Value,
     )
@@ -132,16 +142,21 @@ class Loaders:
             case One():
                 self._wanted[_row_identity(follows.edge)].columns |= columns_of(follows.to)
             case Nodes():
-                for selection in follows.to:
-                    identity = _row_identity(edges.lookup(selection.noun, "id"))
-                    self._wanted[identity].columns |= columns_of(selection)
+                self._note_variants(Variants(follows.to))
             case Many():
                 wanted = self._wanted[follows.edge, self._page_at(follows.place)]
-                wanted.columns.update(*(columns_of(rows) for rows in follows.rows))
+                for rows in follows.rows:
+                    wanted.columns |= columns_of(rows)
+                    self._note_variants(rows)
                 wanted.one_more |= follows.wants_more
                 wanted.other_side |= follows.wants_other_side
                 wanted.cursors |= follows.wants_cursors
                 self._note_terms(follows)
+
+    def _note_variants(self, rows: Selection | Variants) -> None:
+        for selection in rows.selections if isinstance(rows, Variants) else ():
+            identity = _row_identity(edges.lookup(selection.noun, "id"))
+            self._wanted[identity].columns |= columns_of(selection)
 
     def _note_terms(self, many: Many) -> None:
         for part in many.parts:
@@ -199,14 +214,27 @@ class Loaders:
             cursors=wanted.cursors,
         )
         rows = await self._session.rows(statement, {"keys": keys} | parameters_of(page))
-        records: defaultdict[int, list[Any]] = defaultdict(list)
+        records: dict[int, list[Any]] = {key: [] for key in keys}
         other_side = {row.key: row.other_side for row in rows} if wanted.other_side else {}
         for row, record in self._records(edge.target, rows):
             records[row.key].append(record)
+        if edge.target == FOUND:
+            records = {key: await self._found(records[key]) for key in keys}
         return [
             Slice.cut(key, page, records[key], other_side=other_side.get(key, False))
             for key in keys
         ]
+
+    async def _found(self, found: list[Any]) -> list[Any]:
+        """The records of what a search found: one more statement for each noun among it."""
+        records: dict[tuple[str, int], Any] = {}
+        for noun in {each.noun for each in found}:
+            keys = [each.id for each in found if each.noun == noun]
+            rows = await self._rows(edges.lookup(noun, "id"), keys)
+            records |= {(noun, record.id): record for record in rows}
+        for each in found:
+            records[each.noun, each.id].__dict__["cursor"] = getattr(each, "cursor", None)
+        return [records[each.noun, each.id] for each in found]
 
     async def _counts(self, edge: Edge, page: Page, keys: list[int]) -> list[int]:
         statement = reads.counts(edge, page.where)
@@ -249,7 +277,7 @@ class Loaders:
         return [found[key] for key in keys]
 
     def _records(self, noun: str, rows: Sequence[Row]) -> Iterable[tuple[Row, Any]]:
-        type_ = self._types[noun]
+        type_ = self._types.get(noun, FoundRow)
         names = rows[0]._fields if rows else ()
         for row in rows:
             if row.id is not None:  # a parent without rows, see `reads.pages`
@@ -258,9 +286,9 @@ class Loaders:
                 yield row, record
 
 
-def columns_of(selection: Selection) -> frozenset[str]:
+def columns_of(selection: Selection | Variants) -> frozenset[str]:
     """The columns a selection reads: all of them where a Python resolver is among its fields."""
-    if any(isinstance(field, Resolved) for field in selection.fields):
+    if isinstance(selection, Selection) and selection.has_resolved:
         return frozenset(reads.all_columns(selection.noun))
     return selection.columns
 

@@ -24,6 +24,13 @@ class PageFlags:
     end_cursor: str | None
 
 
+class FoundRow:
+    """Which row a search found: `noun` and `id`, and its `cursor` where that was asked for."""
+
+    noun: str
+    id: int
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     value: int

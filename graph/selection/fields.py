@@ -242,6 +242,10 @@ class Selection:
     fields: tuple[Field, ...]
 
     @property
+    def has_resolved(self) -> bool:
+        return any(isinstance(field, Resolved) for field in self.fields)
+
+    @property
     def columns(self) -> frozenset[str]:
         """The columns that its values and the keys of its edges are read from."""
         names = {"id"}

@@ -260,7 +260,7 @@ RESOLVED = {
 
 # A value for each argument that has to be given.
 ONE_GROUP = "{column: DATABASE_ID}"
-NEEDED = {"by": "{databaseId: 1}", "id": f'"{C1}"', "ids": f'["{C1}", "{I1}"]'}
+NEEDED = {"by": "{databaseId: 1}", "text": '"a"', "id": f'"{C1}"', "ids": f'["{C1}", "{I1}"]'}
 
 
 def ways_in() -> dict[str, str]:
