@@ -21,6 +21,7 @@ from graphql import (
     is_abstract_type,
     is_leaf_type,
     is_required_argument,
+    is_union_type,
 )
 from sqlalchemy import event
 from strawberry.schema.config import StrawberryConfig
@@ -287,7 +288,7 @@ def ways_in() -> dict[str, str]:
                     (possible, around % f"{asked} {{ ... on {possible} {{ %s }} }}")
                     for possible in CORE.get_possible_types(below)
                 ]
-            if not leaf:
+            if not leaf and not is_union_type(below):
                 ahead.append((below, around % f"{asked} {{ %s }}"))
     return found
 
