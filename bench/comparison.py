@@ -62,8 +62,9 @@ def compare(
 
         for workload in workloads:
             tell(f"{workload.name}: compares the data")
-            bodies = _answers_if_same(workload, servers, generator)
-            report.print_same(out, workload, len(servers), bodies)
+            those = _taking_part(workload, servers)
+            bodies = _answers_if_same(workload, those, generator)
+            report.print_same(out, workload, len(those), bodies)
         out.print()
 
         cells: list[Cell] = []
@@ -71,7 +72,8 @@ def compare(
         try:
             for workload in workloads:
                 tell(f"{workload.name}: counts statements")
-                statements = _statements(workload, servers, store, generator)
+                those = _taking_part(workload, servers)
+                statements = _statements(workload, those, store, generator)
                 for row in measuring.rows(workload, statements):
                     report.print_cells(out, row)
                     cells += row
@@ -96,6 +98,10 @@ def _start(
         except PeerMissing as reason:
             left_out[name] = str(reason)
     return servers, left_out
+
+
+def _taking_part(workload: Workload, servers: Sequence[Running]) -> list[Running]:
+    return [server for server in servers if server.name not in workload.without]
 
 
 def _answers_if_same(

@@ -90,6 +90,8 @@ def print_same(out: Console, workload: Workload, servers: int, bodies: Sequence[
         f"    {len(bodies):,} requests; {servers} servers gave the same answers, of"
         f" {_digits(size / 1000)} kB"
     )
+    for server, reason in workload.without.items():
+        out.print(f"    without {server}: {reason}", style="dim")
 
 
 def print_cells(out: Console, cells: Sequence[Cell]) -> None:
@@ -125,6 +127,8 @@ def print_ratios(out: Console, cells: Sequence[Cell]) -> None:
     for server in servers:
         ratios = (
             _spread(chosen[workload, server].ratios_to(chosen[workload, LIMIT]))
+            if (workload, server) in chosen
+            else ""
             for workload in workloads
         )
         table.add_row(f"[bold]{server}[/bold]", *ratios)

@@ -112,7 +112,8 @@ class Measuring:
     ) -> Iterator[list[Cell]]:
         """Yield the cells of one number of connections after the other, one for each server."""
         rates = {}
-        for server in self.servers:
+        servers = [server for server in self.servers if server.name not in workload.without]
+        for server in servers:
             self.tell(f"{workload.name}: warms up {server.name}")
             rates[server.name] = self._warm_up(workload, server)
         for connections in self.plan.connections:
@@ -121,7 +122,7 @@ class Measuring:
             }
             for number in range(self.plan.rounds):
                 self.tell(f"{workload.name}, {connections} connections, round {number + 1}")
-                for server in _rotated(self.servers, number):
+                for server in _rotated(servers, number):
                     count = self.plan.count(connections, rates[server.name])
                     cell = cells[server.name]
                     cell.rounds.append(self._round(workload, server, connections, count))

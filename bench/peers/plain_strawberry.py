@@ -14,10 +14,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  Strawberry reads the annotations
 from decimal import Decimal  # noqa: TC003
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from strawberry.asgi import GraphQL
 from strawberry.dataloader import DataLoader
@@ -54,6 +54,24 @@ async def load_lines(order_ids: list[int]) -> list[list[models.OrderLine]]:
     return [found[order_id] for order_id in order_ids]
 
 
+async def load_customers(ids: list[int]) -> list[models.Customer]:
+    statement = select(models.Customer).where(models.Customer.id.in_(ids))
+    async with sessions() as session:
+        found = {customer.id: customer for customer in await session.scalars(statement)}
+    return [found[id_] for id_ in ids]
+
+
+async def load_totals(customer_ids: list[int]) -> list[tuple[int, Decimal | None]]:
+    """How many orders each customer has, and what they cost."""
+    each = select(models.Order.customer_id, models.Order.total.label("total"))
+    orders = each.where(models.Order.customer_id.in_(customer_ids)).subquery()
+    columns = (orders.c.customer_id, func.count(), func.sum(orders.c.total))
+    async with sessions() as session:
+        rows = await session.execute(select(*columns).group_by(orders.c.customer_id))
+        found = {customer_id: (count, total) for customer_id, count, total in rows}
+    return [found.get(customer_id, (0, None)) for customer_id in customer_ids]
+
+
 async def load_items(ids: list[int]) -> list[models.Item]:
     statement = select(models.Item).where(models.Item.id.in_(ids))
     async with sessions() as session:
@@ -67,6 +85,12 @@ class Loaders:
 
     orders: DataLoader[int, list[models.Order]] = field(
         default_factory=lambda: DataLoader(load_fn=load_orders)
+    )
+    customers: DataLoader[int, models.Customer] = field(
+        default_factory=lambda: DataLoader(load_fn=load_customers)
+    )
+    totals: DataLoader[int, tuple[int, Decimal | None]] = field(
+        default_factory=lambda: DataLoader(load_fn=load_totals)
     )
     lines: DataLoader[int, list[models.OrderLine]] = field(
         default_factory=lambda: DataLoader(load_fn=load_lines)
@@ -83,6 +107,22 @@ def global_id(noun: str, key: int) -> strawberry.ID:
 @strawberry.type
 class Page(Generic[T]):
     nodes: list[T]
+
+
+@strawberry.type
+class PageInfo:
+    has_next_page: bool
+
+
+@strawberry.type
+class Sum:
+    total: Decimal | None
+
+
+@strawberry.type
+class Aggregates:
+    count: int
+    sum: Sum
 
 
 @strawberry.type
@@ -129,18 +169,52 @@ class OrderLine:
 class Order:
     id: strawberry.ID
     database_id: int
+    customer_id: int
     date_placed: datetime
 
     @classmethod
     def of(cls, order: models.Order) -> Order:
         return cls(
-            id=global_id("Order", order.id), database_id=order.id, date_placed=order.date_placed
+            id=global_id("Order", order.id),
+            database_id=order.id,
+            customer_id=order.customer_id,
+            date_placed=order.date_placed,
         )
+
+    @strawberry.field
+    async def customer(
+        self, info: strawberry.Info[Any, Any]
+    ) -> Annotated[Customer, strawberry.lazy("bench.peers.plain_strawberry")]:
+        return Customer.of(await info.context["loaders"].customers.load(self.customer_id))
 
     @strawberry.field
     async def line_items(self, info: strawberry.Info[Any, Any], first: int = 20) -> Page[OrderLine]:
         lines = await info.context["loaders"].lines.load(self.database_id)
         return Page(nodes=[OrderLine.of(line) for line in lines[:first]])
+
+
+@strawberry.type
+class Orders:
+    """A customer's; each part is loaded when it is asked for."""
+
+    customer_id: strawberry.Private[int]
+    first: strawberry.Private[int]
+
+    @strawberry.field
+    async def nodes(self, info: strawberry.Info[Any, Any]) -> list[Order]:
+        orders = await info.context["loaders"].orders.load(self.customer_id)
+        return [Order.of(order) for order in orders[: self.first]]
+
+    @strawberry.field
+    async def aggregates(self, info: strawberry.Info[Any, Any]) -> Aggregates:
+        count, total = await info.context["loaders"].totals.load(self.customer_id)
+        return Aggregates(count=count, sum=Sum(total=total))
+
+
+@strawberry.type
+class OrderPage:
+    nodes: list[Order]
+    page_info: PageInfo
 
 
 @strawberry.type
@@ -172,9 +246,8 @@ class Customer:
         )
 
     @strawberry.field
-    async def orders(self, info: strawberry.Info[Any, Any], first: int = 20) -> Page[Order]:
-        orders = await info.context["loaders"].orders.load(self.database_id)
-        return Page(nodes=[Order.of(order) for order in orders[:first]])
+    def orders(self, first: int = 20) -> Orders:
+        return Orders(customer_id=self.database_id, first=first)
 
 
 @strawberry.input(one_of=True)
@@ -197,6 +270,14 @@ class Query:
         async with sessions() as session:
             found = await session.scalars(statement.order_by(models.Customer.id).limit(first))
             return Page(nodes=[Customer.of(customer) for customer in found])
+
+    @strawberry.field
+    async def orders(self, since: datetime, first: int = 20) -> OrderPage:
+        statement = select(models.Order).where(models.Order.date_placed >= since)
+        statement = statement.order_by(models.Order.date_placed, models.Order.id).limit(first + 1)
+        async with sessions() as session:
+            found = [Order.of(order) for order in await session.scalars(statement)]
+        return OrderPage(nodes=found[:first], page_info=PageInfo(has_next_page=len(found) > first))
 
 
 class Application(GraphQL[dict[str, Any], None]):

@@ -6,11 +6,13 @@ own in `texts`, with aliases that give its answer the shape of all the others.
 
 from __future__ import annotations
 
+from bench.workloads.aggregate import AGGREGATE
 from bench.workloads.customer_list import LIST
+from bench.workloads.filtered_page import PAGE
 from bench.workloads.nested import NESTED
 from bench.workloads.point import POINT
 from bench.workloads.workload import Cursor, Workload
 
 __all__ = ["WORKLOADS", "Cursor", "Workload"]
 
-WORKLOADS = {workload.name: workload for workload in (POINT, LIST, NESTED)}
+WORKLOADS = {workload.name: workload for workload in (POINT, LIST, NESTED, PAGE, AGGREGATE)}

@@ -38,6 +38,9 @@ class Workload:
     # For a server whose schema has other names: its name, and a text whose aliases mend that.
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    # Servers that do not take part, and why.
+    without: Mapping[str, str] = field(default_factory=dict, repr=False)
+
     def text_for(self, server: str) -> str:
         return self.texts.get(server, self.text)
 
