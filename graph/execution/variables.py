@@ -18,8 +18,9 @@ from graphql import (
     VariableNode,
     coerce_input_literal,
     get_argument_values,
-    get_named_type,
     get_variable_values,
+    is_input_object_type,
+    is_list_type,
     is_non_null_type,
 )
 from graphql.execution.get_variable_signature import get_variable_signature
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from graphql import (
         FieldNode,
         GraphQLField,
+        GraphQLInputObjectType,
         GraphQLInputType,
         GraphQLSchema,
         ValueNode,
@@ -136,22 +138,56 @@ def names_variable(node: ValueNode) -> bool:
 
 
 def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
-    """For a variable, a constant, or a `@oneOf` object whose one member is a variable."""
+    """For a constant, a variable, or what is made of them; None where the book has more to say."""
+    if isinstance(type_, GraphQLNonNull):
+        type_ = type_.of_type
     if not names_variable(node):
         constant = coerce_input_literal(node, type_)
         return lambda _: constant
     if isinstance(node, VariableNode):
         variable = node.name.value
         return lambda coerced: coerced.get(variable, Undefined)
-    declared = getattr(get_named_type(type_), "extensions", {}).get("strawberry-definition")
-    if isinstance(node, ObjectValueNode) and getattr(declared, "is_one_of", False):
-        (member,) = node.fields
-        key, value = member.name.value, member.value
-        if isinstance(value, VariableNode):
-            inner = value.name.value
-            # Null, if the variable is: by the book that is refused.
-            return lambda coerced: {key: coerced[inner]} if coerced.get(inner) is not None else None
+    if is_list_type(type_):
+        items = node.values if isinstance(node, ListValueNode) else (node,)
+        return _reader_of_list([_reader_within(item, type_.of_type) for item in items])
+    if isinstance(node, ObjectValueNode) and is_input_object_type(type_):
+        return _reader_of_object(node, type_)
     return None
+
+
+def _reader_within(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
+    """The same; but a variable with a default may be null where that is not let in."""
+    refuses_null = is_non_null_type(type_) and isinstance(node, VariableNode)
+    return None if refuses_null else _reader(node, type_)
+
+
+def _reader_of_list(readers: list[Reader | None]) -> Reader | None:
+    if None in readers:
+        return None
+
+    def read(coerced: dict[str, Any]) -> list[Any]:
+        values = (reader(coerced) for reader in readers if reader)
+        return [None if value is Undefined else value for value in values]
+
+    return read
+
+
+def _reader_of_object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> Reader | None:
+    readers = {
+        member.name.value: _reader_within(member.value, type_.fields[member.name.value].type)
+        for member in node.fields
+    }
+    defaults = any(field.default_value is not Undefined for field in type_.fields.values())
+    if None in readers.values() or defaults:
+        return None
+
+    def read(coerced: dict[str, Any]) -> Any:
+        values = ((name, reader(coerced)) for name, reader in readers.items() if reader)
+        found = {name: value for name, value in values if value is not Undefined}
+        # What the one member names may not be null: by the book that is refused.
+        return None if type_.is_one_of and None in (found or {"": None}).values() else found
+
+    return read
 
 
 def _plain(

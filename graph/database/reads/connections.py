@@ -141,8 +141,11 @@ class ConnectionWriter:
 
     def _ends(self, texts: str) -> Sql:
         """Whether the list goes on, and the cursors of the page's first and last row."""
+        more = ("count(*)>", self._limit, " AS more")
+        if not self._many.wants_cursors:
+            return more
         return (
-            *("count(*)>", self._limit, " AS more"),
+            *more,
             f",min({texts}.cu) FILTER (WHERE {texts}.rn=1) AS c1",
             *(f",min({texts}.cu) FILTER (WHERE {texts}.rn=", self._limit),
             f" OR {texts}.nx IS NULL) AS cn",
@@ -167,10 +170,11 @@ class ConnectionWriter:
         columns: list[Any] = []
         for nth, text in enumerate(texts):
             columns += [*self._unless_extra(text, rows), f" AS n{nth}"]
-        cursor = concatenated(self._cursor(rows))
-        columns += [*self._unless_extra(cursor, rows), " AS cu"]
+        if self._many.wants_cursors:
+            cursor = concatenated(self._cursor(rows))
+            columns += [f",{rows}.nx", *self._unless_extra(cursor, rows), " AS cu"]
         return (
-            *(f"SELECT {rows}.rn,{rows}.nx", *columns),
+            *(f"SELECT {rows}.rn", *columns),
             *(" FROM (", *self._numbered(), f") {rows} OFFSET 0"),
         )
 
@@ -178,12 +182,14 @@ class ConnectionWriter:
         return (f",CASE WHEN {rows}.rn<=", self._limit, " THEN ", *text, " END")
 
     def _numbered(self) -> Sql:
-        """The page with each row's number in its direction, and whether there is a next one."""
+        """The page with each row's number in its direction, and whether another comes after it."""
         page = next(self._rows.aliases)
         order = self._order.backwards if self._many.shape.backwards else self._order
         over = f"OVER (ORDER BY {order.words(page)})"
-        numbers = f",row_number() {over} AS rn,lead(1) {over} AS nx FROM ("
-        return (f"SELECT {page}.*", numbers, self._rows_of_page(), f") {page}")
+        numbers = f",row_number() {over} AS rn"
+        if self._many.wants_cursors:
+            numbers += f",lead(1) {over} AS nx"
+        return (f"SELECT {page}.*", numbers, " FROM (", self._rows_of_page(), f") {page}")
 
     def _rows_of_page(self) -> Any:
         names = frozenset[str]().union(*(rows.columns for rows in self._selections))
