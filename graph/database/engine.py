@@ -213,9 +213,6 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
             "random_page_cost": "1.1",
             "max_parallel_workers_per_gather": "0",
             "pg_trgm.word_similarity_threshold": LIKENESS,
-            # A LIMIT that is a parameter looks dear to the planner, so it would plan anew each
-            # time: half of a page's cost. Every statement here walks an index, whatever the values.
-            "plan_cache_mode": "force_generic_plan",
         },
     }
 

@@ -59,12 +59,19 @@ def matches(edge: Edge, value: ColumnElement[Any]) -> ColumnElement[bool]:
 class Row:
     """A row of a noun: the table itself, or an alias of it inside the table's own statement."""
 
-    def __init__(self, noun: str, source: FromClause | None = None) -> None:
+    def __init__(
+        self, noun: str, source: FromClause | None = None, *, names: Any | None = None
+    ) -> None:
         self.noun = noun
         self.source = table_of(noun) if source is None else source
         self._adapter = None if source is None else ClauseAdapter(source)
+        # The columns of a sub-select, by name, which has computed them already.
+        self._names = names
 
     def column(self, name: str | None) -> ColumnElement[Any]:
+        if self._names is not None:
+            known: ColumnElement[Any] = self._names[name]
+            return known
         column = column_of(self.noun, name)
         if self._adapter is None:
             return column

@@ -21,8 +21,8 @@ from sqlalchemy import literal_column as in_words
 
 from graph.database.reads.columns import Row, belongs, columns_of
 from graph.database.reads.keyset import Ordering, same
-from graph.database.reads.terms import Terms
-from graph.selection import grouped
+from graph.database.reads.terms import Terms, is_stored
+from graph.selection import BY_KEY, MAX_PAGE_SIZE, AllOf, Attribute, Measure, Test, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from graph.selection import Condition, Edge, GroupingShape, PageShape, Term
 
 _ONE: ColumnElement[int] = in_words("1")
+# A LIMIT that is a parameter looks dear to the planner, so it would plan a page anew each time:
+# half of its cost. Behind this bound the size makes no difference to it, and it plans once.
+_MOST: ColumnElement[int] = in_words(str(MAX_PAGE_SIZE + 1))
 _NULL: ColumnElement[Any] = in_words("NULL")
 
 
@@ -66,8 +69,15 @@ class List:
 
     def aggregates(self, terms: Sequence[Term]) -> Select[Any]:
         """One row: the terms, which are measures, as t0, t1, ..."""
-        measures = [self.terms.term(term).label(f"t{nth}") for nth, term in enumerate(terms)]
-        return self.select(*measures) if measures else self.select(func.count())
+        named = {term.column for term in terms if isinstance(term, Measure) and term.column}
+        computed = any(not is_stored(self.noun, Attribute(name)) for name in named)
+        row, source = self.terms, self.select
+        if computed:  # once for each row, though several measures are taken of it
+            columns = [self.terms.term(Attribute(name)).label(name) for name in sorted(named)]
+            rows = self.select(*columns).offset(in_words("0")).subquery()
+            row, source = Terms(Row(self.noun, rows, names=rows.c)), select
+        measures = [row.term(term).label(f"t{nth}") for nth, term in enumerate(terms)]
+        return source(*measures) if measures else source(func.count())
 
     def groups(self, shape: GroupingShape, terms: Sequence[Term], *, own: str) -> Select[Any]:
         """A row for each group: its number `nth` in their order, and the terms as t0, t1, ...
@@ -191,10 +201,30 @@ class Paged:
         offset: bool = True,
     ) -> Select[Any]:
         limit = self._list.parameter("limit")
+        limit = limit + _ONE if one_more else limit
         found = found.order_by(*self._order.clauses(keys))
         if self._shape.offset and offset:
             found = found.offset(self._list.parameter("offset"))
-        return found.limit(limit + _ONE if one_more else limit)
+        if self._shape.offset or not self._is_planned_once:
+            return found.limit(limit)
+        bounded = found.limit(_MOST).subquery()
+        clauses = self._order.clauses(self._keys_of(bounded))
+        return select(bounded).order_by(*clauses).limit(limit)
+
+    @property
+    def _is_planned_once(self) -> bool:
+        """Whether one plan serves all values of the filter.
+
+        An index that has the filtered column first, then the order, is right for any value. Else
+        it makes all the difference how rare the values are: the planner must look at them.
+        """
+        where, first = self._shape.where, self._shape.order[0].term
+        tests = where.conditions if isinstance(where, AllOf) else (where,) if where else ()
+        return all(
+            isinstance(test, Test)
+            and (test.term == first or (test.operator == "eq" and self._shape.order == BY_KEY))
+            for test in tests
+        )
 
     def _values(self, name: str, nulls: tuple[bool, ...] | None) -> Any:
         if nulls is None:
