@@ -65,7 +65,7 @@ def template(cluster: Cluster) -> str:
     """The name of a migrated database, to be cloned."""
 
     async def make() -> None:
-        await _administer(cluster, "CREATE DATABASE template_store")
+        await administer(cluster, "CREATE DATABASE template_store")
         database = Database.connect(settings_for(cluster.url("template_store")))
         await migrate(database)
         await database.close()
@@ -77,18 +77,18 @@ def template(cluster: Cluster) -> str:
 @pytest.fixture
 async def database_url(cluster: Cluster, template: str) -> AsyncIterator[str]:
     name = f"clone_{next(_numbers)}"
-    await _administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    await administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield cluster.url(name)
-    await _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
+    await administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 async def empty_url(cluster: Cluster) -> AsyncIterator[str]:
     """A database without a single table."""
     name = f"empty_{next(_numbers)}"
-    await _administer(cluster, f"CREATE DATABASE {name}")
+    await administer(cluster, f"CREATE DATABASE {name}")
     yield cluster.url(name)
-    await _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
+    await administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def live_server(cluster: Cluster, template: str) -> Iterator[LiveServer]:
     name = "live_store"
 
     async def make() -> None:
-        await _administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template}")
+        await administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template}")
         database = Database.connect(settings_for(cluster.url(name)))
         await seed(database, customers=50)
         await database.close()
@@ -254,7 +254,7 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-async def _administer(cluster: Cluster, statement: str) -> None:
+async def administer(cluster: Cluster, statement: str) -> None:
     url = cluster.url("postgres").replace("postgresql+asyncpg", "postgresql")
     connection = await asyncpg.connect(url)
     try:

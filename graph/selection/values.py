@@ -26,7 +26,10 @@ Cursor: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """`after` and `before` say which values of the cursor are null."""
+    """`after` and `before` say which values of the cursor are null.
+
+    `short` is a page beyond a cursor that is no longer than usual.
+    """
 
     backwards: bool = False
     after: tuple[bool, ...] | None = None
@@ -34,6 +37,7 @@ class PageShape:
     offset: bool = False
     where: Condition | None = None
     order: tuple[Sort, ...] = BY_KEY
+    short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Page:
             self.offset > 0,
             self.where,
             self.order,
+            self.size <= DEFAULT_PAGE_SIZE and (self.after or self.before) is not None,
         )
 
 

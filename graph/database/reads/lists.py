@@ -22,7 +22,16 @@ from sqlalchemy import literal_column as in_words
 from graph.database.reads.columns import Row, belongs, columns_of
 from graph.database.reads.keyset import Ordering, same
 from graph.database.reads.terms import Terms, is_stored
-from graph.selection import BY_KEY, MAX_PAGE_SIZE, AllOf, Attribute, Measure, Test, grouped
+from graph.selection import (
+    BY_KEY,
+    DEFAULT_PAGE_SIZE,
+    MAX_PAGE_SIZE,
+    AllOf,
+    Attribute,
+    Measure,
+    Test,
+    grouped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,16 +148,13 @@ class Paged:
             return self._page_of_computed(columns, one_more=one_more)
         end = [] if self._end is None else [self._before_end(self._keys)]
         ranges = [[]] if self._start is None else self._order.ranges(self._keys, self._start)
-        stretches = [
-            self._cut(
-                self._list.select(*columns).where(*conditions, *end), self._keys, one_more=one_more
-            )
-            for conditions in ranges
-        ]
+        stretches = [self._list.select(*columns).where(*each, *end) for each in ranges]
         if len(stretches) == 1:
-            return stretches[0]
-        rows = union_all(*stretches).subquery()
-        return self._cut(select(rows), self._keys_of(rows), one_more=one_more, offset=False)
+            return self._cut(stretches[0], self._keys, one_more=one_more)
+        most = in_words(str(DEFAULT_PAGE_SIZE + 1)) if self._shape.short else _MOST
+        clauses = self._order.clauses(self._keys)
+        rows = union_all(*(each.order_by(*clauses).limit(most) for each in stretches)).subquery()
+        return self._cut(select(rows), self._keys_of(rows), one_more=one_more)
 
     def begins_later(self) -> ColumnElement[bool]:
         """Whether the list has rows before the page, in its direction."""
@@ -198,12 +204,11 @@ class Paged:
         keys: Sequence[ColumnElement[Any]],
         *,
         one_more: bool,
-        offset: bool = True,
     ) -> Select[Any]:
         limit = self._list.parameter("limit")
         limit = limit + _ONE if one_more else limit
         found = found.order_by(*self._order.clauses(keys))
-        if self._shape.offset and offset:
+        if self._shape.offset:
             found = found.offset(self._list.parameter("offset"))
         if self._shape.offset or not self._is_planned_once:
             return found.limit(limit)
