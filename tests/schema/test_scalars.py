@@ -72,7 +72,8 @@ def test_a_moment_without_a_zone_or_that_is_none_is_refused(given: Any) -> None:
 async def test_a_moment_may_have_any_offset(client: Client, given: str, moment: str) -> None:
     await fill(client.database, customers=1)
     async with client.database.write() as session:
-        await session.execute(text(f"UPDATE customers SET created_on = '{moment}'"))
+        update = text("UPDATE customers SET created_on = CAST(CAST(:at AS text) AS timestamptz)")
+        await session.execute(update, {"at": moment})
 
     query = "query ($at: DateTime) { customers(where: {createdOn: {eq: $at}}) { totalCount } }"
     data = await client(query, at=given)
