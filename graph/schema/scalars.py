@@ -28,6 +28,7 @@ def serialize_datetime(value: datetime) -> str:
 
 
 def parse_datetime(value: object) -> datetime:
+    """A moment in UTC: PostgreSQL does not take every offset that Python and RFC 3339 do."""
     if not isinstance(value, str):
         raise ValueError("DateTime must be a string, such as '2026-01-31T12:00:00Z'.")  # noqa: TRY004
     try:
@@ -36,7 +37,10 @@ def parse_datetime(value: object) -> datetime:
         raise ValueError(f"DateTime cannot represent '{value}': RFC 3339 is needed.") from None
     if parsed.tzinfo is None:
         raise ValueError(f"DateTime cannot represent '{value}': a time zone is needed.")
-    return parsed
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"DateTime cannot represent '{value}': out of range.") from None
 
 
 def serialize_decimal(value: Decimal) -> str:

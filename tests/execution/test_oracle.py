@@ -20,7 +20,9 @@ from unittest.mock import patch
 
 import pytest
 from graphql import (
+    FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
     NamedTypeNode,
@@ -60,7 +62,7 @@ from tests.store import cursor_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from graphql import DocumentNode, FieldNode, FragmentSpreadNode
+    from graphql import DocumentNode, SelectionSetNode
     from graphql.execution.values import VariableValues
     from hypothesis.strategies import SearchStrategy
 
@@ -87,6 +89,11 @@ class Side:
     async def answer(self, drawn: Drawn, nth: int = 0) -> Answer:
         request = Request(drawn.text, drawn.variables[nth], drawn.name)
         return await self.execution.answer(request, ANONYMOUS)
+
+    async def data(self, text: str) -> Any:
+        """What an operation is answered; None if it is refused."""
+        answer = await self.execution.answer(Request(text, {}), ANONYMOUS)
+        return json.loads(answer.body).get("data")
 
 
 @dataclass
@@ -189,7 +196,9 @@ def both_ways(database_url: str, store: int) -> Iterator[tuple[asyncio.Runner, B
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            yield runner, runner.run(opened(stack, database_url, store))
+            both = runner.run(opened(stack, database_url, store))
+            both.known.ask = lambda text: runner.run(both.standard.data(text))
+            yield runner, both
         finally:
             runner.run(stack.aclose())
 
@@ -204,8 +213,7 @@ async def opened(stack: AsyncExitStack, database_url: str, store: int) -> Both:
     # A third of the time would go into parsing and validating, which both do alike.
     standard.execution._documents = compiled.execution._documents  # noqa: SLF001
     await write_store(standard.database, store)
-    answer = await standard.answer(Drawn(survey(SCHEMA), ({},)))
-    return Both(compiled, standard, known_of(SCHEMA, json.loads(answer.body)["data"]))
+    return Both(compiled, standard, known_of(SCHEMA, await standard.data(survey(SCHEMA))))
 
 
 def for_all(
@@ -381,10 +389,60 @@ def test_operations_of_every_kind_are_drawn() -> None:
         *("fragment", "fragment in a fragment", "fragment spread again", "inline fragment"),
         *("condition on another type", "condition by literal", "condition by variable"),
         *("variable", "variable used again", "variable left out", "variable in an object"),
-        *("default", "null", "oneOf", "either end by variables", "bad value"),
-        *("first", "last", "after", "before", "by", "id", "ids", "id of no row"),
-        *("several operations", "introspection", "mangled document"),
+        *("variable deep in an object", "default", "null", "oneOf", "either end by variables"),
+        *("bad value", "one for a list", "empty list"),
+        *("first", "last", "after", "before", "offset", "limit", "by", "id", "ids"),
+        *("where", "and", "or", "not", "some", "every", "none", "count", "sum", "avg"),
+        *("part of a text", "in another case", "rank", "orderBy"),
+        *("after under a sort", "before under a sort", "having", "groups by a key's order"),
+        *("id of no row", "several operations", "introspection", "mangled document"),
     }
+
+
+def test_what_is_asked_is_often_there(database_url: str) -> None:
+    """A filter that nothing meets, or a cursor that nothing follows, would test little."""
+    asked: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    with both_ways(database_url, store=3) as (runner, both):
+
+        @for_all(operations(SCHEMA, both.known), store=3, examples=200)
+        def check(drawn: Drawn) -> None:
+            answer = json.loads(runner.run(both.compiled.answer(drawn)).body)
+            if "errors" not in answer:
+                operation, fragments = parts_of(parsed(drawn.text), drawn.name)
+                for names, has_rows in lists_in(operation.selection_set, fragments, answer["data"]):
+                    asked.update(names)
+                    found.update(names if has_rows else ())
+
+    few = {name: (found[name], asked[name]) for name in asked if found[name] < asked[name] / 4}
+    assert not few
+    assert min(asked[name] for name in ("where", "orderBy", "by", "having")) > 20
+    assert min(asked[name] for name in ("after", "before", "offset")) > 3
+
+
+def lists_in(
+    node: SelectionSetNode | None, fragments: dict[str, FragmentDefinitionNode], data: Any
+) -> Iterator[tuple[set[str], bool]]:
+    """For each list in an answer, the names of its arguments and whether it has elements."""
+    for selection in node.selections if node else ():
+        if isinstance(selection, FragmentSpreadNode):
+            spread = fragments[selection.name.value].selection_set
+            yield from lists_in(spread, fragments, data)
+        elif isinstance(selection, InlineFragmentNode):
+            yield from lists_in(selection.selection_set, fragments, data)
+        elif isinstance(selection, FieldNode):
+            value = data.get((selection.alias or selection.name).value)
+            names = {argument.name.value for argument in selection.arguments or ()}
+            listed = value if isinstance(value, list) else [value] if value else []
+            for each in listed:
+                if not isinstance(each, dict):
+                    continue
+                rows = [rows for rows in each.values() if isinstance(rows, list)]
+                if rows:
+                    yield names, any(rows)
+                yield from lists_in(selection.selection_set, fragments, each)
+            if names & {"by"} and isinstance(value, list):
+                yield names, bool(value)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,33 @@ def test_a_moment_without_a_zone_or_that_is_none_is_refused(given: Any) -> None:
         parse_datetime(given)
 
 
+@pytest.mark.parametrize(
+    ("given", "moment"),
+    [
+        ("2026-06-01T00:00:00+23:00", "2026-05-31T01:00:00+00:00"),
+        ("1969-07-20T20:17:40-23:59", "1969-07-21T20:16:40+00:00"),
+        ("2026-06-01T00:00:00-00:00:30", "2026-06-01T00:00:30+00:00"),
+        ("0001-01-01T00:00:00-12:00", "0001-01-01T12:00:00+00:00"),
+    ],
+)
+async def test_a_moment_may_have_any_offset(client: Client, given: str, moment: str) -> None:
+    await fill(client.database, customers=1)
+    async with client.database.write() as session:
+        update = text("UPDATE customers SET created_on = CAST(CAST(:at AS text) AS timestamptz)")
+        await session.execute(update, {"at": moment})
+
+    query = "query ($at: DateTime) { customers(where: {createdOn: {eq: $at}}) { totalCount } }"
+    data = await client(query, at=given)
+
+    assert data["customers"]["totalCount"] == 1
+
+
+@pytest.mark.parametrize("given", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+def test_a_moment_that_no_year_of_four_digits_has_in_utc_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match=r"DateTime .* out of range"):
+        parse_datetime(given)
+
+
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_moment_comes_back_as_it_went(value: datetime) -> None:
     assert parse_datetime(serialize_datetime(value)) == value

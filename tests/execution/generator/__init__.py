@@ -3,6 +3,7 @@
 stores       random rows for whatever tables the models have
 known        what of a store an argument can name: ids, cursors, values
 operations   random operations over whatever a schema has
+sorts        sorts that fit what stands beside them
 shapes       what may stand beside what in a selection set
 """
 

@@ -11,18 +11,21 @@ from graphql import (
     GraphQLInt,
     GraphQLList,
     GraphQLNonNull,
+    GraphQLString,
     get_named_type,
     is_abstract_type,
     is_required_argument,
 )
 
 from tests.execution.generator.known import element_of
-from tests.execution.generator.values import ABSENT, SIZES, Place, literal
+from tests.execution.generator.sorts import sort_by_key, sort_by_rank, without_doubles
+from tests.execution.generator.values import ABSENT, CURSORS, SIZES, Place, below, literal, within
 
 if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLInputType, GraphQLSchema
 
     from tests.execution.generator.choices import Choices
+    from tests.execution.generator.known import Known
     from tests.execution.generator.values import Values
 
 
@@ -41,9 +44,10 @@ class Arguments:
     """Draws arguments as the document writes them, and declares the variables they name."""
 
     def __init__(
-        self, schema: GraphQLSchema, values: Values, choices: Choices, *, sets: int
+        self, schema: GraphQLSchema, known: Known, values: Values, choices: Choices, *, sets: int
     ) -> None:
         self._schema = schema
+        self._known = known
         self._values = values
         self._choices = choices
         self._sets = range(sets)
@@ -67,13 +71,16 @@ class Arguments:
 
     def of_field(self, field: GraphQLField) -> str:
         nouns = self._nouns(field)
-        written = {}
         if set(SIZES) < set(field.args):
-            written = self._sizes(nouns)
-        for name, argument in field.args.items():
-            required = is_required_argument(argument)
-            if name not in SIZES and (required or self._choices.chance(25)):
-                written[name] = self._written(argument.type, Place(name, nouns))
+            written = self._of_connection(field, nouns)
+        elif "by" in field.args and "having" in field.args:
+            written = self._of_groups(field, nouns)
+        else:
+            written = {
+                name: self._written(argument.type, Place(name, nouns))
+                for name, argument in field.args.items()
+                if is_required_argument(argument) or self._choices.chance(25)
+            }
         given = [f"{name}: {value}" for name, value in written.items()]
         if self._choices.chance(30):
             given.reverse()
@@ -94,6 +101,107 @@ class Arguments:
         if is_abstract_type(type_):
             return tuple(possible.name for possible in self._schema.get_possible_types(type_))
         return (type_.name,)
+
+    def _of_connection(self, field: GraphQLField, nouns: tuple[str, ...]) -> dict[str, str]:
+        written = {}
+        ranked = False
+        if "where" in field.args and self._choices.chance(45):
+            where: Any = field.args["where"].type
+            if ranked := "search" in where.fields and self._choices.chance(20):
+                words = self._values.value(GraphQLNonNull(GraphQLString), Place("search"))
+                written["where"] = literal({"search": words}, where)
+            else:
+                written["where"] = self._written(where, Place("where", nouns))
+        orders: tuple[str, ...] | None = tuple("" for _ in self._sets)
+        if "orderBy" in field.args and (ranked or self._choices.chance(35)):
+            written["orderBy"], orders = self._order(field, nouns, ranked=ranked)
+            if ranked and orders:
+                orders = tuple(f"where: {written['where']}, {order}" for order in orders)
+        written |= self._sizes(nouns)
+        cursors = {}
+        if orders is not None:
+            cursors = {
+                name: self._cursor(name, nouns, orders)
+                for name in CURSORS
+                if self._choices.chance(18)
+            }
+        from_start = not cursors and "last" not in written
+        offset = from_start and self._choices.chance(30)
+        if "offset" in field.args and (offset or self._values.is_careless()):
+            written["offset"] = self._written(GraphQLInt, Place("offset", nouns))
+        return written | cursors
+
+    def _order(
+        self, field: GraphQLField, nouns: tuple[str, ...], *, ranked: bool
+    ) -> tuple[str, tuple[str, ...] | None]:
+        """A sort; and for each set of variables the argument that says the same.
+
+        None instead where a variable is inside of it.
+        """
+        type_, place = field.args["orderBy"].type, Place("orderBy", nouns)
+        if ranked:
+            self._choices.note("rank")
+            value = sort_by_rank(self._values.value(type_, place))
+            written = literal(value, type_)
+            return written, tuple(f"orderBy: {written}" for _ in self._sets)
+        written = self._written(type_, place)
+        if not written.startswith("$"):
+            return written, None if "$" in written else tuple(
+                f"orderBy: {written}" for _ in self._sets
+            )
+        (variable,) = [each for each in self._variables if each.name == written[1:]]
+        if " = " in variable.declared:
+            return written, None
+        given = [None if value is ABSENT else value for value in variable.values]
+        return written, tuple(f"orderBy: {literal(value, type_)}" for value in given)
+
+    def _cursor(self, name: str, nouns: tuple[str, ...], orders: tuple[str, ...]) -> str:
+        """A cursor of each of these orders."""
+        place = Place(name, nouns)
+        if not any(orders) or self._values.is_careless():
+            return self._written(GraphQLString, place)
+        known = [self._known.cursors_under(nouns[0], order) for order in orders]
+        values = tuple(self._choices.one_of(each) if each else None for each in known)
+        self._choices.note(f"{name} under a sort")
+        if len(set(values)) == 1 and self._choices.chance(60):
+            return literal(values[0], GraphQLString)
+        self._variables.append(Variable(f"v{len(self._variables)}", "", place, "String", values))
+        return f"${self._variables[-1].name}"
+
+    def _of_groups(self, field: GraphQLField, nouns: tuple[str, ...]) -> dict[str, str]:
+        by_type: Any = field.args["by"].type
+        keys = [
+            self._values.value(_element(by_type), Place("by", nouns))
+            for _ in range(self._choices.one_of((1, 1, 1, 2, 2, 3)))
+        ]
+        if not self._values.is_careless():
+            keys = without_doubles(keys)
+        written = {"by": self._given_as_is(keys, by_type)}
+        if self._choices.chance(40):
+            written["having"] = self._written(field.args["having"].type, Place("having", nouns))
+        if self._choices.chance(50):
+            type_ = field.args["orderBy"].type
+            if self._choices.chance(50):
+                directions: Any = self._schema.type_map["Direction"]
+                direction = self._choices.one_of(list(directions.values))
+                self._choices.note("groups by a key's order")
+                sorts = [{"key": sort_by_key(self._choices.one_of(keys), direction)}]
+                written["orderBy"] = self._given_as_is(sorts, type_)
+            else:
+                written["orderBy"] = self._written(type_, Place("orderBy", nouns))
+        if self._choices.chance(30):
+            written["first"] = self._written(GraphQLInt, Place("first", nouns))
+        return written
+
+    def _given_as_is(self, value: Any, type_: GraphQLInputType) -> str:
+        """A value as a literal, or as a variable that is the same in all sets."""
+        if self._choices.chance(70):
+            return literal(value, type_)
+        declared = f"{_nullable(type_)}!"
+        name = f"v{len(self._variables)}"
+        values = tuple(value for _ in self._sets)
+        self._variables.append(Variable(name, "", Place("as is"), declared, values))
+        return f"${name}"
 
     def _sizes(self, nouns: tuple[str, ...]) -> dict[str, str]:
         """The size of a page from one end, or from that which the variables say."""
@@ -124,7 +232,7 @@ class Arguments:
         if self._choices.chance(40):
             return self._variable(type_, place)
         inner: Any = _nullable(type_)
-        if isinstance(inner, GraphQLInputObjectType) and self._choices.chance(50):
+        if isinstance(inner, GraphQLInputObjectType) and self._choices.chance(40):
             return self._object(inner, place)
         if isinstance(inner, GraphQLList) and self._choices.chance(40):
             items = range(self._choices.number(0, 3))
@@ -132,16 +240,23 @@ class Arguments:
         return literal(self._values.value(type_, place), type_)
 
     def _object(self, type_: GraphQLInputObjectType, place: Place) -> str:
-        """An input object with a variable in place of a member's value."""
+        """An input object with a variable in place of a member's value, at any depth."""
         self._choices.note("variable in an object")
-        name = self._choices.one_of(list(type_.fields))
+        names = [name for name in type_.fields if name not in {"rank", "key"}]
+        name = self._choices.one_of(names)
         member: Any = type_.fields[name].type
-        below = Place(name, place.nouns)
+        place = below(type_, name, within(type_, place))
+        inner = get_named_type(member)
+        if isinstance(inner, GraphQLInputObjectType) and self._choices.chance(60):
+            self._choices.note("variable deep in an object")
+            text = self._object(inner, place)
+            return f"{{{name}: [{text}]}}" if _is_list(member) else f"{{{name}: {text}}}"
         if not type_.is_one_of:
-            return f"{{{name}: {self._variable(member, below)}}}"
+            required = GraphQLNonNull(_nullable(member))
+            return f"{{{name}: {self._variable(required, place)}}}"
         self._choices.note("oneOf")
         required = GraphQLNonNull(_nullable(member))
-        return f"{{{name}: {self._variable(required, below, always_required=True)}}}"
+        return f"{{{name}: {self._variable(required, place, always_required=True)}}}"
 
     def _variable(
         self, type_: GraphQLInputType, place: Place, *, always_required: bool = False
@@ -189,3 +304,11 @@ class Arguments:
 
 def _nullable(type_: Any) -> Any:
     return type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+
+
+def _element(type_: Any) -> Any:
+    return _nullable(type_).of_type
+
+
+def _is_list(type_: Any) -> bool:
+    return isinstance(_nullable(type_), GraphQLList)

@@ -9,18 +9,35 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type, is_leaf_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from graphql import GraphQLField, GraphQLSchema
 
 
 @dataclass
 class Known:
-    """`values` are by the name of the field, and by that of its type; the others by noun."""
+    """`values` are by the name of the field, and by that of its type; the others by noun.
+
+    `ask` answers an operation, and `roots` are the names of the connections that have every row.
+    """
 
     values: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     ids: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     cursors: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    roots: dict[str, str] = field(default_factory=dict)
+    ask: Callable[[str], Any] | None = None
+    _sorted: dict[str, list[str]] = field(default_factory=dict)
+
+    def cursors_under(self, noun: str, arguments: str) -> list[str]:
+        """The cursors of a noun's rows in a list with these arguments; none where it is refused."""
+        if self.ask is None or not arguments:
+            return self.cursors[noun]
+        text = f"{{ list: {self.roots[noun]}({arguments}, first: 100) {{ edges {{ cursor }} }} }}"
+        if text not in self._sorted:
+            data = self.ask(text)
+            edges = data["list"]["edges"] if data else ()
+            self._sorted[text] = [edge["cursor"] for edge in edges]
+        return self._sorted[text]
 
     def __repr__(self) -> str:
         return "Known(...)"
@@ -51,9 +68,15 @@ def _is_plain(field_: GraphQLField) -> bool:
     return is_leaf_type(get_named_type(field_.type)) and not field_.args
 
 
-def known_of(schema: GraphQLSchema, data: Any) -> Known:
+def known_of(schema: GraphQLSchema, data: Any, ask: Callable[[str], Any] | None = None) -> Known:
     """What the answer to the survey tells."""
-    known = Known()
+    assert schema.query_type
+    roots = {
+        element.name: name
+        for name, field_ in schema.query_type.fields.items()
+        if (element := element_of(field_)) is not None
+    }
+    known = Known(roots=roots, ask=ask)
     for edge in _edges(data):
         node = edge["node"]
         type_ = schema.type_map[node["__typename"]]

@@ -76,7 +76,7 @@ class _Writer:
         self._separator = choices.one_of(_SEPARATORS)
         values = Values(known, choices, careless=self._careless)
         sets = choices.one_of((1, 1, 1, 1, 1, 2, 2, 2, 2, 3))
-        self._arguments = Arguments(schema, values, choices, sets=sets)
+        self._arguments = Arguments(schema, known, values, choices, sets=sets)
         self._fragments: list[_Fragment] = []
         self._names = 0
         self._fields_left = choices.one_of(_FIELDS)
