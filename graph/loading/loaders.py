@@ -145,6 +145,7 @@ class Loaders:
                 self._note_variants(Variants(follows.to))
             case Many():
                 wanted = self._wanted[follows.edge, self._page_at(follows.place)]
+                wanted.columns |= Variants(()).columns if follows.edge.target == FOUND else set()
                 for rows in follows.rows:
                     wanted.columns |= columns_of(rows)
                     self._note_variants(rows)
