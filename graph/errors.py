@@ -7,13 +7,14 @@
      │   ├─ NotAcceptable         a media type that answers do not come in       NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  a body that is not JSON                    UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          more bytes than the server reads               PAYLOAD_TOO_LARGE
+     │   ├─ VariablesTooLarge     more bytes of variables than that              PAYLOAD_TOO_LARGE
      │   ├─ InvalidId             not an id of this schema                       INVALID_ID
      │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
      │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
      │   ├─ InvalidFilter         a null operand; too much, or too deep          INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         keys twice or unknown; no such time zone       INVALID_GROUPS
-     │   ├─ TooLarge              more fields than an operation may select       OPERATION_TOO_LARGE
+     │   ├─ TooLarge              over a limit of documents or of operations     OPERATION_TOO_LARGE
      │   └─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
      ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
      │   └─ TimedOut              the store took too long: ask for less          TIMEOUT
@@ -79,6 +80,14 @@ class BodyTooLarge(RequestError):
         super().__init__(f"The request body is larger than {limit_bytes} bytes.")
 
 
+class VariablesTooLarge(RequestError):
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The variables are larger than {limit_bytes} bytes of JSON.")
+
+
 class InvalidId(RequestError):
     code = "INVALID_ID"
 
@@ -99,11 +108,6 @@ class InvalidPage(RequestError):
 
 class TooLarge(RequestError):
     code = "OPERATION_TOO_LARGE"
-
-    def __init__(self, most: int) -> None:
-        super().__init__(
-            f"The operation selects more than {most:,} fields, its fragments written out."
-        )
 
 
 class InvalidFilter(RequestError):

@@ -52,6 +52,21 @@ class Settings(BaseSettings):
 
     execution: ExecutionMode = ExecutionMode.COMPILED
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
+
+    # What a document may be (`graph.execution.limits`).
+    max_document_bytes: int = Field(default=100_000, ge=100)
+    max_tokens: int = Field(default=5_000, ge=10)
+    max_selections: int = Field(default=1_000, ge=10)
+    max_depth: int = Field(default=20, ge=1, le=150)
+    max_aliases: int = Field(default=100, ge=0)
+    max_root_fields: int = Field(default=50, ge=1)
+    max_directives: int = Field(default=50, ge=0)
+    max_fragments: int = Field(default=100, ge=0)
+    max_operations: int = Field(default=20, ge=1)
+    max_variables_bytes: int = Field(default=100_000, ge=100)
+    introspection: bool = True
+    suggestions: bool = True
+
     # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from graph.database.engine import Database
     from graph.execution.compile import Compiled
+    from graph.execution.limits import Limits
     from graph.execution.operations import Operation
     from graph.execution.select import Plan
     from graph.viewer import Viewer
@@ -62,10 +63,11 @@ class Execution:
         schema: strawberry.Schema,
         database: Database,
         mode: ExecutionMode = ExecutionMode.COMPILED,
+        limits: Limits | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
-        self._documents = Documents(self._schema)
+        self._documents = Documents(self._schema, limits)
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {noun: _type_of(schema, noun) for noun in NOUNS}

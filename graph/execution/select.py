@@ -85,7 +85,7 @@ V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
 
 
 # A few fragments that spread each other twice can write out to billions of fields.
-_MAX_FIELDS = 10_000
+_MAX_FIELDS = 5_000
 
 # What an argument's value at one place is made of, for other variables: see `Plan.recipes`.
 Recipe: TypeAlias = "Callable[[VariableValues], Value]"
@@ -221,7 +221,8 @@ class _Selector:
     ) -> Any:
         self._selected += 1
         if self._selected > _MAX_FIELDS:
-            error = TooLarge(_MAX_FIELDS)
+            message = f"The operation selects more than {_MAX_FIELDS:,} fields, fragments included."
+            error = TooLarge(message)
             raise GraphQLError(str(error), original_error=error)
         name = details[0].node.name.value
         if name == "__typename":

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
+from graph.execution.limits import Limits
 from graph.schema import Schema, schema, text_of
 from graph.server.graphql import GraphQL
 from graph.server.middleware import Express, Masking, RequestLog
@@ -35,7 +36,9 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
     """The whole of graph as an ASGI application, on the database that the settings name."""
     settings = settings or read_settings()
     start_logging(settings.log_level)
-    graphql = GraphQL(max_body_bytes=settings.max_body_bytes)
+    graphql = GraphQL(
+        max_body_bytes=settings.max_body_bytes, max_variables_bytes=settings.max_variables_bytes
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -43,7 +46,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         try:
             yield {
                 "database": database,
-                "execution": Execution(schema, database, settings.execution),
+                "execution": Execution(schema, database, settings.execution, Limits.of(settings)),
                 "schema_text": text_of(schema),
             }
         finally:

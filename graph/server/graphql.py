@@ -13,7 +13,13 @@ import orjson
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
-from graph.errors import BadRequest, MethodNotAllowed, RequestError, UnsupportedMediaType
+from graph.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    RequestError,
+    UnsupportedMediaType,
+    VariablesTooLarge,
+)
 from graph.execution.execute import Request
 from graph.server.accept import HTML, JSON, negotiated
 from graph.server.pages import graphiql_page
@@ -30,8 +36,9 @@ if TYPE_CHECKING:
 class GraphQL:
     """The ASGI application at `/graphql`."""
 
-    def __init__(self, *, max_body_bytes: int) -> None:
+    def __init__(self, *, max_body_bytes: int, max_variables_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
+        self._max_variables_bytes = max_variables_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -62,7 +69,15 @@ class GraphQL:
     async def _from_body(self, scope: Scope, receive: Receive) -> Request:
         _check_media_type(header(scope, b"content-type"))
         body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
-        return _request(_json(body, "The request body"))
+        request = _request(_json(body, "The request body"))
+        # Only a body that is larger can hold variables that are.
+        if len(body) > self._max_variables_bytes:
+            self._check_size(request.variables)
+        return request
+
+    def _check_size(self, variables: dict[str, Any]) -> None:
+        if len(orjson.dumps(variables)) > self._max_variables_bytes:
+            raise VariablesTooLarge(self._max_variables_bytes)
 
 
 def _from_url(scope: Scope, execution: Execution) -> Request:
