@@ -11,6 +11,8 @@
      │   ├─ InvalidId             not an id of this schema                       INVALID_ID
      │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
      │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
+     │   ├─ TooCostly             more than an operation may cost               COST_LIMIT_EXCEEDED
+     │   ├─ RateLimited           more at this time than a client may               RATE_LIMITED
      │   ├─ InvalidFilter         a null operand; too much, or too deep          INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         keys twice or unknown; no such time zone       INVALID_GROUPS
@@ -108,6 +110,31 @@ class InvalidPage(RequestError):
 
 class TooLarge(RequestError):
     code = "OPERATION_TOO_LARGE"
+
+
+class TooCostly(RequestError):
+    code = "COST_LIMIT_EXCEEDED"
+
+    def __init__(self, requested: int, most: int, dearest: list[tuple[str, int]]) -> None:
+        named = ", ".join(f"{path} ({cost:,})" for path, cost in dearest)
+        super().__init__(
+            f"The operation may cost {requested:,}, more than the {most:,} that one may."
+            f" Dearest are {named}: ask for smaller pages on the way to them, or for less below."
+        )
+        fields = [{"path": path, "cost": cost} for path, cost in dearest]
+        self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}
+
+
+class RateLimited(RequestError):
+    code = "RATE_LIMITED"
+    status = 429
+
+    def __init__(self, cost: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"The operation may cost {cost:,}, more than you have left."
+            f" Try again in {retry_after_seconds} s, or ask for less."
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidFilter(RequestError):

@@ -8,7 +8,7 @@ one read session: one connection, one snapshot, the compiled fields' statement i
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,6 +16,8 @@ from graphql import GraphQLError, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.types.base import StrawberryObjectDefinition
 
+from graph.errors import RateLimited
+from graph.execution.cost import Price
 from graph.execution.documents import Documents
 from graph.execution.executor import Executor
 from graph.execution.failures import Refused, failure, refusal, unavailability
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.execution.compile import Compiled
     from graph.execution.limits import Limits
+    from graph.execution.meter import Meter
     from graph.execution.operations import Operation
     from graph.execution.select import Plan
+    from graph.selection import Value
     from graph.viewer import Viewer
 
 
@@ -45,6 +49,9 @@ class Request:
     query: str
     variables: dict[str, Any]
     operation_name: str | None = None
+    # Who pays for it, where there is a meter; and whether the answer is to say what it cost.
+    client: str = ""
+    wants_cost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Answer:
 
     body: bytes
     status: int = 200
+    retry_after_seconds: int | None = None
 
 
 class Execution:
@@ -64,10 +72,15 @@ class Execution:
         database: Database,
         mode: ExecutionMode = ExecutionMode.COMPILED,
         limits: Limits | None = None,
+        *,
+        max_cost: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema, limits)
+        self._max_cost = max_cost
+        self._meter = meter
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {noun: _type_of(schema, noun) for noun in NOUNS}
@@ -79,6 +92,10 @@ class Execution:
             return await self._answer(operation, request, viewer)
         except Refused as refused:
             return _refused(refused)
+        except RateLimited as limited:
+            answer = _refused(Refused.because(str(limited), code=limited.code))
+            wait = limited.retry_after_seconds
+            return replace(answer, status=limited.status, retry_after_seconds=wait)
         except RecursionError:
             message = "The document is nested too deeply."
             return _refused(Refused.because(message, code="GRAPHQL_VALIDATION_FAILED"))
@@ -94,16 +111,45 @@ class Execution:
 
     async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
         variables = operation.variables.coerced(request.variables)
-        if not (self._compiles and operation.is_query):
+        if self._compiles and operation.is_query:
+            compiled, values = operation.compiled(variables)
+            price = compiled.price
+        else:
             plan = operation.plan(variables)
-            return await self._resolved(operation, plan, request, viewer)
-        compiled, values = operation.compiled(variables)
-        if compiled.left:
+            compiled, values, price = None, plan.values, Price(plan.charges)
+        requested = price.check(values, self._max_cost)
+        if self._meter:
+            await self._meter.take(request.client, requested)
+        if compiled is None:
+            answer = await self._resolved(operation, plan, request, viewer)
+        elif compiled.left:
             plan = operation.plan(variables)
-            return await self._resolved(operation, plan, request, viewer, compiled)
-        query = compiled.query
-        columns = await self._database.text(query, values) if query else ()
-        return Answer(compiled.body(columns, {}))
+            answer = await self._resolved(operation, plan, request, viewer, compiled)
+        else:
+            query = compiled.query
+            columns = await self._database.text(query, values) if query else ()
+            answer = Answer(compiled.body(columns, {}))
+        if self._meter or request.wants_cost:
+            return await self._settled(answer, price, values, request)
+        return answer
+
+    async def _settled(
+        self, answer: Answer, price: Price, values: Sequence[Value], request: Request
+    ) -> Answer:
+        """Give back what was taken too much, and say so where that was asked for."""
+        requested, actual = price.total(values), price.actual(values, answer.body)
+        if self._meter and requested > actual:
+            await self._meter.give_back(request.client, requested - actual)
+        if not request.wants_cost:
+            return answer
+        cost = {
+            "requested": requested,
+            "actual": actual,
+            "limit": self._max_cost,
+            "fields": [{"path": path, "cost": each} for path, each in price.dearest(values)],
+        }
+        extensions = orjson.dumps({"cost": cost})
+        return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
 
     async def _resolved(
         self,

@@ -16,10 +16,12 @@ from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
 from graph.execution.limits import Limits
+from graph.execution.meter import MemoryMeter
 from graph.schema import Schema, schema, text_of
 from graph.server.graphql import GraphQL
 from graph.server.middleware import Express, Masking, RequestLog
 from graph.server.pages import graphiql_routes
+from graph.server.payers import Payers
 from graph.server.responses import JsonResponse
 from graph.settings import Settings, read_settings
 from graph.telemetry import start_logging
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from graph.execution.meter import Meter
+
 logger = logging.getLogger(__name__)
 
 
@@ -37,7 +41,9 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
     settings = settings or read_settings()
     start_logging(settings.log_level)
     graphql = GraphQL(
-        max_body_bytes=settings.max_body_bytes, max_variables_bytes=settings.max_variables_bytes
+        max_body_bytes=settings.max_body_bytes,
+        max_variables_bytes=settings.max_variables_bytes,
+        payers=Payers(settings.trusted_proxies) if settings.cost_capacity else None,
     )
 
     @asynccontextmanager
@@ -46,7 +52,14 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         try:
             yield {
                 "database": database,
-                "execution": Execution(schema, database, settings.execution, Limits.of(settings)),
+                "execution": Execution(
+                    schema,
+                    database,
+                    settings.execution,
+                    Limits.of(settings),
+                    max_cost=settings.max_cost,
+                    meter=_meter(settings),
+                ),
                 "schema_text": text_of(schema),
             }
         finally:
@@ -69,6 +82,12 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
             Middleware(Express, path="/graphql", endpoint=graphql),
         ],
     )
+
+
+def _meter(settings: Settings) -> Meter | None:
+    if settings.cost_capacity is None:
+        return None
+    return MemoryMeter(settings.cost_capacity, settings.cost_per_second)
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:

@@ -7,6 +7,7 @@ executed is a 400 under `application/graphql-response+json`, whose clients trust
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from graph.execution.execute import Execution
+    from graph.server.payers import Payers
 
 
 class GraphQL:
     """The ASGI application at `/graphql`."""
 
-    def __init__(self, *, max_body_bytes: int, max_variables_bytes: int) -> None:
+    def __init__(
+        self, *, max_body_bytes: int, max_variables_bytes: int, payers: Payers | None
+    ) -> None:
+        self._payers = payers
         self._max_body_bytes = max_body_bytes
         self._max_variables_bytes = max_variables_bytes
 
@@ -62,9 +67,13 @@ class GraphQL:
             request = await self._from_body(scope, receive)
         else:
             request = _from_url(scope, execution)
+        if self._payers:
+            request = replace(request, client=self._payers.payer(scope, ANONYMOUS))
         answer = await execution.answer(request, ANONYMOUS)
         ok = media_type == JSON and answer.status == BadRequest.status
-        return JsonResponse(answer.body, status=200 if ok else answer.status, media_type=media_type)
+        status, wait = 200 if ok else answer.status, answer.retry_after_seconds
+        headers = () if wait is None else ((b"retry-after", b"%d" % wait),)
+        return JsonResponse(answer.body, status=status, media_type=media_type, headers=headers)
 
     async def _from_body(self, scope: Scope, receive: Receive) -> Request:
         _check_media_type(header(scope, b"content-type"))
@@ -123,4 +132,5 @@ def _request(given: Any) -> Request:
         raise BadRequest("'operationName' must be a string.")
     if not isinstance(extensions, dict | None):
         raise BadRequest("'extensions' must be an object.")
-    return Request(query, variables or {}, name or None)
+    wants_cost = extensions is not None and extensions.get("cost") is True
+    return Request(query, variables or {}, name or None, wants_cost=wants_cost)
