@@ -8,6 +8,10 @@
      │   ├─ UnsupportedMediaType  a body that is not JSON                    UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          more bytes than the server reads               PAYLOAD_TOO_LARGE
      │   ├─ VariablesTooLarge     more bytes of variables than that              PAYLOAD_TOO_LARGE
+     │   ├─ NoPreflight           a GET that another site may have caused        CSRF_PREVENTED
+     │   ├─ BatchTooLarge         more requests in one than the server takes     BATCH_TOO_LARGE
+     │   ├─ PersistedQuery...     a document's name: NotSupported, NotFound, Mismatch
+     │   ├─ NotTrusted            a document that is not of the manifest        DOCUMENT_NOT_TRUSTED
      │   ├─ InvalidId             not an id of this schema                       INVALID_ID
      │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
      │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
@@ -88,6 +92,52 @@ class VariablesTooLarge(RequestError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The variables are larger than {limit_bytes} bytes of JSON.")
+
+
+class NoPreflight(RequestError):
+    code = "CSRF_PREVENTED"
+
+    def __init__(self, header: str) -> None:
+        super().__init__(
+            "A page of another site could have caused this request. Send it by POST, or with"
+            f" the header '{header}' (any value)."
+        )
+
+
+class BatchTooLarge(RequestError):
+    code = "BATCH_TOO_LARGE"
+
+    def __init__(self, most: int) -> None:
+        limit = f"A batch holds at most {most} requests." if most else "Batches are switched off."
+        super().__init__(f"{limit} Send the requests one by one.")
+
+
+class PersistedQueryNotSupported(RequestError):
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")  # the word that clients look for
+
+
+class PersistedQueryNotFound(RequestError):
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")  # the word that clients look for
+
+
+class PersistedQueryMismatch(RequestError):
+    code = "PERSISTED_QUERY_HASH_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("The 'sha256Hash' is not the SHA-256 of the 'query'.")
+
+
+class NotTrusted(RequestError):
+    code = "DOCUMENT_NOT_TRUSTED"
+
+    def __init__(self) -> None:
+        super().__init__("Only documents of the manifest may run; send their 'documentId'.")
 
 
 class InvalidId(RequestError):

@@ -40,6 +40,12 @@ class ExecutionMode(StrEnum):
     RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
 
 
+class DocumentsMode(StrEnum):
+    OFF = "off"  # every request sends its document
+    APQ = "apq"  # automatic persisted queries, and the manifest's documents by id
+    TRUSTED_ONLY = "trusted-only"  # nothing but the manifest's documents
+
+
 class Settings(BaseSettings):
     """All that may be set from outside; frozen, and safe to print (the URL is a secret)."""
 
@@ -78,6 +84,12 @@ class Settings(BaseSettings):
     cost_per_second: int = Field(default=5_000, ge=1)
     # Networks of proxies whose X-Forwarded-For is believed, separated by commas.
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    documents: DocumentsMode = DocumentsMode.APQ
+    documents_manifest: Path | None = None
+    # Requests in one request; 0 means that there are no batches.
+    max_batch: int = Field(default=0, ge=0, le=100)
+    # From which size on answers are compressed, if the client likes; 0 means never.
+    compress_from_bytes: int = Field(default=1_000, ge=0)
     introspection: bool = True
     suggestions: bool = True
 
@@ -128,6 +140,12 @@ class Settings(BaseSettings):
                 " special characters of the password %-escaped"
             )
         return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1))
+
+    @model_validator(mode="after")
+    def _manifest_for_trusted_documents(self) -> Self:
+        if self.documents is DocumentsMode.TRUSTED_ONLY and self.documents_manifest is None:
+            raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
+        return self
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod

@@ -50,6 +50,7 @@ class Compiled:
     frames: tuple[bytes, ...]
     gaps: tuple[int | str, ...]
     price: Price
+    cache_control: bytes
 
     @property
     def left(self) -> frozenset[str]:
@@ -82,7 +83,8 @@ def compile_plan(plan: Plan) -> Compiled:
     frames[-1] += "}}"
     query = TextQuery(tuple(roots)) if roots else None
     price = Price(plan.charges)
-    return Compiled(query, tuple(frame.encode() for frame in frames), tuple(gaps), price)
+    texts = tuple(frame.encode() for frame in frames)
+    return Compiled(query, texts, tuple(gaps), price, plan.cache_control)
 
 
 def _obstacles(asked: Any) -> Iterator[str]:

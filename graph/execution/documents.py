@@ -16,7 +16,9 @@ from graph.execution.limits import Limits, parse_within, validate_within
 from graph.execution.operations import Operation
 
 if TYPE_CHECKING:
-    from graphql import DocumentNode, GraphQLSchema
+    from collections.abc import Mapping
+
+    from graphql import DocumentNode, GraphQLError, GraphQLSchema
 
 _MAX_KEPT = 1_000
 _MAX_KEPT_BYTES = 32 * 1024 * 1024
@@ -73,6 +75,25 @@ class Documents:
         node = parse_within(self._limits, text)
         validate_within(self._limits, self._schema, node)
         return _indexed(self._schema, node)
+
+
+def problems_of(documents: Documents, texts: Mapping[str, str]) -> list[str]:
+    """What is wrong with documents, each by its first name: one line for each error."""
+    names: dict[str, str] = {}
+    for name, text in texts.items():
+        names.setdefault(text, name)
+    problems = []
+    for text, name in names.items():
+        try:
+            documents.read(text)
+        except Refused as refused:
+            problems += [f"{name}: {_with_place(error)}" for error in refused.errors]
+    return problems
+
+
+def _with_place(error: GraphQLError) -> str:
+    places = [f"{place.line}:{place.column}" for place in error.locations or ()]
+    return f"{error.message} ({', '.join(places)})" if places else error.message
 
 
 def _indexed(schema: GraphQLSchema, node: DocumentNode) -> Document:

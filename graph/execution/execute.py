@@ -16,11 +16,12 @@ from graphql import GraphQLError, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.errors import RateLimited
+from graph.errors import RateLimited, RequestError
 from graph.execution.cost import Price
 from graph.execution.documents import Documents
 from graph.execution.executor import Executor
 from graph.execution.failures import Refused, failure, refusal, unavailability
+from graph.execution.persisted import Persisted
 from graph.loading.ahead import load_ahead
 from graph.loading.loaders import Loaders
 from graph.schema.context import Context
@@ -46,9 +47,12 @@ if TYPE_CHECKING:
 class Request:
     """What a client sends (GraphQL over HTTP, section 5.1)."""
 
-    query: str
+    query: str | None
     variables: dict[str, Any]
     operation_name: str | None = None
+    # The name of a document that is not sent, or not for the first time.
+    document: str | None = None
+    document_is_hash: bool = False
     # Who pays for it, where there is a meter; and whether the answer is to say what it cost.
     client: str = ""
     wants_cost: bool = False
@@ -61,6 +65,8 @@ class Answer:
     body: bytes
     status: int = 200
     retry_after_seconds: int | None = None
+    # How long it may be kept, and by whom; None: not at all.
+    cache_control: bytes | None = None
 
 
 class Execution:
@@ -75,12 +81,14 @@ class Execution:
         *,
         max_cost: int | None = None,
         meter: Meter | None = None,
+        persisted: Persisted | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema, limits)
         self._max_cost = max_cost
         self._meter = meter
+        self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {noun: _type_of(schema, noun) for noun in NOUNS}
@@ -88,8 +96,7 @@ class Execution:
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         """Execute a request. Never raises for what a client sent."""
         try:
-            operation = self._documents.read(request.query).operation(request.operation_name)
-            return await self._answer(operation, request, viewer)
+            return await self._answer(self._operation(request), request, viewer)
         except Refused as refused:
             return _refused(refused)
         except RateLimited as limited:
@@ -105,9 +112,19 @@ class Execution:
     def is_query(self, request: Request) -> bool:
         """Whether a request only reads. True of what cannot be read: it will be refused."""
         try:
-            return self._documents.read(request.query).operation(request.operation_name).is_query
+            return self._operation(request).is_query
         except Refused:
             return True
+
+    def _operation(self, request: Request) -> Operation:
+        query, document = request.query, request.document
+        if document is not None or not self._persisted.takes_any:
+            try:
+                query = self._persisted.text(query, document, is_hash=request.document_is_hash)
+            except RequestError as error:
+                raise Refused.because(str(error), code=error.code) from None
+        assert query is not None  # noqa: S101  a request has one of them
+        return self._documents.read(query).operation(request.operation_name)
 
     async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
         variables = operation.variables.coerced(request.variables)
@@ -128,7 +145,7 @@ class Execution:
         else:
             query = compiled.query
             columns = await self._database.text(query, values) if query else ()
-            answer = Answer(compiled.body(columns, {}))
+            answer = Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
         if self._meter or request.wants_cost:
             return await self._settled(answer, price, values, request)
         return answer
@@ -183,9 +200,12 @@ class Execution:
         if result.data is None or unavailability(result.errors or []):
             return _failed(result.errors or [])
         if compiled is None:
-            return Answer(_with_errors(orjson.dumps({"data": result.data}), result.errors))
-        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
-        return Answer(_with_errors(compiled.body(columns, texts), result.errors))
+            body = orjson.dumps({"data": result.data})
+        else:
+            texts = {key: orjson.dumps(value) for key, value in result.data.items()}
+            body = compiled.body(columns, texts)
+        cache_control = None if result.errors else plan.cache_control
+        return Answer(_with_errors(body, result.errors), cache_control=cache_control)
 
 
 def _type_of(schema: strawberry.Schema, noun: str) -> type:

@@ -33,6 +33,7 @@ from graph.execution.arguments import (
 )
 from graph.execution.cost import Charge
 from graph.execution.variables import argument_reader, names_variable
+from graph.schema.caching import NOT_KEPT, CacheControl, hint_of
 from graph.schema.costs import assumed_size_of, weight_of
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.types import NOUNS
@@ -113,6 +114,14 @@ class Plan:
     recipes: list[Recipe] = field(default_factory=list)
     errors: list[GraphQLError] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
+    hints: list[CacheControl] = field(default_factory=list)
+
+    @property
+    def cache_control(self) -> bytes:
+        """How long the answer may be kept, and by whom: as the strictest hint says."""
+        age = min((hint.max_age for hint in self.hints), default=0)
+        scope = "public" if all(hint.is_public for hint in self.hints) else "private"
+        return f"{scope}, max-age={age}".encode() if age else b"private, no-cache"
 
 
 def select(
@@ -252,7 +261,7 @@ class _Selector:
         return self._selects[meaning](asked) if meaning else self._resolved(asked)
 
     def _charge(self, asked: _Asked) -> None:
-        """Note what the field costs, and what says how often what is below it does.
+        """Note what the field costs and how long it keeps, and what multiplies what is below it.
 
         A value that the field's arguments say is going to be the next one.
         """
@@ -271,6 +280,8 @@ class _Selector:
         keys = tuple(key for _, key in asked.path)
         if weight := weight_of(declared):
             self._plan.charges.append(Charge(keys, weight * times, above, is_object=False))
+        if asked.above is None or hint_of(declared):
+            self._plan.hints.append(hint_of(declared) or NOT_KEPT)
         if meaning is None:
             times *= assumed_size_of(declared)
         self._sizes[asked.path] = (times, below)

@@ -17,9 +17,10 @@ from graph.errors import Unavailable
 from graph.execution.execute import Execution
 from graph.execution.limits import Limits
 from graph.execution.meter import MemoryMeter
+from graph.execution.persisted import Persisted, read_manifest
 from graph.schema import Schema, schema, text_of
 from graph.server.graphql import GraphQL
-from graph.server.middleware import Express, Masking, RequestLog
+from graph.server.middleware import Compression, Express, Masking, RequestLog
 from graph.server.pages import graphiql_routes
 from graph.server.payers import Payers
 from graph.server.responses import JsonResponse
@@ -40,9 +41,12 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
     """The whole of graph as an ASGI application, on the database that the settings name."""
     settings = settings or read_settings()
     start_logging(settings.log_level)
+    manifest = settings.documents_manifest
+    persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
     graphql = GraphQL(
         max_body_bytes=settings.max_body_bytes,
         max_variables_bytes=settings.max_variables_bytes,
+        max_batch=settings.max_batch,
         payers=Payers(settings.trusted_proxies) if settings.cost_capacity else None,
     )
 
@@ -59,6 +63,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     Limits.of(settings),
                     max_cost=settings.max_cost,
                     meter=_meter(settings),
+                    persisted=persisted,
                 ),
                 "schema_text": text_of(schema),
             }
@@ -79,9 +84,14 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
             Middleware(RequestLog),
             *_cross_origin(settings.cors_origins),
             Middleware(Masking),
+            *_compression(settings.compress_from_bytes),
             Middleware(Express, path="/graphql", endpoint=graphql),
         ],
     )
+
+
+def _compression(from_bytes: int) -> list[Middleware]:
+    return [Middleware(Compression, from_bytes=from_bytes)] if from_bytes else []
 
 
 def _meter(settings: Settings) -> Meter | None:
