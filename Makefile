@@ -46,7 +46,7 @@ lock: $(VENV)/dev  ## Renew the locked versions in requirements/
 
 clean:  ## Remove all that was installed, built or stored
 	rm -rf $(VENV) .graph dist graph/server/graphiql/dist graph/server/graphiql/node_modules
-	rm -rf bench/.node bench/peers/*/node_modules
+	rm -rf bench/.node bench/peers/*/node_modules tests/clients/node_modules
 	rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find graph tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -106,6 +106,28 @@ def schema(
         raise SchemaDrift(SCHEMA_FILE)
 
 
+documents = typer.Typer(help="Documents that clients name instead of sending them.")
+app.add_typer(documents, name="documents")
+
+
+@documents.command("check")
+def check_documents(
+    manifest: Annotated[Path, typer.Argument(help="A folder of .graphql files, or a JSON file.")],
+) -> None:
+    """See that every document of a manifest runs on this schema; exit 1 if one does not."""
+    from graph.execution.documents import Documents, problems_of
+    from graph.execution.persisted import read_manifest
+    from graph.schema import schema as served
+
+    texts = read_manifest(manifest)
+    problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo(f"All documents of {manifest} run on this schema: {len(set(texts.values()))}.")
+
+
 def main() -> None:
     """Run a command; SIGTERM ends it like Ctrl-C, with everything closed on the way out."""
     # A command in a script's background starts with SIGINT ignored; SIGTERM has to end it still.

@@ -7,13 +7,20 @@
      │   ├─ NotAcceptable         a media type that answers do not come in       NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  a body that is not JSON                    UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          more bytes than the server reads               PAYLOAD_TOO_LARGE
+     │   ├─ VariablesTooLarge     more bytes of variables than that              PAYLOAD_TOO_LARGE
+     │   ├─ NoPreflight           a GET that another site may have caused        CSRF_PREVENTED
+     │   ├─ BatchTooLarge         more requests in one than the server takes     BATCH_TOO_LARGE
+     │   ├─ PersistedQuery...     a document's name: NotSupported, NotFound, Mismatch
+     │   ├─ NotTrusted            a document that is not of the manifest        DOCUMENT_NOT_TRUSTED
      │   ├─ InvalidId             not an id of this schema                       INVALID_ID
      │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
      │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
+     │   ├─ TooCostly             more than an operation may cost               COST_LIMIT_EXCEEDED
+     │   ├─ RateLimited           more at this time than a client may               RATE_LIMITED
      │   ├─ InvalidFilter         a null operand; too much, or too deep          INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         keys twice or unknown; no such time zone       INVALID_GROUPS
-     │   ├─ TooLarge              more fields than an operation may select       OPERATION_TOO_LARGE
+     │   ├─ TooLarge              over a limit of documents or of operations     OPERATION_TOO_LARGE
      │   └─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
      ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
      │   └─ TimedOut              the store took too long: ask for less          TIMEOUT
@@ -79,6 +86,60 @@ class BodyTooLarge(RequestError):
         super().__init__(f"The request body is larger than {limit_bytes} bytes.")
 
 
+class VariablesTooLarge(RequestError):
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The variables are larger than {limit_bytes} bytes of JSON.")
+
+
+class NoPreflight(RequestError):
+    code = "CSRF_PREVENTED"
+
+    def __init__(self, header: str) -> None:
+        super().__init__(
+            "A page of another site could have caused this request. Send it by POST, or with"
+            f" the header '{header}' (any value)."
+        )
+
+
+class BatchTooLarge(RequestError):
+    code = "BATCH_TOO_LARGE"
+
+    def __init__(self, most: int) -> None:
+        limit = f"A batch holds at most {most} requests." if most else "Batches are switched off."
+        super().__init__(f"{limit} Send the requests one by one.")
+
+
+class PersistedQueryNotSupported(RequestError):
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")  # the word that clients look for
+
+
+class PersistedQueryNotFound(RequestError):
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")  # the word that clients look for
+
+
+class PersistedQueryMismatch(RequestError):
+    code = "PERSISTED_QUERY_HASH_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("The 'sha256Hash' is not the SHA-256 of the 'query'.")
+
+
+class NotTrusted(RequestError):
+    code = "DOCUMENT_NOT_TRUSTED"
+
+    def __init__(self) -> None:
+        super().__init__("Only documents of the manifest may run; send their 'documentId'.")
+
+
 class InvalidId(RequestError):
     code = "INVALID_ID"
 
@@ -100,10 +161,30 @@ class InvalidPage(RequestError):
 class TooLarge(RequestError):
     code = "OPERATION_TOO_LARGE"
 
-    def __init__(self, most: int) -> None:
+
+class TooCostly(RequestError):
+    code = "COST_LIMIT_EXCEEDED"
+
+    def __init__(self, requested: int, most: int, dearest: list[tuple[str, int]]) -> None:
+        named = ", ".join(f"{path} ({cost:,})" for path, cost in dearest)
         super().__init__(
-            f"The operation selects more than {most:,} fields, its fragments written out."
+            f"The operation may cost {requested:,}, more than the {most:,} that one may."
+            f" Dearest are {named}: ask for smaller pages on the way to them, or for less below."
         )
+        fields = [{"path": path, "cost": cost} for path, cost in dearest]
+        self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}
+
+
+class RateLimited(RequestError):
+    code = "RATE_LIMITED"
+    status = 429
+
+    def __init__(self, cost: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"The operation may cost {cost:,}, more than you have left."
+            f" Try again in {retry_after_seconds} s, or ask for less."
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidFilter(RequestError):

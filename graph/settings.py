@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from graph.errors import InvalidSetting
@@ -33,6 +40,12 @@ class ExecutionMode(StrEnum):
     RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
 
 
+class DocumentsMode(StrEnum):
+    OFF = "off"  # every request sends its document
+    APQ = "apq"  # automatic persisted queries, and the manifest's documents by id
+    TRUSTED_ONLY = "trusted-only"  # nothing but the manifest's documents
+
+
 class Settings(BaseSettings):
     """All that may be set from outside; frozen, and safe to print (the URL is a secret)."""
 
@@ -52,6 +65,34 @@ class Settings(BaseSettings):
 
     execution: ExecutionMode = ExecutionMode.COMPILED
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
+
+    # What a document may be (`graph.execution.limits`).
+    max_document_bytes: int = Field(default=100_000, ge=100)
+    max_tokens: int = Field(default=5_000, ge=10)
+    max_selections: int = Field(default=1_000, ge=10)
+    max_depth: int = Field(default=20, ge=1, le=150)
+    max_aliases: int = Field(default=100, ge=0)
+    max_root_fields: int = Field(default=50, ge=1)
+    max_directives: int = Field(default=50, ge=0)
+    max_fragments: int = Field(default=100, ge=0)
+    max_operations: int = Field(default=20, ge=1)
+    max_variables_bytes: int = Field(default=100_000, ge=100)
+    # What an operation may cost, and a client over time: its bucket holds so much, and fills at
+    # that rate. Without a capacity there is no bucket.
+    max_cost: int = Field(default=20_000, ge=1)
+    cost_capacity: int | None = Field(default=None, ge=1)
+    cost_per_second: int = Field(default=5_000, ge=1)
+    # Networks of proxies whose X-Forwarded-For is believed, separated by commas.
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    documents: DocumentsMode = DocumentsMode.APQ
+    documents_manifest: Path | None = None
+    # Requests in one request; 0 means that there are no batches.
+    max_batch: int = Field(default=0, ge=0, le=100)
+    # From which size on answers are compressed, if the client likes; 0 means never.
+    compress_from_bytes: int = Field(default=1_000, ge=0)
+    introspection: bool = True
+    suggestions: bool = True
+
     # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -67,12 +108,19 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The variables that give another process these settings."""
         secret = self.database_url.get_secret_value() if self.database_url else ""
-        plain = self.model_dump(mode="json", exclude={"database_url", "cors_origins"})
+        plain = self.model_dump(mode="json", exclude={"database_url"})
         return {
-            **{f"GRAPH_{name.upper()}": str(value) for name, value in plain.items()},
+            **{f"GRAPH_{name.upper()}": _as_text(value) for name, value in plain.items()},
             "GRAPH_DATABASE_URL": secret,
-            "GRAPH_CORS_ORIGINS": ",".join(self.cors_origins),
         }
+
+    @model_validator(mode="after")
+    def _bucket_for_the_dearest(self) -> Self:
+        if self.cost_capacity is not None and self.cost_capacity < self.max_cost:
+            raise ValueError(
+                "GRAPH_COST_CAPACITY is less than GRAPH_MAX_COST: such operations could never run"
+            )
+        return self
 
     @field_validator("database_url", mode="before")
     @classmethod
@@ -93,12 +141,18 @@ class Settings(BaseSettings):
             )
         return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1))
 
-    @field_validator("cors_origins", mode="before")
+    @model_validator(mode="after")
+    def _manifest_for_trusted_documents(self) -> Self:
+        if self.documents is DocumentsMode.TRUSTED_ONLY and self.documents_manifest is None:
+            raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
+        return self
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_by_commas(cls, origins: object) -> object:
-        if isinstance(origins, str):
-            return tuple(origin.strip() for origin in origins.split(",") if origin.strip())
-        return origins
+    def _split_by_commas(cls, given: object) -> object:
+        if isinstance(given, str):
+            return tuple(part.strip() for part in given.split(",") if part.strip())
+        return given
 
     @field_validator("cors_origins")
     @classmethod
@@ -107,6 +161,13 @@ class Settings(BaseSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"'{origin}' must be like https://shop.example, without a path")
         return origins
+
+
+def _as_text(value: Any) -> str:
+    """A value as its variable holds it; nothing where it is not set."""
+    if isinstance(value, list):
+        return ",".join(str(part) for part in value)
+    return "" if value is None else str(value)
 
 
 def _is_well_formed(url: str) -> bool:
@@ -130,4 +191,6 @@ def read_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         problem = first["msg"].removeprefix("Value error, ")
-        raise InvalidSetting(f"GRAPH_{first['loc'][0]}".upper(), problem) from None
+        # What is wrong with several together names them itself.
+        name = f"GRAPH_{first['loc'][0]}".upper() if first["loc"] else "A setting"
+        raise InvalidSetting(name, problem) from None

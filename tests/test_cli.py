@@ -303,6 +303,23 @@ def test_the_schema_is_written_and_compared_without_any_server(tmp_path: Path) -
     assert [entry.name for entry in tmp_path.iterdir()] == ["schema.graphql"]
 
 
+def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
+    good.write_text('{"a": "{ customers { totalCount } }"}')
+    bad.write_text('{"a": "{ customers { totalCount } }", "b": "{ custmers }", "c": "{"}')
+
+    fine, wrong, missing = (
+        graph("documents", "check", str(path)) for path in (good, bad, tmp_path / "none.json")
+    )
+
+    assert "All documents of" in said(fine)
+    assert wrong.returncode == 1
+    first, second = wrong.stderr.splitlines()
+    assert first.startswith("b: Cannot query field 'custmers' on type 'Query'.")
+    assert second.startswith("c: Syntax Error")
+    assert complaint(missing).startswith("GRAPH_DOCUMENTS_MANIFEST is wrong")
+
+
 def test_migrate_goes_up_and_down_and_says_so(empty_url: str) -> None:
     def run(*arguments: str) -> str:
         return said(graph("migrate", *arguments, GRAPH_DATABASE_URL=empty_url))

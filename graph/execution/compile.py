@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graph.database.reads import TextQuery
+from graph.execution.cost import Price
 from graph.selection import (
     Aggregates,
     CountUpTo,
@@ -48,6 +49,8 @@ class Compiled:
     query: TextQuery | None
     frames: tuple[bytes, ...]
     gaps: tuple[int | str, ...]
+    price: Price
+    cache_control: bytes
 
     @property
     def left(self) -> frozenset[str]:
@@ -79,7 +82,9 @@ def compile_plan(plan: Plan) -> Compiled:
         frames.append("")
     frames[-1] += "}}"
     query = TextQuery(tuple(roots)) if roots else None
-    return Compiled(query, tuple(frame.encode() for frame in frames), tuple(gaps))
+    price = Price(plan.charges)
+    texts = tuple(frame.encode() for frame in frames)
+    return Compiled(query, texts, tuple(gaps), price, plan.cache_control)
 
 
 def _obstacles(asked: Any) -> Iterator[str]:

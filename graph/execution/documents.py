@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING
 
 from graphql import (
     FragmentDefinitionNode,
-    GraphQLError,
     OperationDefinitionNode,
-    parse,
-    validate,
 )
 
 from graph.execution.failures import Refused
 from graph.execution.kept import Kept
+from graph.execution.limits import Limits, parse_within, validate_within
 from graph.execution.operations import Operation
 
 if TYPE_CHECKING:
-    from graphql import DocumentNode, GraphQLSchema
+    from collections.abc import Mapping
 
-# Enough for any query that a person wrote; a bound for those that nobody did.
-_MAX_TOKENS = 5_000
-_MAX_ERRORS = 100
+    from graphql import DocumentNode, GraphQLError, GraphQLSchema
+
 _MAX_KEPT = 1_000
 _MAX_KEPT_BYTES = 32 * 1024 * 1024
 # What a document takes in memory, for each character of its text (measured: 185).
@@ -57,8 +54,9 @@ class Document:
 class Documents:
     """Documents by their text: parsed, validated and compiled once, as long as they are kept."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema, limits: Limits | None = None) -> None:
         self._schema = schema
+        self._limits = limits or Limits()
         self._kept = Kept[str, Document](max_entries=_MAX_KEPT, max_weight=_MAX_KEPT_BYTES)
 
     def read(self, text: str) -> Document:
@@ -74,27 +72,28 @@ class Documents:
         return document
 
     def _read(self, text: str) -> Document:
-        try:
-            node = parse(text, max_tokens=_MAX_TOKENS)
-        except GraphQLError as error:
-            raise Refused([error], code="GRAPHQL_PARSE_FAILED") from None
-        except RecursionError:
-            raise Refused.because(
-                "The document is nested too deeply.", code="GRAPHQL_PARSE_FAILED"
-            ) from None
-        if errors := validate(self._schema, node, max_errors=_MAX_ERRORS):
-            clear = [_in_clear_words(error) for error in errors]
-            raise Refused(clear, code="GRAPHQL_VALIDATION_FAILED")
+        node = parse_within(self._limits, text)
+        validate_within(self._limits, self._schema, node)
         return _indexed(self._schema, node)
 
 
-def _in_clear_words(error: GraphQLError) -> GraphQLError:
-    """What a client can act on, where graphql-core passes on what happened to Python."""
-    if error.message == "Validation aborted.":
-        return GraphQLError("The document is nested too deeply, or repeats fields too often.")
-    if "set_int_max_str_digits" in error.message:
-        return GraphQLError("Int cannot represent non 32-bit signed integer value.", error.nodes)
-    return error
+def problems_of(documents: Documents, texts: Mapping[str, str]) -> list[str]:
+    """What is wrong with documents, each by its first name: one line for each error."""
+    names: dict[str, str] = {}
+    for name, text in texts.items():
+        names.setdefault(text, name)
+    problems = []
+    for text, name in names.items():
+        try:
+            documents.read(text)
+        except Refused as refused:
+            problems += [f"{name}: {_with_place(error)}" for error in refused.errors]
+    return problems
+
+
+def _with_place(error: GraphQLError) -> str:
+    places = [f"{place.line}:{place.column}" for place in error.locations or ()]
+    return f"{error.message} ({', '.join(places)})" if places else error.message
 
 
 def _indexed(schema: GraphQLSchema, node: DocumentNode) -> Document:

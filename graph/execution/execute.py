@@ -8,7 +8,7 @@ one read session: one connection, one snapshot, the compiled fields' statement i
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,9 +16,12 @@ from graphql import GraphQLError, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.types.base import StrawberryObjectDefinition
 
+from graph.errors import RateLimited, RequestError
+from graph.execution.cost import Price
 from graph.execution.documents import Documents
 from graph.execution.executor import Executor
 from graph.execution.failures import Refused, failure, refusal, unavailability
+from graph.execution.persisted import Persisted
 from graph.loading.ahead import load_ahead
 from graph.loading.loaders import Loaders
 from graph.schema.context import Context
@@ -32,8 +35,11 @@ if TYPE_CHECKING:
 
     from graph.database.engine import Database
     from graph.execution.compile import Compiled
+    from graph.execution.limits import Limits
+    from graph.execution.meter import Meter
     from graph.execution.operations import Operation
     from graph.execution.select import Plan
+    from graph.selection import Value
     from graph.viewer import Viewer
 
 
@@ -41,9 +47,15 @@ if TYPE_CHECKING:
 class Request:
     """What a client sends (GraphQL over HTTP, section 5.1)."""
 
-    query: str
+    query: str | None
     variables: dict[str, Any]
     operation_name: str | None = None
+    # The name of a document that is not sent, or not for the first time.
+    document: str | None = None
+    document_is_hash: bool = False
+    # Who pays for it, where there is a meter; and whether the answer is to say what it cost.
+    client: str = ""
+    wants_cost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,9 @@ class Answer:
 
     body: bytes
     status: int = 200
+    retry_after_seconds: int | None = None
+    # How long it may be kept, and by whom; None: not at all.
+    cache_control: bytes | None = None
 
 
 class Execution:
@@ -62,10 +77,18 @@ class Execution:
         schema: strawberry.Schema,
         database: Database,
         mode: ExecutionMode = ExecutionMode.COMPILED,
+        limits: Limits | None = None,
+        *,
+        max_cost: int | None = None,
+        meter: Meter | None = None,
+        persisted: Persisted | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
-        self._documents = Documents(self._schema)
+        self._documents = Documents(self._schema, limits)
+        self._max_cost = max_cost
+        self._meter = meter
+        self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {noun: _type_of(schema, noun) for noun in NOUNS}
@@ -73,10 +96,13 @@ class Execution:
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         """Execute a request. Never raises for what a client sent."""
         try:
-            operation = self._documents.read(request.query).operation(request.operation_name)
-            return await self._answer(operation, request, viewer)
+            return await self._answer(self._operation(request), request, viewer)
         except Refused as refused:
             return _refused(refused)
+        except RateLimited as limited:
+            answer = _refused(Refused.because(str(limited), code=limited.code))
+            wait = limited.retry_after_seconds
+            return replace(answer, status=limited.status, retry_after_seconds=wait)
         except RecursionError:
             message = "The document is nested too deeply."
             return _refused(Refused.because(message, code="GRAPHQL_VALIDATION_FAILED"))
@@ -86,22 +112,61 @@ class Execution:
     def is_query(self, request: Request) -> bool:
         """Whether a request only reads. True of what cannot be read: it will be refused."""
         try:
-            return self._documents.read(request.query).operation(request.operation_name).is_query
+            return self._operation(request).is_query
         except Refused:
             return True
 
+    def _operation(self, request: Request) -> Operation:
+        query, document = request.query, request.document
+        if document is not None or not self._persisted.takes_any:
+            try:
+                query = self._persisted.text(query, document, is_hash=request.document_is_hash)
+            except RequestError as error:
+                raise Refused.because(str(error), code=error.code) from None
+        assert query is not None  # noqa: S101  a request has one of them
+        return self._documents.read(query).operation(request.operation_name)
+
     async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
         variables = operation.variables.coerced(request.variables)
-        if not (self._compiles and operation.is_query):
+        if self._compiles and operation.is_query:
+            compiled, values = operation.compiled(variables)
+            price = compiled.price
+        else:
             plan = operation.plan(variables)
-            return await self._resolved(operation, plan, request, viewer)
-        compiled, values = operation.compiled(variables)
-        if compiled.left:
+            compiled, values, price = None, plan.values, Price(plan.charges)
+        requested = price.check(values, self._max_cost)
+        if self._meter:
+            await self._meter.take(request.client, requested)
+        if compiled is None:
+            answer = await self._resolved(operation, plan, request, viewer)
+        elif compiled.left:
             plan = operation.plan(variables)
-            return await self._resolved(operation, plan, request, viewer, compiled)
-        query = compiled.query
-        columns = await self._database.text(query, values) if query else ()
-        return Answer(compiled.body(columns, {}))
+            answer = await self._resolved(operation, plan, request, viewer, compiled)
+        else:
+            query = compiled.query
+            columns = await self._database.text(query, values) if query else ()
+            answer = Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
+        if self._meter or request.wants_cost:
+            return await self._settled(answer, price, values, request)
+        return answer
+
+    async def _settled(
+        self, answer: Answer, price: Price, values: Sequence[Value], request: Request
+    ) -> Answer:
+        """Give back what was taken too much, and say so where that was asked for."""
+        requested, actual = price.total(values), price.actual(values, answer.body)
+        if self._meter and requested > actual:
+            await self._meter.give_back(request.client, requested - actual)
+        if not request.wants_cost:
+            return answer
+        cost = {
+            "requested": requested,
+            "actual": actual,
+            "limit": self._max_cost,
+            "fields": [{"path": path, "cost": each} for path, each in price.dearest(values)],
+        }
+        extensions = orjson.dumps({"cost": cost})
+        return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
 
     async def _resolved(
         self,
@@ -135,9 +200,12 @@ class Execution:
         if result.data is None or unavailability(result.errors or []):
             return _failed(result.errors or [])
         if compiled is None:
-            return Answer(_with_errors(orjson.dumps({"data": result.data}), result.errors))
-        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
-        return Answer(_with_errors(compiled.body(columns, texts), result.errors))
+            body = orjson.dumps({"data": result.data})
+        else:
+            texts = {key: orjson.dumps(value) for key, value in result.data.items()}
+            body = compiled.body(columns, texts)
+        cache_control = None if result.errors else plan.cache_control
+        return Answer(_with_errors(body, result.errors), cache_control=cache_control)
 
 
 def _type_of(schema: strawberry.Schema, noun: str) -> type:

@@ -40,7 +40,8 @@ def refusal(error: GraphQLError, code: str) -> dict[str, Any]:
     message = error.message
     if len(message) > _MAX_MESSAGE_CHARS:
         message = f"{message[:_MAX_MESSAGE_CHARS]}…"
-    return _formatted(error, getattr(original, "code", code), message)
+    more = getattr(original, "extensions", None) or {}
+    return _formatted(error, getattr(original, "code", code), message, **more)
 
 
 def failure(error: GraphQLError) -> dict[str, Any]:

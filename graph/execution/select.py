@@ -16,6 +16,7 @@ from graphql import (
     GraphQLObjectType,
     get_named_type,
     is_abstract_type,
+    is_leaf_type,
 )
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 
@@ -30,7 +31,10 @@ from graph.execution.arguments import (
     limit_of,
     page_of,
 )
+from graph.execution.cost import Charge
 from graph.execution.variables import argument_reader, names_variable
+from graph.schema.caching import NOT_KEPT, CacheControl, hint_of
+from graph.schema.costs import assumed_size_of, weight_of
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.types import NOUNS
 from graph.selection import (
@@ -85,7 +89,9 @@ V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
 
 
 # A few fragments that spread each other twice can write out to billions of fields.
-_MAX_FIELDS = 10_000
+_MAX_FIELDS = 5_000
+# How often each field of the introspection costs: it lists types, and their fields.
+_INTROSPECTED = 100
 
 # What an argument's value at one place is made of, for other variables: see `Plan.recipes`.
 Recipe: TypeAlias = "Callable[[VariableValues], Value]"
@@ -98,7 +104,7 @@ class Plan:
     `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
     that need rows, by their place in the answer; `values` what its arguments say. `recipes` make
     these values anew from other variables: they hold for every request whose variables include and
-    skip the same fields.
+    skip the same fields. `charges` are what its fields cost.
     """
 
     root: list[Root] = field(default_factory=list)
@@ -107,6 +113,15 @@ class Plan:
     values: list[Value] = field(default_factory=list)
     recipes: list[Recipe] = field(default_factory=list)
     errors: list[GraphQLError] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    hints: list[CacheControl] = field(default_factory=list)
+
+    @property
+    def cache_control(self) -> bytes:
+        """How long the answer may be kept, and by whom: as the strictest hint says."""
+        age = min((hint.max_age for hint in self.hints), default=0)
+        scope = "public" if all(hint.is_public for hint in self.hints) else "private"
+        return f"{scope}, max-age={age}".encode() if age else b"private, no-cache"
 
 
 def select(
@@ -178,6 +193,8 @@ class _Selector:
         self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
         self._plan = Plan()
         self._selected = 0
+        self._sizes: dict[FieldPath, tuple[int, tuple[int, ...]]] = {(): (1, ())}
+        self._pages: dict[FieldPath, int] = {}
         self._selects: dict[Meaning, Callable[[_Asked], Any]] = {
             Meaning.COLUMN: lambda asked: Column(asked.key, asked.name),
             Meaning.GLOBAL_ID: lambda asked: GlobalId(asked.key),
@@ -221,7 +238,8 @@ class _Selector:
     ) -> Any:
         self._selected += 1
         if self._selected > _MAX_FIELDS:
-            error = TooLarge(_MAX_FIELDS)
+            message = f"The operation selects more than {_MAX_FIELDS:,} fields, fragments included."
+            error = TooLarge(message)
             raise GraphQLError(str(error), original_error=error)
         name = details[0].node.name.value
         if name == "__typename":
@@ -239,7 +257,36 @@ class _Selector:
             above=above,
         )
         meaning = asked.meaning
+        self._charge(asked)
         return self._selects[meaning](asked) if meaning else self._resolved(asked)
+
+    def _charge(self, asked: _Asked) -> None:
+        """Note what the field costs and how long it keeps, and what multiplies what is below it.
+
+        A value that the field's arguments say is going to be the next one.
+        """
+        times, above = self._sizes[asked.above.path if asked.above else ()]
+        below, meaning, place = above, asked.meaning, len(self._plan.values)
+        declared = asked.definition.extensions.get("strawberry-definition")
+        if asked.details[0].node.name.value == "__schema":
+            times = _INTROSPECTED
+        if meaning in {Meaning.NODE_LIST, Meaning.EDGE_LIST}:
+            assert asked.above is not None  # noqa: S101  they are parts of a connection
+            below = (*above, self._pages[asked.above.path])
+        elif meaning in {Meaning.CONNECTION, Meaning.SEARCH}:
+            self._pages[asked.path] = place
+        elif meaning in {Meaning.NODES, Meaning.GROUPS}:
+            below = (*above, place)
+        keys = tuple(key for _, key in asked.path)
+        if weight := weight_of(declared):
+            self._plan.charges.append(Charge(keys, weight * times, above, is_object=False))
+        if asked.above is None or hint_of(declared):
+            self._plan.hints.append(hint_of(declared) or NOT_KEPT)
+        if meaning is None:
+            times *= assumed_size_of(declared)
+        self._sizes[asked.path] = (times, below)
+        if not is_leaf_type(asked.type):
+            self._plan.charges.append(Charge(keys, times, below, is_object=True))
 
     def _fields(self, asked: _Asked, type_: GraphQLObjectType) -> tuple[Any, ...]:
         """What is asked of an object of this type, in the order of the answer."""

@@ -24,6 +24,7 @@ from strawberry.types.lazy_type import LazyType
 
 from graph.opaque import encode_id
 from graph.schema.context import Info
+from graph.schema.costs import Cost, ListSize
 from graph.selection import DEFAULT_PAGE_SIZE, MAX_OFFSET, MAX_PAGE_SIZE, MAX_SORTS
 
 if TYPE_CHECKING:
@@ -57,13 +58,39 @@ class Meaning(Enum):
     GROUP_KEY = auto()
 
 
+_PAGED = ListSize(
+    assumed_size=DEFAULT_PAGE_SIZE,
+    slicing_arguments=["first", "last"],
+    sized_fields=["nodes", "edges"],
+    require_one_slicing_argument=False,
+)
+_SLICED = ListSize(
+    assumed_size=DEFAULT_PAGE_SIZE,
+    slicing_arguments=["first"],
+    require_one_slicing_argument=False,
+)
+# What a field costs where that is not what it returns. Counts and aggregates read whole lists.
+_COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
+    Meaning.CONNECTION: (_PAGED,),
+    Meaning.SEARCH: (Cost(weight="10"), _PAGED),
+    Meaning.NODES: (ListSize(assumed_size=MAX_PAGE_SIZE, slicing_arguments=["ids"]),),
+    Meaning.TOTAL_COUNT: (Cost(weight="5"),),
+    Meaning.COUNT: (Cost(weight="5"),),
+    Meaning.AGGREGATES: (Cost(weight="10"),),
+    Meaning.GROUPS: (Cost(weight="10"), _SLICED),
+}
+
+
 def declare(meaning: Meaning, description: str, *, noun: str | None = None, **options: Any) -> Any:
     """A Strawberry field that carries its meaning; copies of it, as generics make, do too.
 
     `noun` is what it is about, where its type does not tell.
     """
     metadata = {"meaning": meaning, "noun": noun}
-    return strawberry.field(description=description, metadata=metadata, **options)
+    directives = _COSTS.get(meaning, ())
+    return strawberry.field(
+        description=description, metadata=metadata, directives=directives, **options
+    )
 
 
 def derived(name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import strawberry
 
+from graph.schema.costs import Cost, weight_of
 from graph.schema.fields import Meaning, meaning_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Schema(strawberry.Schema):
                 type_.is_one_of = True
             for field in getattr(type_, "fields", {}).values():
                 definition = field.extensions.get("strawberry-definition")
+                if type_ is self._schema.mutation_type and not weight_of(definition):
+                    definition.directives = (*definition.directives, Cost(weight="10"))
                 direct = _direct(definition)
                 if direct is not None and not definition.extensions:
                     # For `graph.execution`, and for any other executor.

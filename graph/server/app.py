@@ -15,10 +15,14 @@ from starlette.routing import Route
 from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
+from graph.execution.limits import Limits
+from graph.execution.meter import MemoryMeter
+from graph.execution.persisted import Persisted, read_manifest
 from graph.schema import Schema, schema, text_of
 from graph.server.graphql import GraphQL
-from graph.server.middleware import Express, Masking, RequestLog
+from graph.server.middleware import Compression, Express, Masking, RequestLog
 from graph.server.pages import graphiql_routes
+from graph.server.payers import Payers
 from graph.server.responses import JsonResponse
 from graph.settings import Settings, read_settings
 from graph.telemetry import start_logging
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from graph.execution.meter import Meter
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,7 +41,14 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
     """The whole of graph as an ASGI application, on the database that the settings name."""
     settings = settings or read_settings()
     start_logging(settings.log_level)
-    graphql = GraphQL(max_body_bytes=settings.max_body_bytes)
+    manifest = settings.documents_manifest
+    persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
+    graphql = GraphQL(
+        max_body_bytes=settings.max_body_bytes,
+        max_variables_bytes=settings.max_variables_bytes,
+        max_batch=settings.max_batch,
+        payers=Payers(settings.trusted_proxies) if settings.cost_capacity else None,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -43,7 +56,15 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         try:
             yield {
                 "database": database,
-                "execution": Execution(schema, database, settings.execution),
+                "execution": Execution(
+                    schema,
+                    database,
+                    settings.execution,
+                    Limits.of(settings),
+                    max_cost=settings.max_cost,
+                    meter=_meter(settings),
+                    persisted=persisted,
+                ),
                 "schema_text": text_of(schema),
             }
         finally:
@@ -63,9 +84,20 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
             Middleware(RequestLog),
             *_cross_origin(settings.cors_origins),
             Middleware(Masking),
+            *_compression(settings.compress_from_bytes),
             Middleware(Express, path="/graphql", endpoint=graphql),
         ],
     )
+
+
+def _compression(from_bytes: int) -> list[Middleware]:
+    return [Middleware(Compression, from_bytes=from_bytes)] if from_bytes else []
+
+
+def _meter(settings: Settings) -> Meter | None:
+    if settings.cost_capacity is None:
+        return None
+    return MemoryMeter(settings.cost_capacity, settings.cost_per_second)
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:

@@ -7,31 +7,55 @@ executed is a 400 under `application/graphql-response+json`, whose clients trust
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
-from graph.errors import BadRequest, MethodNotAllowed, RequestError, UnsupportedMediaType
-from graph.execution.execute import Request
+from graph.errors import (
+    BadRequest,
+    BatchTooLarge,
+    MethodNotAllowed,
+    RequestError,
+    UnsupportedMediaType,
+)
 from graph.server.accept import HTML, JSON, negotiated
+from graph.server.csrf import check_preflight
 from graph.server.pages import graphiql_page
-from graph.server.requests import header, read_body
-from graph.server.responses import JsonResponse, refused
+from graph.server.requests import (
+    check_size,
+    header,
+    json_of,
+    read_body,
+    request_of,
+    request_of_url,
+)
+from graph.server.responses import answered, batched, cacheable, refused
 from graph.viewer import ANONYMOUS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from graph.execution.execute import Execution
+    from graph.execution.execute import Answer, Execution, Request
+    from graph.server.payers import Payers
 
 
 class GraphQL:
     """The ASGI application at `/graphql`."""
 
-    def __init__(self, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        max_body_bytes: int,
+        max_variables_bytes: int,
+        max_batch: int,
+        payers: Payers | None,
+    ) -> None:
         self._max_body_bytes = max_body_bytes
+        self._max_variables_bytes = max_variables_bytes
+        self._max_batch = max_batch
+        self._payers = payers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -45,37 +69,51 @@ class GraphQL:
         await response(scope, receive, send)
 
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
-        method, execution = scope["method"], scope["state"]["execution"]
+        method = scope["method"]
         if method not in {"GET", "POST"}:
             raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.")
         media_type = negotiated(header(scope, b"accept"), html=method == "GET")
         if media_type == HTML:
             return graphiql_page()
-        if method == "POST":
-            request = await self._from_body(scope, receive)
-        else:
-            request = _from_url(scope, execution)
-        answer = await execution.answer(request, ANONYMOUS)
-        ok = media_type == JSON and answer.status == BadRequest.status
-        return JsonResponse(answer.body, status=200 if ok else answer.status, media_type=media_type)
-
-    async def _from_body(self, scope: Scope, receive: Receive) -> Request:
+        if method == "GET":
+            return await self._got(scope, media_type)
         _check_media_type(header(scope, b"content-type"))
         body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
-        return _request(_json(body, "The request body"))
+        given = json_of(body, "The request body")
+        if isinstance(given, list):
+            return await self._batch(scope, given, media_type)
+        request = request_of(given)
+        # Only a body that is larger can hold variables that are.
+        if len(body) > self._max_variables_bytes:
+            check_size(request, self._max_variables_bytes)
+        answer = await self._answer(scope, request)
+        return answered(answer, media_type)
 
+    async def _got(self, scope: Scope, media_type: str) -> ASGIApp:
+        check_preflight(scope)
+        request = request_of_url(scope["query_string"])
+        if not scope["state"]["execution"].is_query(request):
+            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
+        answer = await self._answer(scope, request)
+        return cacheable(answer, media_type, header(scope, b"if-none-match"))
 
-def _from_url(scope: Scope, execution: Execution) -> Request:
-    parameters: dict[str, Any] = dict(QueryParams(scope["query_string"]))
-    for name in ("variables", "extensions"):
-        if parameters.get(name):
-            parameters[name] = _json(parameters[name].encode(), f"The parameter '{name}'")
-        else:
-            parameters.pop(name, None)
-    request = _request(parameters)
-    if not execution.is_query(request):
-        raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
-    return request
+    async def _batch(self, scope: Scope, given: list[Any], media_type: str) -> ASGIApp:
+        """One answer for each request, in their order; what one of them meets is its own affair."""
+        if len(given) > self._max_batch:
+            raise BatchTooLarge(self._max_batch)
+        if not given:
+            raise BadRequest("A batch holds at least one request.")
+        requests = [request_of(each) for each in given]
+        for request in requests:
+            check_size(request, self._max_variables_bytes)
+        answers = [self._answer(scope, request) for request in requests]
+        return batched(await asyncio.gather(*answers), media_type)
+
+    async def _answer(self, scope: Scope, request: Request) -> Answer:
+        if self._payers:
+            request = replace(request, client=self._payers.payer(scope, ANONYMOUS))
+        execution: Execution = scope["state"]["execution"]
+        return await execution.answer(request, ANONYMOUS)
 
 
 def _check_media_type(given: str) -> None:
@@ -85,27 +123,3 @@ def _check_media_type(given: str) -> None:
     charsets = [option for option in options if option.startswith("charset=")]
     if media_type != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
         raise UnsupportedMediaType(given)
-
-
-def _json(text: bytes, what: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"{what} is not JSON: {error}.") from None
-
-
-def _request(given: Any) -> Request:
-    """Check the shape of a request (GraphQL over HTTP, section 5.1)."""
-    if not isinstance(given, dict):
-        raise BadRequest("A request is a JSON object with a 'query'.")
-    query, variables = given.get("query"), given.get("variables")
-    name, extensions = given.get("operationName"), given.get("extensions")
-    if not isinstance(query, str) or not query.strip():
-        raise BadRequest("'query' must be a string that holds a GraphQL document.")
-    if not isinstance(variables, dict | None):
-        raise BadRequest("'variables' must be an object.")
-    if not isinstance(name, str | None):
-        raise BadRequest("'operationName' must be a string.")
-    if not isinstance(extensions, dict | None):
-        raise BadRequest("'extensions' must be an object.")
-    return Request(query, variables or {}, name or None)

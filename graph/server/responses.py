@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from graph.execution.execute import Answer
 from graph.execution.failures import INTERNAL
 from graph.server.accept import JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import Receive, Scope, Send
 
     from graph.errors import RequestError
+
+
+_OK = 200
+_REFUSED = 400
 
 
 class JsonResponse:
@@ -34,6 +42,7 @@ class JsonResponse:
         self._headers = (
             (b"content-type", b"%b; charset=utf-8" % media_type.encode()),
             (b"content-length", b"%d" % len(self._body)),
+            (b"x-content-type-options", b"nosniff"),
             *headers,
         )
 
@@ -45,6 +54,53 @@ class JsonResponse:
         }
         await send(start)
         await send({"type": "http.response.body", "body": self._body})
+
+
+class _NotModified:
+    def __init__(self, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        self._headers = headers
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = list(self._headers)
+        await send({"type": "http.response.start", "status": 304, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def answered(
+    answer: Answer, media_type: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> JsonResponse:
+    """An answer as HTTP: JSON's clients read the errors, the others trust the status."""
+    status = 200 if media_type == JSON and answer.status == _REFUSED else answer.status
+    if answer.retry_after_seconds is not None:
+        headers = (*headers, (b"retry-after", b"%d" % answer.retry_after_seconds))
+    return JsonResponse(answer.body, status=status, media_type=media_type, headers=headers)
+
+
+def batched(answers: Sequence[Answer], media_type: str) -> JsonResponse:
+    """The answers as one list; the status is theirs, if they agree."""
+    statuses = {answer.status for answer in answers}
+    waits = [answer.retry_after_seconds or 0 for answer in answers]
+    together = Answer(
+        b"[" + b",".join(answer.body for answer in answers) + b"]",
+        statuses.pop() if len(statuses) == 1 else 200,
+        max(waits, default=0) or None,
+    )
+    return answered(together, media_type)
+
+
+def cacheable(answer: Answer, media_type: str, known: str) -> JsonResponse | _NotModified:
+    """The answer to a GET, or 304 where the client knows it already by its ETag."""
+    vary = (b"vary", b"Accept")
+    if answer.status != _OK or answer.cache_control is None:
+        return answered(answer, media_type, ((b"cache-control", b"no-store"), vary))
+    hashed = blake2b(answer.body, digest_size=12, person=media_type.encode()[-16:]).hexdigest()
+    # Weak: the same answer comes in several encodings.
+    etag = f'W/"{hashed}"'
+    headers = ((b"cache-control", answer.cache_control), (b"etag", etag.encode()), vary)
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    if "*" in tags or etag.removeprefix("W/") in tags:
+        return _NotModified(headers)
+    return answered(answer, media_type, headers)
 
 
 def refused(error: RequestError, headers: tuple[tuple[bytes, bytes], ...] = ()) -> JsonResponse:

@@ -1,0 +1,49 @@
+"""What fields cost, said in the schema by the directives of IBM's cost specification.
+
+An object costs 1, wherever it stands; a value nothing. What a list holds costs as often as its page
+is long, down the tree. `@cost` adds what a field costs beside that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import strawberry
+from strawberry import UNSET
+from strawberry.schema_directive import Location
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    description="What the field costs each time, beside the objects that it returns.",
+)
+class Cost:
+    weight: str
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    description="How long a list is: as long as a slicing argument says, or else as assumed.",
+)
+class ListSize:
+    assumed_size: int | None = strawberry.directive_field(name="assumedSize", default=UNSET)
+    slicing_arguments: list[str] | None = strawberry.directive_field(
+        name="slicingArguments", default=UNSET
+    )
+    sized_fields: list[str] | None = strawberry.directive_field(name="sizedFields", default=UNSET)
+    require_one_slicing_argument: bool | None = strawberry.directive_field(
+        name="requireOneSlicingArgument", default=UNSET
+    )
+
+
+def weight_of(declared: Any) -> int:
+    """What `@cost` says of a Strawberry field."""
+    found = (directive for directive in getattr(declared, "directives", ()))
+    return next((int(each.weight) for each in found if isinstance(each, Cost)), 0)
+
+
+def assumed_size_of(declared: Any) -> int:
+    """How often what is below a list costs, where no page says so."""
+    found = (directive for directive in getattr(declared, "directives", ()))
+    sizes = (each.assumed_size for each in found if isinstance(each, ListSize))
+    return next((size for size in sizes if size), 1)

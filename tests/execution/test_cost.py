@@ -1,0 +1,220 @@
+"""What an operation costs is known before it runs, said in the schema, and held to the limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from graph.errors import RateLimited
+from graph.execution.meter import MemoryMeter
+from graph.server.app import create_app
+from graph.settings import ExecutionMode, Settings, read_settings
+from tests.conftest import client_of
+from tests.store import fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.conftest import Client
+
+MODES = [ExecutionMode.COMPILED, ExecutionMode.RESOLVERS]
+
+
+@pytest.fixture(params=MODES)
+async def shop(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+    changed = settings.model_copy(update={"execution": request.param})
+    async with client_of(create_app(changed)) as client:
+        await fill(client.database, customers=2, orders=2, lines=1, items=1)
+        yield client
+
+
+async def costed(client: Client, query: str, **variables: Any) -> dict[str, Any]:
+    body = {"query": query, "variables": variables, "extensions": {"cost": True}}
+    response = await client.http.post("/graphql", json=body)
+    answer = response.json()
+    assert "errors" not in answer, answer
+    cost: dict[str, Any] = answer["extensions"]["cost"]
+    return cost
+
+
+@pytest.mark.parametrize(
+    ("query", "requested"),
+    [
+        ("{ __typename }", 0),
+        ("{ customer(by: {databaseId: 1}) { id firstName } }", 1),
+        ("{ customers { nodes { id } } }", 1 + 20),
+        ("{ customers(first: 3) { nodes { id } } }", 1 + 3),
+        ("{ customers(last: 3) { nodes { id } } }", 1 + 3),
+        ("{ customers(first: 0) { nodes { id orders { nodes { id } } } } }", 1),
+        ("{ customers(first: 3) { edges { node { id } } } }", 1 + 3 + 3),
+        ("{ customers(first: 3) { pageInfo { hasNextPage } totalCount } }", 1 + 1 + 5),
+        (
+            "{ customers(first: 3) { nodes { orders(first: 5) { nodes { customer { id } } } } } }",
+            1 + 3 * (1 + 1 + 5 * (1 + 1)),
+        ),
+        ("{ customers(first: 3) { nodes { orders { totalCount } } } }", 1 + 3 * (1 + 1 + 5)),
+        ("{ customers { aggregates { count } } }", 1 + 10 + 1),
+        (
+            "{ orders { groups(by: [{column: CUSTOMER_ID}], first: 7) { key { customerId } } } }",
+            1 + 10 + 7 * (1 + 1),
+        ),
+        ('{ nodes(ids: ["Q3VzdG9tZXI6MQ==", "Q3VzdG9tZXI6Mg=="]) { id } }', 2),
+        ('{ search(text: "a", first: 4) { nodes { __typename } } }', 10 + 1 + 4),
+        ("{ a: customers(first: 2) { nodes { id } } b: items(first: 2) { nodes { id } } }", 6),
+        ("{ customers(first: 2) { ...F } } fragment F on CustomerConnection { nodes { id } }", 3),
+    ],
+)
+async def test_the_price_is_made_of_objects_times_pages(
+    shop: Client, query: str, requested: int
+) -> None:
+    cost = await costed(shop, query)
+
+    assert cost["requested"] == requested
+    assert cost["limit"] == 20_000
+    assert cost["actual"] <= requested
+
+
+async def test_pages_that_variables_say_are_counted_anew(shop: Client) -> None:
+    query = "query ($n: Int) { customers(first: $n) { nodes { id } } }"
+
+    costs = [(await costed(shop, query, n=n))["requested"] for n in (1, 100, None, 7)]
+
+    assert costs == [2, 101, 21, 8]
+
+
+async def test_what_did_not_come_is_not_in_the_actual_cost(shop: Client) -> None:
+    cost = await costed(shop, "{ customers(first: 100) { nodes { id } } }")
+
+    assert (cost["requested"], cost["actual"]) == (101, 3)  # there are two customers
+    assert cost["fields"][0] == {"path": "customers.nodes", "cost": 100}
+
+
+async def test_an_answer_says_nothing_of_its_cost_unless_asked(shop: Client) -> None:
+    answer = await shop.answer("{ customers { nodes { id } } }")
+
+    assert list(answer) == ["data"]
+
+
+DEAR = (
+    "{ customers(first: 100) { nodes { orders(first: 100) { nodes {"
+    " lineItems(first: 100) { nodes { id } } } } } } }"
+)
+
+
+async def test_what_costs_too_much_is_refused_and_told_why(shop: Client) -> None:
+    response = await shop.http.post(
+        "/graphql",
+        json={"query": DEAR},
+        headers={"accept": "application/graphql-response+json"},
+    )
+
+    (error,) = response.json()["errors"]
+    assert response.status_code == 400
+    assert error["extensions"]["code"] == "COST_LIMIT_EXCEEDED"
+    cost = error["extensions"]["cost"]
+    assert cost["requested"] == 1 + 100 * (1 + 1 + 100 * (1 + 1 + 100))
+    assert cost["limit"] == 20_000
+    assert cost["fields"][0] == {
+        "path": "customers.nodes.orders.nodes.lineItems.nodes",
+        "cost": 1_000_000,
+    }
+    assert "customers.nodes.orders.nodes.lineItems.nodes (1,000,000)" in error["message"]
+
+
+async def test_the_schema_says_what_the_price_is_made_of(shop: Client) -> None:
+    text = (await shop.http.get("/schema.graphql")).text
+
+    assert 'totalCount: Int! @cost(weight: "5")' in text
+    assert 'slicingArguments: ["first", "last"], sizedFields: ["nodes", "edges"]' in text
+
+
+# Buckets
+
+
+@pytest.fixture
+async def metered(settings: Settings) -> AsyncIterator[Client]:
+    limits = {"max_cost": 50, "cost_capacity": 50, "cost_per_second": 1}
+    async with client_of(create_app(settings.model_copy(update=limits))) as client:
+        await fill(client.database, customers=40, orders=1, lines=1, items=1)
+        yield client
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+async def test_an_empty_bucket_is_a_429_that_says_when_to_come_back(
+    metered: Client, accept: str
+) -> None:
+    query = {"query": "{ customers(first: 40) { nodes { id } } }"}
+    headers = {"accept": accept}
+
+    first = await metered.http.post("/graphql", json=query, headers=headers)
+    second = await metered.http.post("/graphql", json=query, headers=headers)
+    free = await metered.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+
+    assert first.status_code == httpx.codes.OK
+    assert second.status_code == httpx.codes.TOO_MANY_REQUESTS
+    assert 25 <= int(second.headers["retry-after"]) <= 32
+    assert second.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+    assert free.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_what_did_not_come_is_given_back(metered: Client) -> None:
+    query = {"query": "{ items(first: 40) { nodes { id } } }"}  # there is one
+
+    answers = [await metered.http.post("/graphql", json=query) for _ in range(5)]
+
+    assert [answer.status_code for answer in answers] == [200] * 5
+
+
+async def test_each_client_has_a_bucket_of_its_own(settings: Settings) -> None:
+    limits = {
+        "max_cost": 50,
+        "cost_capacity": 50,
+        "cost_per_second": 1,
+        "trusted_proxies": "127.0.0.0/8, 10.0.0.0/8",
+    }
+    settings = Settings.model_validate(settings.model_dump() | limits)
+    query = {"query": "{ customers(first: 40) { nodes { id } } }"}
+
+    async def status(forwarded: str) -> int:
+        headers = {"x-forwarded-for": forwarded}
+        return (await client.http.post("/graphql", json=query, headers=headers)).status_code
+
+    async with client_of(create_app(settings)) as client:
+        await fill(client.database, customers=40, orders=1, lines=1, items=1)
+        assert await status("203.0.113.1") == 200
+        assert await status("203.0.113.1") == 429
+        assert await status("198.51.100.9, 203.0.113.1") == 429  # the left one is made up
+        assert await status("203.0.113.1, 10.1.1.1") == 429
+        assert await status("203.0.113.2") == 200
+        assert await status("2001:db8::1") == 200
+        assert await status("2001:db8::2") == 429  # of one network
+        assert await status("2001:db8:0:1::2") == 200
+
+
+async def test_a_bucket_fills_with_time_up_to_its_brim() -> None:
+    now = 0.0
+    meter = MemoryMeter(100, 10, now=lambda: now)
+
+    await meter.take("a", 100)
+    with pytest.raises(RateLimited) as caught:
+        await meter.take("a", 25)
+    assert caught.value.retry_after_seconds == 3
+    now = 2.5
+    await meter.take("a", 25)
+    await meter.give_back("a", 1_000)
+    await meter.take("a", 100)
+    now = 1_000_000
+    await meter.take("a", 100)
+    with pytest.raises(RateLimited):
+        await meter.take("a", 1)
+
+
+def test_a_bucket_that_the_dearest_operation_does_not_fit_in_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRAPH_COST_CAPACITY", "10")
+
+    with pytest.raises(Exception, match="GRAPH_COST_CAPACITY is less than GRAPH_MAX_COST"):
+        read_settings()
