@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import (
     FragmentDefinitionNode,
+    Node,
     OperationDefinitionNode,
 )
 
@@ -74,7 +75,25 @@ class Documents:
     def _read(self, text: str) -> Document:
         node = parse_within(self._limits, text)
         validate_within(self._limits, self._schema, node)
+        _forget_tokens(node)
         return _indexed(self._schema, node)
+
+
+def _forget_tokens(document: DocumentNode) -> None:
+    """Let go of what the lexer read, where errors need only know the place.
+
+    Tokens know their neighbours: they are most of a document's memory, and cycles, which stay until
+    the collector looks for them.
+    """
+    ahead: list[Any] = [document]
+    while ahead:
+        match ahead.pop():
+            case Node() as node:
+                if node.loc is not None:
+                    node.loc.start_token = node.loc.end_token = None  # type: ignore[assignment]
+                ahead += (getattr(node, key, None) for key in node.keys)
+            case tuple() | list() as nodes:
+                ahead += nodes
 
 
 def problems_of(documents: Documents, texts: Mapping[str, str]) -> list[str]:

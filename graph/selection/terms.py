@@ -6,7 +6,7 @@ A value that a client gives, an operand, stands apart: a condition names it by i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -105,7 +105,7 @@ BY_KEY = (Sort(Attribute("id")),)
 _DIGEST_LENGTH = 10
 
 
-@cache
+@lru_cache(maxsize=1024)
 def sort_of(noun: str, sorts: tuple[Sort, ...] = BY_KEY) -> str:
     """The name of an order of a noun's rows: any two orders have two names."""
     if sorts == BY_KEY:
