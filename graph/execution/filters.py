@@ -316,14 +316,16 @@ def _plain(value: Any) -> Any:
 
 
 def _keys_of_ids(given: Mapping[str, Any], noun: str) -> dict[str, Any]:
-    def key(text: str) -> int:
+    def key(text: str | None) -> int | None:
+        if text is None:
+            return None  # refused with the others
         found, key = decode_id(text)
         if found != noun:
             raise InvalidId(text)
         return key
 
     return {
-        operator: [key(text) for text in value] if isinstance(value, list) else value and key(value)
+        operator: [key(text) for text in value] if isinstance(value, list) else key(value)
         for operator, value in given.items()
     }
 
