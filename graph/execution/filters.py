@@ -285,9 +285,14 @@ class Filters:
 
 
 _KEY = Attribute("id")
-_time_zones = cache(available_timezones)
 # Of a path: each level has a name, those of lists a number too; then a column and an operator.
 _DEEPEST = 2 * MAX_DEPTH + 2
+
+
+@cache
+def _time_zones() -> set[str]:
+    # A link on this machine: no name of the database, and PostgreSQL's would be another.
+    return available_timezones() - {"localtime"}
 
 
 def _all(conditions: list[Condition]) -> Condition:

@@ -7,7 +7,9 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
+from graph.execution.filters import _time_zones
 from graph.opaque import encode_id
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
@@ -156,6 +158,10 @@ DATE = "[{datePlaced: {unit: DAY}}]"
             *("INVALID_GROUPS", "There is no time zone 'UTC'; --'."),
         ),
         (
+            'by: [{datePlaced: {unit: DAY, timeZone: "localtime"}}]',
+            *("INVALID_GROUPS", "There is no time zone 'localtime'."),
+        ),
+        (
             'by: [{datePlaced: {unit: DAY, timeZone: ""}}]',
             *("INVALID_GROUPS", "There is no time zone ''."),
         ),
@@ -236,6 +242,13 @@ async def test_filters_may_be_nested_ten_deep(shop: Client, depth: int, wrap: st
     data = await shop(f"{{ customers(where: {where}) {{ totalCount }} }}")
 
     assert data["customers"]["totalCount"] == 1
+
+
+async def test_postgresql_knows_every_time_zone_that_is_let_in(shop: Client) -> None:
+    async with shop.database.engine.connect() as connection:
+        known = set(await connection.scalars(text("SELECT name FROM pg_timezone_names")))
+
+    assert _time_zones() <= known
 
 
 # Cursors
