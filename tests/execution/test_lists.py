@@ -114,7 +114,7 @@ class Asking:
                 data = self.ask(f"query ({declared}) {{ {asked} }}", **variables)
                 found.append((rows, data["list"]))
                 continue
-            asked = f"parents: {ROOTS[parent]}(first: 100) {{ nodes {{ {asked} }} }}"
+            asked = f"parents: {ROOTS[parent]}(first: 20) {{ nodes {{ {asked} }} }}"
             data = self.ask(f"query ({declared}) {{ {asked} }}", **variables)
             for row, answer in zip(self.shop.rows[parent], data["parents"]["nodes"], strict=True):
                 found.append((self.shop.many(parent, row, edge)[1], answer["list"]))

@@ -53,7 +53,9 @@ QUERIES = [
         2,
     ),
     (
-        """{ customers(first: 5) { nodes { orders { nodes { lineItems { aggregates { max { quantity } }
+        """{ customers(first: 5) { nodes { orders { nodes { lineItems {
+           
+            aggregates { max { quantity } }
             groups(by: [{item: {column: NAME}}]) { aggregates { count } } totalCount } } } } } }""",
         5,
     ),

@@ -179,7 +179,7 @@ class Values:
             return self._cursor(place.nouns[0])
         if place.name == "timeZone":
             return self._choices.one_of(ZONES)
-        if place.name == "search":
+        if place.name in {"search", "text"}:
             return self._words()
         if type_name == "ID":
             return self._id(place.nouns)
