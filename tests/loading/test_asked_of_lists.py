@@ -54,7 +54,6 @@ QUERIES = [
     ),
     (
         """{ customers(first: 5) { nodes { orders { nodes { lineItems {
-           
             aggregates { max { quantity } }
             groups(by: [{item: {column: NAME}}]) { aggregates { count } } totalCount } } } } } }""",
         5,
