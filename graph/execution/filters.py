@@ -285,9 +285,14 @@ class Filters:
 
 
 _KEY = Attribute("id")
-_time_zones = cache(available_timezones)
 # Of a path: each level has a name, those of lists a number too; then a column and an operator.
 _DEEPEST = 2 * MAX_DEPTH + 2
+
+
+@cache
+def _time_zones() -> set[str]:
+    # A link on this machine: no name of the database, and PostgreSQL's would be another.
+    return available_timezones() - {"localtime"}
 
 
 def _all(conditions: list[Condition]) -> Condition:
@@ -316,14 +321,16 @@ def _plain(value: Any) -> Any:
 
 
 def _keys_of_ids(given: Mapping[str, Any], noun: str) -> dict[str, Any]:
-    def key(text: str) -> int:
+    def key(text: str | None) -> int | None:
+        if text is None:
+            return None  # refused with the others
         found, key = decode_id(text)
         if found != noun:
             raise InvalidId(text)
         return key
 
     return {
-        operator: [key(text) for text in value] if isinstance(value, list) else value and key(value)
+        operator: [key(text) for text in value] if isinstance(value, list) else key(value)
         for operator, value in given.items()
     }
 

@@ -17,7 +17,7 @@ from graphql import (
     is_required_argument,
 )
 
-from tests.execution.generator.known import element_of
+from tests.execution.generator.known import element_of, listed_by
 from tests.execution.generator.sorts import sort_by_key, sort_by_rank, without_doubles
 from tests.execution.generator.values import ABSENT, CURSORS, SIZES, Place, below, literal, within
 
@@ -113,6 +113,10 @@ class Arguments:
             else:
                 written["where"] = self._written(where, Place("where", nouns))
         orders: tuple[str, ...] | None = tuple("" for _ in self._sets)
+        if "text" in field.args:
+            words = self._values.value(field.args["text"].type, Place("text"))
+            written["text"] = self._given_as_is(words, field.args["text"].type)
+            orders = tuple(f"text: {literal(words, GraphQLString)}" for _ in self._sets)
         if "orderBy" in field.args and (ranked or self._choices.chance(35)):
             written["orderBy"], orders = self._order(field, nouns, ranked=ranked)
             if ranked and orders:
@@ -121,7 +125,7 @@ class Arguments:
         cursors = {}
         if orders is not None:
             cursors = {
-                name: self._cursor(name, nouns, orders)
+                name: self._cursor(name, nouns, listed_by(field) or "", orders)
                 for name in CURSORS
                 if self._choices.chance(18)
             }
@@ -155,12 +159,14 @@ class Arguments:
         given = [None if value is ABSENT else value for value in variable.values]
         return written, tuple(f"orderBy: {literal(value, type_)}" for value in given)
 
-    def _cursor(self, name: str, nouns: tuple[str, ...], orders: tuple[str, ...]) -> str:
+    def _cursor(
+        self, name: str, nouns: tuple[str, ...], listed: str, orders: tuple[str, ...]
+    ) -> str:
         """A cursor of each of these orders."""
         place = Place(name, nouns)
         if not any(orders) or self._values.is_careless():
             return self._written(GraphQLString, place)
-        known = [self._known.cursors_under(nouns[0], order) for order in orders]
+        known = [self._known.cursors_under(listed, order) for order in orders]
         values = tuple(self._choices.one_of(each) if each else None for each in known)
         self._choices.note(f"{name} under a sort")
         if len(set(values)) == 1 and self._choices.chance(60):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Known:
     """`values` are by the name of the field, and by that of its type; the others by noun.
 
-    `ask` answers an operation, and `roots` are the names of the connections that have every row.
+    `ask` answers an operation, and `roots` are the names of Query's connections, by what they list.
     """
 
     values: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -28,11 +28,11 @@ class Known:
     ask: Callable[[str], Any] | None = None
     _sorted: dict[str, list[str]] = field(default_factory=dict)
 
-    def cursors_under(self, noun: str, arguments: str) -> list[str]:
-        """The cursors of a noun's rows in a list with these arguments; none where it is refused."""
+    def cursors_under(self, listed: str, arguments: str) -> list[str]:
+        """The cursors of the rows in a list with these arguments; none where it is refused."""
         if self.ask is None or not arguments:
-            return self.cursors[noun]
-        text = f"{{ list: {self.roots[noun]}({arguments}, first: 100) {{ edges {{ cursor }} }} }}"
+            return self.cursors[listed]
+        text = f"{{ list: {self.roots[listed]}({arguments}, first: 100) {{ edges {{ cursor }} }} }}"
         if text not in self._sorted:
             data = self.ask(text)
             edges = data["list"]["edges"] if data else ()
@@ -41,6 +41,12 @@ class Known:
 
     def __repr__(self) -> str:
         return "Known(...)"
+
+
+def listed_by(field_: GraphQLField) -> str | None:
+    """The name of the type of a connection's rows; None where a field is not a connection."""
+    nodes = getattr(get_named_type(field_.type), "fields", {}).get("nodes")
+    return get_named_type(nodes.type).name if nodes and "first" in field_.args else None
 
 
 def element_of(field_: GraphQLField) -> GraphQLObjectType | None:
@@ -72,9 +78,9 @@ def known_of(schema: GraphQLSchema, data: Any, ask: Callable[[str], Any] | None 
     """What the answer to the survey tells."""
     assert schema.query_type
     roots = {
-        element.name: name
+        listed: name
         for name, field_ in schema.query_type.fields.items()
-        if (element := element_of(field_)) is not None
+        if (listed := listed_by(field_)) is not None
     }
     known = Known(roots=roots, ask=ask)
     for edge in _edges(data):

@@ -81,12 +81,20 @@ class Place:
 
 
 class Values:
-    """Draws JSON values for input types. A `careless` one also draws what is refused."""
+    """Draws JSON values for input types. A `careless` one also draws what is refused.
 
-    def __init__(self, known: Known, choices: Choices, *, careless: bool) -> None:
+    Members of inputs that are named in `without` are never drawn.
+    """
+
+    def __init__(
+        self, known: Known, choices: Choices, *, careless: bool, without: tuple[str, ...] = ()
+    ) -> None:
         self._known = known
         self._choices = choices
         self._careless = careless
+        # By rank is only sorted where something is searched for: see `Arguments`. A key of groups
+        # must be one they are put together by.
+        self._without = {"rank", "key", *without}
 
     def is_careless(self) -> bool:
         if self._careless and self._choices.chance(30):
@@ -144,9 +152,7 @@ class Values:
 
     def _fields(self, type_: GraphQLInputObjectType, depth: int) -> list[str]:
         """The names of fields to choose from: deep down, of those that lead no deeper."""
-        # By rank is only sorted where something is searched for: see `Arguments`. A key of groups
-        # must be one they are put together by.
-        names = [name for name in type_.fields if name not in {"rank", "key"}]
+        names = [name for name in type_.fields if name not in self._without]
         flat = [name for name in names if _is_flat(type_.fields[name].type)]
         if depth >= _DEEPEST and flat:
             return flat
@@ -173,7 +179,7 @@ class Values:
             return self._cursor(place.nouns[0])
         if place.name == "timeZone":
             return self._choices.one_of(ZONES)
-        if place.name == "search":
+        if place.name in {"search", "text"}:
             return self._words()
         if type_name == "ID":
             return self._id(place.nouns)

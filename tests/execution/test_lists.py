@@ -1,0 +1,282 @@
+"""Lists against plain Python: filters, sorts, pages, aggregates and groups over random rows.
+
+What is asked is drawn by the schema's types (`tests.execution.generator`), and answered by
+`tests.execution.plain` over the same rows. Both ways to an answer must say the same as it does.
+`GRAPH_TEST_LISTS` says how many stores are drawn for each test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from graphql import GraphQLNonNull
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.execution.generator import Drawn
+from tests.execution.generator.choices import Choices
+from tests.execution.generator.sorts import sort_by_key, without_doubles
+from tests.execution.generator.values import Place, Values
+from tests.execution.plain.filters import meets
+from tests.execution.plain.lists import Cut, Order, cut, groups
+from tests.execution.plain.questions import (
+    EDGES,
+    ROOTS,
+    aggregates_asked,
+    aggregates_of,
+    keys_asked,
+    keys_of,
+    known_of,
+)
+from tests.execution.plain.shop import Shop, drawn_shop, write_shop
+from tests.execution.test_oracle import SCHEMA, both_ways
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from random import Random
+
+    from tests.execution.plain.shop import Row
+    from tests.execution.test_oracle import Both
+
+EXAMPLES = int(os.environ.get("GRAPH_TEST_LISTS", "15"))
+QUESTIONS = 6  # about each store
+PAGE = "edges { cursor node { databaseId } } pageInfo { hasNextPage hasPreviousPage }"
+
+
+@dataclass
+class Asking:
+    """A store, what is drawn about it, and both ways to ask."""
+
+    shop: Shop
+    choices: Choices
+    values: Values
+    both: Both
+    runner: asyncio.Runner
+
+    def ask(self, text: str, **variables: Any) -> dict[str, Any]:
+        """What both ways answer."""
+        drawn = Drawn(text, (variables,))
+        answers = [
+            json.loads(self.runner.run(side.answer(drawn)).body)
+            for side in (self.both.compiled, self.both.standard)
+        ]
+        assert answers[0] == answers[1]
+        assert "errors" not in answers[0], (text, variables, answers[0])
+        data: dict[str, Any] = answers[0]["data"]
+        return data
+
+    def drawn(self, type_name: str, name: str, noun: str) -> Any:
+        type_: Any = SCHEMA.type_map[type_name]
+        return self.values.value(GraphQLNonNull(type_), Place(name, (noun,)))
+
+    def where(self, noun: str) -> Any:
+        return self.drawn(f"{noun}Where", "where", noun) if self.choices.chance(80) else None
+
+    def order_by(self, noun: str) -> list[Any]:
+        sizes = range(self.choices.number(0, 3))
+        return [self.drawn(f"{noun}OrderBy", "orderBy", noun) for _ in sizes]
+
+    def grouping(self, noun: str) -> dict[str, Any]:
+        keys = range(self.choices.one_of((1, 1, 2, 3)))
+        by = without_doubles([self.drawn(f"{noun}GroupBy", "by", noun) for _ in keys])
+        order_by = [self._sort_of_groups(noun, by) for _ in range(self.choices.number(0, 2))]
+        return {
+            "by": by,
+            "having": self.drawn(f"{noun}Having", "h", noun) if self.choices.chance(40) else None,
+            "orderBy": order_by,
+            "first": self.choices.one_of((None, 0, 1, 2, 5)),
+        }
+
+    def _sort_of_groups(self, noun: str, by: list[Any]) -> Any:
+        if self.choices.chance(50):
+            return self.drawn(f"{noun}GroupsOrderBy", "orderBy", noun)
+        direction = self.choices.one_of(("ASC", "DESC", "ASC_NULLS_FIRST", "DESC_NULLS_LAST"))
+        return {"key": sort_by_key(self.choices.one_of(by), direction)}
+
+    def lists(
+        self, noun: str, fields: str, declared: str, **variables: Any
+    ) -> list[tuple[list[Row], Any]]:
+        """All lists of a noun's rows, from the root and nested: what is in them, what is answered.
+
+        `fields` is what is asked, `LIST` standing for the field.
+        """
+        found: list[tuple[list[Row], Any]] = []
+        for parent, edge in [(None, ROOTS[noun]), *EDGES.get(noun, [])]:
+            asked = fields.replace("LIST", f"list: {edge}")
+            rows = self.shop.rows[noun]
+            if parent is None:
+                data = self.ask(f"query ({declared}) {{ {asked} }}", **variables)
+                found.append((rows, data["list"]))
+                continue
+            asked = f"parents: {ROOTS[parent]}(first: 20) {{ nodes {{ {asked} }} }}"
+            data = self.ask(f"query ({declared}) {{ {asked} }}", **variables)
+            for row, answer in zip(self.shop.rows[parent], data["parents"]["nodes"], strict=True):
+                found.append((self.shop.many(parent, row, edge)[1], answer["list"]))
+        return found
+
+
+def shops(database_url: str) -> Callable[[Callable[[Asking], None]], None]:
+    """Run a check with so many stores, the same in every run."""
+
+    def run(check: Callable[[Asking], None]) -> None:
+        with both_ways(database_url, 0) as (runner, both):
+
+            @seed(0)
+            @hypothesis_settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],  # to shrink what random numbers made takes forever
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(st.randoms(note_method_calls=False, use_true_random=False))
+            def each(source: Random) -> None:
+                choices = Choices(source)
+                shop = drawn_shop(choices)
+                runner.run(write_shop(both.standard.database, shop))
+                values = Values(known_of(shop), choices, careless=False, without=("search",))
+                for _ in range(QUESTIONS):
+                    check(Asking(shop, choices, values, both, runner))
+
+            each()
+
+    return run
+
+
+def test_a_filter_finds_what_plain_python_finds(database_url: str) -> None:
+    @shops(database_url)
+    def check(asking: Asking) -> None:
+        noun = asking.choices.one_of(list(ROOTS))
+        where, limit = asking.where(noun), asking.choices.number(1, 6)
+        variables = {"where": where, "limit": limit}
+        fields = f"""LIST(where: $where, first: 100) {{ nodes {{ databaseId }} totalCount
+            count(limit: $limit) {{ value precision }}
+            aggregates {{ {aggregates_asked(noun)} }} }}"""
+        declared = f"$where: {noun}Where, $limit: Int"
+
+        for rows, answer in asking.lists(noun, fields, declared, **variables):
+            found = [row for row in rows if meets(asking.shop, noun, row, where)]
+            assert [row["databaseId"] for row in answer["nodes"]] == keys(found), where
+            assert answer["totalCount"] == len(found)
+            assert answer["count"] == {
+                "value": min(len(found), limit),
+                "precision": "AT_LEAST" if len(found) > limit else "EXACT",
+            }
+            assert answer["aggregates"] == aggregates_of(noun, found)
+
+
+def test_a_page_of_a_sorted_list_is_cut_as_plain_python_cuts_it(database_url: str) -> None:
+    @shops(database_url)
+    def check(asking: Asking) -> None:
+        noun = asking.choices.one_of(list(ROOTS))
+        where, order_by = asking.where(noun), asking.order_by(noun)
+        order = Order(asking.shop, noun, order_by)
+        cursors = asking.ask(
+            f"""query ($o: [{noun}OrderBy!]) {{ list: {ROOTS[noun]}(orderBy: $o, first: 100) {{
+                edges {{ cursor node {{ databaseId }} }} }} }}""",
+            o=order_by,
+        )["list"]["edges"]
+        in_order = order.sorted(asking.shop.rows[noun])
+        assert [edge["node"]["databaseId"] for edge in cursors] == keys(in_order), order_by
+
+        ends = [nth for nth in range(len(cursors)) if asking.choices.chance(20)][:2]
+        names = asking.choices.one_of((("after", "before"), ("before", "after")))
+        size: Any = {asking.choices.one_of(("first", "last")): asking.choices.number(0, 5)}
+        variables = {"where": where, "orderBy": order_by, **size} | {
+            name: cursors[nth]["cursor"] for name, nth in zip(names, ends, strict=False)
+        }
+        given_rows: Any = {name: in_order[nth] for name, nth in zip(names, ends, strict=False)}
+        fields = f"""LIST(where: $where, orderBy: $orderBy, first: $first, last: $last,
+            after: $after, before: $before) {{ {PAGE} }}"""
+        declared = f"""$where: {noun}Where, $orderBy: [{noun}OrderBy!], $first: Int, $last: Int,
+            $after: String, $before: String"""
+
+        for rows, answer in asking.lists(noun, fields, declared, **variables):
+            found = [row for row in rows if meets(asking.shop, noun, row, where)]
+            assert cut_of(answer) == cut(found, order, **size, **given_rows), variables
+
+
+def test_an_offset_leaves_out_so_many(database_url: str) -> None:
+    @shops(database_url)
+    def check(asking: Asking) -> None:
+        noun = asking.choices.one_of(list(ROOTS))
+        where, order_by = asking.where(noun), asking.order_by(noun)
+        page: Any = {"first": asking.choices.number(0, 5), "offset": asking.choices.number(0, 8)}
+        data = asking.ask(
+            f"""query ($where: {noun}Where, $o: [{noun}OrderBy!], $first: Int, $offset: Int) {{
+                list: {ROOTS[noun]}(where: $where, orderBy: $o, first: $first, offset: $offset) {{
+                    {PAGE} }} }}""",
+            where=where,
+            o=order_by,
+            **page,
+        )
+
+        rows = [row for row in asking.shop.rows[noun] if meets(asking.shop, noun, row, where)]
+        order = Order(asking.shop, noun, order_by)
+        assert cut_of(data["list"]) == cut(rows, order, **page)
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+def test_a_walk_meets_every_row_once_and_in_order(database_url: str, backwards: bool) -> None:
+    size_of, beyond = ("last", "before") if backwards else ("first", "after")
+    goes_on, began = ("hasNextPage", "hasPreviousPage")[:: -1 if backwards else 1]
+
+    @shops(database_url)
+    def check(asking: Asking) -> None:
+        noun = asking.choices.one_of(list(ROOTS))
+        where, order_by = asking.where(noun), asking.order_by(noun)
+        rows = [row for row in asking.shop.rows[noun] if meets(asking.shop, noun, row, where)]
+        text = f"""query ($where: {noun}Where, $o: [{noun}OrderBy!], $size: Int, $from: String) {{
+            list: {ROOTS[noun]}(where: $where, orderBy: $o, {size_of}: $size, {beyond}: $from) {{
+                {PAGE} }} }}"""
+        met: list[int] = []
+        cursor = None
+        for _ in range(len(rows) + 1):
+            size = asking.choices.number(1, 4)
+            page = asking.ask(text, where=where, o=order_by, size=size, **{"from": cursor})["list"]
+            ids = cut_of(page).ids
+            met = ids + met if backwards else met + ids
+            assert page["pageInfo"][began] is (cursor is not None)
+            assert page["pageInfo"][goes_on] is (len(met) < len(rows))
+            if not page["pageInfo"][goes_on]:
+                break
+            cursor = page["edges"][0 if backwards else -1]["cursor"]
+
+        assert met == keys(Order(asking.shop, noun, order_by).sorted(rows)), order_by
+
+
+def test_groups_are_those_of_plain_python(database_url: str) -> None:
+    @shops(database_url)
+    def check(asking: Asking) -> None:
+        noun = asking.choices.one_of(list(ROOTS))
+        where, grouping = asking.where(noun), asking.grouping(noun)
+        variables = {"where": where, **grouping}
+        fields = f"""LIST(where: $where) {{
+            groups(by: $by, having: $having, orderBy: $orderBy, first: $first) {{
+                key {{ {keys_asked(noun)} }} aggregates {{ {aggregates_asked(noun)} }} }} }}"""
+        declared = f"""$where: {noun}Where, $by: [{noun}GroupBy!]!, $having: {noun}Having,
+            $orderBy: [{noun}GroupsOrderBy!], $first: Int"""
+
+        for rows, answer in asking.lists(noun, fields, declared, **variables):
+            found = [row for row in rows if meets(asking.shop, noun, row, where)]
+            expected = groups(asking.shop, noun, found, grouping)
+            assert answer["groups"] == [
+                {"key": keys_of(noun, each), "aggregates": aggregates_of(noun, each.rows)}
+                for each in expected
+            ], grouping
+
+
+def keys(rows: list[Row]) -> list[int]:
+    return [row["databaseId"] for row in rows]
+
+
+def cut_of(page: dict[str, Any]) -> Cut:
+    """The page that an answer shows."""
+    ids = [edge["node"]["databaseId"] for edge in page["edges"]]
+    return Cut(ids, page["pageInfo"]["hasNextPage"], page["pageInfo"]["hasPreviousPage"])
