@@ -89,6 +89,24 @@ def seed(
 
 
 @app.command()
+def prune() -> None:
+    """Remove the idempotency keys that have expired, with the answers kept under them."""
+    from datetime import timedelta
+
+    from graph.database.store import check_migrated
+    from graph.database.writes.keys import prune
+
+    hours = read_settings().idempotency_key_hours
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        removed = await prune(database, kept=timedelta(hours=hours))
+        typer.echo(f"{removed:,} expired idempotency keys are removed.")
+
+    _with_database(run)
+
+
+@app.command()
 def schema(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
 ) -> None:

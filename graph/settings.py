@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     statement_timeout_seconds: _Seconds = 10
 
     execution: ExecutionMode = ExecutionMode.COMPILED
+    # How long the answer to a request is kept under its idempotency key.
+    idempotency_key_hours: float = Field(default=24, ge=0.001, le=87_600)
+    # How long a repeated request waits for the first one to end.
+    idempotency_wait_seconds: _Seconds = 2
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
     # What a document may be (`graph.execution.limits`).

@@ -65,7 +65,7 @@ def noun_of(name: str) -> Noun:
 
 
 def _column(declared: StrawberryField) -> ColumnField:
-    type_ = declared.type
+    type_: Any = declared.type
     if isinstance(type_, StrawberryOptional):
         type_ = type_.of_type
     if isinstance(type_, StrawberryEnumDefinition):

@@ -7,6 +7,8 @@ from typing import Any
 import strawberry
 
 from graph.database.models import EventKind, OrderStatus
+from graph.schema.actions import OrderActionState, actions_of
+from graph.schema.chosen import chosen
 from graph.schema.enums import enum
 from graph.schema.fields import column, connection, edge, global_id
 from graph.schema.scalars import Json
@@ -81,6 +83,12 @@ class Order(Node):
     status: OrderStatus = column("How far the order has come.")
     version: int = column(f"{_VERSION} A change of a line is one of its order.")
     total: Decimal = column("The sum of the subtotals of all lines.")
+    actions: list[OrderActionState] = chosen(
+        "What can be done with the order, and why something cannot: the mutations ask the same.",
+        column="status",
+        values=OrderStatus,
+        value_of=actions_of,
+    )
     customer: Customer = edge("Who placed the order.")
     line_items = connection("What was ordered, line by line.", noun="OrderLine")
     history = connection("What happened to the order and its lines, oldest first.", noun="Event")
