@@ -247,7 +247,7 @@ async def test_a_price_is_not_negative_nor_too_large_nor_too_exact(store: Client
     for price, code in (
         ("-0.01", "OUT_OF_RANGE"),
         ("100000000", "OUT_OF_RANGE"),
-        ("1" * 400, "OUT_OF_RANGE"),
+        ("1" * 40, "OUT_OF_RANGE"),
         ("0.001", "TOO_PRECISE"),
     ):
         answer = await run(store, "createItem", name="x", costPrice=price, sellingPrice="1.500")
