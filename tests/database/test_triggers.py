@@ -123,6 +123,16 @@ async def test_a_change_of_lines_is_one_of_their_order(database: Database, chang
     assert versions == [(2,), (1,)]
 
 
+async def test_an_update_of_lines_that_changes_none_is_no_change_of_the_order(
+    database: Database,
+) -> None:
+    await fill(database, customers=1, orders=1, lines=2)
+
+    await executed(database, "UPDATE order_lines SET quantity = quantity")
+
+    assert await executed(database, "SELECT version FROM orders") == [(1,)]
+
+
 async def test_a_new_order_with_lines_is_at_version_one(database: Database) -> None:
     await fill(database, customers=1, orders=1, lines=2)
 

@@ -221,10 +221,12 @@ class Model:
             gone = self._named_lines(order, given["lines"])
         if any(pieces > order.lines[key].left for key, pieces in gone.items()):
             raise Refused("NotAllowed", ["NOTHING_LEFT"])
+        back: Counter[int] = Counter()
         for key, pieces in gone.items():
-            line = order.lines[key]
-            line.cancelled += pieces
-            self._put_back(line.item, pieces)
+            order.lines[key].cancelled += pieces
+            back[order.lines[key].item] += pieces
+        for item, pieces in back.items():
+            self._put_back(item, pieces)
         if not any(line.left for line in order.lines.values()):
             order.status = "CANCELLED"
         order.version += bool(sum(gone.values())) or order.status == "CANCELLED"

@@ -152,13 +152,18 @@ FUNCTIONS = (
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
         END IF;
-        IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        IF TG_OP = 'INSERT' THEN
             UPDATE orders SET version = version + 1
             WHERE id IN (SELECT order_id FROM new_rows) AND xmin <> pg_current_xact_id()::xid;
-        END IF;
-        IF TG_OP IN ('DELETE', 'UPDATE') THEN
+        ELSIF TG_OP = 'DELETE' THEN
             UPDATE orders SET version = version + 1
             WHERE id IN (SELECT order_id FROM old_rows) AND xmin <> pg_current_xact_id()::xid;
+        ELSE
+            UPDATE orders SET version = version + 1
+            WHERE id IN (SELECT unnest(ARRAY[o.order_id, n.order_id])
+                         FROM old_rows o JOIN new_rows n USING (id)
+                         WHERE (o.*) IS DISTINCT FROM (n.*))
+            AND xmin <> pg_current_xact_id()::xid;
         END IF;
         RETURN NULL;
     END
