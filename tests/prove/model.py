@@ -100,15 +100,18 @@ class Model:
         return answer
 
     def _createCustomer(self, given: dict[str, Any], new: Any) -> tuple[Any, ...]:  # noqa: N802
-        self._check_customer(given, None, Problems())
+        problems = Problems()
+        self._check_texts(given, problems)
+        self._check_free(given, None, problems)
         customer = Customer(dict(given))
         self.customers[new()] = customer
         return self._customer(customer)
 
     def _updateCustomer(self, given: dict[str, Any], _: Any) -> tuple[Any, ...]:  # noqa: N802
-        customer = self._expected(self.customers, given, Problems())
-        values = {name: value for name, value in given.items() if name in LENGTHS}
-        self._check_customer(values, given["id"], Problems())
+        values, problems = {name: given[name] for name in given if name in LENGTHS}, Problems()
+        self._check_texts(values, problems)
+        customer = self._expected(self.customers, given, problems)
+        self._check_free(values, given["id"], problems)
         self._change(customer, customer.values, values)
         return self._customer(customer)
 
@@ -267,7 +270,7 @@ class Model:
                 return order, order.lines[given["id"]]
         raise Refused("NotFound")
 
-    def _check_customer(self, given: dict[str, Any], own: int | None, problems: Problems) -> None:
+    def _check_texts(self, given: dict[str, Any], problems: Problems) -> None:
         for name, value in given.items():
             if not value.strip():
                 problems.note(f"input.{name}", "BLANK")
@@ -275,8 +278,8 @@ class Model:
                 problems.note(f"input.{name}", "TOO_LONG")
         if given.get("email", "x@x").startswith("@"):
             problems.note("input.email", "NOT_AN_EMAIL")
-        if own is not None:
-            problems.check()
+
+    def _check_free(self, given: dict[str, Any], own: int | None, problems: Problems) -> None:
         others = [row.values for key, row in self.customers.items() if key != own]
         if given.get("username") in [other["username"] for other in others]:
             problems.note("input.username", "TAKEN")
