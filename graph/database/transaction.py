@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from graph.database.engine import _json_function, translated
 from graph.database.writes.constraints import refusal_of
-from graph.errors import GraphError, OutcomeUnknown, Unavailable
+from graph.errors import GraphError, OutcomeUnknown, Refusal, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -83,6 +83,17 @@ class Transaction:
         """The first of a statement's rows, or None."""
         rows = await self.fetch(sql, *parameters)
         return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What is changed in the block is taken back if it raises a refusal."""
+        await self.fetch("SAVEPOINT attempt")
+        try:
+            yield
+        except Refusal:
+            await self.fetch("ROLLBACK TO SAVEPOINT attempt")
+            raise
+        await self.fetch("RELEASE SAVEPOINT attempt")
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
         """Run a SELECT of the loaders: the same as `ReadSession.rows`, after all changes so far."""

@@ -24,6 +24,7 @@ from graph.selection import (
     Nodes,
     One,
     PageInfo,
+    Plain,
     Resolved,
     Selection,
     Terms,
@@ -107,7 +108,7 @@ def compile_payload(payload: Payload, place: int) -> Framed | None:
         if isinstance(field, Typename):
             frames[-1] += f'"{field.text}"'
             continue
-        if any(_obstacles(field)):
+        if any(_obstacles(field)) or _names_rows_below(field):
             return None
         if isinstance(field, One):
             gaps.append(len(roots))
@@ -119,6 +120,12 @@ def compile_payload(payload: Payload, place: int) -> Framed | None:
     frames[-1] += "}"
     query = TextQuery(tuple(roots)) if roots else None
     return Framed(query, tuple(frame.encode() for frame in frames), tuple(gaps))
+
+
+def _names_rows_below(field: Any) -> bool:
+    """Whether rows are asked for in a list of plain objects: there are many, and loaders batch."""
+    below = field.fields if isinstance(field, Plain) else ()
+    return any(isinstance(each, One) or _names_rows_below(each) for each in below)
 
 
 def _obstacles(asked: Any) -> Iterator[str]:
@@ -135,7 +142,7 @@ def _obstacles(asked: Any) -> Iterator[str]:
                 yield from _obstacles(selection)
         case Many():
             yield from _obstacles_among(asked.parts)
-        case EdgeList() | PageInfo() | CountUpTo() | Aggregates() | Groups() | Terms():
+        case EdgeList() | PageInfo() | Plain() | CountUpTo() | Aggregates() | Groups() | Terms():
             yield from _obstacles_among(asked.fields)
 
 

@@ -66,7 +66,7 @@ class Plain:
 
     key: str
     name: str
-    fields: tuple[Column | Typename | Plain | Resolved, ...]
+    fields: tuple[Column | Typename | Plain | One | Resolved, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
     stock        pieces are taken and put back
     constraints  what a violated constraint means
     customers, items, orders, lines    the changes themselves
+    bulk         many rows at once
     keys         requests that are asked again
 
 Each change is a few statements in a transaction that somebody else commits. Locks are taken in one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graph.database.writes.constraints import TAKEN
-from graph.database.writes.values import Values, check_version
+from graph.database.writes.values import INPUT, Values, check_version
 from graph.errors import NotAllowed, Reason
 
 if TYPE_CHECKING:
@@ -37,13 +37,15 @@ _LOCK_WITH_ORDERS = """
 _DELETE = "DELETE FROM customers WHERE id = $1"
 
 
-async def create(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Add a customer; return its key.
+async def create(
+    transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
+) -> int:
+    """Add a customer; return its key. `path` leads to it through the mutation's arguments.
 
     Raises:
         ValidationFailed: texts that are missing or too long; a name or address that is taken.
     """
-    values = Values(given)
+    values = Values(given, path)
     texts = values.texts("Customer", *_TEXTS, required=True)
     values.email("email")
     await _check_free(transaction, values, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.database.writes.values import Values, check_version
+from graph.database.writes.values import INPUT, Values, check_version
 from graph.errors import InsufficientStock, NotAllowed, Reason, Shortage
 from graph.opaque import INT4_MAX
 
@@ -26,13 +26,15 @@ _UPDATE = """
 _SET_STOCK = "UPDATE items SET stock = $2 WHERE id = $1"
 
 
-async def create(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Add an item; return its key.
+async def create(
+    transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
+) -> int:
+    """Add an item; return its key. `path` leads to it through the mutation's arguments.
 
     Raises:
         ValidationFailed: a name or price that cannot be.
     """
-    values = Values(given)
+    values = Values(given, path)
     name = values.texts("Item", "name", required=True)["name"]
     prices = [values.money(price, required=True) for price in ("cost_price", "selling_price")]
     stock = values.stock() if values.given("stock") is not None else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graph.database.models import OrderStatus
 from graph.database.writes import stock
 from graph.database.writes.rules import OrderAction, check_allowed, target
-from graph.database.writes.values import MOST_LINES, Values, check_version
+from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
 from graph.errors import NotAllowed, Reason
 
 if TYPE_CHECKING:
@@ -42,14 +42,18 @@ _CANCEL = """
 """
 
 
-async def place(transaction: Transaction, given: Mapping[str, Any]) -> int:
+async def place(
+    transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
+) -> int:
     """Place an order, at the prices of this moment; return its key.
+
+    `path` leads to it through the mutation's arguments.
 
     Raises:
         ValidationFailed: no lines; customers or items that there are not; quantities out of range.
         InsufficientStock: with all items of which there are not enough.
     """
-    values = Values(given)
+    values = Values(given, path)
     customer = values.key("customer_id", "Customer")
     lines = values.within("lines")
     if not 1 <= len(lines) <= MOST_LINES:

@@ -15,6 +15,8 @@ from graph.opaque import INT4_MAX, decode_id, encode_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Where a mutation's arguments are, for most of them.
+INPUT = ("input",)
 MOST_PIECES = 2**15 - 1
 MOST_LINES = 1_000
 _MOST_MONEY = Decimal(10) ** 8
@@ -32,7 +34,7 @@ class Values:
     def __init__(
         self,
         given: Mapping[str, Any],
-        path: tuple[str, ...] = ("input",),
+        path: tuple[str, ...] = INPUT,
         problems: list[Problem] | None = None,
     ) -> None:
         self._given = given

@@ -118,6 +118,19 @@ class RemoveOrderLineInput:
     expected_version: int | None = _optional(_ORDERS_VERSION)
 
 
+class OnError(StrEnum):
+    REJECT_ALL = "REJECT_ALL"
+    SKIP_ROW = "SKIP_ROW"
+
+
+enum(
+    OnError,
+    "What to do where rows are refused.",
+    REJECT_ALL="Add none of the rows, and say what is wrong with any of them.",
+    SKIP_ROW="Add the others.",
+)
+
+
 class OrderStep(StrEnum):
     PAY = "PAY"
     SHIP = "SHIP"

@@ -47,4 +47,6 @@ def _plain(value: Any) -> Any:
 
 
 def _reference(root: Any, info: Info) -> Any:
+    if getattr(root, info.context.asked(info.path).edge.source_column) is None:
+        return None
     return info.context.loaders.one(info.context.asked(info.path), root)

@@ -11,6 +11,7 @@ from graph.database.writes import customers, items, lines, orders
 from graph.opaque import encode_id
 from graph.schema.context import Info
 from graph.schema.mutations import inputs, results
+from graph.schema.mutations.bulk import BulkMutation
 from graph.schema.mutations.inputs import DryRun
 from graph.schema.mutations.payloads import given, mutation
 from graph.schema.records import record
@@ -135,7 +136,7 @@ async def _cancel_order(
     description="The changes that can be made. Each is a transaction of its own, one after the"
     " other, unless the operation is `@atomic`."
 )
-class Mutation:
+class Mutation(BulkMutation):
     create_customer: results.CreateCustomerResult | None = mutation(
         "Add a customer.", _create_customer
     )

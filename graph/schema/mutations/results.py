@@ -1,19 +1,24 @@
 """What mutations answer: a success, or one of the errors that each can meet."""
 
-from typing import Annotated, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
 
 import strawberry
 
+from graph.database.writes.bulk import RowOutcome
+from graph.schema.chosen import plain
 from graph.schema.errors import (
     Conflict,
     IdempotencyMismatch,
     InsufficientStock,
     NotAllowed,
     NotFound,
+    Problem,
     ValidationFailed,
 )
 from graph.schema.fields import column
 from graph.schema.mutations.payloads import reference
+from graph.schema.records import record
 from graph.schema.types import Customer, Item, Order, OrderLine
 
 
@@ -43,6 +48,58 @@ class OrderLineSaved:
     order: Order = reference("The order as it is now.")
 
 
+@strawberry.type(description="What came of one customer.")
+class CustomerRow:
+    index: int = column("The row's place in `rows`, from 0.")
+    customer: Customer | None = reference("The customer that was added; null if it was refused.")
+    problems: list[Problem] = plain("What is wrong with the row; empty if it was added.")
+
+
+@strawberry.type(description="What came of one item.")
+class ItemRow:
+    index: int = column("The row's place in `rows`, from 0.")
+    item: Item | None = reference("The item that was added; null if it was refused.")
+    problems: list[Problem] = plain("What is wrong with the row; empty if it was added.")
+
+
+@strawberry.type(description="What came of one order.")
+class OrderRow:
+    index: int = column("The row's place in `rows`, from 0.")
+    order: Order | None = reference("The order that was placed; null if it was refused.")
+    problems: list[Problem] = plain("What is wrong with the row; empty if it was placed.")
+
+
+@strawberry.type(description="Customers were added.")
+class CustomersImported:
+    saved: int = column("How many were added.")
+    refused: int = column("How many were not.")
+    rows: list[CustomerRow] = plain("What came of each, in the order of `rows`.")
+
+
+@strawberry.type(description="Items were added.")
+class ItemsImported:
+    saved: int = column("How many were added.")
+    refused: int = column("How many were not.")
+    rows: list[ItemRow] = plain("What came of each, in the order of `rows`.")
+
+
+@strawberry.type(description="Orders were placed.")
+class OrdersImported:
+    saved: int = column("How many were placed.")
+    refused: int = column("How many were not.")
+    rows: list[OrderRow] = plain("What came of each, in the order of `rows`.")
+
+
+def imported(type_: type, row_type: type, noun: str, outcomes: Sequence[RowOutcome]) -> Any:
+    """What came of all rows, each with its outcome."""
+    rows: list[Any] = [
+        record(row_type, index=each.index, problems=each.problems, **{f"{noun}_id": each.key})
+        for each in outcomes
+    ]
+    refused = sum(each.key is None for each in outcomes)
+    return record(type_, saved=len(rows) - refused, refused=refused, rows=rows)
+
+
 def _union(name: str) -> object:
     return strawberry.union(name, description="The success, or why nothing was changed.")
 
@@ -67,3 +124,6 @@ ChangeOrderLineResult = Annotated[
 RemoveOrderLineResult = Annotated[OrderSaved | _Changed, _union("RemoveOrderLineResult")]
 AdvanceOrderResult = Annotated[OrderSaved | _Changed, _union("AdvanceOrderResult")]
 CancelOrderResult = Annotated[OrderSaved | _Changed, _union("CancelOrderResult")]
+ImportCustomersResult = Annotated[CustomersImported | _Created, _union("ImportCustomersResult")]
+ImportItemsResult = Annotated[ItemsImported | _Created, _union("ImportItemsResult")]
+ImportOrdersResult = Annotated[OrdersImported | _Created, _union("ImportOrdersResult")]
