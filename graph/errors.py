@@ -40,6 +40,7 @@
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    a database that graph cannot run on
          ├─ PendingMigrations     the schema is older or newer than the code
+         ├─ TransferFailed        a file cannot be imported, or rows not exported
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
          └─ StoreNotEmpty         seeding would mix with rows that are there
 
@@ -379,6 +380,10 @@ class PendingMigrations(StartupError):
             f"the database is at revision {current or 'none'}, this version of graph needs {head}."
             f" {what_to_do}"
         )
+
+
+class TransferFailed(StartupError):
+    pass
 
 
 class DataDirUnusable(StartupError):

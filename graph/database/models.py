@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     DDL,
+    BigInteger,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -316,6 +317,17 @@ idempotency_keys = Table(
     Column("created_on", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("viewer", "key"),
     Index(None, "created_on"),
+)
+
+# How far the import of a file has come, by the file's fingerprint; it is gone when that has ended.
+imports = Table(
+    "imports",
+    Base.metadata,
+    Column("source", String(64), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("refused_bytes", BigInteger, nullable=False),
 )
 
 # The indexes for trigrams need it.

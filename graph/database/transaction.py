@@ -84,6 +84,16 @@ class Transaction:
         rows = await self.fetch(sql, *parameters)
         return rows[0] if rows else None
 
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Put rows into a table, faster than by any INSERT."""
+        async with self._lock:
+            try:
+                await self._driver.copy_records_to_table(table, columns=columns, records=rows)
+            except Exception as error:
+                raise self._translated(error) from error
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What is changed in the block is taken back if it raises a refusal."""

@@ -73,6 +73,16 @@ TABLES = (
     )
     """,
     "CREATE INDEX idempotency_keys_created_on_idx ON idempotency_keys (created_on)",
+    """
+    CREATE TABLE imports (
+        source varchar(64) NOT NULL,
+        position bigint NOT NULL,
+        rows bigint NOT NULL,
+        refused bigint NOT NULL,
+        refused_bytes bigint NOT NULL,
+        CONSTRAINT imports_pkey PRIMARY KEY (source)
+    )
+    """,
 )
 FUNCTIONS = (
     """
@@ -267,6 +277,7 @@ TRIGGERS = (
     """,
 )
 DROPS = (
+    "DROP TABLE imports",
     "DROP TABLE idempotency_keys",
     "DROP TABLE events",
     "DROP FUNCTION touch() CASCADE",
