@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     max_directives: int = Field(default=50, ge=0)
     max_fragments: int = Field(default=100, ge=0)
     max_operations: int = Field(default=20, ge=1)
-    max_variables_bytes: int = Field(default=100_000, ge=100)
+    # A thousand rows of a mutation fit.
+    max_variables_bytes: int = Field(default=500_000, ge=100)
     # What an operation may cost, and a client over time: its bucket holds so much, and fills at
     # that rate. Without a capacity there is no bucket.
     max_cost: int = Field(default=20_000, ge=1)
