@@ -115,8 +115,13 @@ async def _filled(url: str, customers: int) -> tuple[str, dict[str, int]]:
         await connection.execute("SET graph.logging = 'off'")
         await _copy(connection, "customers", CustomerRow, sample.customer_rows())
         await _copy(connection, "items", ItemRow, items)
+        # Never sold out, by as many orders as one likes.
+        await connection.execute("UPDATE items SET stock = 2000000000")
         await connection.execute(_PLACE_ORDERS, customers, _STRIDE)
         await connection.execute(_FILL_ORDERS, customers, _LINES_OF_TEN_ORDERS, len(items))
+        for table in ("orders", "order_lines"):
+            last = f"SELECT setval('{table}_id_seq', max(id)) FROM {table}"  # noqa: S608
+            await connection.execute(last)
         await connection.execute("VACUUM (FREEZE, ANALYZE)")
         await connection.execute("CHECKPOINT")
         version = await connection.fetchval("SHOW server_version")
