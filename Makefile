@@ -8,7 +8,7 @@ GRAPHIQL_SOURCES := $(shell find graph/server/graphiql -type f \
 	-not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test bench check fmt lock clean
+.PHONY: help setup serve test prove bench check fmt lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -20,6 +20,9 @@ serve: $(VENV)/run $(BUNDLE)  ## Start the store: http://127.0.0.1:8000/graphql
 
 test: $(VENV)/dev $(BUNDLE)  ## Run the tests against a real PostgreSQL
 	$(BIN)/pytest
+
+prove: $(VENV)/dev $(BUNDLE)  ## Prove at length that nothing is oversold, doubled or lost
+	GRAPH_PROVE_ROUNDS=$${GRAPH_PROVE_ROUNDS:-10} $(BIN)/pytest tests/prove
 
 bench: $(VENV)/run  ## Measure graph beside other servers: ARGS="--workload nested --rounds 9"
 	$(BIN)/python -m bench $(ARGS)

@@ -52,11 +52,12 @@ _PLACE_ORDERS = """
 """
 _STRIDE = 7919
 _FILL_ORDERS = """
-    INSERT INTO order_lines (id, order_id, item_id, quantity)
-    SELECT row_number() OVER (ORDER BY n, line), n + 1, (n * 31 + line * 17) % $3 + 1,
-           (n + line) % 4 + 1
+    INSERT INTO order_lines (id, order_id, item_id, quantity, unit_price, item_name)
+    SELECT row_number() OVER (ORDER BY n, line), n + 1, items.id, (n + line) % 4 + 1,
+           selling_price, name
     FROM generate_series(0, 5 * $1::integer - 1) AS n
     CROSS JOIN LATERAL generate_series(1, ($2::integer[])[(n + n / $1) % 10 + 1]) AS line
+    JOIN items ON items.id = (n * 31 + line * 17) % $3 + 1
 """
 _LINES_OF_TEN_ORDERS = [1, 5, 1, 2, 12, 1, 2, 3, 1, 2]
 _TABLES = ("customers", "items", "orders", "order_lines")
@@ -111,10 +112,16 @@ async def _filled(url: str, customers: int) -> tuple[str, dict[str, int]]:
     try:
         sample = Sample(customers, random_seed=1)
         items = list(sample.item_rows())
+        await connection.execute("SET graph.logging = 'off'")
         await _copy(connection, "customers", CustomerRow, sample.customer_rows())
         await _copy(connection, "items", ItemRow, items)
+        # Never sold out, by as many orders as one likes.
+        await connection.execute("UPDATE items SET stock = 2000000000")
         await connection.execute(_PLACE_ORDERS, customers, _STRIDE)
         await connection.execute(_FILL_ORDERS, customers, _LINES_OF_TEN_ORDERS, len(items))
+        for table in ("orders", "order_lines"):
+            last = f"SELECT setval('{table}_id_seq', max(id)) FROM {table}"  # noqa: S608
+            await connection.execute(last)
         await connection.execute("VACUUM (FREEZE, ANALYZE)")
         await connection.execute("CHECKPOINT")
         version = await connection.fetchval("SHOW server_version")

@@ -11,11 +11,11 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graph.errors import GraphError
+from graph.errors import GraphError, InvalidSetting
 from graph.settings import Settings, read_settings
 from graph.telemetry import start_logging
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from graph.database.engine import Database
+    from graph.database.transfer.files import Format
 
 SCHEMA_FILE = Path("schema.graphql")
 
@@ -84,6 +85,82 @@ def seed(
     async def run(database: Database) -> None:
         await check_migrated(database)
         await _seed(database, customers=customers, random_seed=random_seed, reset=reset)
+
+    _with_database(run)
+
+
+@app.command()
+def prune() -> None:
+    """Remove the idempotency keys that have expired, with the answers kept under them."""
+    from datetime import timedelta
+
+    from graph.database.store import check_migrated
+    from graph.database.writes.keys import prune
+
+    hours = read_settings().idempotency_key_hours
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        removed = await prune(database, kept=timedelta(hours=hours))
+        typer.echo(f"{removed:,} expired idempotency keys are removed.")
+
+    _with_database(run)
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="An NDJSON or CSV file.", exists=True)],
+    into: Annotated[str, typer.Option(help="customers, items or orders.")],
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="ndjson or csv. [by the file's name]")
+    ] = None,
+    bad_rows: Annotated[
+        Path | None, typer.Option(help="Where refused rows go. [FILE.refused.ndjson]")
+    ] = None,
+) -> None:
+    """Merge the rows of a file, whatever its size; an import that was interrupted goes on."""
+    from graph.database.store import check_migrated
+    from graph.database.transfer.importing import import_file
+    from graph.database.transfer.staging import NOUNS
+
+    format_ = _format(file, file_format)
+    noun = NOUNS.get(into)
+    if noun is None:
+        raise InvalidSetting("--into", f"it must be one of {', '.join(NOUNS)}")
+    if noun.has_lists and format_.value == "csv":
+        raise InvalidSetting("--format", "orders have lines, and CSV has no place for them")
+    side = bad_rows or file.with_name(f"{file.name}.refused.ndjson")
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        with _progress(f"Importing {into}", of_bytes=True) as advance:
+            done = await import_file(database, file, into, format_, bad_rows=side, progress=advance)
+        refused = f"; {done.refused:,} are refused, see {side}" if done.refused else ""
+        typer.echo(f"{done.rows:,} rows are read{refused}.")
+
+    _with_database(run)
+
+
+@app.command()
+def export(
+    what: Annotated[str, typer.Argument(help="customers, items, orders, or a GraphQL query.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="ndjson or csv. [by the file's name]")
+    ] = None,
+) -> None:
+    """Write all rows of a noun, or all nodes of a query's connection, into a file."""
+    from graph.database.store import check_migrated
+
+    format_ = _format(out, file_format)
+    if "{" in what and format_.value == "csv":
+        raise InvalidSetting("--format", "nodes of a query are objects: they come as NDJSON")
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        with out.open("wb") as file:
+            rows = await _export(database, what, format_, file)
+        typer.echo(f"{rows:,} rows are in {out}.")
 
     _with_database(run)
 
@@ -160,6 +237,45 @@ def _with_database(run: Callable[[Database], Awaitable[None]]) -> None:
         asyncio.run(connect_and_run(store))
 
 
+async def _export(database: Database, what: str, format_: Format, file: IO[bytes]) -> int:
+    from graph.database.transfer.exporting import NOUNS, export_rows
+
+    with _progress("Exporting", of_bytes=True) as advance:
+        if "{" not in what:
+            if what not in NOUNS:
+                raise InvalidSetting("WHAT", f"it must be one of {', '.join(NOUNS)}, or a query")
+            return await export_rows(
+                database, what, format_, file, lambda written: advance(written, None)
+            )
+        return await _export_query(database, what, file, advance)
+
+
+async def _export_query(database: Database, query: str, file: IO[bytes], advance: Any) -> int:
+    import orjson
+
+    from graph.execution.execute import Execution
+    from graph.execution.export import exported_nodes
+    from graph.schema import schema as served
+
+    rows = 0
+    async for node in exported_nodes(Execution(served, database), query):
+        file.write(orjson.dumps(node) + b"\n")
+        rows += 1
+        advance(file.tell(), None)
+    return rows
+
+
+def _format(file: Path, given: str | None) -> Format:
+    from graph.database.transfer.files import Format
+
+    if given is not None and given not in set(Format):
+        raise InvalidSetting("--format", "it must be ndjson or csv")
+    format_ = Format(given) if given else Format.of(file)
+    if format_ is None:
+        raise InvalidSetting("--format", f"'{file.name}' does not tell: say ndjson or csv")
+    return format_
+
+
 async def _prepare(store: Settings, *, ours: bool) -> None:
     """See that the database can be served: graph's own is made so, another has to be so."""
     from graph.database.store import check_migrated, connected, is_empty, is_migrated
@@ -188,18 +304,20 @@ async def _seed(database: Database, **options: Any) -> None:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, and the function that moves it: (rows done, rows in all)."""
+def _progress(what: str, *, of_bytes: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on stderr, and the function that moves it: (done, in all), rows or bytes."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    counted = DownloadColumn() if of_bytes else MofNCompleteColumn()
+    columns = (TextColumn(what), BarColumn(), counted, TimeRemainingColumn())
     console = Console(stderr=True)
     # Where nobody watches, the bar would leave an empty line.
     disable = not console.is_terminal

@@ -21,15 +21,26 @@
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         keys twice or unknown; no such time zone       INVALID_GROUPS
      │   ├─ TooLarge              over a limit of documents or of operations     OPERATION_TOO_LARGE
-     │   └─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
+     │   ├─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
+     │   └─ InvalidKey            an idempotency key that is none, or of no use  INVALID_KEY
+     ├─ Refusal                   the store's rules say no; nothing was changed
+     │   ├─ ValidationFailed      values that cannot be, all of them at once     VALIDATION_FAILED
+     │   ├─ NotFound              what was to be changed does not exist          NOT_FOUND
+     │   ├─ Conflict              somebody else has changed it meanwhile         CONFLICT
+     │   ├─ InsufficientStock     fewer pieces are there than are wanted         INSUFFICIENT_STOCK
+     │   ├─ NotAllowed            not in the state that things are in            NOT_ALLOWED
+     │   └─ IdempotencyMismatch   the key was used for another request   IDEMPOTENCY_MISMATCH
      ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
-     │   └─ TimedOut              the store took too long: ask for less          TIMEOUT
+     │   ├─ TimedOut              the store took too long: ask for less          TIMEOUT
+     │   ├─ TryAgain              others were in the way; nothing was changed    TRY_AGAIN
+     │   └─ OutcomeUnknown        the store was lost while it committed          OUTCOME_UNKNOWN
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option
          ├─ AddressUnavailable    host and port cannot be listened on
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    a database that graph cannot run on
          ├─ PendingMigrations     the schema is older or newer than the code
+         ├─ TransferFailed        a file cannot be imported, or rows not exported
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
          └─ StoreNotEmpty         seeding would mix with rows that are there
 
@@ -40,6 +51,12 @@ foreseen is masked as INTERNAL_SERVER_ERROR with an error id.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class GraphError(Exception):
@@ -206,6 +223,95 @@ class InvalidText(RequestError):
         super().__init__(f"'{argument}' holds U+0000 or half of a surrogate pair.")
 
 
+class InvalidKey(RequestError):
+    code = "INVALID_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One value that cannot be; `path` leads to it through the mutation's arguments."""
+
+    path: tuple[str, ...]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is not allowed."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    item_id: int
+    requested: int
+    available: int
+
+
+class Refusal(GraphError):
+    """What a mutation answers instead of its success: a member of its union, by the same name."""
+
+    code = "REFUSED"
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class ValidationFailed(Refusal):
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(" ".join(problem.message for problem in problems[:3]))
+        self.problems = problems
+
+
+class NotFound(Refusal):
+    code = "NOT_FOUND"
+
+    def __init__(self, noun: str, id_: str) -> None:
+        super().__init__(f"There is no {noun} with the id '{_shortened(id_)}'.")
+        self.id = id_
+
+
+class Conflict(Refusal):
+    code = "CONFLICT"
+
+    def __init__(self, noun: str, key: int, *, expected: int, current: int) -> None:
+        super().__init__(
+            f"The {noun} is at version {current}, not {expected}: somebody else has changed it."
+        )
+        self.noun = noun
+        self.key = key
+
+
+class InsufficientStock(Refusal):
+    code = "INSUFFICIENT_STOCK"
+
+    def __init__(self, lines: Sequence[Shortage]) -> None:
+        which = "one item" if len(lines) == 1 else f"{len(lines)} items"
+        super().__init__(f"Of {which} fewer pieces are in stock than are wanted.")
+        self.lines = lines
+
+
+class NotAllowed(Refusal):
+    code = "NOT_ALLOWED"
+
+    def __init__(self, *reasons: Reason) -> None:
+        super().__init__(" ".join(reason.message for reason in reasons))
+        self.reasons = reasons
+
+
+class IdempotencyMismatch(Refusal):
+    code = "IDEMPOTENCY_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was used before, for another request.")
+
+
 class Unavailable(GraphError):
     code = "SERVICE_UNAVAILABLE"
     status = 503
@@ -219,6 +325,23 @@ class TimedOut(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The store took longer than an operation may take. Ask for less at once.")
+
+
+class TryAgain(Unavailable):
+    code = "TRY_AGAIN"
+
+    def __init__(self, reason: str = "Others were changing the same things all the time.") -> None:
+        super().__init__(f"{reason} Nothing was changed; try again.")
+
+
+class OutcomeUnknown(Unavailable):
+    code = "OUTCOME_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The store was lost while it committed: the change was made, or it was not."
+            " Ask again with the same idempotency key, or look."
+        )
 
 
 class StartupError(GraphError):
@@ -257,6 +380,10 @@ class PendingMigrations(StartupError):
             f"the database is at revision {current or 'none'}, this version of graph needs {head}."
             f" {what_to_do}"
         )
+
+
+class TransferFailed(StartupError):
+    pass
 
 
 class DataDirUnusable(StartupError):

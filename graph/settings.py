@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     statement_timeout_seconds: _Seconds = 10
 
     execution: ExecutionMode = ExecutionMode.COMPILED
+    # How long the answer to a request is kept under its idempotency key.
+    idempotency_key_hours: float = Field(default=24, ge=0.001, le=87_600)
+    # How long a repeated request waits for the first one to end.
+    idempotency_wait_seconds: _Seconds = 2
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
     # What a document may be (`graph.execution.limits`).
@@ -76,7 +80,8 @@ class Settings(BaseSettings):
     max_directives: int = Field(default=50, ge=0)
     max_fragments: int = Field(default=100, ge=0)
     max_operations: int = Field(default=20, ge=1)
-    max_variables_bytes: int = Field(default=100_000, ge=100)
+    # A thousand rows of a mutation fit.
+    max_variables_bytes: int = Field(default=500_000, ge=100)
     # What an operation may cost, and a client over time: its bucket holds so much, and fills at
     # that rate. Without a capacity there is no bucket.
     max_cost: int = Field(default=20_000, ge=1)

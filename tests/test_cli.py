@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -272,7 +273,7 @@ def test_a_command_line_that_is_wrong_is_answered_with_its_usage() -> None:
 def test_help_says_what_each_command_does() -> None:
     text = said(graph("--help", COLUMNS="100"))
 
-    for command in ("serve", "migrate", "seed", "schema"):
+    for command in ("serve", "migrate", "seed", "schema", "import", "export", "prune"):
         assert re.search(rf"^. {command}  +[A-Z].*\.", text, re.MULTILINE), text
 
 
@@ -470,3 +471,69 @@ def is_listening(server: LiveServer) -> bool:
         return httpx.get(f"{server.url}/health/live", timeout=0.5).status_code == 200
     except httpx.TransportError:
         return False
+
+
+# Files
+
+
+def test_rows_go_out_into_a_file_and_come_back(database_url: str, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return graph(*arguments, GRAPH_DATABASE_URL=database_url)
+
+    rows, items = tmp_path / "rows.ndjson", tmp_path / "items.csv"
+    said(run("seed", "--customers", "30"))
+    assert said(run("export", "customers", "--out", str(rows))) == f"30 rows are in {rows}.\n"
+    assert said(run("export", "items", "--out", str(items))) == f"200 rows are in {items}.\n"
+    with rows.open("a") as more:
+        more.write("{}\n")
+
+    done = said(run("import", str(rows), "--into", "customers"))
+
+    assert done == f"31 rows are read; 1 are refused, see {rows}.refused.ndjson.\n"
+    assert said(run("import", str(items), "--into", "items")) == "200 rows are read.\n"
+    assert answer(database_url, "SELECT count(*) FROM customers") == 30
+    assert answer(database_url, "SELECT max(version) FROM items") == 1
+
+
+def test_the_nodes_of_a_query_go_out_into_a_file(database_url: str, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return graph(*arguments, GRAPH_DATABASE_URL=database_url)
+
+    rows = tmp_path / "rows.ndjson"
+    said(run("seed", "--customers", "30"))
+    query = """query ($after: String) { customers(first: 7, after: $after) {
+        nodes { username orders { totalCount } } pageInfo { hasNextPage endCursor } } }"""
+
+    assert said(run("export", query, "--out", str(rows))) == f"30 rows are in {rows}.\n"
+    usernames = [json.loads(line)["username"] for line in rows.read_text().split("\n") if line]
+    assert len(set(usernames)) == 30
+
+    for wrong, why in (
+        ("{ customers { nodes { id } } }", "a query to be exported has one connection"),
+        ("{ nothing { nodes { id } } }", "the query is refused"),
+        ("nothing", "it must be one of customers, items, orders, or a query"),
+        ("query { customers { nodes { id } pageInfo { hasNextPage endCursor } } }", "has one"),
+    ):
+        assert why in complaint(run("export", wrong, "--out", str(rows)))
+
+
+def test_what_cannot_be_imported_is_told(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_text("")
+    for options, why in (
+        (["--into", "customers"], "'rows.txt' does not tell: say ndjson or csv"),
+        (["--into", "towns", "--format", "csv"], "it must be one of customers, items, orders"),
+        (["--into", "orders", "--format", "csv"], "CSV has no place for them"),
+    ):
+        done = graph("import", str(file), *options, GRAPH_DATABASE_URL=database_url)
+        assert why in complaint(done)
+
+
+def test_expired_keys_are_removed(database_url: str) -> None:
+    old = """INSERT INTO idempotency_keys (viewer, key, request, created_on)
+             SELECT '', n::text, '', now() - n * interval '1 hour' FROM generate_series(0, 30) n"""
+    answer(database_url, old)
+
+    assert said(graph("prune", GRAPH_DATABASE_URL=database_url)) == (
+        "7 expired idempotency keys are removed.\n"
+    )

@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  Strawberry reads the annotations
-from decimal import Decimal  # noqa: TC003
+from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
@@ -280,10 +280,88 @@ class Query:
         return OrderPage(nodes=found[:first], page_info=PageInfo(has_next_page=len(found) > first))
 
 
+@strawberry.input
+class OrderLineInput:
+    item_id: strawberry.ID
+    quantity: int
+
+
+@strawberry.input
+class PlaceOrderInput:
+    customer_id: strawberry.ID
+    lines: list[OrderLineInput]
+
+
+@strawberry.type
+class PlacedLine:
+    quantity: int
+    unit_price: Decimal
+    item_name: str
+
+
+@strawberry.type
+class PlacedOrder:
+    status: str
+    total: Decimal
+    lines: strawberry.Private[list[models.OrderLine]]
+
+    @strawberry.field
+    def line_items(self, first: int = 20) -> Page[PlacedLine]:
+        return Page(
+            nodes=[
+                PlacedLine(
+                    quantity=line.quantity, unit_price=line.unit_price, item_name=line.item_name
+                )
+                for line in self.lines[:first]
+            ]
+        )
+
+
+@strawberry.type
+class OrderSaved:
+    order: PlacedOrder
+
+
+@strawberry.type
+class OutOfStock:
+    message: str
+
+
+def key_of(id_: str) -> int:
+    return int(b64decode(id_).split(b":")[1])
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    async def place_order(self, input: PlaceOrderInput) -> OrderSaved | OutOfStock:  # noqa: A002
+        """Rows are locked, changed and added through the ORM, in one transaction."""
+        wanted = [(key_of(line.item_id), line.quantity) for line in input.lines]
+        items = select(models.Item).where(models.Item.id.in_([key for key, _ in wanted]))
+        async with sessions.begin() as session:
+            locked = await session.scalars(items.order_by(models.Item.id).with_for_update())
+            found = {item.id: item for item in locked}
+            order = models.Order(customer_id=key_of(input.customer_id), line_items=[])
+            for key, quantity in wanted:
+                item = found[key]
+                if item.stock is not None:
+                    if item.stock < quantity:
+                        return OutOfStock(message=f"Of {item.name} there are {item.stock}.")
+                    item.stock -= quantity
+                line = models.OrderLine(item_id=key, quantity=quantity, cancelled=0)
+                line.unit_price, line.item_name = item.selling_price, item.name
+                order.line_items.append(line)
+            session.add(order)
+            await session.flush()
+            total = sum((line.quantity * line.unit_price for line in order.line_items), Decimal())
+            placed = PlacedOrder(status=order.status, total=total, lines=order.line_items)
+        return OrderSaved(order=placed)
+
+
 class Application(GraphQL[dict[str, Any], None]):
     async def get_context(self, request: Any, response: Any) -> dict[str, Any]:
         return {"request": request, "response": response, "loaders": Loaders()}
 
 
-schema = strawberry.Schema(Query, extensions=[ParserCache, ValidationCache])
+schema = strawberry.Schema(Query, Mutation, extensions=[ParserCache, ValidationCache])
 app = Application(schema, graphql_ide=None)

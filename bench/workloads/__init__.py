@@ -10,9 +10,10 @@ from bench.workloads.aggregate import AGGREGATE
 from bench.workloads.customer_list import LIST
 from bench.workloads.filtered_page import PAGE
 from bench.workloads.nested import NESTED
+from bench.workloads.place_order import PLACE
 from bench.workloads.point import POINT
 from bench.workloads.workload import Cursor, Workload
 
 __all__ = ["WORKLOADS", "Cursor", "Workload"]
 
-WORKLOADS = {workload.name: workload for workload in (POINT, LIST, NESTED, PAGE, AGGREGATE)}
+WORKLOADS = {workload.name: workload for workload in (POINT, LIST, NESTED, PAGE, AGGREGATE, PLACE)}

@@ -52,5 +52,17 @@ def found() -> Edge:
     return every(FOUND)
 
 
+@cache
+def reference(source: str, name: str, target: str) -> Edge:
+    """The edge from an object that is no row to the row whose key it has."""
+    return Edge(
+        name=f"{name}_of_{_snake_case(source)}",
+        source=source,
+        source_column=f"{name}_id",
+        target=target,
+        target_column="id",
+    )
+
+
 def _snake_case(noun: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", noun).lower()

@@ -2,7 +2,8 @@
 
 A *read session* serves one operation: one connection, taken at the first statement, and one
 snapshot until it is closed, so that a nested answer is the store at one moment. A *write session*
-is one transaction: committed when its block ends, rolled back when it raises.
+is one transaction for the ORM: committed when its block ends, rolled back when it raises. Mutations
+have a `Transaction` (`graph.database.transaction`), which speaks to the driver.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        # Of a `Transaction`, which begins and ends by itself.
+        self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         # Called with the SQL and the parameters of each statement that runs as text.
         self.listeners: list[Callable[[str, Sequence[Any]], None]] = []
         snapshot = engine.execution_options(

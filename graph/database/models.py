@@ -3,24 +3,39 @@
 Relationships raise when they were not loaded, so that no row ever arrives by a hidden statement.
 A computed value is a `column_property`: `Order.total` stands for its SQL expression wherever
 a column may stand, and is read only when it is asked for.
+
+What must hold whoever writes is the database's business (`triggers`): versions move, a line gets
+its item's price and name, and every change is an event.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     DDL,
+    BigInteger,
     CheckConstraint,
+    Column,
+    ColumnElement,
     DateTime,
+    Enum,
+    FetchedValue,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     ScalarSelect,
     SmallInteger,
     String,
+    Table,
+    Text,
+    cast,
     event,
     func,
     literal_column,
@@ -34,7 +49,9 @@ from sqlalchemy.orm import (
     mapped_column,
     relationship,
 )
+from sqlalchemy.types import UserDefinedType
 
+from graph.database import triggers
 from graph.database.search import index_expressions
 
 # A violation names its constraint, and by that name it becomes a typed error.
@@ -56,6 +73,54 @@ class Base(DeclarativeBase):
     # What the database fills in comes back with the INSERT or UPDATE itself (RETURNING): an
     # attribute that would have to be fetched later cannot be, in asyncio.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
+
+
+triggers.create_with(Base.metadata)
+
+
+class OrderStatus(StrEnum):
+    PLACED = "PLACED"
+    PAID = "PAID"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+class EventKind(StrEnum):
+    """What happened to a row; an order that moves on has the name of its new status."""
+
+    CREATED = "CREATED"
+    CHANGED = "CHANGED"
+    DELETED = "DELETED"
+    PAID = "PAID"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+class JsonText(UserDefinedType[str]):
+    """`jsonb` in the table, its text in Python: numbers keep their digits, and nobody parses it."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "JSONB"
+
+    def bind_expression(self, bindvalue: Any) -> ColumnElement[Any]:
+        return cast(cast(bindvalue, Text), self)
+
+    def column_expression(self, column: Any) -> ColumnElement[Any]:
+        return cast(column, Text)
+
+
+def _one_of(names: type[StrEnum], column: str) -> Enum:
+    """Text, with a CHECK: what PostgreSQL calls an enum is known to no driver at first sight."""
+    return Enum(names, name=column, native_enum=False, create_constraint=True, length=20)
+
+
+def _version() -> Any:
+    """Moved by a trigger, with every change."""
+    return mapped_column(server_default=text("1"), server_onupdate=FetchedValue())
 
 
 def _within_four_digit_years(column: str) -> str:
@@ -88,6 +153,7 @@ class Customer(Base):
     town: Mapped[str] = mapped_column(String(100))
     created_on: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_on: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    version: Mapped[int] = _version()
 
     orders: Mapped[list[Order]] = relationship(back_populates="customer", lazy="raise")
 
@@ -113,6 +179,8 @@ class Item(Base):
     name: Mapped[str] = mapped_column(String(200))
     cost_price: Mapped[Decimal]
     selling_price: Mapped[Decimal]
+    stock: Mapped[int | None]
+    version: Mapped[int] = _version()
 
     order_lines: Mapped[list[OrderLine]] = relationship(back_populates="item", lazy="raise")
 
@@ -122,16 +190,17 @@ class Item(Base):
         *_search_indexes("Item", "items"),
         CheckConstraint(_a_price("cost_price"), name="cost_price"),
         CheckConstraint(_a_price("selling_price"), name="selling_price"),
+        CheckConstraint("stock >= 0", name="stock"),
     )
 
     def __repr__(self) -> str:
         return f"<Item:{self.id}-{self.name}>"
 
 
-def _selling_price_of(item_id: Mapped[int]) -> ScalarSelect[Decimal]:
+def _price_differs(item_id: Mapped[int], unit_price: Mapped[Decimal]) -> ScalarSelect[bool]:
     items = Item.__table__
-    price = select(items.c.selling_price).where(items.c.id == item_id)
-    return price.correlate_except(items).scalar_subquery()
+    differs = select(items.c.selling_price != unit_price).where(items.c.id == item_id)
+    return differs.correlate_except(items).scalar_subquery()
 
 
 class OrderLine(Base):
@@ -141,8 +210,15 @@ class OrderLine(Base):
     order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
     item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
     quantity: Mapped[int] = mapped_column(SmallInteger)
+    # What was true when the line was placed: a trigger asks the item where nobody says.
+    unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
+    item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
+    cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     subtotal: Mapped[Decimal] = column_property(
-        quantity * _selling_price_of(item_id), deferred=True, raiseload=True
+        unit_price * (quantity - cancelled), deferred=True, raiseload=True
+    )
+    unit_price_changed: Mapped[bool] = column_property(
+        _price_differs(item_id, unit_price), deferred=True, raiseload=True
     )
 
     order: Mapped[Order] = relationship(back_populates="line_items", lazy="raise")
@@ -153,6 +229,8 @@ class OrderLine(Base):
         Index(None, "order_id", "id"),
         Index(None, "item_id", "id"),
         CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint(_a_price("unit_price"), name="unit_price"),
+        CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
     )
 
     def __repr__(self) -> str:
@@ -160,12 +238,12 @@ class OrderLine(Base):
 
 
 def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
-    lines, items = OrderLine.__table__, Item.__table__
-    subtotals = func.sum(lines.c.quantity * items.c.selling_price)
+    lines = OrderLine.__table__
+    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled))
     # An order without lines costs 0.00: the scale of money is kept.
     total = select(func.coalesce(subtotals, literal_column("0.00", Numeric(10, 2))))
-    total = total.select_from(lines.join(items)).where(lines.c.order_id == order_id)
-    return total.correlate_except(lines, items).scalar_subquery()
+    total = total.select_from(lines).where(lines.c.order_id == order_id)
+    return total.correlate_except(lines).scalar_subquery()
 
 
 class Order(Base):
@@ -174,6 +252,10 @@ class Order(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
     date_placed: Mapped[datetime] = mapped_column(server_default=func.now())
+    status: Mapped[OrderStatus] = mapped_column(
+        _one_of(OrderStatus, "status"), server_default=OrderStatus.PLACED
+    )
+    version: Mapped[int] = _version()
     total: Mapped[Decimal] = column_property(
         _sum_of_subtotals(order_id=id),  # noqa: A003  the column of this name
         deferred=True,
@@ -182,6 +264,9 @@ class Order(Base):
 
     customer: Mapped[Customer] = relationship(back_populates="orders", lazy="raise")
     line_items: Mapped[list[OrderLine]] = relationship(back_populates="order", lazy="raise")
+    history: Mapped[list[Event]] = relationship(
+        primaryjoin="Order.id == foreign(Event.order_id)", viewonly=True, lazy="raise"
+    )
 
     __table_args__ = (
         Index(None, "customer_id", "id"),
@@ -192,6 +277,58 @@ class Order(Base):
     def __repr__(self) -> str:
         return f"<Order:{self.id}-{self.customer_id}>"
 
+
+class Event(Base):
+    """One change of one row, written by a trigger in the transaction of the change.
+
+    `order_id` is that of an order, or of the order of a line. It is no foreign key: what happened
+    stays known when the order is gone.
+    """
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    entity: Mapped[str] = mapped_column(String(20))
+    entity_id: Mapped[int]
+    kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
+    payload: Mapped[str] = mapped_column(JsonText)
+    actor: Mapped[str | None] = mapped_column(String(200))
+    order_id: Mapped[int | None]
+
+    __table_args__ = (
+        Index(None, "order_id", "id"),
+        CheckConstraint(_within_four_digit_years("at"), name="at"),
+    )
+
+    def __repr__(self) -> str:
+        return f"<Event:{self.id}-{self.entity}>"
+
+
+# Not a noun: nobody asks for it. The answer to a request is kept under its key, so that asking
+# again does not do it again.
+idempotency_keys = Table(
+    "idempotency_keys",
+    Base.metadata,
+    Column("viewer", String(200), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
+    Column("created_on", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("viewer", "key"),
+    Index(None, "created_on"),
+)
+
+# How far the import of a file has come, by the file's fingerprint; it is gone when that has ended.
+imports = Table(
+    "imports",
+    Base.metadata,
+    Column("source", String(64), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("refused_bytes", BigInteger, nullable=False),
+)
 
 # The indexes for trigrams need it.
 event.listen(Base.metadata, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))  # type: ignore[no-untyped-call]

@@ -213,8 +213,10 @@ def _key_value(value: Any, noun: str, sort: Sort) -> Any:
         if type(value) is int and -most <= value <= most:
             return value
         raise ValueError(value)
-    if not isinstance(value, str):
+    if type(value) is not (bool if kind is Kind.BOOLEAN else str):
         raise TypeError(value)
+    if kind is Kind.BOOLEAN:
+        return value
     check_text("", value)
     if kind is Kind.DECIMAL:
         return parse_decimal(value)

@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graph.database import edges
 from graph.database.reads import TextQuery
 from graph.execution.cost import Price
 from graph.selection import (
@@ -23,6 +24,7 @@ from graph.selection import (
     Nodes,
     One,
     PageInfo,
+    Plain,
     Resolved,
     Selection,
     Terms,
@@ -34,34 +36,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from graph.execution.select import Plan
+    from graph.selection import Payload
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """An answer with gaps: `frames` is what stands before, between and after the root fields.
+class Framed:
+    """JSON with gaps: `frames` is what stands before, between and after the fields.
 
-    `gaps` says what fills each: a number is the statement's column, a name is a root field that is
-    left to the executor.
+    `gaps` says what fills each: a number is the statement's column, a name is a field that is said
+    otherwise.
     """
 
     query: TextQuery | None
     frames: tuple[bytes, ...]
     gaps: tuple[int | str, ...]
-    price: Price
-    cache_control: bytes
 
     @property
     def left(self) -> frozenset[str]:
         return frozenset(gap for gap in self.gaps if isinstance(gap, str))
 
     def body(self, columns: Sequence[bytes], left: Mapping[str, bytes]) -> bytes:
-        """The whole answer, given the statement's columns and the text of what was left."""
+        """All of it, given the statement's columns and the text of what was left."""
         pieces = [self.frames[0]]
         for gap, frame in zip(self.gaps, self.frames[1:], strict=True):
             pieces += (left[gap] if isinstance(gap, str) else columns[gap], frame)
         return b"".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled(Framed):
+    """An answer: its root fields are the statement's, or left to the executor."""
+
+    price: Price
+    cache_control: bytes
 
 
 def compile_plan(plan: Plan) -> Compiled:
@@ -87,6 +96,38 @@ def compile_plan(plan: Plan) -> Compiled:
     return Compiled(query, texts, tuple(gaps), price, plan.cache_control)
 
 
+def compile_payload(payload: Payload, place: int) -> Framed | None:
+    """Compile what is asked of a mutation's success; None where resolvers have to answer.
+
+    Its rows are looked up by keys at `place` and the places after it, in the order of the columns.
+    """
+    frames, gaps = ["{"], list[int | str]()
+    roots: list[One] = []
+    for nth, field in enumerate(payload.fields):
+        frames[-1] += f'{"," if nth else ""}"{field.key}":'
+        if isinstance(field, Typename):
+            frames[-1] += f'"{field.text}"'
+            continue
+        if any(_obstacles(field)) or _names_rows_below(field):
+            return None
+        if isinstance(field, One):
+            gaps.append(len(roots))
+            edge = edges.lookup(field.to.noun, "id")
+            roots.append(One(field.key, edge, field.to, place + len(roots)))
+        else:
+            gaps.append(field.key)
+        frames.append("")
+    frames[-1] += "}"
+    query = TextQuery(tuple(roots)) if roots else None
+    return Framed(query, tuple(frame.encode() for frame in frames), tuple(gaps))
+
+
+def _names_rows_below(field: Any) -> bool:
+    """Whether rows are asked for in a list of plain objects: there are many, and loaders batch."""
+    below = field.fields if isinstance(field, Plain) else ()
+    return any(isinstance(each, One) or _names_rows_below(each) for each in below)
+
+
 def _obstacles(asked: Any) -> Iterator[str]:
     """The fields below this one that a Python resolver answers."""
     match asked:
@@ -101,7 +142,7 @@ def _obstacles(asked: Any) -> Iterator[str]:
                 yield from _obstacles(selection)
         case Many():
             yield from _obstacles_among(asked.parts)
-        case EdgeList() | PageInfo() | CountUpTo() | Aggregates() | Groups() | Terms():
+        case EdgeList() | PageInfo() | Plain() | CountUpTo() | Aggregates() | Groups() | Terms():
             yield from _obstacles_among(asked.fields)
 
 

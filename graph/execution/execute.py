@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,6 +22,7 @@ from graph.execution.cost import Price
 from graph.execution.documents import Documents
 from graph.execution.executor import Executor
 from graph.execution.failures import Refused, failure, refusal, unavailability
+from graph.execution.mutations import Keeping, Mutations
 from graph.execution.persisted import Persisted
 from graph.loading.ahead import load_ahead
 from graph.loading.loaders import Loaders
@@ -29,7 +31,7 @@ from graph.schema.types import NOUNS
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import strawberry
 
@@ -37,10 +39,14 @@ if TYPE_CHECKING:
     from graph.execution.compile import Compiled
     from graph.execution.limits import Limits
     from graph.execution.meter import Meter
+    from graph.execution.mutations import Done
     from graph.execution.operations import Operation
     from graph.execution.select import Plan
     from graph.selection import Value
     from graph.viewer import Viewer
+
+
+_KEEPING = Keeping(timedelta(days=1), wait_seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Request:
     # Who pays for it, where there is a meter; and whether the answer is to say what it cost.
     client: str = ""
     wants_cost: bool = False
+    # The header Idempotency-Key: a mutation of its own is done once for each.
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class Execution:
         max_cost: int | None = None,
         meter: Meter | None = None,
         persisted: Persisted | None = None,
+        keeping: Keeping = _KEEPING,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
@@ -92,6 +101,9 @@ class Execution:
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {noun: _type_of(schema, noun) for noun in NOUNS}
+        self._mutations = Mutations(
+            self._schema, database, self._types, keeping, compiles=self._compiles
+        )
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         """Execute a request. Never raises for what a client sent."""
@@ -128,19 +140,21 @@ class Execution:
 
     async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
         variables = operation.variables.coerced(request.variables)
+        compiled: Compiled | None = None
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.price
-        else:
+        if compiled is None or compiled.left:
             plan = operation.plan(variables)
-            compiled, values, price = None, plan.values, Price(plan.charges)
+        if compiled is None:
+            values, price = plan.values, Price(plan.charges)
         requested = price.check(values, self._max_cost)
         if self._meter:
             await self._meter.take(request.client, requested)
-        if compiled is None:
-            answer = await self._resolved(operation, plan, request, viewer)
-        elif compiled.left:
-            plan = operation.plan(variables)
+        if operation.is_mutation:
+            done = await self._mutations.run(operation, plan, variables, request, viewer)
+            answer = _combined(done)
+        elif compiled is None or compiled.left:
             answer = await self._resolved(operation, plan, request, viewer, compiled)
         else:
             query = compiled.query
@@ -206,6 +220,21 @@ class Execution:
             body = compiled.body(columns, texts)
         cache_control = None if result.errors else plan.cache_control
         return Answer(_with_errors(body, result.errors), cache_control=cache_control)
+
+
+def _combined(done: Mapping[str, Done]) -> Answer:
+    """The answer of a mutation: each field has its text, or is null and has errors."""
+    errors = [error for each in done.values() for error in each.errors]
+    if errors and len(done) == 1 and unavailability(errors):
+        return _failed(errors)
+    members = b",".join(
+        b'"%s":%s' % (key.encode(), each.text or b"null") for key, each in done.items()
+    )
+    body = _with_errors(b'{"data":{%s}}' % members, errors)
+    replayed = [key for key, each in done.items() if each.replayed]
+    if replayed:
+        body = body[:-1] + b',"extensions":' + orjson.dumps({"replayed": replayed}) + b"}"
+    return Answer(body)
 
 
 def _type_of(schema: strawberry.Schema, noun: str) -> type:

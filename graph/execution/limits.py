@@ -27,6 +27,7 @@ from graphql.language.parser import Parser
 
 from graph.errors import TooLarge
 from graph.execution.failures import Refused
+from graph.execution.rules import IdempotentMutations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,7 @@ class _OverlappingFields(OverlappingFieldsCanBeMergedRule):
 
 _RULES = tuple(
     _OverlappingFields if rule is OverlappingFieldsCanBeMergedRule else rule
-    for rule in specified_rules
+    for rule in (*specified_rules, IdempotentMutations)
 )
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLError,
     GraphQLIncludeDirective,
     GraphQLSkipDirective,
+    NameNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     VariableNode,
     Visitor,
+    print_ast,
+    strip_ignored_characters,
     visit,
 )
 
@@ -56,10 +61,19 @@ class Operation:
         self._conditions = _conditions(node, fragments)
         self._recipes: dict[Hashable, list[Recipe]] = {}
         self._compiled: dict[Hashable, Compiled] = {}
+        self._texts: dict[str, str] = {}
 
     @property
     def is_query(self) -> bool:
         return self.node.operation is OperationType.QUERY
+
+    @property
+    def is_mutation(self) -> bool:
+        return self.node.operation is OperationType.MUTATION
+
+    @property
+    def is_atomic(self) -> bool:
+        return any(node.name.value == "atomic" for node in self.node.directives or ())
 
     def plan(self, variables: VariableValues) -> Plan:
         """What the operation asks for.
@@ -107,6 +121,20 @@ class Operation:
             selection_set=SelectionSetNode(selections=tuple(fields)),
         )
         return DocumentNode(definitions=(operation, *self._fragments.values()))
+
+    def bare(self, plan: Plan, key: str) -> DocumentNode:
+        """A document that asks for one root field, and of it for nothing but its type."""
+        typename = SelectionSetNode(selections=(FieldNode(name=NameNode(value="__typename")),))
+        (node, *_) = plan.nodes[key]
+        bare = replace(plan, nodes={key: [replace(node, selection_set=typename)]})
+        return self.only(bare, frozenset({key}))
+
+    def text_of(self, plan: Plan, key: str) -> str:
+        """One root field as text, the same whatever white space the client has used."""
+        if key not in self._texts:
+            document = self.only(plan, frozenset({key}))
+            self._texts[key] = strip_ignored_characters(print_ast(document))
+        return self._texts[key]
 
     def _values(self, recipes: list[Recipe], variables: VariableValues) -> list[Value]:
         try:

@@ -32,6 +32,7 @@ from graph.execution.arguments import (
     page_of,
 )
 from graph.execution.cost import Charge
+from graph.execution.plain import text_of
 from graph.execution.variables import argument_reader, names_variable
 from graph.schema.caching import NOT_KEPT, CacheControl, hint_of
 from graph.schema.costs import assumed_size_of, weight_of
@@ -40,6 +41,7 @@ from graph.schema.types import NOUNS
 from graph.selection import (
     Aggregates,
     Attribute,
+    Chosen,
     Column,
     CountUpTo,
     EdgeCursor,
@@ -53,11 +55,14 @@ from graph.selection import (
     Limit,
     Many,
     Measure,
+    Mutate,
     NodeList,
     Nodes,
     One,
     Page,
     PageInfo,
+    Payload,
+    Plain,
     Resolved,
     Selection,
     TermOf,
@@ -160,6 +165,11 @@ class _Asked:
     def type(self) -> Any:
         return get_named_type(self.definition.type)
 
+    @property
+    def more(self) -> Any:
+        """What its declaration says beside its meaning."""
+        return self.definition.extensions["strawberry-definition"].metadata["more"]
+
     def reader(self) -> Callable[[VariableValues], dict[str, Any]]:
         """What reads its arguments, and refuses text that no argument may hold."""
         node = self.details[0].node
@@ -216,6 +226,13 @@ class _Selector:
             Meaning.GROUP_KEY: lambda asked: self._term(asked, _group_key(asked)),
             Meaning.EDGE_NODE: lambda asked: EdgeNode(asked.key, self._rows(asked)),
             Meaning.EDGE_CURSOR: lambda asked: EdgeCursor(asked.key),
+            Meaning.CHOSEN: self._chosen,
+            Meaning.PLAIN: lambda asked: Plain(
+                asked.key, asked.name, self._fields(asked, asked.type)
+            ),
+            Meaning.MUTATION: self._mutation,
+            Meaning.REFERENCE: self._reference,
+            Meaning.CURRENT: self._current,
         }
 
     def select_root(self) -> Plan:
@@ -352,6 +369,34 @@ class _Selector:
         place, _ = self._value(asked, ids_of, Ids(()))
         many = "ids" in asked.definition.args
         return self._planned(asked, Nodes(asked.key, place, self._variants(asked), many=many))
+
+    def _chosen(self, asked: _Asked) -> Chosen:
+        """The text of each value that the field can have, written here and now."""
+        choice = asked.more
+        fields = self._fields(asked, asked.type)
+        texts = tuple(
+            (value.value, text_of(choice.value_of(value), asked.definition.type, fields))
+            for value in choice.values
+        )
+        return Chosen(asked.key, choice.column, texts)
+
+    def _mutation(self, asked: _Asked) -> Mutate:
+        self._checked(asked, lambda: asked.reader()(self._variables), None)
+        possible = self._schema.get_possible_types(asked.type)
+        return Mutate(
+            asked.key,
+            tuple(Payload(type_.name, self._fields(asked, type_)) for type_ in possible),
+        )
+
+    def _reference(self, asked: _Asked) -> One:
+        edge = edges.reference(asked.parent.name, asked.name, asked.type.name)
+        return self._planned(asked, One(asked.key, edge, self._rows(asked)))
+
+    def _current(self, asked: _Asked) -> Nodes:
+        """A row of some noun: which one is known when the mutation has been refused."""
+        possible = self._schema.get_possible_types(asked.type)
+        to = tuple(Selection(type_.name, self._fields(asked, type_)) for type_ in possible)
+        return self._planned(asked, Nodes(asked.key, -1, to, many=False))
 
     def _resolved(self, asked: _Asked) -> Resolved:
         """A Python resolver answers; what it returns may have edges all the same."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from graph.database.engine import ReadSession, Row
+    from graph.database.transaction import Transaction
     from graph.selection import (
         CountUpTo,
         Edge,
@@ -71,7 +72,7 @@ class Loaders:
 
     def __init__(
         self,
-        session: ReadSession,
+        session: ReadSession | Transaction,
         fields: Iterable[Follows],
         values: Sequence[Value],
         types: Mapping[str, type],
@@ -97,6 +98,10 @@ class Loaders:
         """The record, or None, of each global id."""
         ids = cast("Ids", self._values[nodes.place])
         return [_loaded(self._row(edges.lookup(noun, "id")), key) for noun, key in ids.keys]
+
+    def node(self, noun: str, key: int) -> Awaitable[Any]:
+        """The record of a noun's row that a resolver names; or None."""
+        return self._row(edges.lookup(noun, "id")).load(key)
 
     def many(self, many: Many, source: Any) -> Slice | Awaitable[Slice]:
         """The page of a source's edge; without its rows, at once, where only a count is asked."""

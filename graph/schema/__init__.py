@@ -2,6 +2,8 @@
 
 from strawberry.schema.config import StrawberryConfig
 
+from graph.schema.directives import DIRECTIVES
+from graph.schema.mutations import Mutation
 from graph.schema.queries import Query
 from graph.schema.scalars import SCALARS
 from graph.schema.schema import Schema
@@ -10,7 +12,11 @@ from graph.schema.types import NOUNS
 __all__ = ["Schema", "schema", "text_of"]
 
 schema = Schema(
-    query=Query, types=list(NOUNS.values()), config=StrawberryConfig(scalar_map=SCALARS)
+    query=Query,
+    mutation=Mutation,
+    types=list(NOUNS.values()),
+    directives=DIRECTIVES,
+    config=StrawberryConfig(scalar_map=SCALARS),
 )
 
 

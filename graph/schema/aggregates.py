@@ -20,7 +20,7 @@ import strawberry
 
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import Meaning, declare, derived
-from graph.schema.nouns import Noun, numbers_of
+from graph.schema.nouns import Noun, numbers_of, ordered_of
 
 _OVER = {
     "sum": ("Numbers", "The sum of each column; null over nothing."),
@@ -40,9 +40,11 @@ def outputs_of(noun: Noun) -> dict[str, Any]:
     }
     values = {
         field: (column.name, column.type | None, column.description)
-        for field, column in noun.columns.items()
+        for field, column in ordered_of(noun).items()
     }
-    counts = {field: (column, int, about) for field, (column, _, about) in values.items()}
+    counts = {
+        field: (column.name, int, column.description) for field, column in noun.columns.items()
+    }
     return {
         f"{name}Aggregates": _aggregates(noun),
         **({f"{name}Numbers": _leaves(f"{name}Numbers", numbers)} if numbers else {}),

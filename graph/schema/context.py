@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import strawberry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
+    from graph.database.transaction import Transaction
     from graph.loading.loaders import Loaders
     from graph.selection import Follows
     from graph.viewer import Viewer
@@ -18,15 +19,39 @@ if TYPE_CHECKING:
 FieldPath: TypeAlias = tuple[tuple[str, str], ...]
 
 
+@dataclass(slots=True)
+class Change:
+    """One mutation: the transaction it runs in, and what came of it."""
+
+    transaction: Transaction
+    outcome: Any = None
+
+    async def once(self, change: Callable[[], Awaitable[Any]]) -> Any:
+        """What the change returned; it is made when nobody has asked before."""
+        if self.outcome is None:
+            self.outcome = await change()
+        return self.outcome
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One per operation. `plan` holds what was selected at each place; it was checked before."""
+    """One per operation. `plan` holds what was selected at each place; it was checked before.
+
+    In a mutation, one for each of its fields, and `change` is that.
+    """
 
     viewer: Viewer
     loaders: Loaders
     plan: Mapping[FieldPath, Follows]
+    change: Change | None = None
     # By identity of the path, which is kept with it: one may be asked for many times.
     _known: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def transaction(self) -> Transaction:
+        """The transaction of the mutation."""
+        assert self.change is not None  # noqa: S101  queries have none
+        return self.change.transaction
 
     def asked(self, path: Any) -> Any:
         """What was selected at the place that a resolver is called for (`info.path`)."""

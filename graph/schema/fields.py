@@ -56,6 +56,13 @@ class Meaning(Enum):
     TERMS = auto()
     MEASURE = auto()
     GROUP_KEY = auto()
+    # A value that is chosen by a column of few values; objects that are no rows, below it.
+    CHOSEN = auto()
+    PLAIN = auto()
+    # Mutations, and what their payloads say of rows.
+    MUTATION = auto()
+    REFERENCE = auto()
+    CURRENT = auto()
 
 
 _PAGED = ListSize(
@@ -81,12 +88,19 @@ _COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
 }
 
 
-def declare(meaning: Meaning, description: str, *, noun: str | None = None, **options: Any) -> Any:
+def declare(
+    meaning: Meaning,
+    description: str,
+    *,
+    noun: str | None = None,
+    more: Any = None,
+    **options: Any,
+) -> Any:
     """A Strawberry field that carries its meaning; copies of it, as generics make, do too.
 
-    `noun` is what it is about, where its type does not tell.
+    `noun` is what it is about, where its type does not tell; `more` what its meaning needs.
     """
-    metadata = {"meaning": meaning, "noun": noun}
+    metadata = {"meaning": meaning, "noun": noun, "more": more}
     directives = _COSTS.get(meaning, ())
     return strawberry.field(
         description=description, metadata=metadata, directives=directives, **options

@@ -23,7 +23,7 @@ import strawberry
 from graph.database.search import SEARCHED
 from graph.schema.fields import derived
 from graph.schema.filters import IDFilter, filter_of, made
-from graph.schema.nouns import Noun, numbers_of
+from graph.schema.nouns import Noun, numbers_of, ordered_of
 from graph.selection import MAX_DEPTH, MAX_PREDICATES
 
 
@@ -212,7 +212,8 @@ def _aggregates(noun: Noun, kind: str, count: Any) -> dict[str, tuple[Any, str]]
 
 def _values(noun: Noun, kind: str, type_of: Any, about: str, *, one_of: bool = False) -> Any:
     fields = {
-        name: (type_of(column.type), column.description) for name, column in noun.columns.items()
+        name: (type_of(column.type), column.description)
+        for name, column in ordered_of(noun).items()
     }
     return made(f"{noun.name}Values{kind}", about, fields, one_of=one_of)
 

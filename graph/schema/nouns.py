@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types.base import StrawberryOptional
+from strawberry.types.enum import StrawberryEnumDefinition
 
 from graph.database import edges
 from graph.schema.fields import Meaning, meaning_of
+from graph.schema.scalars import Json
 from graph.schema.types import NOUNS
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def noun_of(name: str) -> Noun:
     for declared in definition.__strawberry_definition__.fields:
         graphql_name = convert.get_graphql_name(declared)
         match meaning_of(declared):
-            case Meaning.COLUMN:
+            case Meaning.COLUMN if declared.type is not Json:  # JSON has no order
                 noun.columns[graphql_name] = _column(declared)
             case Meaning.EDGE:
                 noun.to_one[graphql_name] = _edge(declared, declared.type.__name__)
@@ -63,9 +65,11 @@ def noun_of(name: str) -> Noun:
 
 
 def _column(declared: StrawberryField) -> ColumnField:
-    type_ = declared.type
+    type_: Any = declared.type
     if isinstance(type_, StrawberryOptional):
         type_ = type_.of_type
+    if isinstance(type_, StrawberryEnumDefinition):
+        type_ = type_.wrapped_cls
     return ColumnField(declared.python_name, type_, declared.description or "")
 
 
@@ -78,6 +82,11 @@ def _keys(noun: str) -> set[str]:
     """The columns that only say which row it is, or which row an edge leads to."""
     sources = {edges.edge(noun, each.name).source_column for each in noun_of(noun).to_one.values()}
     return {"id", *(name for name in sources if name)}
+
+
+def ordered_of(noun: Noun) -> dict[str, ColumnField]:
+    """The columns whose values have a least and a most."""
+    return {name: column for name, column in noun.columns.items() if column.type is not bool}
 
 
 def numbers_of(noun: Noun) -> dict[str, ColumnField]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 
+import orjson
 import strawberry
 
 if TYPE_CHECKING:
     from strawberry.types.scalar import ScalarDefinition
 
+
+# JSON that is text already: it becomes part of an answer as it is.
+Json = NewType("Json", str)
 
 # As XML Schema has it: no exponent, no white space, none of Python's underscores.
 _MAX_DIGITS = 100
@@ -60,6 +64,10 @@ def parse_decimal(value: object) -> Decimal:
     return Decimal(value)
 
 
+def serialize_json(value: str) -> orjson.Fragment:
+    return orjson.Fragment(value)
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -74,5 +82,11 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.w3.org/TR/xmlschema11-2/#decimal",
         serialize=serialize_decimal,
         parse_value=parse_decimal,
+    ),
+    Json: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=serialize_json,
     ),
 }

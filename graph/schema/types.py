@@ -6,7 +6,35 @@ from typing import Any
 
 import strawberry
 
+from graph.database.models import EventKind, OrderStatus
+from graph.schema.actions import OrderActionState, actions_of
+from graph.schema.chosen import chosen
+from graph.schema.enums import enum
 from graph.schema.fields import column, connection, edge, global_id
+from graph.schema.scalars import Json
+
+enum(
+    OrderStatus,
+    "How far an order has come.",
+    PLACED="Waits to be paid; its lines may be changed.",
+    PAID="Waits to be shipped.",
+    SHIPPED="Is on its way.",
+    DELIVERED="Has arrived.",
+    CANCELLED="Was given up; what was tracked is back in stock.",
+)
+enum(
+    EventKind,
+    "What happened to a row; an order that moves on has the name of its new status.",
+    CREATED="It is new.",
+    CHANGED="Some of its values are others.",
+    DELETED="It is gone.",
+    PAID="The order was paid.",
+    SHIPPED="The order was sent off.",
+    DELIVERED="The order has arrived.",
+    CANCELLED="The order was given up.",
+)
+
+_VERSION = "Moves with every change: give the one you read to a mutation as `expectedVersion`."
 
 
 @strawberry.interface(
@@ -32,6 +60,7 @@ class Customer(Node):
     town: str = column("The town the address is in.")
     created_on: datetime = column("When the customer was added.")
     updated_on: datetime = column("When the customer was last changed.")
+    version: int = column(_VERSION)
     orders = connection("What the customer has ordered, oldest first.", noun="Order")
 
 
@@ -41,6 +70,8 @@ class Item(Node):
     name: str = column("What the item is called.")
     cost_price: Decimal = column("What one piece costs the store.")
     selling_price: Decimal = column("What one piece costs the customer.")
+    stock: int | None = column("How many pieces are there to be sold; null if nobody counts them.")
+    version: int = column(_VERSION)
     order_lines = connection("The order lines that name the item.", noun="OrderLine")
 
 
@@ -49,9 +80,18 @@ class Order(Node):
     id: int = column("The order's number in the database.", name="databaseId")
     customer_id: int = column("The number of the customer who placed the order.")
     date_placed: datetime = column("When the order was placed.")
+    status: OrderStatus = column("How far the order has come.")
+    version: int = column(f"{_VERSION} A change of a line is one of its order.")
     total: Decimal = column("The sum of the subtotals of all lines.")
+    actions: list[OrderActionState] = chosen(
+        "What can be done with the order, and why something cannot: the mutations ask the same.",
+        column="status",
+        values=OrderStatus,
+        value_of=actions_of,
+    )
     customer: Customer = edge("Who placed the order.")
     line_items = connection("What was ordered, line by line.", noun="OrderLine")
+    history = connection("What happened to the order and its lines, oldest first.", noun="Event")
 
 
 @strawberry.type(description="One line of an order: so many pieces of one item.")
@@ -60,12 +100,31 @@ class OrderLine(Node):
     order_id: int = column("The number of the order the line belongs to.")
     item_id: int = column("The number of the item the line names.")
     quantity: int = column("How many pieces; at least one.")
-    subtotal: Decimal = column("Quantity times the item's selling price.")
+    unit_price: Decimal = column("What one piece cost when the line was placed.")
+    item_name: str = column("What the item was called when the line was placed.")
+    cancelled: int = column("How many of the pieces were cancelled since.")
+    subtotal: Decimal = column("What the pieces that are not cancelled cost.")
+    unit_price_changed: bool = column("Whether the item's price is another one by now.")
     order: Order = edge("The order the line belongs to.")
     item: Item = edge("The item the line names.")
 
 
+@strawberry.type(description="One change of one row; events are never changed themselves.")
+class Event(Node):
+    id: int = column("The event's number in the database.", name="databaseId")
+    at: datetime = column("When the change was made.")
+    entity: str = column("What was changed: the name of a type, such as `Order`.")
+    entity_id: int = column("The number of the row that was changed.")
+    kind: EventKind = column("What happened.")
+    payload: Json = column(
+        "The values, by column: `[before, after]` for those that a change touched, the values"
+        " themselves where a row was created or deleted."
+    )
+    actor: str | None = column("Who made the change; null if nobody was signed in.")
+    order_id: int | None = column("The number of the order that was changed, or whose line was.")
+
+
 # By noun: the types whose objects are rows.
 NOUNS: dict[str, type[Node]] = {
-    type_.__name__: type_ for type_ in (Customer, Item, Order, OrderLine)
+    type_.__name__: type_ for type_ in (Customer, Item, Order, OrderLine, Event)
 }

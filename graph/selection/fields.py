@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +49,24 @@ class Variants:
     @property
     def columns(self) -> frozenset[str]:
         return frozenset({"id", "noun"})
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A value chosen by that of a column: its JSON for each value that the column can have."""
+
+    key: str
+    name: str
+    texts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Objects that are no rows, below one that is none either."""
+
+    key: str
+    name: str
+    fields: tuple[Column | Typename | Plain | One | Resolved, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +237,22 @@ def terms_of(fields: Iterable[object]) -> tuple[Term, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What is asked of a mutation where it answers with an object of this type."""
+
+    type: str
+    fields: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutate:
+    """A mutation: one payload is asked of it for each type of its union."""
+
+    key: str
+    payloads: tuple[Payload, ...]
+
+
 Part: TypeAlias = (
     NodeList
     | EdgeList
@@ -230,10 +264,10 @@ Part: TypeAlias = (
     | Typename
     | Resolved
 )
-Field: TypeAlias = Column | GlobalId | Typename | Resolved | One | Many
+Field: TypeAlias = Column | GlobalId | Typename | Resolved | Chosen | One | Many
 # What is remembered of a place in the answer, for the resolver that is called there.
 Follows: TypeAlias = One | Many | Nodes | CountUpTo | Aggregates | Groups | TermOf
-Root: TypeAlias = One | Many | Nodes | Typename | Resolved
+Root: TypeAlias = One | Many | Nodes | Typename | Resolved | Mutate
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +285,7 @@ class Selection:
         names = {"id"}
         for field in self.fields:
             match field:
-                case Column():
+                case Column() | Chosen():
                     names.add(field.name)
                 case One() | Many():
                     names.add(field.edge.source_column or "id")

@@ -17,6 +17,7 @@ from graph.errors import Unavailable
 from graph.execution.execute import Execution
 from graph.execution.limits import Limits
 from graph.execution.meter import MemoryMeter
+from graph.execution.mutations import Keeping
 from graph.execution.persisted import Persisted, read_manifest
 from graph.schema import Schema, schema, text_of
 from graph.server.graphql import GraphQL
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     database,
                     settings.execution,
                     Limits.of(settings),
+                    keeping=Keeping.of(settings),
                     max_cost=settings.max_cost,
                     meter=_meter(settings),
                     persisted=persisted,

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from graph.errors import (
     BadRequest,
     BatchTooLarge,
+    InvalidKey,
     MethodNotAllowed,
     RequestError,
     UnsupportedMediaType,
@@ -80,9 +81,12 @@ class GraphQL:
         _check_media_type(header(scope, b"content-type"))
         body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
         given = json_of(body, "The request body")
+        key = header(scope, b"idempotency-key").strip('"')
         if isinstance(given, list):
+            if key:
+                raise InvalidKey("The header Idempotency-Key is for a single mutation.")
             return await self._batch(scope, given, media_type)
-        request = request_of(given)
+        request = replace(request_of(given), idempotency_key=key or None)
         # Only a body that is larger can hold variables that are.
         if len(body) > self._max_variables_bytes:
             check_size(request, self._max_variables_bytes)

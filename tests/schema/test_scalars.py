@@ -126,7 +126,9 @@ async def test_what_is_stored_is_served_exactly(client: Client) -> None:
     await fill(client.database, customers=1, orders=1, lines=1, items=1)
     async with client.database.write() as session:
         await session.execute(text("UPDATE items SET selling_price = 99999999.90"))
-        await session.execute(text("UPDATE order_lines SET quantity = 32767"))
+        await session.execute(
+            text("UPDATE order_lines SET quantity = 32767, unit_price = 99999999.90")
+        )
         await session.execute(text("UPDATE orders SET date_placed = '1999-12-31T23:59:59.5-05:00'"))
 
     data = await client(

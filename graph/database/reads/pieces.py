@@ -72,6 +72,8 @@ def json_of(kind: Kind, value: str, *, nullable: bool, function: str = "to_json"
             pieces: Pieces = [(value,)]
         case Kind.DECIMAL:
             pieces = [Json('"'), (value,), Json('"')]
+        case Kind.JSON:
+            pieces = [(f"{value}::text",)]
         case _:
             pieces = [(f"{function}({value})",)]
     if nullable:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     DateTime,
     Integer,
@@ -32,6 +33,7 @@ from sqlalchemy import (
     true,
 )
 
+from graph.database.models import JsonText
 from graph.database.reads.columns import Row, column_of
 from graph.database.search import document_of, is_like, rank_of
 from graph.selection import (
@@ -69,6 +71,8 @@ class Kind(Enum):
     DECIMAL = Numeric()
     TIME = DateTime(timezone=True)
     TEXT = String()
+    BOOLEAN = Boolean()
+    JSON = JsonText()  # it is only read
 
     def bound(self, name: str, *, many: bool = False) -> ColumnElement[Any]:
         """A parameter of this kind, or an array of them."""
@@ -251,5 +255,9 @@ def _kind_of_column(column: ColumnElement[Any]) -> Kind:
             return Kind.DECIMAL
         case DateTime():
             return Kind.TIME
+        case Boolean():
+            return Kind.BOOLEAN
+        case JsonText():
+            return Kind.JSON
         case _:
             return Kind.TEXT

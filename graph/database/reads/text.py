@@ -43,6 +43,7 @@ from graph.database.reads.pieces import (
 from graph.database.reads.terms import can_be_null, kind_of
 from graph.selection import (
     Attribute,
+    Chosen,
     Column,
     GlobalId,
     Many,
@@ -54,7 +55,7 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from graph.selection import Follows, Value
 
@@ -141,6 +142,8 @@ class RowWriter:
                 )
             case GlobalId():
                 return base64_of(f"'{noun}:'||{named(alias, 'id')}")
+            case Chosen():
+                return [_chosen(named(alias, field.name), field.texts)]
             case Typename():
                 return [Json(f'"{field.text}"')]
             case One():
@@ -190,6 +193,12 @@ class RowWriter:
             return [("(SELECT ", *answer, *source, ")")]
         listed = ("(SELECT coalesce(string_agg(", *answer, f",',' ORDER BY {ids}.nth),'')")
         return [Json("["), (*listed, *source, ")"), Json("]")]
+
+
+def _chosen(value: str, texts: Iterable[tuple[str, str]]) -> Sql:
+    """One of a few texts, by the value of a column."""
+    quoted = ((given.replace("'", "''"), text.replace("'", "''")) for given, text in texts)
+    return (f"CASE {value}", *(f" WHEN '{given}' THEN '{text}'" for given, text in quoted), " END")
 
 
 def _binder(name: str) -> Callable[[Sequence[Any]], Any]:

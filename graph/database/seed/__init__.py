@@ -8,10 +8,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import exists, func, or_, select, text
 
-from graph.database.models import Base, Customer
+from graph.database.models import Base, Customer, Event, Item, Order, OrderLine
 from graph.database.seed.sample import (
+    CLOSED,
+    ORDERS_PER_CANCELLED,
     Counts,
     CustomerRow,
     ItemRow,
@@ -37,8 +39,8 @@ RANDOM_SEED = 1
 # are not quicker.
 _BATCH_ROWS = 10_000
 
-_TABLES = Base.metadata.sorted_tables
-_TABLE_NAMES = ", ".join(table.name for table in _TABLES)
+_STORE = (Customer, Item, Order, OrderLine)
+_TABLE_NAMES = ", ".join(table.name for table in Base.metadata.sorted_tables)
 
 _STAGE_ORDERS = """
     CREATE TEMPORARY TABLE staged_orders (customer_id integer, date_placed timestamptz)
@@ -46,10 +48,21 @@ _STAGE_ORDERS = """
 """
 # The samples come by customer. PostgreSQL sorts them on disk, and so ids rise with the dates of
 # the whole store; rows that compare as equal are equal.
-_PLACE_ORDERS = """
-    INSERT INTO orders (id, customer_id, date_placed)
-    SELECT row_number() OVER (ORDER BY date_placed, customer_id), customer_id, date_placed
-    FROM staged_orders
+_PLACE_ORDERS = f"""
+    INSERT INTO orders (id, customer_id, date_placed, status)
+    SELECT id, customer_id, date_placed,
+           CASE WHEN id % {ORDERS_PER_CANCELLED} = 0 THEN 'CANCELLED'
+                WHEN days > 14 THEN 'DELIVERED' WHEN days > 7 THEN 'SHIPPED'
+                WHEN days > 2 THEN 'PAID' ELSE 'PLACED' END
+    FROM (SELECT row_number() OVER (ORDER BY date_placed, customer_id) AS id, *,
+                 extract(epoch FROM timestamptz '{CLOSED}' - date_placed) / 86400 AS days
+          FROM staged_orders) AS numbered
+"""  # noqa: S608  all of it is ours
+# Orders are all that anybody sees the history of.
+_REMEMBER_ORDERS = """
+    INSERT INTO events (at, entity, entity_id, kind, payload, order_id)
+    SELECT date_placed, 'Order', id, 'CREATED', to_jsonb(orders) - 'id', id
+    FROM orders ORDER BY id
 """
 
 
@@ -80,6 +93,7 @@ async def seed(
         await session.execute(text(_STAGE_ORDERS))
         await copy.rows("staged_orders", OrderRow._fields, sample.order_rows())
         await session.execute(text(_PLACE_ORDERS))
+        await session.execute(text(_REMEMBER_ORDERS))
         await copy.rows("order_lines", OrderLineRow._fields, sample.order_line_rows())
         await _settle_store(session)
     return counts
@@ -91,19 +105,20 @@ async def _claim_store(session: WriteSession, *, reset: bool) -> None:
     Without `reset` others may go on reading.
     """
     await session.execute(text("SET LOCAL statement_timeout = 0"))
+    await session.execute(text("SET LOCAL graph.logging = 'off'"))
     await session.execute(text(f"LOCK TABLE {_TABLE_NAMES} IN SHARE ROW EXCLUSIVE MODE"))
     if reset:
         await session.execute(text(f"TRUNCATE {_TABLE_NAMES} RESTART IDENTITY"))
-    elif await session.scalar(select(or_(*(table.select().exists() for table in _TABLES)))):
+    elif await session.scalar(select(or_(*(exists().select_from(noun) for noun in _STORE)))):
         customers = await session.scalar(select(func.count()).select_from(Customer))
         raise StoreNotEmpty(customers or 0)
 
 
 async def _settle_store(session: WriteSession) -> None:
     """Let the next ids follow the given ones, and the planner know the tables."""
-    for table in _TABLES:
-        sequence = func.pg_get_serial_sequence(table.name, "id")
-        await session.execute(select(func.setval(sequence, func.max(table.c.id))))
+    for noun in (*_STORE, Event):
+        sequence = func.pg_get_serial_sequence(noun.__tablename__, "id")
+        await session.execute(select(func.setval(sequence, func.max(noun.id))))
     await session.execute(text(f"ANALYZE {_TABLE_NAMES}"))
 
 

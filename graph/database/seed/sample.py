@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OPENED = datetime(2020, 1, 1, tzinfo=UTC)
-DAYS = (datetime(2026, 1, 1, tzinfo=UTC) - OPENED).days
+CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS = (CLOSED - OPENED).days
 _DAY_SECONDS = 24 * 60 * 60
 
 # Values that are equally likely.
@@ -48,6 +49,11 @@ _UNDECOMPOSABLE = str.maketrans({"ł": "l", "ø": "o", "ß": "ss"})
 _CUSTOMERS_PER_REGULAR = 200
 _FIRST_REGULAR = 6
 _ORDERS_OF_A_REGULAR = 200
+
+# One order of so many was cancelled; one item of so many is not counted.
+ORDERS_PER_CANCELLED = 41
+_ITEMS_PER_UNCOUNTED = 10
+_MOST_IN_STOCK = 250
 
 
 class CustomerRow(NamedTuple):
@@ -67,6 +73,7 @@ class ItemRow(NamedTuple):
     name: str
     cost_price: Decimal
     selling_price: Decimal
+    stock: int | None
 
 
 class OrderRow(NamedTuple):
@@ -79,6 +86,9 @@ class OrderLineRow(NamedTuple):
     order_id: int
     item_id: int
     quantity: int
+    unit_price: Decimal
+    item_name: str
+    cancelled: int
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class Sample:
             )
 
     def item_rows(self) -> Iterator[ItemRow]:
-        draw = self._stream("items")
+        draw, draw_stock = self._stream("items"), self._stream("stock")
         products = [
             (f"{style} {good}", price)
             for styles, goods in GOODS
@@ -142,7 +152,9 @@ class Sample:
         for id_, (name, price) in enumerate(_shuffled(products, draw), start=1):
             selling = 100 * int(price * (0.8 + 0.5 * draw())) + _one_of(_CENTS, draw)
             cost = selling * (45 + int(30 * draw())) // 100
-            yield ItemRow(id_, name, _money(cost), _money(selling))
+            pieces = int(_MOST_IN_STOCK * draw_stock() * draw_stock())
+            stock = None if id_ % _ITEMS_PER_UNCOUNTED == 0 else pieces
+            yield ItemRow(id_, name, _money(cost), _money(selling), stock)
 
     def order_rows(self) -> Iterator[OrderRow]:
         """Orders by customer: their ids follow from the order of all dates."""
@@ -158,15 +170,19 @@ class Sample:
     def order_line_rows(self) -> Iterator[OrderLineRow]:
         """Lines by order; an item stands in an order once."""
         draw = self._stream("order lines")
-        by_popularity = _shuffled([item.id for item in self.item_rows()], draw)
+        items = {item.id: item for item in self.item_rows()}
+        by_popularity = _shuffled(items, draw)
         id_ = 0
         for order_id, size in enumerate(self._order_sizes(), start=1):
             basket: dict[int, int] = {}
             while len(basket) < size:
                 basket[_mostly_first(by_popularity, draw)] = _one_of(_QUANTITIES, draw)
+            is_cancelled = order_id % ORDERS_PER_CANCELLED == 0
             for item_id, quantity in basket.items():
                 id_ += 1
-                yield OrderLineRow(id_, order_id, item_id, quantity)
+                placed_at = (items[item_id].selling_price, items[item_id].name)
+                cancelled = quantity if is_cancelled else 0
+                yield OrderLineRow(id_, order_id, item_id, quantity, *placed_at, cancelled)
 
     def _memberships(self) -> Iterator[tuple[int, int]]:
         """For each customer, the second of joining and the number of orders since."""

@@ -270,7 +270,9 @@ def within(type_: GraphQLInputObjectType, place: Place) -> Place:
 
 def literal(value: Any, type_: GraphQLInputType | None) -> str:
     """A JSON value as GraphQL writes it; names of an enum's values are not quoted."""
-    while isinstance(type_, GraphQLNonNull):
+    while isinstance(type_, GraphQLNonNull) or (
+        isinstance(type_, GraphQLList) and not isinstance(value, list)
+    ):
         type_ = type_.of_type
     if isinstance(type_, GraphQLList) and not isinstance(value, list):
         return literal(value, type_.of_type)

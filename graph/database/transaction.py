@@ -1,0 +1,195 @@
+"""One transaction of a mutation: statements that change the store, and reads of what came of it.
+
+The statements of `writes` are SQL as it stands, and go to the driver. What they raise becomes one
+of graph's errors here: a violated constraint is a refusal by its name, a deadlock is `Interrupted`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DBAPIError
+
+from graph.database.engine import _json_function, translated
+from graph.database.writes.constraints import refusal_of
+from graph.errors import GraphError, OutcomeUnknown, Refusal, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from sqlalchemy import Executable
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graph.database.engine import Database, Row
+    from graph.database.reads import TextQuery
+    from graph.selection import Value
+
+# Any number will do, as long as every process takes the same.
+_QUEUE = 0x71756575
+
+_SERIALIZATION_FAILURE = "40001"
+_DEADLOCK = "40P01"
+_LOCK_TIMEOUT = "55P03"
+
+
+class Interrupted(Exception):
+    """Another transaction was in the way: nothing is wrong with this one, and it may begin anew."""
+
+
+class Transaction:
+    """Lives as long as its block; what was not committed by then is rolled back."""
+
+    def __init__(self, database: Database, connection: AsyncConnection, driver: Any) -> None:
+        self._database = database
+        self._connection = connection
+        self._driver = driver
+        # An operation's resolvers are many tasks; a connection does one thing at a time.
+        self._lock = asyncio.Lock()
+
+    async def begin(self, actor: str | None = None) -> None:
+        """Begin; what is changed now is the actor's doing."""
+        async with self._lock:
+            try:
+                await self._driver.execute("BEGIN")
+                if actor is not None:
+                    await self._driver.execute("SELECT set_config('graph.actor', $1, true)", actor)
+            except Exception as error:
+                raise self._translated(error) from error
+
+    async def queue(self) -> None:
+        """Wait for all others that queue: they were interrupted, and are not to be so again."""
+        await self.fetch("SELECT pg_advisory_xact_lock($1)", _QUEUE)
+
+    async def fetch(self, sql: str, *parameters: Any) -> list[Any]:
+        """Run a statement, and return its rows.
+
+        Raises:
+            Refusal: it violates a constraint that says which rule of the store it breaks.
+            Interrupted: a deadlock, or a lock that could not be had in time.
+            Unavailable: the store was lost; nothing was changed.
+        """
+        async with self._lock:
+            for listener in self._database.listeners:
+                listener(sql, parameters)
+            try:
+                rows: list[Any] = await self._driver.fetch(sql, *parameters)
+            except Exception as error:
+                raise self._translated(error) from error
+            return rows
+
+    async def first(self, sql: str, *parameters: Any) -> Any:
+        """The first of a statement's rows, or None."""
+        rows = await self.fetch(sql, *parameters)
+        return rows[0] if rows else None
+
+    async def copy(
+        self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Put rows into a table, faster than by any INSERT."""
+        async with self._lock:
+            try:
+                await self._driver.copy_records_to_table(table, columns=columns, records=rows)
+            except Exception as error:
+                raise self._translated(error) from error
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What is changed in the block is taken back if it raises a refusal."""
+        await self.fetch("SAVEPOINT attempt")
+        try:
+            yield
+        except Refusal:
+            await self.fetch("ROLLBACK TO SAVEPOINT attempt")
+            raise
+        await self.fetch("RELEASE SAVEPOINT attempt")
+
+    async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """Run a SELECT of the loaders: the same as `ReadSession.rows`, after all changes so far."""
+        async with self._lock:
+            try:
+                return (await self._connection.execute(statement, dict(parameters))).all()
+            except Exception as error:
+                raise self._translated(error) from error
+
+    async def text(self, query: TextQuery, values: Sequence[Value]) -> Sequence[bytes]:
+        """The same as `Database.text`, after all changes so far."""
+        statement = query.statement(_json_function(self._driver))
+        columns: Sequence[bytes] = await self.first(statement.sql, *statement.parameters(values))
+        return columns
+
+    async def commit(self) -> None:
+        """Make the changes last.
+
+        Raises:
+            OutcomeUnknown: the store was lost before it said that it had.
+        """
+        async with self._lock:
+            try:
+                await self._driver.execute("COMMIT")
+            except Exception as error:
+                if self._driver.is_closed():
+                    raise OutcomeUnknown from error
+                raise self._translated(error) from error
+
+    async def rollback(self) -> None:
+        async with self._lock:
+            if self._driver.is_in_transaction():
+                try:
+                    await self._driver.execute("ROLLBACK")
+                except Exception as error:
+                    raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, GraphError):
+            return error
+        original: Any = error.orig if isinstance(error, DBAPIError) else error
+        state = getattr(original, "sqlstate", None)
+        if state in {_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT}:
+            return Interrupted()
+        if (refusal := refusal_of(original)) is not None:
+            return refusal
+        if self._driver.is_closed():
+            return Unavailable()
+        return translated(error)
+
+
+@asynccontextmanager
+async def transaction(database: Database, actor: str | None = None) -> AsyncIterator[Transaction]:
+    """A transaction on a connection of its own; its block commits.
+
+    Raises:
+        Unavailable: there is no connection to be had.
+    """
+    try:
+        connection = await database.autocommit.connect()
+    except Exception as error:
+        raise translated(error) from error
+    try:
+        driver = (await connection.get_raw_connection()).driver_connection
+        running = Transaction(database, connection, driver)
+        await running.begin(actor)
+        yield running
+        await running.rollback()
+    except Exception:
+        await _leave(connection, driver)
+        raise
+    except BaseException:
+        # A task that is cancelled does not wait: PostgreSQL rolls back when the connection is gone.
+        await connection.invalidate()
+        raise
+    finally:
+        await connection.close()
+
+
+async def _leave(connection: AsyncConnection, driver: Any) -> None:
+    """Give back a connection without a transaction, or none at all."""
+    try:
+        if driver.is_in_transaction():
+            await driver.execute("ROLLBACK")
+    except Exception:  # noqa: BLE001  it is lost: so is its transaction
+        await connection.invalidate()
+    else:
+        if driver.is_closed():
+            await connection.invalidate()

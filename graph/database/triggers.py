@@ -1,0 +1,177 @@
+"""What the database sees to by itself, so that it also holds for changes made by plain SQL.
+
+    touch            a changed row's version moves, and a customer's `updated_on`
+    price_line       a line without a price or a name gets those of its item
+    log_changes      every change is an event, in the same transaction
+    touch_orders     a changed line moves its order's version, once in a transaction
+    refuse_change    events are neither changed nor deleted
+
+Events are written once for a statement, not for a row. `SET LOCAL graph.logging = 'off'` leaves
+them out, and orders' versions where they are: for the seed, whose rows have no history.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import DDL, event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import MetaData
+
+_FUNCTIONS = {
+    "touch": """
+    BEGIN
+        NEW.version := OLD.version + 1;
+        RETURN NEW;
+    END
+    """,
+    # Who says when it was changed is believed.
+    "touch_customer": """
+    BEGIN
+        NEW.version := OLD.version + 1;
+        IF NEW.updated_on = OLD.updated_on THEN
+            NEW.updated_on := now();
+        END IF;
+        RETURN NEW;
+    END
+    """,
+    "price_line": """
+    BEGIN
+        SELECT coalesce(NEW.unit_price, selling_price), coalesce(NEW.item_name, name)
+        INTO NEW.unit_price, NEW.item_name
+        FROM items WHERE id = NEW.item_id;
+        IF NOT FOUND THEN  -- so it is the foreign key that refuses the line
+            NEW.unit_price := 0;
+            NEW.item_name := '';
+        END IF;
+        RETURN NEW;
+    END
+    """,
+    "log_changes": """
+    BEGIN
+        IF current_setting('graph.logging', true) = 'off' THEN
+            RETURN NULL;
+        END IF;
+        IF TG_OP = 'UPDATE' THEN
+            INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
+            SELECT TG_ARGV[0], id, kind, payload,
+                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::integer
+            FROM (SELECT n.id, to_jsonb(o) AS before, to_jsonb(n) AS after
+                  FROM old_rows o JOIN new_rows n ON n.id = o.id) AS changes
+            CROSS JOIN LATERAL (
+                SELECT jsonb_object_agg(key, jsonb_build_array(was.value, becomes.value)) AS payload
+                FROM jsonb_each(before) AS was JOIN jsonb_each(after) AS becomes USING (key)
+                WHERE was.value <> becomes.value) AS differing
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN payload ? 'status' THEN after ->> 'status' ELSE 'CHANGED' END
+                    AS kind) AS naming
+            WHERE payload IS NOT NULL
+            ORDER BY id;
+        ELSIF TG_OP = 'INSERT' THEN
+            INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
+            SELECT TG_ARGV[0], n.id, 'CREATED', to_jsonb(n) - 'id',
+                   nullif(current_setting('graph.actor', true), ''),
+                   (to_jsonb(n) ->> TG_ARGV[1])::integer
+            FROM new_rows n ORDER BY n.id;
+        ELSE
+            INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
+            SELECT TG_ARGV[0], o.id, 'DELETED', to_jsonb(o) - 'id',
+                   nullif(current_setting('graph.actor', true), ''),
+                   (to_jsonb(o) ->> TG_ARGV[1])::integer
+            FROM old_rows o ORDER BY o.id;
+        END IF;
+        RETURN NULL;
+    END
+    """,
+    # Rows that this transaction has written already have moved, or are new.
+    "touch_orders": """
+    BEGIN
+        IF current_setting('graph.logging', true) = 'off' THEN
+            RETURN NULL;
+        END IF;
+        IF TG_OP = 'INSERT' THEN
+            UPDATE orders SET version = version + 1
+            WHERE id IN (SELECT order_id FROM new_rows) AND xmin <> pg_current_xact_id()::xid;
+        ELSIF TG_OP = 'DELETE' THEN
+            UPDATE orders SET version = version + 1
+            WHERE id IN (SELECT order_id FROM old_rows) AND xmin <> pg_current_xact_id()::xid;
+        ELSE
+            UPDATE orders SET version = version + 1
+            WHERE id IN (SELECT unnest(ARRAY[o.order_id, n.order_id])
+                         FROM old_rows o JOIN new_rows n USING (id)
+                         WHERE (o.*) IS DISTINCT FROM (n.*))
+            AND xmin <> pg_current_xact_id()::xid;
+        END IF;
+        RETURN NULL;
+    END
+    """,
+    "refuse_change": """
+    BEGIN
+        RAISE EXCEPTION 'events are neither changed nor deleted';
+    END
+    """,
+}
+# The entity that a table's events name, and the column that leads to the order.
+_LOGGED = {
+    "customers": ("Customer", ""),
+    "items": ("Item", ""),
+    "orders": ("Order", "id"),
+    "order_lines": ("OrderLine", "order_id"),
+}
+_ROWS = {
+    "INSERT": "NEW TABLE AS new_rows",
+    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "DELETE": "OLD TABLE AS old_rows",
+}
+
+
+def create_with(metadata: MetaData) -> None:
+    """Let `create_all` and `drop_all` take functions and triggers along with the tables."""
+    for statement in statements():
+        event.listen(metadata, "after_create", _ddl(statement))
+    for name in _FUNCTIONS:
+        event.listen(metadata, "after_drop", _ddl(f"DROP FUNCTION IF EXISTS {name}()"))
+
+
+def _ddl(statement: str) -> DDL:
+    return DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+
+
+def statements() -> Iterator[str]:
+    """All functions and triggers, one statement each."""
+    for name, body in _FUNCTIONS.items():
+        yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+    for table, touch in (
+        ("customers", "touch_customer"),
+        ("items", "touch"),
+        ("orders", "touch"),
+    ):
+        yield (
+            f"CREATE TRIGGER {table}_touch BEFORE UPDATE ON {table} FOR EACH ROW"
+            f" WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION {touch}()"
+        )
+    yield (
+        "CREATE TRIGGER order_lines_price BEFORE INSERT ON order_lines FOR EACH ROW"
+        " WHEN (NEW.unit_price IS NULL OR NEW.item_name IS NULL) EXECUTE FUNCTION price_line()"
+    )
+    # Triggers of one statement run in the order of their names: an order is touched at the end.
+    for table, (entity, order_column) in _LOGGED.items():
+        for operation, rows in _ROWS.items():
+            yield (
+                f"CREATE TRIGGER {table}_log_{operation.lower()} AFTER {operation} ON {table}"
+                f" REFERENCING {rows} FOR EACH STATEMENT"
+                f" EXECUTE FUNCTION log_changes('{entity}', '{order_column}')"
+            )
+    for operation, rows in _ROWS.items():
+        yield (
+            f"CREATE TRIGGER order_lines_touch_{operation.lower()} AFTER {operation}"
+            f" ON order_lines REFERENCING {rows} FOR EACH STATEMENT"
+            " EXECUTE FUNCTION touch_orders()"
+        )
+    yield (
+        "CREATE TRIGGER events_refuse_change BEFORE UPDATE OR DELETE ON events"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
