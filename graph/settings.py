@@ -63,6 +63,15 @@ class Settings(BaseSettings):
     connect_timeout_seconds: _Seconds = 5
     statement_timeout_seconds: _Seconds = 10
 
+    # How long an operation may take, and a client to send a request or to read the answer.
+    operation_timeout_seconds: _Seconds = 15
+    client_timeout_seconds: _Seconds = 10
+    # Operations at once, by each worker; so many wait, and of the dear ones so many run.
+    max_in_flight: int = Field(default=64, ge=1)
+    max_waiting: int = Field(default=128, ge=0)
+    dear_cost: int = Field(default=1_000, ge=1)
+    max_dear_in_flight: int = Field(default=2, ge=1)
+
     execution: ExecutionMode = ExecutionMode.COMPILED
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
@@ -140,6 +149,15 @@ class Settings(BaseSettings):
                 " special characters of the password %-escaped"
             )
         return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1))
+
+    @model_validator(mode="after")
+    def _statements_within_operations(self) -> Self:
+        if self.operation_timeout_seconds < self.statement_timeout_seconds:
+            raise ValueError(
+                "GRAPH_OPERATION_TIMEOUT_SECONDS is less than GRAPH_STATEMENT_TIMEOUT_SECONDS:"
+                " an operation may take as long as its statement, at least"
+            )
+        return self
 
     @model_validator(mode="after")
     def _manifest_for_trusted_documents(self) -> Self:

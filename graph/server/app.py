@@ -15,6 +15,7 @@ from starlette.routing import Route
 from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
+from graph.execution.gate import Gate
 from graph.execution.limits import Limits
 from graph.execution.meter import MemoryMeter
 from graph.execution.persisted import Persisted, read_manifest
@@ -47,6 +48,8 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         max_body_bytes=settings.max_body_bytes,
         max_variables_bytes=settings.max_variables_bytes,
         max_batch=settings.max_batch,
+        body_timeout_seconds=settings.client_timeout_seconds,
+        operation_timeout_seconds=settings.operation_timeout_seconds,
         payers=Payers(settings.trusted_proxies) if settings.cost_capacity else None,
     )
 
@@ -64,8 +67,15 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     max_cost=settings.max_cost,
                     meter=_meter(settings),
                     persisted=persisted,
+                    gate=Gate(
+                        most=settings.max_in_flight,
+                        most_waiting=settings.max_waiting,
+                        dear_from=settings.dear_cost,
+                        most_dear=settings.max_dear_in_flight,
+                    ),
                 ),
                 "schema_text": text_of(schema),
+                "client_timeout_seconds": settings.client_timeout_seconds,
             }
         finally:
             await database.close()

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
 from graph.errors import (
     BadRequest,
     BatchTooLarge,
+    BodyTooSlow,
     MethodNotAllowed,
     RequestError,
+    TimedOut,
     UnsupportedMediaType,
 )
 from graph.server.accept import HTML, JSON, negotiated
+from graph.server.attention import attended
 from graph.server.csrf import check_preflight
 from graph.server.pages import graphiql_page
 from graph.server.requests import (
@@ -35,10 +38,15 @@ from graph.server.responses import answered, batched, cacheable, refused
 from graph.viewer import ANONYMOUS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from graph.execution.execute import Answer, Execution, Request
     from graph.server.payers import Payers
+
+
+T = TypeVar("T")
 
 
 class GraphQL:
@@ -50,11 +58,15 @@ class GraphQL:
         max_body_bytes: int,
         max_variables_bytes: int,
         max_batch: int,
+        body_timeout_seconds: float,
+        operation_timeout_seconds: float,
         payers: Payers | None,
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._max_variables_bytes = max_variables_bytes
         self._max_batch = max_batch
+        self._body_timeout_seconds = body_timeout_seconds
+        self._operation_timeout_seconds = operation_timeout_seconds
         self._payers = payers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +74,9 @@ class GraphQL:
             response = await self._response(scope, receive)
         except MethodNotAllowed as error:
             response = refused(error, headers=((b"allow", b"GET, POST"),))
-        except RequestError as error:
+        except BodyTooSlow as error:
+            response = refused(error, headers=((b"connection", b"close"),))
+        except (RequestError, TimedOut) as error:
             response = refused(error)
         except ClientDisconnect:
             return
@@ -76,28 +90,35 @@ class GraphQL:
         if media_type == HTML:
             return graphiql_page()
         if method == "GET":
-            return await self._got(scope, media_type)
+            return await self._got(scope, receive, media_type)
         _check_media_type(header(scope, b"content-type"))
-        body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
+        body = await read_body(
+            scope, receive, max_bytes=self._max_body_bytes, max_seconds=self._body_timeout_seconds
+        )
         given = json_of(body, "The request body")
         if isinstance(given, list):
-            return await self._batch(scope, given, media_type)
+            return await self._batch(scope, receive, given, media_type)
         request = request_of(given)
         # Only a body that is larger can hold variables that are.
         if len(body) > self._max_variables_bytes:
             check_size(request, self._max_variables_bytes)
-        answer = await self._answer(scope, request)
+        answer = await self._attended(self._answer(scope, request), receive)
         return answered(answer, media_type)
 
-    async def _got(self, scope: Scope, media_type: str) -> ASGIApp:
+    def _attended(self, work: Awaitable[T], receive: Receive) -> Awaitable[T]:
+        return attended(work, receive, seconds=self._operation_timeout_seconds)
+
+    async def _got(self, scope: Scope, receive: Receive, media_type: str) -> ASGIApp:
         check_preflight(scope)
         request = request_of_url(scope["query_string"])
         if not scope["state"]["execution"].is_query(request):
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
-        answer = await self._answer(scope, request)
+        answer = await self._attended(self._answer(scope, request), receive)
         return cacheable(answer, media_type, header(scope, b"if-none-match"))
 
-    async def _batch(self, scope: Scope, given: list[Any], media_type: str) -> ASGIApp:
+    async def _batch(
+        self, scope: Scope, receive: Receive, given: list[Any], media_type: str
+    ) -> ASGIApp:
         """One answer for each request, in their order; what one of them meets is its own affair."""
         if len(given) > self._max_batch:
             raise BatchTooLarge(self._max_batch)
@@ -106,8 +127,8 @@ class GraphQL:
         requests = [request_of(each) for each in given]
         for request in requests:
             check_size(request, self._max_variables_bytes)
-        answers = [self._answer(scope, request) for request in requests]
-        return batched(await asyncio.gather(*answers), media_type)
+        answers = asyncio.gather(*(self._answer(scope, request) for request in requests))
+        return batched(await self._attended(answers, receive), media_type)
 
     async def _answer(self, scope: Scope, request: Request) -> Answer:
         if self._payers:

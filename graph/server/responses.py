@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from graph.errors import RequestError
+    from graph.errors import RequestError, Unavailable
 
 
 _OK = 200
@@ -103,7 +103,9 @@ def cacheable(answer: Answer, media_type: str, known: str) -> JsonResponse | _No
     return answered(answer, media_type, headers)
 
 
-def refused(error: RequestError, headers: tuple[tuple[bytes, bytes], ...] = ()) -> JsonResponse:
+def refused(
+    error: RequestError | Unavailable, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> JsonResponse:
     """The answer to what is not a GraphQL request: one error, no data."""
     body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
     return JsonResponse(body, status=error.status, headers=headers)
