@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect
+from starlette_compress import CompressMiddleware
 
 from graph.errors import (
     BadRequest,
@@ -23,7 +25,7 @@ from graph.errors import (
     UnsupportedMediaType,
 )
 from graph.server.accept import HTML, JSON, negotiated
-from graph.server.attention import attended
+from graph.server.attention import Attention
 from graph.server.csrf import check_preflight
 from graph.server.pages import graphiql_page
 from graph.server.requests import (
@@ -34,7 +36,7 @@ from graph.server.requests import (
     request_of,
     request_of_url,
 )
-from graph.server.responses import answered, batched, cacheable, refused
+from graph.server.responses import JsonResponse, answered, batched, cacheable, refused
 from graph.viewer import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class GraphQL:
         max_batch: int,
         body_timeout_seconds: float,
         operation_timeout_seconds: float,
+        compress_from_bytes: int,
         payers: Payers | None,
     ) -> None:
         self._max_body_bytes = max_body_bytes
@@ -68,6 +71,10 @@ class GraphQL:
         self._body_timeout_seconds = body_timeout_seconds
         self._operation_timeout_seconds = operation_timeout_seconds
         self._payers = payers
+        self._attention = Attention()
+        self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
+        self._compress_from_bytes = compress_from_bytes
+        self._compressing = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -80,7 +87,15 @@ class GraphQL:
             response = refused(error)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        if self._is_compressed(response):
+            scope["graph.response"] = response
+            await self._compressing(scope, receive, send)
+        else:
+            await response(scope, receive, send)
+
+    def _is_compressed(self, response: ASGIApp) -> bool:
+        least = self._compress_from_bytes
+        return bool(least) and isinstance(response, JsonResponse) and response.size_bytes >= least
 
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
         method = scope["method"]
@@ -92,8 +107,9 @@ class GraphQL:
         if method == "GET":
             return await self._got(scope, receive, media_type)
         _check_media_type(header(scope, b"content-type"))
-        body = await read_body(
-            scope, receive, max_bytes=self._max_body_bytes, max_seconds=self._body_timeout_seconds
+        reading = read_body(scope, receive, max_bytes=self._max_body_bytes)
+        body = await self._attention.attended(
+            reading, seconds=self._body_timeout_seconds, late=self._too_slow
         )
         given = json_of(body, "The request body")
         if isinstance(given, list):
@@ -106,7 +122,9 @@ class GraphQL:
         return answered(answer, media_type)
 
     def _attended(self, work: Awaitable[T], receive: Receive) -> Awaitable[T]:
-        return attended(work, receive, seconds=self._operation_timeout_seconds)
+        return self._attention.attended(
+            work, seconds=self._operation_timeout_seconds, late=TimedOut, receive=receive
+        )
 
     async def _got(self, scope: Scope, receive: Receive, media_type: str) -> ASGIApp:
         check_preflight(scope)
@@ -118,7 +136,7 @@ class GraphQL:
 
     async def _batch(
         self, scope: Scope, receive: Receive, given: list[Any], media_type: str
-    ) -> ASGIApp:
+    ) -> JsonResponse:
         """One answer for each request, in their order; what one of them meets is its own affair."""
         if len(given) > self._max_batch:
             raise BatchTooLarge(self._max_batch)
@@ -135,6 +153,10 @@ class GraphQL:
             request = replace(request, client=self._payers.payer(scope, ANONYMOUS))
         execution: Execution = scope["state"]["execution"]
         return await execution.answer(request, ANONYMOUS)
+
+
+async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
+    await scope["graph.response"](scope, receive, send)
 
 
 def _check_media_type(given: str) -> None:

@@ -5,14 +5,13 @@ Every request pays for what stands here, and Starlette's `Request` costs more th
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
-from graph.errors import BadRequest, BodyTooLarge, BodyTooSlow, VariablesTooLarge
+from graph.errors import BadRequest, BodyTooLarge, VariablesTooLarge
 from graph.execution.execute import Request
 from graph.execution.persisted import names_document
 
@@ -26,25 +25,16 @@ def header(scope: Scope, name: bytes) -> str:
     return b",".join(values).decode("latin-1")
 
 
-async def read_body(scope: Scope, receive: Receive, *, max_bytes: int, max_seconds: float) -> bytes:
+async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
     """The whole body.
 
     Raises:
         BodyTooLarge: by its announced length, or as soon as it is over.
-        BodyTooSlow: it was not all there in time.
         ClientDisconnect: nobody waits for an answer.
     """
     announced = header(scope, b"content-length")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise BodyTooLarge(max_bytes)
-    try:
-        async with asyncio.timeout(max_seconds):
-            return await _read(receive, max_bytes)
-    except TimeoutError:
-        raise BodyTooSlow(max_seconds) from None
-
-
-async def _read(receive: Receive, max_bytes: int) -> bytes:
     chunks, size_bytes = [], 0
     while True:
         message = await receive()

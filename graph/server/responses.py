@@ -38,10 +38,11 @@ class JsonResponse:
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         self._body = body if isinstance(body, bytes) else orjson.dumps(body)
+        self.size_bytes = len(self._body)
         self._status = status
         self._headers = (
             (b"content-type", b"%b; charset=utf-8" % media_type.encode()),
-            (b"content-length", b"%d" % len(self._body)),
+            (b"content-length", b"%d" % self.size_bytes),
             (b"x-content-type-options", b"nosniff"),
             *headers,
         )
