@@ -40,10 +40,27 @@ class ExecutionMode(StrEnum):
     RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
 
 
+class Profile(StrEnum):
+    DEVELOPMENT = "development"  # everything that helps to find out how the API works
+    PRODUCTION = "production"  # nothing that a stranger can make use of
+
+
 class DocumentsMode(StrEnum):
     OFF = "off"  # every request sends its document
     APQ = "apq"  # automatic persisted queries, and the manifest's documents by id
     TRUSTED_ONLY = "trusted-only"  # nothing but the manifest's documents
+
+
+# What a profile sets where nobody does.
+_OF_PROFILE: dict[Profile, dict[str, Any]] = {
+    Profile.DEVELOPMENT: {},
+    Profile.PRODUCTION: {
+        "introspection": False,
+        "suggestions": False,
+        "graphiql": False,
+        "cost_capacity": 200_000,
+    },
+}
 
 
 class Settings(BaseSettings):
@@ -51,6 +68,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GRAPH_", frozen=True, env_ignore_empty=True)
 
+    profile: Profile = Profile.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: LogLevel = LogLevel.INFO
@@ -101,6 +119,7 @@ class Settings(BaseSettings):
     compress_from_bytes: int = Field(default=1_000, ge=0)
     introspection: bool = True
     suggestions: bool = True
+    graphiql: bool = True
 
     # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -122,6 +141,15 @@ class Settings(BaseSettings):
             **{f"GRAPH_{name.upper()}": _as_text(value) for name, value in plain.items()},
             "GRAPH_DATABASE_URL": secret,
         }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_profile_says(cls, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            profile = Profile(given.get("profile", Profile.DEVELOPMENT))
+        except ValueError:
+            return given  # refused when the fields are looked at
+        return _OF_PROFILE[profile] | given
 
     @model_validator(mode="after")
     def _bucket_for_the_dearest(self) -> Self:

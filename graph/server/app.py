@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         max_body_bytes=settings.max_body_bytes,
         max_variables_bytes=settings.max_variables_bytes,
         max_batch=settings.max_batch,
+        graphiql=settings.graphiql,
         compress_from_bytes=settings.compress_from_bytes,
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
@@ -87,10 +88,10 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         routes=[
             Route("/graphql", graphql),
             Route("/", lambda _: RedirectResponse("/graphql")),
-            Route("/schema.graphql", schema_file),
+            *([Route("/schema.graphql", schema_file)] if settings.introspection else []),
             Route("/health/live", live),
             Route("/health/ready", ready),
-            *graphiql_routes(),
+            *(graphiql_routes() if settings.graphiql else []),
         ],
         middleware=[
             Middleware(RequestLog),

@@ -63,6 +63,7 @@ class GraphQL:
         body_timeout_seconds: float,
         operation_timeout_seconds: float,
         compress_from_bytes: int,
+        graphiql: bool,
         payers: Payers | None,
     ) -> None:
         self._max_body_bytes = max_body_bytes
@@ -71,6 +72,7 @@ class GraphQL:
         self._body_timeout_seconds = body_timeout_seconds
         self._operation_timeout_seconds = operation_timeout_seconds
         self._payers = payers
+        self._graphiql = graphiql
         self._attention = Attention()
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
         self._compress_from_bytes = compress_from_bytes
@@ -101,7 +103,7 @@ class GraphQL:
         method = scope["method"]
         if method not in {"GET", "POST"}:
             raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.")
-        media_type = negotiated(header(scope, b"accept"), html=method == "GET")
+        media_type = negotiated(header(scope, b"accept"), html=self._graphiql and method == "GET")
         if media_type == HTML:
             return graphiql_page()
         if method == "GET":
