@@ -183,6 +183,32 @@ def schema(
         raise SchemaDrift(SCHEMA_FILE)
 
 
+@app.command()
+def doctor() -> None:
+    """Print the settings that hold, what is dangerous about them, and the state of the database.
+
+    The exit code is 1 if the store cannot be served.
+    """
+    from graph.database.store import state_of
+    from graph.doctor import dangers, effective
+
+    settings = read_settings()
+    for name, value in effective(settings):
+        typer.echo(f"{name}={value}")
+    typer.echo("")
+    for danger in dangers(settings):
+        typer.echo(f"Danger: {danger}")
+
+    async def run(database: Database) -> None:
+        state = await state_of(database, settings)
+        for line in state.lines:
+            typer.echo(f"Database: {line}")
+        if not state.can_be_served:
+            raise typer.Exit(1)
+
+    _with_database(run)
+
+
 documents = typer.Typer(help="Documents that clients name instead of sending them.")
 app.add_typer(documents, name="documents")
 

@@ -7,6 +7,7 @@
      │   ├─ NotAcceptable         a media type that answers do not come in       NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  a body that is not JSON                    UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          more bytes than the server reads               PAYLOAD_TOO_LARGE
+     │   ├─ BodyTooSlow           a body that takes longer than that             REQUEST_TIMEOUT
      │   ├─ VariablesTooLarge     more bytes of variables than that              PAYLOAD_TOO_LARGE
      │   ├─ NoPreflight           a GET that another site may have caused        CSRF_PREVENTED
      │   ├─ BatchTooLarge         more requests in one than the server takes     BATCH_TOO_LARGE
@@ -33,7 +34,8 @@
      ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
      │   ├─ TimedOut              the store took too long: ask for less          TIMEOUT
      │   ├─ TryAgain              others were in the way; nothing was changed    TRY_AGAIN
-     │   └─ OutcomeUnknown        the store was lost while it committed          OUTCOME_UNKNOWN
+     │   ├─ OutcomeUnknown        the store was lost while it committed          OUTCOME_UNKNOWN
+     │   └─ Overloaded            more wait than the server lets wait            OVERLOADED
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option
          ├─ AddressUnavailable    host and port cannot be listened on
@@ -101,6 +103,14 @@ class BodyTooLarge(RequestError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"The request body is larger than {limit_bytes} bytes.")
+
+
+class BodyTooSlow(RequestError):
+    code = "REQUEST_TIMEOUT"
+    status = 408
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The request body was not there within {seconds:g} s.")
 
 
 class VariablesTooLarge(RequestError):
@@ -342,6 +352,14 @@ class OutcomeUnknown(Unavailable):
             "The store was lost while it committed: the change was made, or it was not."
             " Ask again with the same idempotency key, or look."
         )
+
+
+class Overloaded(Unavailable):
+    code = "OVERLOADED"
+    retry_after_seconds = 1
+
+    def __init__(self) -> None:
+        super().__init__("Too many operations wait already. Try again in a moment.")
 
 
 class StartupError(GraphError):

@@ -40,10 +40,27 @@ class ExecutionMode(StrEnum):
     RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
 
 
+class Profile(StrEnum):
+    DEVELOPMENT = "development"  # everything that helps to find out how the API works
+    PRODUCTION = "production"  # nothing that a stranger can make use of
+
+
 class DocumentsMode(StrEnum):
     OFF = "off"  # every request sends its document
     APQ = "apq"  # automatic persisted queries, and the manifest's documents by id
     TRUSTED_ONLY = "trusted-only"  # nothing but the manifest's documents
+
+
+# What a profile sets where nobody does.
+_OF_PROFILE: dict[Profile, dict[str, Any]] = {
+    Profile.DEVELOPMENT: {},
+    Profile.PRODUCTION: {
+        "introspection": False,
+        "suggestions": False,
+        "graphiql": False,
+        "cost_capacity": 200_000,
+    },
+}
 
 
 class Settings(BaseSettings):
@@ -51,6 +68,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GRAPH_", frozen=True, env_ignore_empty=True)
 
+    profile: Profile = Profile.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: LogLevel = LogLevel.INFO
@@ -62,6 +80,15 @@ class Settings(BaseSettings):
     pool_timeout_seconds: _Seconds = 10
     connect_timeout_seconds: _Seconds = 5
     statement_timeout_seconds: _Seconds = 10
+
+    # How long an operation may take, and a client to send a request or to read the answer.
+    operation_timeout_seconds: _Seconds = 15
+    client_timeout_seconds: _Seconds = 10
+    # Operations at once, by each worker; so many wait, and of the dear ones so many run.
+    max_in_flight: int = Field(default=64, ge=1)
+    max_waiting: int = Field(default=128, ge=0)
+    dear_cost: int = Field(default=1_000, ge=1)
+    max_dear_in_flight: int = Field(default=2, ge=1)
 
     execution: ExecutionMode = ExecutionMode.COMPILED
     # How long the answer to a request is kept under its idempotency key.
@@ -97,6 +124,7 @@ class Settings(BaseSettings):
     compress_from_bytes: int = Field(default=1_000, ge=0)
     introspection: bool = True
     suggestions: bool = True
+    graphiql: bool = True
 
     # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -118,6 +146,15 @@ class Settings(BaseSettings):
             **{f"GRAPH_{name.upper()}": _as_text(value) for name, value in plain.items()},
             "GRAPH_DATABASE_URL": secret,
         }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_profile_says(cls, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            profile = Profile(given.get("profile", Profile.DEVELOPMENT))
+        except ValueError:
+            return given  # refused when the fields are looked at
+        return _OF_PROFILE[profile] | given
 
     @model_validator(mode="after")
     def _bucket_for_the_dearest(self) -> Self:
@@ -145,6 +182,15 @@ class Settings(BaseSettings):
                 " special characters of the password %-escaped"
             )
         return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1))
+
+    @model_validator(mode="after")
+    def _statements_within_operations(self) -> Self:
+        if self.operation_timeout_seconds < self.statement_timeout_seconds:
+            raise ValueError(
+                "GRAPH_OPERATION_TIMEOUT_SECONDS is less than GRAPH_STATEMENT_TIMEOUT_SECONDS:"
+                " an operation may take as long as its statement, at least"
+            )
+        return self
 
     @model_validator(mode="after")
     def _manifest_for_trusted_documents(self) -> Self:

@@ -178,3 +178,39 @@ def test_a_worker_reads_the_same_settings_from_its_environment(
         monkeypatch.setenv(name, value)
 
     assert read_settings() == settings
+
+
+def test_production_tells_strangers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_PROFILE", "production")
+    settings = read_settings()
+    monkeypatch.setenv("GRAPH_GRAPHIQL", "true")
+    asked_for = read_settings()
+
+    assert (settings.introspection, settings.suggestions, settings.graphiql) == (False,) * 3
+    assert settings.cost_capacity == 200_000
+    assert asked_for.graphiql
+    assert not asked_for.introspection
+
+
+def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_PROFILE", "staging")
+
+    with pytest.raises(InvalidSetting, match="GRAPH_PROFILE is wrong"):
+        read_settings()
+
+
+def test_another_process_gets_all_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "GRAPH_PROFILE": "production",
+        "GRAPH_TRUSTED_PROXIES": "10.0.0.0/8,192.168.0.0/16",
+        "GRAPH_CORS_ORIGINS": "https://a.example,https://b.example",
+        "GRAPH_MAX_BATCH": "3",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert read_settings() == settings
+    assert settings.environment().items() >= given.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -83,6 +84,29 @@ async def is_empty(database: Database) -> bool:
     async with database.engine.connect() as connection:
         found = exists().select_from(Customer) | exists().select_from(Item)
         return not await connection.scalar(select(found))
+
+
+@dataclass(frozen=True)
+class StoreState:
+    lines: tuple[str, ...]
+    can_be_served: bool
+
+
+async def state_of(database: Database, settings: Settings) -> StoreState:
+    """What there is to say of a database before it is served."""
+    revision, head = await _revision(database), head_revision()
+    async with database.engine.connect() as connection:
+        version = await connection.scalar(text("SHOW server_version"))
+        most = int(await connection.scalar(text("SHOW max_connections")) or 0)
+        rules = await connection.scalar(text("SHOW is_superuser"))
+    lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
+    if revision != head:
+        lines.append("it cannot be served as it is: graph migrate")
+    if settings.pool_size > most:
+        lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
+    if rules == "on" and settings.database_url is not None:
+        lines.append("graph signs in as a superuser; the owner of the tables would do")
+    return StoreState(tuple(lines), revision == head)
 
 
 async def _revision(database: Database) -> str | None:

@@ -17,11 +17,12 @@ from graphql import GraphQLError, execute
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.errors import RateLimited, RequestError
+from graph.errors import Overloaded, RateLimited, RequestError
 from graph.execution.cost import Price
 from graph.execution.documents import Documents
 from graph.execution.executor import Executor
 from graph.execution.failures import Refused, failure, refusal, unavailability
+from graph.execution.gate import Gate
 from graph.execution.mutations import Keeping, Mutations
 from graph.execution.persisted import Persisted
 from graph.loading.ahead import load_ahead
@@ -91,12 +92,14 @@ class Execution:
         meter: Meter | None = None,
         persisted: Persisted | None = None,
         keeping: Keeping = _KEEPING,
+        gate: Gate | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema, limits)
         self._max_cost = max_cost
         self._meter = meter
+        self._gate = gate or Gate()
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
@@ -111,10 +114,10 @@ class Execution:
             return await self._answer(self._operation(request), request, viewer)
         except Refused as refused:
             return _refused(refused)
-        except RateLimited as limited:
-            answer = _refused(Refused.because(str(limited), code=limited.code))
-            wait = limited.retry_after_seconds
-            return replace(answer, status=limited.status, retry_after_seconds=wait)
+        except (RateLimited, Overloaded) as error:
+            answer = _refused(Refused.because(str(error), code=error.code))
+            wait = error.retry_after_seconds
+            return replace(answer, status=error.status, retry_after_seconds=wait)
         except RecursionError:
             message = "The document is nested too deeply."
             return _refused(Refused.because(message, code="GRAPHQL_VALIDATION_FAILED"))
@@ -141,26 +144,34 @@ class Execution:
     async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
         variables = operation.variables.coerced(request.variables)
         compiled: Compiled | None = None
+        plan: Plan | None = None
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.price
         if compiled is None or compiled.left:
             plan = operation.plan(variables)
-        if compiled is None:
             values, price = plan.values, Price(plan.charges)
         requested = price.check(values, self._max_cost)
-        if self._meter:
+        if self._meter is not None:
             await self._meter.take(request.client, requested)
-        if operation.is_mutation:
-            done = await self._mutations.run(operation, plan, variables, request, viewer)
-            answer = _combined(done)
-        elif compiled is None or compiled.left:
-            answer = await self._resolved(operation, plan, request, viewer, compiled)
-        else:
-            query = compiled.query
-            columns = await self._database.text(query, values) if query else ()
-            answer = Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
-        if self._meter or request.wants_cost:
+        lane = self._gate.lane(requested)
+        await lane.enter()
+        try:
+            if operation.is_mutation:
+                plan = plan or operation.plan(variables)
+                done = await self._mutations.run(operation, plan, variables, request, viewer)
+                answer = _combined(done)
+            elif compiled is not None and not compiled.left:
+                query = compiled.query
+                columns = await self._database.text(query, values) if query else ()
+                body = compiled.body(columns, {})
+                answer = Answer(body, cache_control=compiled.cache_control)
+            else:
+                plan = plan or operation.plan(variables)
+                answer = await self._resolved(operation, plan, request, viewer, compiled)
+        finally:
+            lane.leave()
+        if self._meter is not None or request.wants_cost:
             return await self._settled(answer, price, values, request)
         return answer
 
@@ -169,7 +180,7 @@ class Execution:
     ) -> Answer:
         """Give back what was taken too much, and say so where that was asked for."""
         requested, actual = price.total(values), price.actual(values, answer.body)
-        if self._meter and requested > actual:
+        if self._meter is not None and requested > actual:
             await self._meter.give_back(request.client, requested - actual)
         if not request.wants_cost:
             return answer

@@ -11,17 +11,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette_compress import CompressMiddleware
 
 from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
+from graph.execution.gate import Gate
 from graph.execution.limits import Limits
 from graph.execution.meter import MemoryMeter
 from graph.execution.mutations import Keeping
 from graph.execution.persisted import Persisted, read_manifest
 from graph.schema import Schema, schema, text_of
 from graph.server.graphql import GraphQL
-from graph.server.middleware import Compression, Express, Masking, RequestLog
+from graph.server.middleware import Express, Masking, RequestLog
 from graph.server.pages import graphiql_routes
 from graph.server.payers import Payers
 from graph.server.responses import JsonResponse
@@ -48,6 +50,10 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         max_body_bytes=settings.max_body_bytes,
         max_variables_bytes=settings.max_variables_bytes,
         max_batch=settings.max_batch,
+        graphiql=settings.graphiql,
+        compress_from_bytes=settings.compress_from_bytes,
+        body_timeout_seconds=settings.client_timeout_seconds,
+        operation_timeout_seconds=settings.operation_timeout_seconds,
         payers=Payers(settings.trusted_proxies) if settings.cost_capacity else None,
     )
 
@@ -66,8 +72,15 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     max_cost=settings.max_cost,
                     meter=_meter(settings),
                     persisted=persisted,
+                    gate=Gate(
+                        most=settings.max_in_flight,
+                        most_waiting=settings.max_waiting,
+                        dear_from=settings.dear_cost,
+                        most_dear=settings.max_dear_in_flight,
+                    ),
                 ),
                 "schema_text": text_of(schema),
+                "client_timeout_seconds": settings.client_timeout_seconds,
             }
         finally:
             await database.close()
@@ -77,23 +90,24 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         routes=[
             Route("/graphql", graphql),
             Route("/", lambda _: RedirectResponse("/graphql")),
-            Route("/schema.graphql", schema_file),
+            *([Route("/schema.graphql", schema_file)] if settings.introspection else []),
             Route("/health/live", live),
             Route("/health/ready", ready),
-            *graphiql_routes(),
+            *(graphiql_routes() if settings.graphiql else []),
         ],
         middleware=[
             Middleware(RequestLog),
             *_cross_origin(settings.cors_origins),
             Middleware(Masking),
-            *_compression(settings.compress_from_bytes),
             Middleware(Express, path="/graphql", endpoint=graphql),
+            *_compression(settings.compress_from_bytes),
         ],
     )
 
 
 def _compression(from_bytes: int) -> list[Middleware]:
-    return [Middleware(Compression, from_bytes=from_bytes)] if from_bytes else []
+    """For all but the endpoint, which knows before it sends whether that is worth while."""
+    return [Middleware(CompressMiddleware, minimum_size=from_bytes)] if from_bytes else []
 
 
 def _meter(settings: Settings) -> Meter | None:

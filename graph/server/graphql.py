@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect
+from starlette_compress import CompressMiddleware
 
 from graph.errors import (
     BadRequest,
     BatchTooLarge,
+    BodyTooSlow,
     InvalidKey,
     MethodNotAllowed,
     RequestError,
+    TimedOut,
     UnsupportedMediaType,
 )
 from graph.server.accept import HTML, JSON, negotiated
+from graph.server.attention import Attention
 from graph.server.csrf import check_preflight
 from graph.server.pages import graphiql_page
 from graph.server.requests import (
@@ -32,14 +37,19 @@ from graph.server.requests import (
     request_of,
     request_of_url,
 )
-from graph.server.responses import answered, batched, cacheable, refused
+from graph.server.responses import JsonResponse, answered, batched, cacheable, refused
 from graph.viewer import ANONYMOUS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from graph.execution.execute import Answer, Execution, Request
     from graph.server.payers import Payers
+
+
+T = TypeVar("T")
 
 
 class GraphQL:
@@ -51,57 +61,88 @@ class GraphQL:
         max_body_bytes: int,
         max_variables_bytes: int,
         max_batch: int,
+        body_timeout_seconds: float,
+        operation_timeout_seconds: float,
+        compress_from_bytes: int,
+        graphiql: bool,
         payers: Payers | None,
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._max_variables_bytes = max_variables_bytes
         self._max_batch = max_batch
+        self._body_timeout_seconds = body_timeout_seconds
+        self._operation_timeout_seconds = operation_timeout_seconds
         self._payers = payers
+        self._graphiql = graphiql
+        self._attention = Attention()
+        self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
+        self._compress_from_bytes = compress_from_bytes
+        self._compressing = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._response(scope, receive)
         except MethodNotAllowed as error:
             response = refused(error, headers=((b"allow", b"GET, POST"),))
-        except RequestError as error:
+        except BodyTooSlow as error:
+            response = refused(error, headers=((b"connection", b"close"),))
+        except (RequestError, TimedOut) as error:
             response = refused(error)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        if self._is_compressed(response):
+            scope["graph.response"] = response
+            await self._compressing(scope, receive, send)
+        else:
+            await response(scope, receive, send)
+
+    def _is_compressed(self, response: ASGIApp) -> bool:
+        least = self._compress_from_bytes
+        return bool(least) and isinstance(response, JsonResponse) and response.size_bytes >= least
 
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
         method = scope["method"]
         if method not in {"GET", "POST"}:
             raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.")
-        media_type = negotiated(header(scope, b"accept"), html=method == "GET")
+        media_type = negotiated(header(scope, b"accept"), html=self._graphiql and method == "GET")
         if media_type == HTML:
             return graphiql_page()
         if method == "GET":
-            return await self._got(scope, media_type)
+            return await self._got(scope, receive, media_type)
         _check_media_type(header(scope, b"content-type"))
-        body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
+        reading = read_body(scope, receive, max_bytes=self._max_body_bytes)
+        body = await self._attention.attended(
+            reading, seconds=self._body_timeout_seconds, late=self._too_slow
+        )
         given = json_of(body, "The request body")
         key = header(scope, b"idempotency-key").strip('"')
         if isinstance(given, list):
             if key:
                 raise InvalidKey("The header Idempotency-Key is for a single mutation.")
-            return await self._batch(scope, given, media_type)
+            return await self._batch(scope, receive, given, media_type)
         request = replace(request_of(given), idempotency_key=key or None)
         # Only a body that is larger can hold variables that are.
         if len(body) > self._max_variables_bytes:
             check_size(request, self._max_variables_bytes)
-        answer = await self._answer(scope, request)
+        answer = await self._attended(self._answer(scope, request), receive)
         return answered(answer, media_type)
 
-    async def _got(self, scope: Scope, media_type: str) -> ASGIApp:
+    def _attended(self, work: Awaitable[T], receive: Receive) -> Awaitable[T]:
+        return self._attention.attended(
+            work, seconds=self._operation_timeout_seconds, late=TimedOut, receive=receive
+        )
+
+    async def _got(self, scope: Scope, receive: Receive, media_type: str) -> ASGIApp:
         check_preflight(scope)
         request = request_of_url(scope["query_string"])
         if not scope["state"]["execution"].is_query(request):
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
-        answer = await self._answer(scope, request)
+        answer = await self._attended(self._answer(scope, request), receive)
         return cacheable(answer, media_type, header(scope, b"if-none-match"))
 
-    async def _batch(self, scope: Scope, given: list[Any], media_type: str) -> ASGIApp:
+    async def _batch(
+        self, scope: Scope, receive: Receive, given: list[Any], media_type: str
+    ) -> JsonResponse:
         """One answer for each request, in their order; what one of them meets is its own affair."""
         if len(given) > self._max_batch:
             raise BatchTooLarge(self._max_batch)
@@ -110,14 +151,18 @@ class GraphQL:
         requests = [request_of(each) for each in given]
         for request in requests:
             check_size(request, self._max_variables_bytes)
-        answers = [self._answer(scope, request) for request in requests]
-        return batched(await asyncio.gather(*answers), media_type)
+        answers = asyncio.gather(*(self._answer(scope, request) for request in requests))
+        return batched(await self._attended(answers, receive), media_type)
 
     async def _answer(self, scope: Scope, request: Request) -> Answer:
         if self._payers:
             request = replace(request, client=self._payers.payer(scope, ANONYMOUS))
         execution: Execution = scope["state"]["execution"]
         return await execution.answer(request, ANONYMOUS)
+
+
+async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
+    await scope["graph.response"](scope, receive, send)
 
 
 def _check_media_type(given: str) -> None:

@@ -11,8 +11,6 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from starlette_compress import CompressMiddleware
-
 from graph.server.requests import header
 from graph.server.responses import internal_error
 from graph.telemetry import request_id
@@ -87,24 +85,6 @@ class Masking:
             error_id = _new_id()
             logger.exception("error %s", error_id)
             await internal_error(error_id)(scope, receive, send)
-
-
-class Compression:
-    """Compress what is long, as the client likes best: zstd, brotli or gzip.
-
-    The answer to a POST is for nobody else: who does not ask for compression is not told of it.
-    """
-
-    def __init__(self, app: ASGIApp, from_bytes: int) -> None:
-        self._app = app
-        self._compressing = CompressMiddleware(app, minimum_size=from_bytes)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_plain = scope["type"] != "http" or (
-            scope["method"] == "POST"
-            and not any(name == b"accept-encoding" for name, _ in scope["headers"])
-        )
-        await (self._app if is_plain else self._compressing)(scope, receive, send)
 
 
 class Express:

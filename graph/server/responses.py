@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from graph.errors import RequestError
+    from graph.errors import RequestError, Unavailable
 
 
 _OK = 200
@@ -38,10 +38,11 @@ class JsonResponse:
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         self._body = body if isinstance(body, bytes) else orjson.dumps(body)
+        self.size_bytes = len(self._body)
         self._status = status
         self._headers = (
             (b"content-type", b"%b; charset=utf-8" % media_type.encode()),
-            (b"content-length", b"%d" % len(self._body)),
+            (b"content-length", b"%d" % self.size_bytes),
             (b"x-content-type-options", b"nosniff"),
             *headers,
         )
@@ -103,7 +104,9 @@ def cacheable(answer: Answer, media_type: str, known: str) -> JsonResponse | _No
     return answered(answer, media_type, headers)
 
 
-def refused(error: RequestError, headers: tuple[tuple[bytes, bytes], ...] = ()) -> JsonResponse:
+def refused(
+    error: RequestError | Unavailable, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> JsonResponse:
     """The answer to what is not a GraphQL request: one error, no data."""
     body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
     return JsonResponse(body, status=error.status, headers=headers)

@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from graph.errors import AddressUnavailable
+from graph.server.protocol import TimedProtocol
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -56,6 +57,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         log_config=None,
         access_log=False,
         server_header=False,
+        http=TimedProtocol,
         proxy_headers=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )

@@ -1,0 +1,300 @@
+"""Nothing runs for nobody, or for ever; who is slow holds nothing; who is dear waits alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import pytest
+
+from graph.errors import Overloaded
+from graph.execution.gate import Lane
+from graph.server.app import create_app
+from graph.settings import ExecutionMode
+from tests.conftest import client_of, serving, settings_for
+from tests.store import fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from graph.database.embedded import Cluster
+    from tests.conftest import LiveServer
+
+COLUMNS = "id firstName lastName username email address town createdOn updatedOn"
+QUERY = "{ customers { totalCount nodes { orders { totalCount } } } }"
+
+
+def plain(url: str) -> str:
+    return url.replace("postgresql+asyncpg", "postgresql")
+
+
+async def running(url: str) -> list[str]:
+    """The statements that run in this database, ours left out."""
+    connection = await asyncpg.connect(plain(url))
+    try:
+        rows = await connection.fetch(
+            "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
+            " AND state = 'active' AND application_name = 'graph'"
+        )
+    finally:
+        await connection.close()
+    return [row["query"] for row in rows]
+
+
+async def until(happened: Any, *, seconds: float = 8) -> None:
+    async with asyncio.timeout(seconds):
+        while not await happened():  # noqa: ASYNC110  PostgreSQL tells nobody
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def locked(database_url: str) -> AsyncIterator[str]:
+    """A store whose customers nobody can read: statements wait, and are seen to."""
+    connection = await asyncpg.connect(plain(database_url))
+    await connection.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+    yield database_url
+    await connection.close()
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+async def test_the_deadline_ends_the_statement_in_postgresql(
+    locked: str, mode: ExecutionMode
+) -> None:
+    settings = settings_for(
+        locked, execution=mode, operation_timeout_seconds=1, statement_timeout_seconds=1
+    ).model_copy(update={"statement_timeout_seconds": 60})
+    async with client_of(create_app(settings)) as client:
+        asked = asyncio.create_task(client.http.post("/graphql", json={"query": QUERY}))
+        await until(lambda: _some(locked))
+        response = await asked
+
+        assert response.status_code == 503
+        assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
+        await until(lambda: _none(locked), seconds=3)
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+def test_a_client_that_hangs_up_ends_the_statement_in_postgresql(
+    database_url: str, mode: ExecutionMode
+) -> None:
+    async def run() -> None:
+        locker = await asyncpg.connect(plain(database_url))
+        await locker.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        with serving(
+            GRAPH_DATABASE_URL=database_url,
+            GRAPH_EXECUTION=mode,
+            GRAPH_STATEMENT_TIMEOUT_SECONDS="60",
+            GRAPH_OPERATION_TIMEOUT_SECONDS="60",
+        ) as server:
+            async with httpx.AsyncClient() as http:
+                asked = asyncio.create_task(
+                    http.post(f"{server.url}/graphql", json={"query": QUERY})
+                )
+                await until(lambda: _some(database_url))
+                asked.cancel()
+                await asyncio.wait([asked])
+            await until(lambda: _none(database_url))
+            await locker.close()
+            async with httpx.AsyncClient() as http:
+                after = await http.post(f"{server.url}/graphql", json={"query": QUERY})
+            assert after.json()["data"]["customers"]["totalCount"] == 0
+
+    asyncio.run(run())
+
+
+async def _some(url: str) -> bool:
+    return bool(await running(url))
+
+
+async def _none(url: str) -> bool:
+    return not await running(url)
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+async def test_connections_of_ended_operations_serve_the_next(
+    database_url: str, mode: ExecutionMode
+) -> None:
+    settings = settings_for(
+        database_url,
+        execution=mode,
+        pool_size=2,
+        operation_timeout_seconds=0.3,
+        statement_timeout_seconds=0.3,
+    ).model_copy(update={"statement_timeout_seconds": 60})
+    async with client_of(create_app(settings)) as client:
+        await fill(client.database, customers=1)
+        locker = await asyncpg.connect(plain(database_url))
+        await locker.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        asked = [client.http.post("/graphql", json={"query": QUERY}) for _ in range(8)]
+        refused = await asyncio.gather(*asked)
+        await locker.close()
+        answers = [await client.answer(QUERY) for _ in range(4)]
+
+    assert [response.status_code for response in refused] == [503] * 8
+    assert [answer["data"]["customers"]["totalCount"] for answer in answers] == [1] * 4
+
+
+# Lanes
+
+
+async def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
+    lane = Lane(1, 1)
+    await lane.enter()
+    waiting = asyncio.create_task(lane.enter())
+    await asyncio.sleep(0)
+
+    with pytest.raises(Overloaded):
+        await lane.enter()
+    lane.leave()
+    await waiting
+    lane.leave()
+    await lane.enter()
+
+
+async def test_who_stops_waiting_takes_nobodys_turn() -> None:
+    lane = Lane(1, 5)
+    await lane.enter()
+    first, second = (asyncio.create_task(lane.enter()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    lane.leave()
+    await second
+    third = asyncio.create_task(lane.enter())
+    await asyncio.sleep(0)
+    lane.leave()
+    third.cancel()  # its turn has come, and it goes
+    await asyncio.gather(third, return_exceptions=True)
+
+    await asyncio.wait_for(lane.enter(), 1)
+
+
+async def test_beyond_the_queue_it_is_503_at_once_and_health_is_answered(locked: str) -> None:
+    settings = settings_for(locked, max_in_flight=2, max_waiting=1, pool_size=5)
+    async with client_of(create_app(settings)) as client:
+
+        async def ask() -> httpx.Response:
+            return await client.http.post(
+                "/graphql", json={"query": "{ customers { totalCount } }"}
+            )
+
+        held = [asyncio.create_task(ask()) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        began = time.perf_counter()
+        refused = await ask()
+        took = time.perf_counter() - began
+        live = await client.http.get("/health/live")
+        ready = await client.http.get("/health/ready")
+        for task in held:
+            task.cancel()
+        await asyncio.wait(held)
+
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["errors"][0]["extensions"]["code"] == "OVERLOADED"
+    assert took < 1
+    assert (live.status_code, ready.status_code) == (200, 200)
+
+
+# Slow clients
+
+
+@pytest.fixture(scope="module")
+def impatient(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
+    assert live_server.url  # its store is the one
+    with serving(
+        GRAPH_DATABASE_URL=cluster.url("live_store"), GRAPH_CLIENT_TIMEOUT_SECONDS="1"
+    ) as server:
+        yield server
+
+
+def connected(server: LiveServer) -> socket.socket:
+    port = int(server.url.rsplit(":", 1)[1])
+    return socket.create_connection(("127.0.0.1", port), timeout=15)
+
+
+def received(connection: socket.socket) -> bytes:
+    data = b""
+    while chunk := connection.recv(65536):
+        data += chunk
+    return data
+
+
+JSON = {"content-type": "application/json"}
+HEAD = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+BODY = json.dumps({"query": "{ __typename }"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"", b""),
+        (b"GET ", b"408"),
+        (HEAD, b"408"),
+        (HEAD + b"content-length: 100\r\n\r\n", b"408"),
+        (HEAD + b"content-length: 100\r\n\r\n" + BODY, b"408"),
+        (HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n", b"408"),
+        (b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n", b"415"),
+        (HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY + b"GET / HT", b"200"),
+    ],
+)
+def test_who_makes_no_end_is_let_go(impatient: LiveServer, sent: bytes, status: bytes) -> None:
+    with connected(impatient) as connection:
+        connection.sendall(sent)
+        began = time.monotonic()
+        answer = received(connection)
+
+    assert time.monotonic() - began < 10
+    assert answer.startswith(b"HTTP/1.1 " + status if status else b"")
+    if status == b"200":
+        assert b"HTTP/1.1 408" in answer
+    if b"content-length: 100" in sent:
+        assert b"REQUEST_TIMEOUT" in answer
+
+
+def drip(connection: socket.socket, data: bytes) -> None:
+    for byte in data:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
+
+
+def test_who_drips_is_let_go_too(impatient: LiveServer) -> None:
+    with connected(impatient) as connection:
+        began = time.monotonic()
+        with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+            drip(connection, HEAD * 10)
+
+    assert time.monotonic() - began < 10
+
+
+def test_who_does_not_read_the_answer_is_let_go(impatient: LiveServer) -> None:
+    names = [f"a{nth}" for nth in range(50)]
+    asked = " ".join(f"{name}: customers(first: 50) {{ nodes {{ {COLUMNS} }} }}" for name in names)
+    body = json.dumps({"query": f"{{ {asked} }}"}).encode()
+    size = len(httpx.post(f"{impatient.url}/graphql", content=body, headers=JSON).content)
+    received = 0
+    with connected(impatient) as connection:
+        for _ in range(60):
+            connection.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
+        time.sleep(4)
+        with suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                received += len(chunk)
+
+    assert received < 60 * size / 2
+    assert httpx.get(f"{impatient.url}/health/live").status_code == 200
+
+
+def test_who_takes_their_time_within_it_is_answered(impatient: LiveServer) -> None:
+    with connected(impatient) as connection:
+        message = HEAD + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(BODY) + BODY
+        for start in range(0, len(message), 40):
+            connection.sendall(message[start : start + 40])
+            time.sleep(0.1)
+        assert received(connection).startswith(b"HTTP/1.1 200")

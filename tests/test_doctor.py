@@ -1,0 +1,102 @@
+"""What is dangerous is said, with what to set instead; what is not, is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.doctor import dangers
+from graph.server.app import create_app
+from graph.settings import Settings
+from tests.conftest import client_of, settings_for
+
+if TYPE_CHECKING:
+    from graph.database.embedded import Cluster
+
+SAFE = {
+    "profile": "production",
+    "host": "0.0.0.0",  # noqa: S104  nothing is bound
+    "database_url": "postgresql://graph@db.example/store?ssl=verify-full",
+    "documents": "trusted-only",
+    "documents_manifest": "manifest.json",
+}
+
+
+def test_nothing_is_said_of_what_is_safe() -> None:
+    assert list(dangers(Settings.model_validate(SAFE))) == []
+    assert list(dangers(Settings())) == []  # on a machine of one's own
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"profile": "development"}, "GRAPH_PROFILE"),
+        ({"introspection": True}, "GRAPH_INTROSPECTION"),
+        ({"graphiql": True}, "GRAPH_GRAPHIQL"),
+        ({"cost_capacity": None}, "GRAPH_COST_CAPACITY"),
+        ({"max_cost": 200_000}, "GRAPH_MAX_COST"),
+        ({"cors_origins": "*"}, "GRAPH_CORS_ORIGINS"),
+        ({"trusted_proxies": "0.0.0.0/0"}, "GRAPH_TRUSTED_PROXIES"),
+        ({"trusted_proxies": "::/0"}, "GRAPH_TRUSTED_PROXIES"),
+        ({"database_url": None}, "GRAPH_DATABASE_URL"),
+        ({"database_url": "postgresql://graph:secret@db.example/store"}, "GRAPH_DATABASE_URL"),
+        ({"documents": "apq"}, "GRAPH_DOCUMENTS"),
+    ],
+)
+def test_each_danger_is_named_and_no_secret(changed: dict[str, Any], named: str) -> None:
+    (danger,) = dangers(Settings.model_validate(SAFE | changed))
+
+    assert named in danger
+    assert "secret" not in danger
+
+
+def test_the_command_prints_settings_dangers_and_the_database(database_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "graph", "doctor"],
+        env=os.environ | {"GRAPH_DATABASE_URL": database_url, "GRAPH_PROFILE": "production"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert "GRAPH_INTROSPECTION=False" in done.stdout
+    assert "Danger: any document may run" in done.stdout
+    assert "Database: PostgreSQL 18" in done.stdout
+    assert database_url not in done.stdout
+
+
+def test_a_database_that_cannot_be_served_is_an_exit_code(empty_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "graph", "doctor"],
+        env=os.environ | {"GRAPH_DATABASE_URL": empty_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "graph migrate" in done.stdout
+
+
+async def test_in_production_a_stranger_learns_nothing(cluster: Cluster) -> None:
+    settings = settings_for(cluster.url("postgres"), profile="production")
+    async with client_of(create_app(settings)) as client:
+        page = await client.http.get("/graphql", headers={"accept": "text/html"})
+        asset = await client.http.get("/graphiql/assets/index.js")
+        text = await client.http.get("/schema.graphql")
+        schema = await client.answer("{ __schema { queryType { name } } }")
+        guess = await client.answer("{ custmers { totalCount } }")
+        broken = await client.answer("{ customers { totalCount } }")  # there is no such table
+
+    assert (page.status_code, asset.status_code, text.status_code) == (406, 404, 404)
+    assert "data" not in schema
+    assert "customers" not in guess["errors"][0]["message"]
+    (error,) = broken["errors"]
+    assert error["message"] == "internal error"
+    assert set(error["extensions"]) == {"code", "errorId"}
