@@ -50,7 +50,8 @@ async def test_buyers_get_what_there_is_and_no_more(
             assert any(number > left[item] for item, number in asked(wanted).items())
     placed = [answer for answer in answers if answer["__typename"] == "OrderSaved"]
     assert len(await books.fetch("SELECT FROM orders")) == len(placed)
-    assert set(shop.heard) <= {"OrderSaved", "InsufficientStock", "replayed"}
+    # Whatever a network does to a request, it is repeated; but nobody was told to.
+    assert not {"TRY_AGAIN", "TIMEOUT", "SERVICE_UNAVAILABLE"} & set(shop.heard)
     ((deadlocks,),) = await books.fetch(DEADLOCKS)
     assert deadlocks == 0
     figures(
