@@ -1,0 +1,106 @@
+// What clients that people use get from the server at the address given: one JSON line.
+// The server takes batches; `sent` is how each request went over the wire.
+import { ApolloClient, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { BatchHttpLink } from "@apollo/client/link/batch-http";
+import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
+import { Client, fetchExchange } from "@urql/core";
+import { persistedExchange } from "@urql/exchange-persisted";
+import { createHash } from "node:crypto";
+import { GraphQLClient } from "graphql-request";
+
+const [uri] = process.argv.slice(2);
+const QUERY = gql`
+  query Customers($first: Int!) {
+    customers(first: $first) {
+      nodes {
+        id
+        firstName
+      }
+    }
+  }
+`;
+const OTHER = gql`
+  query Items {
+    items(first: 1) {
+      nodes {
+        name
+      }
+    }
+  }
+`;
+const TEXT = QUERY.loc.source.body;
+const variables = { first: 2 };
+
+let sent = [];
+const watched = async (input, options) => {
+  const body = options?.body ? JSON.parse(options.body) : null;
+  const shape = Array.isArray(body) ? `batch of ${body.length}` : body?.query ? "query" : "hash";
+  sent.push(`${options?.method ?? "GET"} ${body ? shape : new URL(input, uri).searchParams.has("query") ? "query" : "hash"}`);
+  return fetch(input, options);
+};
+const taken = () => sent.splice(0);
+const sha256 = async (text) => createHash("sha256").update(text).digest("hex");
+const fresh = (link) => new ApolloClient({ link, cache: new InMemoryCache() });
+const names = (data) => data.customers.nodes.map((node) => node.firstName);
+
+const results = {};
+async function check(name, run) {
+  const data = await run();
+  results[name] = { data, sent: taken() };
+}
+
+const plain = new HttpLink({ uri, fetch: watched });
+await check("apollo", async () => names((await fresh(plain).query({ query: QUERY, variables })).data));
+const apq = () => new PersistedQueryLink({ sha256: (query) => sha256(query) });
+for (const name of ["apollo, first by hash", "apollo, again by hash"]) {
+  await check(name, async () =>
+    names((await fresh(apq().concat(plain)).query({ query: QUERY, variables })).data),
+  );
+}
+const byGet = new PersistedQueryLink({ sha256: (query) => sha256(query), useGETForHashedQueries: true });
+await check("apollo, by hash and GET", async () =>
+  names((await fresh(byGet.concat(plain)).query({ query: QUERY, variables })).data),
+);
+await check("apollo, in a batch", async () => {
+  const client = fresh(new BatchHttpLink({ uri, fetch: watched, batchInterval: 20 }));
+  const [first, second] = await Promise.all([
+    client.query({ query: QUERY, variables }),
+    client.query({ query: OTHER }),
+  ]);
+  return [...names(first.data), second.data.items.nodes.length];
+});
+await check("apollo, an error", async () => {
+  try {
+    await fresh(plain).query({ query: gql`{ nothing }` });
+    return "no error";
+  } catch (error) {
+    return error.errors[0].extensions.code;
+  }
+});
+
+const urql = (...exchanges) =>
+  new Client({ url: uri, exchanges, fetch: watched, preferGetMethod: false });
+await check("urql", async () => {
+  const answer = await urql(fetchExchange).query(TEXT, variables).toPromise();
+  return names(answer.data);
+});
+for (const name of ["urql, first by hash", "urql, again by hash"]) {
+  await check(name, async () => {
+    const persisted = persistedExchange({ preferGetForPersistedQueries: true });
+    const answer = await urql(persisted, fetchExchange).query(TEXT, variables).toPromise();
+    if (answer.error) throw answer.error;
+    return names(answer.data);
+  });
+}
+
+const small = new GraphQLClient(uri, { fetch: watched });
+await check("graphql-request", async () => names(await small.request(TEXT, variables)));
+await check("graphql-request, in a batch", async () => {
+  const answers = await small.batchRequests([
+    { document: TEXT, variables },
+    { document: OTHER.loc.source.body },
+  ]);
+  return [...names(answers[0].data), answers[1].data.items.nodes.length];
+});
+
+console.log(JSON.stringify(results));

@@ -1,0 +1,46 @@
+"""Apollo Client, urql and graphql-request, as their packages are, against a live server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.conftest import serving
+from tests.node import run_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graph.database.embedded import Cluster
+    from tests.conftest import LiveServer
+
+
+@pytest.fixture(scope="module")
+def batching(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
+    assert live_server.url  # its store is the one
+    with serving(GRAPH_DATABASE_URL=cluster.url("live_store"), GRAPH_MAX_BATCH="5") as server:
+        yield server
+
+
+def test_clients_are_answered_in_every_way_they_ask(batching: LiveServer) -> None:
+    query = {"query": "{ customers(first: 2) { nodes { firstName } } }"}
+    nodes = httpx.post(f"{batching.url}/graphql", json=query).json()["data"]["customers"]["nodes"]
+    names = [node["firstName"] for node in nodes]
+
+    results: dict[str, Any] = run_client("clients.mjs", f"{batching.url}/graphql")
+
+    assert results == {
+        "apollo": {"data": names, "sent": ["POST query"]},
+        "apollo, first by hash": {"data": names, "sent": ["POST hash", "POST query"]},
+        "apollo, again by hash": {"data": names, "sent": ["POST hash"]},
+        "apollo, by hash and GET": {"data": names, "sent": ["GET hash"]},
+        "apollo, in a batch": {"data": [*names, 1], "sent": ["POST batch of 2"]},
+        "apollo, an error": {"data": "GRAPHQL_VALIDATION_FAILED", "sent": ["POST query"]},
+        "urql": {"data": names, "sent": ["POST query"]},
+        "urql, first by hash": {"data": names, "sent": ["GET hash", "GET query"]},
+        "urql, again by hash": {"data": names, "sent": ["GET hash"]},
+        "graphql-request": {"data": names, "sent": ["POST query"]},
+        "graphql-request, in a batch": {"data": [*names, 1], "sent": ["POST batch of 2"]},
+    }
