@@ -39,24 +39,36 @@ class Charge:
         return self.weight * prod(_size(values[place]) for place in self.places)
 
 
+class _Sum:
+    """Charges put together by what multiplies them."""
+
+    def __init__(self, charges: Iterable[Charge]) -> None:
+        together = Counter[tuple[int, ...]]()
+        for charge in charges:
+            together[charge.places] += charge.weight
+        self._fixed = together.pop((), 0)
+        self._products = tuple(together.items())
+
+    def of(self, values: Sequence[Value]) -> int:
+        total = self._fixed
+        for places, weight in self._products:
+            product = weight
+            for place in places:
+                product *= _size(values[place])
+            total += product
+        return total
+
+
 class Price:
     """What an operation costs; lives as long as it is compiled."""
 
     def __init__(self, charges: Iterable[Charge]) -> None:
         self.charges = tuple(charges)
-        together = Counter[tuple[int, ...]]()
-        for charge in self.charges:
-            together[charge.places] += charge.weight
-        self._fixed = together.pop((), 0)
-        self._products = tuple(together.items())
+        self._all = _Sum(self.charges)
+        self._objects = _Sum(charge for charge in self.charges if charge.is_object)
 
     def total(self, values: Sequence[Value]) -> int:
-        total = self._fixed
-        for places, weight in self._products:
-            for place in places:
-                weight *= _size(values[place])  # noqa: PLW2901  the product is what it is for
-            total += weight
-        return total
+        return self._all.of(values)
 
     def check(self, values: Sequence[Value], most: int | None) -> int:
         """The total.
@@ -75,7 +87,7 @@ class Price:
 
         A brace begins an object; one inside a text makes the answer a little dearer than it was.
         """
-        objects = sum(charge.total(values) for charge in self.charges if charge.is_object)
+        objects = self._objects.of(values)
         came = body.count(b"{") - 2  # the answer itself, and its `data`
         total = self.total(values)
         return min(total, ceil(total * max(came, 0) / max(objects, 1)))
@@ -87,9 +99,6 @@ class Price:
 
 
 def _size(value: Any) -> int:
-    match value:
-        case Page() | Grouping():
-            return value.size
-        case Ids():
-            return len(value.keys)
-    return 1
+    if isinstance(value, Page | Grouping):
+        return value.size
+    return len(value.keys) if isinstance(value, Ids) else 1

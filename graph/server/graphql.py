@@ -90,15 +90,18 @@ class GraphQL:
             response = refused(error)
         except ClientDisconnect:
             return
-        if self._is_compressed(response):
+        if self._may_compress(scope, response):
             scope["graph.response"] = response
             await self._compressing(scope, receive, send)
         else:
             await response(scope, receive, send)
 
-    def _is_compressed(self, response: ASGIApp) -> bool:
+    def _may_compress(self, scope: Scope, response: ASGIApp) -> bool:
+        """Whether an answer is worth it; that to a GET says too that it might have been."""
         least = self._compress_from_bytes
-        return bool(least) and isinstance(response, JsonResponse) and response.size_bytes >= least
+        if not least or not isinstance(response, JsonResponse) or response.size_bytes < least:
+            return False
+        return scope["method"] == "GET" or bool(header(scope, b"accept-encoding"))
 
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
         method = scope["method"]
@@ -120,7 +123,9 @@ class GraphQL:
             if key:
                 raise InvalidKey("The header Idempotency-Key is for a single mutation.")
             return await self._batch(scope, receive, given, media_type)
-        request = replace(request_of(given), idempotency_key=key or None)
+        request = request_of(given)
+        if key:
+            request = replace(request, idempotency_key=key)
         # Only a body that is larger can hold variables that are.
         if len(body) > self._max_variables_bytes:
             check_size(request, self._max_variables_bytes)
