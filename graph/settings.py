@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     max_root_fields: int = Field(default=50, ge=1)
     max_directives: int = Field(default=50, ge=0)
     max_fragments: int = Field(default=100, ge=0)
-    max_operations: int = Field(default=20, ge=1)
+    max_operations: int = Field(default=10, ge=1)
     # A thousand rows of a mutation fit.
     max_variables_bytes: int = Field(default=500_000, ge=100)
     # What an operation may cost, and a client over time: its bucket holds so much, and fills at

@@ -48,8 +48,8 @@ _MAX_ERRORS = 20
 # More than anybody writes by hand: lists of values belong into variables.
 _MAX_VARIABLES = 200
 _MAX_LITERALS = 2_000
-# Units of work for the rule that compares fields of one name: so many take about 30 ms.
-_MAX_COMPARISONS = 30_000
+# Units of work for the rule that compares fields of one name: so many take about 40 ms.
+_MAX_COMPARISONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Limits:
     root_fields: int = 50
     directives: int = 50
     fragments: int = 100
-    operations: int = 20
+    operations: int = 10
     introspection: bool = True
     suggestions: bool = True
 

@@ -136,7 +136,7 @@ DEAR = {
     "types": '{node(id:"a"){' + "...on Customer{id} ...on Item{id}" * 240 + "}}",
     "literals": "{nodes(ids:[" + '"a" ' * 1990 + "]){id}}",
     "objects": "{customers(where:{and:[" + "{databaseId:{eq:1}}" * 550 + "]}){totalCount}}",
-    "operations": "".join(f"query Q{i}($v:Int){{customers{{...F}}}}" for i in range(20))
+    "operations": "".join(f"query Q{i}($v:Int){{customers{{...F}}}}" for i in range(10))
     + "fragment F on CustomerConnection{nodes{"
     + "orders(first:$v){totalCount}" * 400
     + "}}",
