@@ -32,6 +32,8 @@ class Known:
         """The cursors of the rows in a list with these arguments; none where it is refused."""
         if self.ask is None or not arguments:
             return self.cursors[listed]
+        if listed not in self.roots:  # its lists are all below others, and cannot be asked for
+            return []
         text = f"{{ list: {self.roots[listed]}({arguments}, first: 100) {{ edges {{ cursor }} }} }}"
         if text not in self._sorted:
             data = self.ask(text)
