@@ -35,7 +35,7 @@ from graph.selection import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from graph.execution.select import Plan
+    from graph.execution.plan import Plan
     from graph.selection import Payload
 
 logger = logging.getLogger(__name__)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from graph.execution.meter import Meter
     from graph.execution.mutations import Done
     from graph.execution.operations import Operation
-    from graph.execution.select import Plan
+    from graph.execution.plan import Plan
     from graph.selection import Value
     from graph.viewer import Viewer
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.execution.execute import Request
     from graph.execution.operations import Operation
-    from graph.execution.select import Plan
+    from graph.execution.plan import Plan
     from graph.settings import Settings
     from graph.viewer import Viewer
 

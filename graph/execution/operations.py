@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema
     from graphql.execution.values import VariableValues
 
-    from graph.execution.select import Plan, Recipe
+    from graph.execution.plan import Plan, Recipe
     from graph.selection import Value
 
 # Kinds of variables that one operation is compiled for. A client has few; a flood is forgotten.

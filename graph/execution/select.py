@@ -8,8 +8,7 @@ the selection that was made there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
     GraphQLError,
@@ -23,7 +22,6 @@ from graphql.execution.collect_fields import FragmentDetails, collect_fields, co
 from graph.database import edges
 from graph.errors import RequestError, TooLarge
 from graph.execution.arguments import (
-    check_text,
     found_page_of,
     grouping_of,
     ids_of,
@@ -33,14 +31,13 @@ from graph.execution.arguments import (
 )
 from graph.execution.cost import Charge
 from graph.execution.plain import text_of
-from graph.execution.variables import argument_reader, names_variable
-from graph.schema.caching import NOT_KEPT, CacheControl, hint_of
+from graph.execution.plan import Asked, Plan, group_key_of, measure_of
+from graph.schema.caching import NOT_KEPT, hint_of
 from graph.schema.costs import assumed_size_of, weight_of
-from graph.schema.fields import Meaning, meaning_of
+from graph.schema.fields import Meaning
 from graph.schema.types import NOUNS
 from graph.selection import (
     Aggregates,
-    Attribute,
     Chosen,
     Column,
     CountUpTo,
@@ -54,7 +51,6 @@ from graph.selection import (
     Key,
     Limit,
     Many,
-    Measure,
     Mutate,
     NodeList,
     Nodes,
@@ -67,7 +63,6 @@ from graph.selection import (
     Selection,
     TermOf,
     Terms,
-    Through,
     TotalCount,
     Typename,
     Variants,
@@ -77,9 +72,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from graphql import (
-        FieldNode,
         FragmentDefinitionNode,
-        GraphQLField,
         GraphQLSchema,
         OperationDefinitionNode,
     )
@@ -87,7 +80,7 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
     from graph.schema.context import FieldPath
-    from graph.selection import Follows, Root, Term, Value
+    from graph.selection import Term
 
 F = TypeVar("F", One, Many, Nodes, CountUpTo, Aggregates, Groups, TermOf)
 V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
@@ -98,36 +91,6 @@ _MAX_FIELDS = 5_000
 # How often each field of the introspection costs: it lists types, and their fields.
 _INTROSPECTED = 100
 
-# What an argument's value at one place is made of, for other variables: see `Plan.recipes`.
-Recipe: TypeAlias = "Callable[[VariableValues], Value]"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What an operation asks for; nothing may run unless `errors` is empty.
-
-    `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
-    that need rows, by their place in the answer; `values` what its arguments say. `recipes` make
-    these values anew from other variables: they hold for every request whose variables include and
-    skip the same fields. `charges` are what its fields cost.
-    """
-
-    root: list[Root] = field(default_factory=list)
-    nodes: dict[str, list[FieldNode]] = field(default_factory=dict)
-    fields: dict[FieldPath, Follows] = field(default_factory=dict)
-    values: list[Value] = field(default_factory=list)
-    recipes: list[Recipe] = field(default_factory=list)
-    errors: list[GraphQLError] = field(default_factory=list)
-    charges: list[Charge] = field(default_factory=list)
-    hints: list[CacheControl] = field(default_factory=list)
-
-    @property
-    def cache_control(self) -> bytes:
-        """How long the answer may be kept, and by whom: as the strictest hint says."""
-        age = min((hint.max_age for hint in self.hints), default=0)
-        scope = "public" if all(hint.is_public for hint in self.hints) else "private"
-        return f"{scope}, max-age={age}".encode() if age else b"private, no-cache"
-
 
 def select(
     schema: GraphQLSchema,
@@ -137,56 +100,6 @@ def select(
 ) -> Plan:
     """Walk an operation once, and check all of its arguments on the way."""
     return _Selector(schema, fragments, operation, variables).select_root()
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A field as it is asked for at one place."""
-
-    key: str
-    path: FieldPath
-    name: str  # in Python: the column's, the relationship's
-    parent: GraphQLObjectType
-    definition: GraphQLField
-    details: list[FieldDetails]
-    above: _Asked | None
-
-    @property
-    def meaning(self) -> Meaning | None:
-        return meaning_of(self.definition.extensions.get("strawberry-definition"))
-
-    @property
-    def noun(self) -> str:
-        """What the field is about, where its type does not tell."""
-        noun: str = self.definition.extensions["strawberry-definition"].metadata["noun"]
-        return noun
-
-    @property
-    def type(self) -> Any:
-        return get_named_type(self.definition.type)
-
-    @property
-    def more(self) -> Any:
-        """What its declaration says beside its meaning."""
-        return self.definition.extensions["strawberry-definition"].metadata["more"]
-
-    def reader(self) -> Callable[[VariableValues], dict[str, Any]]:
-        """What reads its arguments, and refuses text that no argument may hold."""
-        node = self.details[0].node
-        read = argument_reader(self.definition, node)
-
-        def read_and_check(variables: VariableValues) -> dict[str, Any]:
-            arguments = read(variables)
-            check_text(node.name.value, arguments)
-            return arguments
-
-        return read_and_check
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether its arguments are the same whatever the variables are."""
-        arguments = self.details[0].node.arguments or ()
-        return not any(names_variable(node.value) for node in arguments)
 
 
 class _Selector:
@@ -205,7 +118,7 @@ class _Selector:
         self._selected = 0
         self._sizes: dict[FieldPath, tuple[int, tuple[int, ...]]] = {(): (1, ())}
         self._pages: dict[FieldPath, int] = {}
-        self._selects: dict[Meaning, Callable[[_Asked], Any]] = {
+        self._selects: dict[Meaning, Callable[[Asked], Any]] = {
             Meaning.COLUMN: lambda asked: Column(asked.key, asked.name),
             Meaning.GLOBAL_ID: lambda asked: GlobalId(asked.key),
             Meaning.EDGE: self._edge,
@@ -222,8 +135,8 @@ class _Selector:
             Meaning.AGGREGATES: self._aggregates,
             Meaning.GROUPS: self._groups,
             Meaning.TERMS: lambda asked: Terms(asked.key, self._fields(asked, asked.type)),
-            Meaning.MEASURE: lambda asked: self._term(asked, _measure(asked)),
-            Meaning.GROUP_KEY: lambda asked: self._term(asked, _group_key(asked)),
+            Meaning.MEASURE: lambda asked: self._term(asked, measure_of(asked)),
+            Meaning.GROUP_KEY: lambda asked: self._term(asked, group_key_of(asked)),
             Meaning.EDGE_NODE: lambda asked: EdgeNode(asked.key, self._rows(asked)),
             Meaning.EDGE_CURSOR: lambda asked: EdgeCursor(asked.key),
             Meaning.CHOSEN: self._chosen,
@@ -251,7 +164,7 @@ class _Selector:
         parent: GraphQLObjectType,
         key: str,
         details: list[FieldDetails],
-        above: _Asked | None,
+        above: Asked | None,
     ) -> Any:
         self._selected += 1
         if self._selected > _MAX_FIELDS:
@@ -264,7 +177,7 @@ class _Selector:
         definition = self._schema.get_field(parent, name)
         assert definition is not None  # noqa: S101  validation has seen to it
         declared = definition.extensions.get("strawberry-definition")
-        asked = _Asked(
+        asked = Asked(
             key=key,
             path=(*(above.path if above else ()), (parent.name, key)),
             name=getattr(declared, "python_name", name),
@@ -277,7 +190,7 @@ class _Selector:
         self._charge(asked)
         return self._selects[meaning](asked) if meaning else self._resolved(asked)
 
-    def _charge(self, asked: _Asked) -> None:
+    def _charge(self, asked: Asked) -> None:
         """Note what the field costs and how long it keeps, and what multiplies what is below it.
 
         A value that the field's arguments say is going to be the next one.
@@ -305,7 +218,7 @@ class _Selector:
         if not is_leaf_type(asked.type):
             self._plan.charges.append(Charge(keys, times, below, is_object=True))
 
-    def _fields(self, asked: _Asked, type_: GraphQLObjectType) -> tuple[Any, ...]:
+    def _fields(self, asked: Asked, type_: GraphQLObjectType) -> tuple[Any, ...]:
         """What is asked of an object of this type, in the order of the answer."""
         collected = collect_subfields(
             self._schema, self._fragments, self._variables, self._operation, type_, asked.details
@@ -315,26 +228,26 @@ class _Selector:
             for key, details in collected.grouped_field_set.items()
         )
 
-    def _rows(self, asked: _Asked) -> Any:
+    def _rows(self, asked: Asked) -> Any:
         if is_abstract_type(asked.type):
             return Variants(self._variants(asked))
         return Selection(asked.type.name, self._fields(asked, asked.type))
 
-    def _variants(self, asked: _Asked) -> tuple[Selection, ...]:
+    def _variants(self, asked: Asked) -> tuple[Selection, ...]:
         possible = self._schema.get_possible_types(asked.type)
         return tuple(Selection(type_.name, self._fields(asked, type_)) for type_ in possible)
 
-    def _edge(self, asked: _Asked) -> One:
+    def _edge(self, asked: Asked) -> One:
         edge = edges.edge(asked.parent.name, asked.name)
         return self._planned(asked, One(asked.key, edge, self._rows(asked)))
 
-    def _lookup(self, asked: _Asked) -> One:
+    def _lookup(self, asked: Asked) -> One:
         noun = asked.type.name
         place, key = self._value(asked, lambda arguments: key_of(arguments, noun), Key("id", 0))
         edge = edges.lookup(noun, key.column)
         return self._planned(asked, One(asked.key, edge, self._rows(asked), place))
 
-    def _connection(self, asked: _Asked) -> Many:
+    def _connection(self, asked: Asked) -> Many:
         if asked.parent.name in NOUNS:
             edge = edges.edge(asked.parent.name, asked.name)
         else:
@@ -343,34 +256,34 @@ class _Selector:
         parts = self._fields(asked, asked.type)
         return self._planned(asked, Many(asked.key, edge, place, page.shape, parts))
 
-    def _search(self, asked: _Asked) -> Many:
+    def _search(self, asked: Asked) -> Many:
         place, page = self._value(asked, found_page_of, Page())
         parts = self._fields(asked, asked.type)
         return self._planned(asked, Many(asked.key, edges.found(), place, page.shape, parts))
 
-    def _count(self, asked: _Asked) -> CountUpTo:
+    def _count(self, asked: Asked) -> CountUpTo:
         place, _ = self._value(asked, limit_of, Limit(1))
         return self._planned(asked, CountUpTo(asked.key, place, self._fields(asked, asked.type)))
 
-    def _aggregates(self, asked: _Asked) -> Aggregates:
+    def _aggregates(self, asked: Asked) -> Aggregates:
         return self._planned(asked, Aggregates(asked.key, self._fields(asked, asked.type)))
 
-    def _groups(self, asked: _Asked) -> Groups:
+    def _groups(self, asked: Asked) -> Groups:
         place, grouping = self._value(
             asked, lambda arguments: grouping_of(arguments, asked.noun), Grouping()
         )
         fields = self._fields(asked, asked.type)
         return self._planned(asked, Groups(asked.key, place, grouping.shape, fields))
 
-    def _term(self, asked: _Asked, term: Term) -> TermOf:
+    def _term(self, asked: Asked, term: Term) -> TermOf:
         return self._planned(asked, TermOf(asked.key, term))
 
-    def _nodes(self, asked: _Asked) -> Nodes:
+    def _nodes(self, asked: Asked) -> Nodes:
         place, _ = self._value(asked, ids_of, Ids(()))
         many = "ids" in asked.definition.args
         return self._planned(asked, Nodes(asked.key, place, self._variants(asked), many=many))
 
-    def _chosen(self, asked: _Asked) -> Chosen:
+    def _chosen(self, asked: Asked) -> Chosen:
         """The text of each value that the field can have, written here and now."""
         choice = asked.more
         fields = self._fields(asked, asked.type)
@@ -380,7 +293,7 @@ class _Selector:
         )
         return Chosen(asked.key, choice.column, texts)
 
-    def _mutation(self, asked: _Asked) -> Mutate:
+    def _mutation(self, asked: Asked) -> Mutate:
         self._checked(asked, lambda: asked.reader()(self._variables), None)
         possible = self._schema.get_possible_types(asked.type)
         return Mutate(
@@ -388,17 +301,17 @@ class _Selector:
             tuple(Payload(type_.name, self._fields(asked, type_)) for type_ in possible),
         )
 
-    def _reference(self, asked: _Asked) -> One:
+    def _reference(self, asked: Asked) -> One:
         edge = edges.reference(asked.parent.name, asked.name, asked.type.name)
         return self._planned(asked, One(asked.key, edge, self._rows(asked)))
 
-    def _current(self, asked: _Asked) -> Nodes:
+    def _current(self, asked: Asked) -> Nodes:
         """A row of some noun: which one is known when the mutation has been refused."""
         possible = self._schema.get_possible_types(asked.type)
         to = tuple(Selection(type_.name, self._fields(asked, type_)) for type_ in possible)
         return self._planned(asked, Nodes(asked.key, -1, to, many=False))
 
-    def _resolved(self, asked: _Asked) -> Resolved:
+    def _resolved(self, asked: Asked) -> Resolved:
         """A Python resolver answers; what it returns may have edges all the same."""
         possible = (
             self._schema.get_possible_types(asked.type)
@@ -411,12 +324,12 @@ class _Selector:
         self._checked(asked, lambda: asked.reader()(self._variables), None)
         return Resolved(asked.key, f"{asked.parent.name}.{asked.details[0].node.name.value}")
 
-    def _planned(self, asked: _Asked, follows: F) -> F:
+    def _planned(self, asked: Asked, follows: F) -> F:
         self._plan.fields[asked.path] = follows
         return follows
 
     def _value(
-        self, asked: _Asked, read: Callable[[dict[str, Any]], V], otherwise: V
+        self, asked: Asked, read: Callable[[dict[str, Any]], V], otherwise: V
     ) -> tuple[int, V]:
         """The next place, and what the arguments say there."""
         arguments = asked.reader()
@@ -429,7 +342,7 @@ class _Selector:
         self._plan.recipes.append((lambda _: value) if asked.is_fixed else recipe)
         return len(self._plan.values) - 1, value
 
-    def _checked(self, asked: _Asked, check: Callable[[], Any], otherwise: Any) -> Any:
+    def _checked(self, asked: Asked, check: Callable[[], Any], otherwise: Any) -> Any:
         """What a check of arguments returns; where it refuses them, note why and go on."""
         try:
             return check()
@@ -441,21 +354,3 @@ class _Selector:
                 GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
-
-
-def _measure(asked: _Asked) -> Measure:
-    """`sum { total }`: the column below names what the function above is taken over."""
-    assert asked.above is not None  # noqa: S101  aggregates are never at the root
-    if asked.parent.name.endswith("Aggregates"):
-        return Measure("count")
-    return Measure(asked.above.name, asked.name)
-
-
-def _group_key(asked: _Asked) -> Term:
-    """`customer { town }`: a column, across the edges above it."""
-    term: Term = Attribute(asked.name)
-    above = asked.above
-    while above is not None and above.parent.name.endswith("GroupKey"):
-        term = Through(edges.edge(above.noun, above.name), term)
-        above = above.above
-    return term

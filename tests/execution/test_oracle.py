@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from graph.database.engine import Database
-    from graph.execution.select import Plan
+    from graph.execution.plan import Plan
 
 SCHEMA = schema._schema  # noqa: SLF001  Strawberry has no other way to it
 EXAMPLES = int(os.environ.get("GRAPH_TEST_EXAMPLES", "2000"))

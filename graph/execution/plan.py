@@ -1,0 +1,124 @@
+"""A plan: what an operation asks for, and a field as it is asked for at one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphql import get_named_type
+
+from graph.database import edges
+from graph.execution.arguments import check_text
+from graph.execution.variables import argument_reader, names_variable
+from graph.schema.fields import Meaning, meaning_of
+from graph.selection import Attribute, Measure, Through
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
+    from graphql.execution.collect_fields import FieldDetails
+    from graphql.execution.values import VariableValues
+
+    from graph.execution.cost import Charge
+    from graph.schema.caching import CacheControl
+    from graph.schema.context import FieldPath
+    from graph.selection import Follows, Root, Term, Value
+
+# What an argument's value at one place is made of, for other variables: see `Plan.recipes`.
+Recipe: TypeAlias = "Callable[[VariableValues], Value]"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an operation asks for; nothing may run unless `errors` is empty.
+
+    `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
+    that need rows, by their place in the answer; `values` what its arguments say. `recipes` make
+    these values anew from other variables: they hold for every request whose variables include and
+    skip the same fields. `charges` are what its fields cost.
+    """
+
+    root: list[Root] = field(default_factory=list)
+    nodes: dict[str, list[FieldNode]] = field(default_factory=dict)
+    fields: dict[FieldPath, Follows] = field(default_factory=dict)
+    values: list[Value] = field(default_factory=list)
+    recipes: list[Recipe] = field(default_factory=list)
+    errors: list[GraphQLError] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    hints: list[CacheControl] = field(default_factory=list)
+
+    @property
+    def cache_control(self) -> bytes:
+        """How long the answer may be kept, and by whom: as the strictest hint says."""
+        age = min((hint.max_age for hint in self.hints), default=0)
+        scope = "public" if all(hint.is_public for hint in self.hints) else "private"
+        return f"{scope}, max-age={age}".encode() if age else b"private, no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A field as it is asked for at one place."""
+
+    key: str
+    path: FieldPath
+    name: str  # in Python: the column's, the relationship's
+    parent: GraphQLObjectType
+    definition: GraphQLField
+    details: list[FieldDetails]
+    above: Asked | None
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return meaning_of(self.definition.extensions.get("strawberry-definition"))
+
+    @property
+    def noun(self) -> str:
+        """What the field is about, where its type does not tell."""
+        noun: str = self.definition.extensions["strawberry-definition"].metadata["noun"]
+        return noun
+
+    @property
+    def type(self) -> Any:
+        return get_named_type(self.definition.type)
+
+    @property
+    def more(self) -> Any:
+        """What its declaration says beside its meaning."""
+        return self.definition.extensions["strawberry-definition"].metadata["more"]
+
+    def reader(self) -> Callable[[VariableValues], dict[str, Any]]:
+        """What reads its arguments, and refuses text that no argument may hold."""
+        node = self.details[0].node
+        read = argument_reader(self.definition, node)
+
+        def read_and_check(variables: VariableValues) -> dict[str, Any]:
+            arguments = read(variables)
+            check_text(node.name.value, arguments)
+            return arguments
+
+        return read_and_check
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its arguments are the same whatever the variables are."""
+        arguments = self.details[0].node.arguments or ()
+        return not any(names_variable(node.value) for node in arguments)
+
+
+def measure_of(asked: Asked) -> Measure:
+    """`sum { total }`: the column below names what the function above is taken over."""
+    assert asked.above is not None  # noqa: S101  aggregates are never at the root
+    if asked.parent.name.endswith("Aggregates"):
+        return Measure("count")
+    return Measure(asked.above.name, asked.name)
+
+
+def group_key_of(asked: Asked) -> Term:
+    """`customer { town }`: a column, across the edges above it."""
+    term: Term = Attribute(asked.name)
+    above = asked.above
+    while above is not None and above.parent.name.endswith("GroupKey"):
+        term = Through(edges.edge(above.noun, above.name), term)
+        above = above.above
+    return term
