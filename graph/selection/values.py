@@ -28,7 +28,7 @@ Cursor: TypeAlias = tuple[Any, ...]
 class PageShape:
     """`after` and `before` say which values of the cursor are null.
 
-    `short` is a page beyond a cursor that is no longer than usual.
+    `short` is a page beyond a cursor of several values that is no longer than usual.
     """
 
     backwards: bool = False
@@ -70,8 +70,13 @@ class Page:
             self.offset > 0,
             self.where,
             self.order,
-            self.size <= DEFAULT_PAGE_SIZE and (self.after or self.before) is not None,
+            self._is_short,
         )
+
+    @property
+    def _is_short(self) -> bool:
+        beyond_cursor = self.after is not None or self.before is not None
+        return beyond_cursor and len(self.order) > 1 and self.size <= DEFAULT_PAGE_SIZE
 
 
 @dataclass(frozen=True, slots=True)
