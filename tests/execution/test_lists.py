@@ -33,7 +33,7 @@ from tests.execution.plain.questions import (
     keys_of,
     known_of,
 )
-from tests.execution.plain.shop import Shop, drawn_shop, write_shop
+from tests.execution.plain.shop import COLUMNS, Shop, drawn_shop, write_shop
 from tests.execution.test_oracle import SCHEMA, both_ways
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = int(os.environ.get("GRAPH_TEST_LISTS", "15"))
 QUESTIONS = 6  # about each store
+NODES = "nodes { databaseId }"
 PAGE = "edges { cursor node { databaseId } } pageInfo { hasNextPage hasPreviousPage }"
 
 
@@ -79,7 +80,11 @@ class Asking:
         return self.drawn(f"{noun}Where", "where", noun) if self.choices.chance(80) else None
 
     def order_by(self, noun: str) -> list[Any]:
+        """Of any kind; or of columns only, in mixed directions, which are read in ranges."""
         sizes = range(self.choices.number(0, 3))
+        if self.choices.chance(50):
+            names = [self.choices.one_of(list(COLUMNS[noun])[1:]) for _ in sizes]
+            return [{name: self.choices.one_of(("ASC", "DESC"))} for name in names]
         return [self.drawn(f"{noun}OrderBy", "orderBy", noun) for _ in sizes]
 
     def grouping(self, noun: str) -> dict[str, Any]:
@@ -192,14 +197,19 @@ def test_a_page_of_a_sorted_list_is_cut_as_plain_python_cuts_it(database_url: st
             name: cursors[nth]["cursor"] for name, nth in zip(names, ends, strict=False)
         }
         given_rows: Any = {name: in_order[nth] for name, nth in zip(names, ends, strict=False)}
+        what = asking.choices.one_of((PAGE, NODES))  # of a list alone, a page is read otherwise
         fields = f"""LIST(where: $where, orderBy: $orderBy, first: $first, last: $last,
-            after: $after, before: $before) {{ {PAGE} }}"""
+            after: $after, before: $before) {{ {what} }}"""
         declared = f"""$where: {noun}Where, $orderBy: [{noun}OrderBy!], $first: Int, $last: Int,
             $after: String, $before: String"""
 
         for rows, answer in asking.lists(noun, fields, declared, **variables):
             found = [row for row in rows if meets(asking.shop, noun, row, where)]
-            assert cut_of(answer) == cut(found, order, **size, **given_rows), variables
+            expected = cut(found, order, **size, **given_rows)
+            if what is PAGE:
+                assert cut_of(answer) == expected, variables
+            else:
+                assert [node["databaseId"] for node in answer["nodes"]] == expected.ids, variables
 
 
 def test_an_offset_leaves_out_so_many(database_url: str) -> None:
