@@ -71,10 +71,10 @@ def measures_pass(noun: str, rows: list[Row], function: str, tests: dict[str, An
 
 
 def measure(noun: str, rows: list[Row], function: str, column: str = "") -> Any:
-    """An aggregate of rows; None over none of them."""
+    """An aggregate of rows: nulls are left out, and over none of them it is None."""
     if function == "count":
         return len(rows)
-    values = [row[column] for row in rows]
+    values = [row[column] for row in rows if row[column] is not None]
     if function == "distinctCount":
         return len(set(values))
     if not values:

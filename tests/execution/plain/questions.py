@@ -11,7 +11,7 @@ from graph.opaque import encode_id
 from graph.schema.scalars import serialize_datetime
 from tests.execution.generator.known import Known
 from tests.execution.plain.filters import measure
-from tests.execution.plain.shop import COLUMNS, NUMBERS, TO_ONE
+from tests.execution.plain.shop import COLUMNS, NUMBERS, ORDERED, TO_ONE, Status
 
 if TYPE_CHECKING:
     from tests.execution.plain.lists import Group
@@ -26,8 +26,8 @@ EDGES = {
 FUNCTIONS: dict[str, dict[str, Any]] = {
     "sum": NUMBERS,
     "avg": NUMBERS,
-    "min": COLUMNS,
-    "max": COLUMNS,
+    "min": ORDERED,
+    "max": ORDERED,
 }
 
 
@@ -35,10 +35,11 @@ def known_of(shop: Shop) -> Known:
     """What a filter can name of these rows."""
     known = Known()
     types = {int: "Int", str: "String", Decimal: "Decimal", datetime: "DateTime"}
+    types |= {bool: "Boolean", Status: "OrderStatus"}
     for noun, rows in shop.rows.items():
         known.ids[noun] = [encode_id(noun, row["databaseId"]) for row in rows]
         for name, type_ in COLUMNS[noun].items():
-            values = [shown(row[name]) for row in rows]
+            values = [shown(row[name]) for row in rows if row[name] is not None]
             known.values[name] += values
             known.values[types[type_]] += values
     known.values = defaultdict(list, {name: each for name, each in known.values.items() if each})

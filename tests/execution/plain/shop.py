@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import DateTime, String, bindparam, cast, insert, text
 
-from graph.database.models import Base
+from graph.database.models import Base, OrderStatus
 
 if TYPE_CHECKING:
     from graph.database.engine import Database
@@ -18,18 +18,38 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = "dict[str, Any]"
 
+
+class Status(str):
+    """The name of an order's status."""
+
+    __slots__ = ()
+
+
 COLUMNS: dict[str, dict[str, type]] = {
     "Customer": {
         "databaseId": int,
         **dict.fromkeys(("firstName", "lastName", "username", "email", "address", "town"), str),
-        "createdOn": datetime,
-        "updatedOn": datetime,
+        **dict.fromkeys(("createdOn", "updatedOn"), datetime),
+        "version": int,
     },
-    "Item": {"databaseId": int, "name": str, "costPrice": Decimal, "sellingPrice": Decimal},
-    "Order": {"databaseId": int, "customerId": int, "datePlaced": datetime, "total": Decimal},
+    "Item": {
+        "databaseId": int,
+        "name": str,
+        **dict.fromkeys(("costPrice", "sellingPrice"), Decimal),
+        **dict.fromkeys(("stock", "version"), int),
+    },
+    "Order": {
+        **dict.fromkeys(("databaseId", "customerId"), int),
+        "datePlaced": datetime,
+        "status": Status,
+        "version": int,
+        "total": Decimal,
+    },
     "OrderLine": {
-        **dict.fromkeys(("databaseId", "orderId", "itemId", "quantity"), int),
-        "subtotal": Decimal,
+        **dict.fromkeys(("databaseId", "orderId", "itemId", "quantity", "cancelled"), int),
+        **dict.fromkeys(("unitPrice", "subtotal"), Decimal),
+        "itemName": str,
+        "unitPriceChanged": bool,
     },
 }
 # What an edge leads to: the noun, and the field that holds the key.
@@ -42,12 +62,18 @@ TO_MANY = {
     "Item": {"orderLines": ("OrderLine", "itemId")},
     "Order": {"lineItems": ("OrderLine", "orderId")},
 }
-NUMBERS = {
-    "Customer": (),
-    "Item": ("costPrice", "sellingPrice"),
-    "Order": ("total",),
-    "OrderLine": ("quantity", "subtotal"),
+# What has a sum; and what has a least value.
+NUMBERS: dict[str, tuple[str, ...]] = {
+    "Customer": ("version",),
+    "Item": ("costPrice", "sellingPrice", "stock", "version"),
+    "Order": ("version", "total"),
+    "OrderLine": ("quantity", "unitPrice", "cancelled", "subtotal"),
 }
+ORDERED = {
+    noun: tuple(name for name, type_ in columns.items() if type_ is not bool)
+    for noun, columns in COLUMNS.items()
+}
+STATUSES = ("PLACED", "PAID", "SHIPPED", "CANCELLED")
 # Equal but for their case, beginnings of each other, in another order by UTF-16, and what SQL,
 # LIKE and JSON would take for something else.
 TEXTS = (
@@ -106,6 +132,8 @@ def drawn_shop(choices: Choices) -> Shop:
             "name": choices.one_of(TEXTS),
             "costPrice": Decimal(choices.one_of(AMOUNTS)),
             "sellingPrice": Decimal(choices.one_of(AMOUNTS)),
+            "stock": choices.one_of((None, None, 0, 1, 1, 7)),
+            "version": choices.number(1, 2),
         }
         for key in _keys(choices, 4)
     ]
@@ -114,21 +142,15 @@ def drawn_shop(choices: Choices) -> Shop:
             "databaseId": key,
             "customerId": choices.one_of(customers)["databaseId"],
             "datePlaced": _moment(choices),
+            "status": Status(choices.one_of(STATUSES)),
+            "version": choices.number(1, 2),
         }
         for key in _keys(choices, 8 if customers else 0)
     ]
     lines = [
-        {
-            "databaseId": key,
-            "orderId": choices.one_of(orders)["databaseId"],
-            "itemId": choices.one_of(items)["databaseId"],
-            "quantity": choices.one_of((1, 2, 3, 3, 32767)),
-        }
+        _line(choices, key, choices.one_of(orders), choices.one_of(items))
         for key in _keys(choices, 12 if orders and items else 0)
     ]
-    prices = {item["databaseId"]: item["sellingPrice"] for item in items}
-    for line in lines:
-        line["subtotal"] = line["quantity"] * prices[line["itemId"]]
     for order in orders:
         own = [line["subtotal"] for line in lines if line["orderId"] == order["databaseId"]]
         order["total"] = sum(own, Decimal("0.00"))
@@ -139,7 +161,7 @@ async def write_shop(database: Database, shop: Shop) -> None:
     """Let the database hold these rows and no others."""
     nouns = {mapper.class_.__name__: mapper.local_table for mapper in Base.registry.mappers}
     async with database.write() as session:
-        await session.execute(text("TRUNCATE customers, items, orders, order_lines"))
+        await session.execute(text("TRUNCATE customers, items, orders, order_lines, events"))
         for noun, rows in shop.rows.items():
             table: Any = nouns[noun]
             stored = [
@@ -172,6 +194,24 @@ def _customer(choices: Choices, key: int) -> Row:
         "email": f"{choices.one_of(TEXTS)}{key}",
         "createdOn": _moment(choices),
         "updatedOn": _moment(choices),
+        "version": choices.number(1, 2),
+    }
+
+
+def _line(choices: Choices, key: int, order: Row, item: Row) -> Row:
+    quantity = choices.one_of((1, 2, 3, 3, 32767))
+    price = item["sellingPrice"] if choices.chance(50) else Decimal(choices.one_of(AMOUNTS))
+    cancelled = choices.one_of((0, 0, 1, quantity))
+    return {
+        "databaseId": key,
+        "orderId": order["databaseId"],
+        "itemId": item["databaseId"],
+        "quantity": quantity,
+        "cancelled": cancelled,
+        "unitPrice": price,
+        "subtotal": price * (quantity - cancelled),
+        "itemName": choices.one_of(TEXTS),
+        "unitPriceChanged": price != item["sellingPrice"],
     }
 
 
@@ -184,4 +224,6 @@ def _column(field: str) -> str:
 
 
 def _stored(value: Any) -> Any:
+    if isinstance(value, Status):
+        return OrderStatus[value]
     return value.isoformat() if isinstance(value, datetime) else value
