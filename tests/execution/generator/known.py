@@ -31,7 +31,7 @@ class Known:
     def cursors_under(self, listed: str, arguments: str) -> list[str]:
         """The cursors of the rows in a list with these arguments; none where it is refused."""
         if self.ask is None or not arguments:
-            return self.cursors[listed]
+            return self.cursors.get(listed, [])
         if listed not in self.roots:  # its lists are all below others, and cannot be asked for
             return []
         text = f"{{ list: {self.roots[listed]}({arguments}, first: 100) {{ edges {{ cursor }} }} }}"
