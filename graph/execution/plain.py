@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from graphql import GraphQLList, GraphQLNonNull, get_named_type
+from graphql import GraphQLList, GraphQLNonNull, get_named_type, is_leaf_type
 
 from graph.selection import Column, Plain, Typename
 
@@ -26,7 +26,7 @@ def plain(value: Any, type_: Any, fields: Sequence[Any]) -> Any:
         return None
     if isinstance(type_, GraphQLList):
         return [plain(each, type_.of_type, fields) for each in value]
-    if not fields:
+    if is_leaf_type(type_):
         return type_.serialize(value)
     return {field.key: member(value, type_, field) for field in fields}
 

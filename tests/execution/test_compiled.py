@@ -682,3 +682,12 @@ async def test_a_flood_in_which_resolvers_have_a_part_leaves_little_behind(
             await data_of(flooded, f"{{ items {{ b{nth}: totalCount }} }}")
 
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS * 5 // 2
+
+
+async def test_an_object_of_which_nothing_is_asked_is_empty(shop: Client) -> None:
+    query = "{ order(by: {databaseId: %d}) { actions { name @skip(if: true) } } }"
+
+    found = await shop(query % 1)
+    assert found["order"]["actions"]
+    assert all(action == {} for action in found["order"]["actions"])
+    assert await shop(query % 999) == {"order": None}
