@@ -251,7 +251,7 @@ def test_the_compiled_answer_is_that_of_the_standard_executor(
             runner.run(both.check(drawn))
 
 
-@pytest.mark.parametrize("store", STORES[::10], ids=lambda store: f"store {store}")
+@pytest.mark.parametrize("store", STORES[::20], ids=lambda store: f"store {store}")
 def test_so_it_is_for_operations_from_elsewhere(database_url: str, store: int) -> None:
     """hypothesis-graphql knows nothing of this schema's cursors, and draws many invalid values."""
     elsewhere = queries(SCHEMA, allow_x00=False).map(lambda text: Drawn(str(text), ({},)))
