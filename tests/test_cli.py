@@ -22,6 +22,7 @@ import pytest
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
+from graph.database.revisions import head_revision
 from graph.database.seed import seed
 from graph.database.store import connected
 from graph.errors import AddressUnavailable, DatabaseUnreachable, DatabaseUnsuitable
@@ -226,7 +227,8 @@ def test_a_data_directory_of_another_postgresql() -> None:
 def test_a_database_that_was_not_migrated_and_is_left_so(empty_url: str) -> None:
     for command in ("serve", "seed"):
         assert complaint(graph(command, GRAPH_PORT="0", GRAPH_DATABASE_URL=empty_url)) == (
-            "the database is at revision none, this version of graph needs 0001. Run: graph migrate"
+            f"the database is at revision none, this version of graph needs {head_revision()}."
+            " Run: graph migrate"
         )
 
     assert answer(empty_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
@@ -236,7 +238,7 @@ def test_a_database_of_a_newer_version(database_url: str) -> None:
     answer(database_url, "UPDATE alembic_version SET version_num = '9999'")
 
     assert complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATABASE_URL=database_url)) == (
-        "the database is at revision 9999, this version of graph needs 0001."
+        f"the database is at revision 9999, this version of graph needs {head_revision()}."
         " Run a newer version of graph."
     )
 
@@ -325,8 +327,10 @@ def test_migrate_goes_up_and_down_and_says_so(empty_url: str) -> None:
     def run(*arguments: str) -> str:
         return said(graph("migrate", *arguments, GRAPH_DATABASE_URL=empty_url))
 
-    assert run() == "The database is at revision 0001; it was at none.\n"
-    assert run("--to", "base") == "The database is at revision none; it was at 0001.\n"
+    assert run() == f"The database is at revision {head_revision()}; it was at none.\n"
+    assert (
+        run("--to", "base") == f"The database is at revision none; it was at {head_revision()}.\n"
+    )
     assert answer(empty_url, "SELECT to_regclass('customers')") is None
 
 
