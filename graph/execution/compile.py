@@ -73,27 +73,43 @@ class Compiled(Framed):
     cache_control: bytes
 
 
+class _Frame:
+    """Writes an object around what fills it: columns of a statement, and what is said otherwise."""
+
+    def __init__(self) -> None:
+        self.columns: list[Any] = []
+        self._texts = ["{"]
+        self._gaps: list[int | str] = []
+
+    def add(self, field: Any, column: Any | None) -> None:
+        """A member; `column` is what the statement is asked for, if it is to say the member."""
+        first = self._texts == ["{"]
+        self._texts[-1] += f'{"" if first else ","}"{field.key}":'
+        if isinstance(field, Typename):
+            self._texts[-1] += f'"{field.text}"'
+            return
+        self._gaps.append(field.key if column is None else len(self.columns))
+        self.columns += [] if column is None else [column]
+        self._texts.append("")
+
+    def framed(self, before: str = "", after: str = "") -> Framed:
+        texts = [before + self._texts[0], *self._texts[1:]]
+        texts[-1] += "}" + after
+        query = TextQuery(tuple(self.columns)) if self.columns else None
+        return Framed(query, tuple(text.encode() for text in texts), tuple(self._gaps))
+
+
 def compile_plan(plan: Plan) -> Compiled:
     """Compile what can be; the query is None where nothing needs one."""
-    frames, gaps = ['{"data":{'], list[int | str]()
-    roots: list[Any] = []
-    for nth, root in enumerate(plan.root):
-        frames[-1] += f'{"," if nth else ""}"{root.key}":'
-        if isinstance(root, Typename):
-            frames[-1] += f'"{root.text}"'
-            continue
-        if (obstacle := next(_obstacles(root), None)) is None:
-            gaps.append(len(roots))
-            roots.append(root)
-        else:
+    frame = _Frame()
+    for root in plan.root:
+        obstacle = next(_obstacles(root), None)
+        if obstacle is not None:
             logger.debug("'%s' is left to resolvers: %s has no meaning in SQL", root.key, obstacle)
-            gaps.append(root.key)
-        frames.append("")
-    frames[-1] += "}}"
-    query = TextQuery(tuple(roots)) if roots else None
+        frame.add(root, root if obstacle is None else None)
+    framed = frame.framed('{"data":', "}")
     price = Price(plan.charges)
-    texts = tuple(frame.encode() for frame in frames)
-    return Compiled(query, texts, tuple(gaps), price, plan.cache_control)
+    return Compiled(framed.query, framed.frames, framed.gaps, price, plan.cache_control)
 
 
 def compile_payload(payload: Payload, place: int) -> Framed | None:
@@ -101,25 +117,16 @@ def compile_payload(payload: Payload, place: int) -> Framed | None:
 
     Its rows are looked up by keys at `place` and the places after it, in the order of the columns.
     """
-    frames, gaps = ["{"], list[int | str]()
-    roots: list[One] = []
-    for nth, field in enumerate(payload.fields):
-        frames[-1] += f'{"," if nth else ""}"{field.key}":'
-        if isinstance(field, Typename):
-            frames[-1] += f'"{field.text}"'
-            continue
+    frame = _Frame()
+    for field in payload.fields:
         if any(_obstacles(field)) or _names_rows_below(field):
             return None
+        row = None
         if isinstance(field, One):
-            gaps.append(len(roots))
             edge = edges.lookup(field.to.noun, "id")
-            roots.append(One(field.key, edge, field.to, place + len(roots)))
-        else:
-            gaps.append(field.key)
-        frames.append("")
-    frames[-1] += "}"
-    query = TextQuery(tuple(roots)) if roots else None
-    return Framed(query, tuple(frame.encode() for frame in frames), tuple(gaps))
+            row = One(field.key, edge, field.to, place + len(frame.columns))
+        frame.add(field, row)
+    return frame.framed()
 
 
 def _names_rows_below(field: Any) -> bool:

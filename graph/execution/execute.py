@@ -7,20 +7,18 @@ one read session: one connection, one snapshot, the compiled fields' statement i
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from graphql import GraphQLError, execute
-from strawberry.execution.is_awaitable import optimized_is_awaitable
+from graphql import GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.errors import Overloaded, RateLimited, RequestError
 from graph.execution.cost import Price
 from graph.execution.documents import Documents
-from graph.execution.executor import Executor
+from graph.execution.executor import run
 from graph.execution.failures import Refused, failure, refusal, unavailability
 from graph.execution.gate import Gate
 from graph.execution.mutations import Keeping, Mutations
@@ -148,7 +146,7 @@ class Execution:
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.price
-        if compiled is None or compiled.left:
+        else:
             plan = operation.plan(variables)
             values, price = plan.values, Price(plan.charges)
         requested = price.check(values, self._max_cost)
@@ -203,22 +201,15 @@ class Execution:
     ) -> Answer:
         """The standard executor's answer; where some of it was compiled, only the rest of it."""
         left = compiled.left if compiled else frozenset(plan.nodes)
-        fields = {path: asked for path, asked in plan.fields.items() if path[0][1] in left}
+        fields = plan.below(left)
         session = self._database.read()
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         try:
             query = compiled.query if compiled else None
             columns = await session.text(query, plan.values) if query else ()
             await load_ahead(loaders, (root for root in plan.root if root.key in left))
-            result = execute(
-                self._schema,
-                operation.only(plan, left),
-                context_value=Context(viewer, loaders, fields),
-                variable_values=request.variables,
-                executor_class=Executor,
-                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-            )
-            result = await result if inspect.isawaitable(result) else result
+            document, context = operation.only(plan, left), Context(viewer, loaders, fields)
+            result = await run(self._schema, document, context, request.variables)
         finally:
             await loaders.close()
             await session.close()

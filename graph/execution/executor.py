@@ -8,20 +8,31 @@ left to graphql-core.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLLeafType, get_nullable_type, is_leaf_type
+from graphql import GraphQLLeafType, execute, get_nullable_type, is_leaf_type
+from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from graphql import GraphQLObjectType, GraphQLOutputType, GraphQLResolveInfo
+    from graphql import (
+        DocumentNode,
+        ExecutionResult,
+        GraphQLObjectType,
+        GraphQLOutputType,
+        GraphQLResolveInfo,
+        GraphQLSchema,
+    )
     from graphql.execution.collect_fields import FieldDetails
     from graphql.pyutils import Path
+
+    from graph.schema.context import Context
 
 # What is neither null, nor awaitable, nor an error that a resolver returned.
 _PLAIN = frozenset({str, int, bool, Decimal, datetime})
@@ -36,6 +47,21 @@ class _Place:
     info: GraphQLResolveInfo[Any]
     type: GraphQLOutputType
     leaf: GraphQLLeafType | None
+
+
+async def run(
+    schema: GraphQLSchema, document: DocumentNode, context: Context, variables: dict[str, Any]
+) -> ExecutionResult:
+    """The standard executor's result for the one operation of a document."""
+    result = execute(
+        schema,
+        document,
+        context_value=context,
+        variable_values=variables,
+        executor_class=Executor,
+        is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+    )
+    return await result if inspect.isawaitable(result) else result
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import inspect
 import logging
 import random
 from dataclasses import dataclass, field
@@ -25,8 +24,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import orjson
-from graphql import GraphQLError, execute, get_directive_values
-from strawberry.execution.is_awaitable import optimized_is_awaitable
+from graphql import GraphQLError, get_directive_values
 
 from graph.database.transaction import Interrupted, Transaction, transaction
 from graph.database.writes import keys
@@ -39,7 +37,7 @@ from graph.errors import (
     TryAgain,
 )
 from graph.execution.compile import compile_payload
-from graph.execution.executor import Executor
+from graph.execution.executor import run
 from graph.execution.failures import Refused
 from graph.execution.plain import member
 from graph.execution.variables import argument_reader
@@ -51,7 +49,7 @@ from graph.selection import Key, Mutate, Resolved, Typename
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from graphql import DocumentNode, GraphQLSchema
+    from graphql import GraphQLSchema
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database
@@ -336,14 +334,13 @@ class Mutations:
             _Failed: a resolver failed otherwise.
         """
         request, key = field_.request, field_.asked.key
-        fields = {} if bare else _below(request.plan, key)
+        fields = {} if bare else request.plan.below({key})
         loaders = Loaders(change.transaction, fields.values(), request.plan.values, self.types)
-        only = request.operation.only(request.plan, frozenset({key}))
-        document = request.operation.bare(request.plan, key) if bare else only
+        operation, plan = request.operation, request.plan
+        document = operation.bare(plan, key) if bare else operation.only(plan, frozenset({key}))
         try:
-            result = await self._execute(
-                document, Context(request.viewer, loaders, fields, change), request.variables
-            )
+            context = Context(request.viewer, loaders, fields, change)
+            result = await run(self.schema, document, context, request.variables)
         finally:
             await loaders.close()
         for error in result.errors or ():
@@ -351,25 +348,8 @@ class Mutations:
                 raise error.original_error
         if result.errors:
             raise _Failed(result.errors)
+        assert result.data is not None  # noqa: S101  else there were errors
         return orjson.dumps(result.data[key])
-
-    async def _execute(
-        self, document: DocumentNode, context: Context, variables: dict[str, Any]
-    ) -> Any:
-        result = execute(
-            self.schema,
-            document,
-            context_value=context,
-            variable_values=variables,
-            executor_class=Executor,
-            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-        )
-        return await result if inspect.isawaitable(result) else result
-
-
-def _below(plan: Plan, key: str) -> dict[Any, Any]:
-    """What needs rows below one root field."""
-    return {path: asked for path, asked in plan.fields.items() if path[0][1] == key}
 
 
 def _kept_under(given: str | None, request: _Request, key: str) -> keys.Key:

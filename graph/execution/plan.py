@@ -14,7 +14,7 @@ from graph.schema.fields import Meaning, meaning_of
 from graph.selection import Attribute, Measure, Through
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
     from graphql.execution.collect_fields import FieldDetails
@@ -47,6 +47,10 @@ class Plan:
     errors: list[GraphQLError] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     hints: list[CacheControl] = field(default_factory=list)
+
+    def below(self, keys: Collection[str]) -> dict[FieldPath, Follows]:
+        """Of `fields`, those below these root fields."""
+        return {path: asked for path, asked in self.fields.items() if path[0][1] in keys}
 
     @property
     def cache_control(self) -> bytes:
