@@ -18,7 +18,15 @@ from sqlalchemy import literal_column as in_words
 from graph.database.reads import summaries
 from graph.database.reads.keyset import Ordering
 from graph.database.reads.lists import List, Paged
-from graph.database.reads.pieces import Json, Pieces, Sql, concatenated, named, object_of
+from graph.database.reads.pieces import (
+    Json,
+    Pieces,
+    Sql,
+    concatenated,
+    named,
+    object_of,
+    typename_of,
+)
 from graph.selection import (
     Aggregates,
     Column,
@@ -30,7 +38,6 @@ from graph.selection import (
     NodeList,
     PageInfo,
     TotalCount,
-    Typename,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +81,10 @@ class ConnectionWriter:
                 return [Json("["), listed(part), Json("]")]
             case PageInfo():
                 return object_of(
-                    (field.key, info(field.name) if isinstance(field, Column) else _name(field))
+                    (
+                        field.key,
+                        info(field.name) if isinstance(field, Column) else typename_of(field),
+                    )
                     for field in part.fields
                 )
             case TotalCount():
@@ -85,7 +95,7 @@ class ConnectionWriter:
                 return summaries.aggregates(part, self._list, next(self._rows.aliases))
             case Groups():
                 return summaries.groups(part, self._list, next(self._rows.aliases))
-        return _name(part)
+        return typename_of(part)
 
     def _only_list(self, part: NodeList | EdgeList) -> Sql:
         """The only list of a connection, straight from its page."""
@@ -117,7 +127,7 @@ class ConnectionWriter:
                 case EdgeCursor():
                     members.append((field.key, cursor))
                 case _:
-                    members.append((field.key, _name(field)))
+                    members.append((field.key, typename_of(field)))
         return object_of(members)
 
     def _paged(self) -> Sql:
@@ -209,10 +219,3 @@ class ConnectionWriter:
         if not self._many.wants_other_side:
             return [Json("false")]
         return [("(", self._page.begins_later(), ")")]
-
-
-def _name(field: Any) -> Pieces:
-    """What is left when all that needs rows was written: `__typename`."""
-    if not isinstance(field, Typename):
-        raise NotImplementedError(field)
-    return [Json(f'"{field.text}"')]

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.compiler import compiles
 
 from graph.database.reads.terms import Kind
+from graph.selection import Typename
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,6 +64,13 @@ def object_of(members: Iterable[tuple[str, Pieces]]) -> Pieces:
     for nth, (key, value) in enumerate(members):
         pieces += [Json(f'{"," if nth else ""}"{key}":'), *value]
     return [*pieces, Json("}")]
+
+
+def typename_of(field: Any) -> Pieces:
+    """What is left when all that needs rows was written: `__typename`."""
+    if not isinstance(field, Typename):
+        raise NotImplementedError(field)
+    return [Json(f'"{field.text}"')]
 
 
 def json_of(kind: Kind, value: str, *, nullable: bool, function: str = "to_json") -> Pieces:

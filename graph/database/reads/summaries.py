@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, bindparam
 
-from graph.database.reads.pieces import Json, Pieces, concatenated, json_of, object_of
+from graph.database.reads.pieces import Json, Pieces, concatenated, json_of, object_of, typename_of
 from graph.database.reads.terms import can_be_null, kind_of
-from graph.selection import Column, TermOf, Terms, Typename, grouped, terms_of
+from graph.selection import Column, TermOf, Terms, grouped, terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ def count_up_to(asked: CountUpTo, rows: List, alias: str) -> Pieces:
         ),
     }
     text = object_of(
-        (field.key, [texts[field.name]] if isinstance(field, Column) else _name(field))
+        (field.key, [texts[field.name]] if isinstance(field, Column) else typename_of(field))
         for field in asked.fields
     )
     counted = rows.count_up_to(limit)
@@ -82,12 +82,6 @@ def _object(fields: Iterable[Any], json: Callable[[Term], Pieces]) -> Pieces:
                 return json(field.term)
             case Terms():
                 return _object(field.fields, json)
-        return _name(field)
+        return typename_of(field)
 
     return object_of((field.key, value(field)) for field in fields)
-
-
-def _name(field: Any) -> Pieces:
-    if not isinstance(field, Typename):
-        raise NotImplementedError(field)
-    return [Json(f'"{field.text}"')]
