@@ -12,14 +12,12 @@ For a noun such as Order:
 
 from __future__ import annotations
 
-import types
 from decimal import Decimal
 from typing import Any
 
-import strawberry
-
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import Meaning, declare, derived
+from graph.schema.made import object_type
 from graph.schema.nouns import Noun, numbers_of, ordered_of
 
 _OVER = {
@@ -74,7 +72,9 @@ def _aggregates(noun: Noun) -> Any:
         name = "distinctCount" if function == "distinct" else None
         declared = declare(Meaning.TERMS, description, name=name, resolver=_itself)
         fields[function] = (derived(f"{noun.name}{kind}"), declared)
-    return _made(f"{noun.name}Aggregates", "Measures of all that a list, or a group, has.", fields)
+    return object_type(
+        f"{noun.name}Aggregates", "Measures of all that a list, or a group, has.", fields
+    )
 
 
 def _leaves(name: str, columns: dict[str, tuple[str, Any, str]]) -> Any:
@@ -82,7 +82,7 @@ def _leaves(name: str, columns: dict[str, tuple[str, Any, str]]) -> Any:
         column: (type_, declare(Meaning.MEASURE, about, name=field, resolver=_value))
         for field, (column, type_, about) in columns.items()
     }
-    return _made(name, "A measure of each column.", fields)
+    return object_type(name, "A measure of each column.", fields)
 
 
 def _group(noun: Noun) -> Any:
@@ -90,7 +90,7 @@ def _group(noun: Noun) -> Any:
     key = declare(Meaning.TERMS, about, resolver=_itself)
     about = "Measures of the rows of the group."
     aggregates = declare(Meaning.TERMS, about, resolver=_itself)
-    return _made(
+    return object_type(
         f"{noun.name}Group",
         "Rows put together.",
         {
@@ -111,13 +111,4 @@ def _group_key(noun: Noun) -> Any:
         declared = declare(Meaning.TERMS, edge.description, noun=noun.name, resolver=_itself)
         fields[edge.name] = (derived(f"{edge.noun}GroupKey"), declared)
     about = "What the rows of a group have in common; null where they were not put together by it."
-    return _made(f"{noun.name}GroupKey", about, fields)
-
-
-def _made(name: str, description: str, fields: dict[str, tuple[Any, Any]]) -> Any:
-    """An object type of these fields: by name in Python, type and declaration."""
-    namespace = {field: declared for field, (_, declared) in fields.items()}
-    namespace["__annotations__"] = {field: type_ for field, (type_, _) in fields.items()}
-    namespace["__module__"] = __name__
-    class_ = types.new_class(name, (), {}, lambda body: body.update(namespace))
-    return strawberry.type(class_, description=description)
+    return object_type(f"{noun.name}GroupKey", about, fields)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -18,6 +17,7 @@ from graph.schema.fields import (
     list_of_derived,
     with_arguments,
 )
+from graph.schema.made import object_type
 from graph.selection import (
     DEFAULT_COUNT_LIMIT,
     DEFAULT_PAGE_SIZE,
@@ -104,28 +104,23 @@ class Connection(Generic[T]):
 
 def connection_of(noun: str, type_: type) -> Any:
     """The connection of a noun, `OrderConnection`: its lists have aggregates of their own kind."""
-    name = f"{noun}Connection"
-    namespace = {
-        "aggregates": declare(
-            Meaning.AGGREGATES,
-            "Measures of the whole list, whatever the page.",
-            resolver=_aggregates,
-        ),
-        "groups": declare(
-            Meaning.GROUPS,
-            "The whole list, whatever the page, put together by what its elements have in common.",
-            noun=noun,
-            resolver=_groups(noun),
-        ),
-        "__annotations__": {
-            "aggregates": derived(f"{noun}Aggregates"),
-            "groups": list_of_derived(f"{noun}Group"),
-        },
-        "__module__": __name__,
+    aggregates = declare(
+        Meaning.AGGREGATES,
+        "Measures of the whole list, whatever the page.",
+        resolver=_aggregates,
+    )
+    groups = declare(
+        Meaning.GROUPS,
+        "The whole list, whatever the page, put together by what its elements have in common.",
+        noun=noun,
+        resolver=_groups(noun),
+    )
+    fields = {
+        "aggregates": (derived(f"{noun}Aggregates"), aggregates),
+        "groups": (list_of_derived(f"{noun}Group"), groups),
     }
     bases = (Connection[type_],)  # type: ignore[valid-type]
-    class_ = types.new_class(name, bases, {}, lambda body: body.update(namespace))
-    return strawberry.type(class_, description=_ABOUT)
+    return object_type(f"{noun}Connection", _ABOUT, fields, bases)
 
 
 def _groups(noun: str) -> Callable[..., Any]:

@@ -38,12 +38,12 @@ class ListSize:
 
 def weight_of(declared: Any) -> int:
     """What `@cost` says of a Strawberry field."""
-    found = (directive for directive in getattr(declared, "directives", ()))
-    return next((int(each.weight) for each in found if isinstance(each, Cost)), 0)
+    directives = getattr(declared, "directives", ())
+    return next((int(each.weight) for each in directives if isinstance(each, Cost)), 0)
 
 
 def assumed_size_of(declared: Any) -> int:
     """How often what is below a list costs, where no page says so."""
-    found = (directive for directive in getattr(declared, "directives", ()))
-    sizes = (each.assumed_size for each in found if isinstance(each, ListSize))
+    directives = getattr(declared, "directives", ())
+    sizes = (each.assumed_size for each in directives if isinstance(each, ListSize))
     return next((size for size in sizes if size), 1)

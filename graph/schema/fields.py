@@ -184,6 +184,11 @@ def _one(root: Any, info: Info) -> Any:
     return info.context.loaders.one(info.context.asked(info.path), root)
 
 
+def many(root: Any, info: Info) -> Any:
+    """What resolves a connection, whatever its arguments."""
+    return info.context.loaders.many(info.context.asked(info.path), root)
+
+
 def _many(noun: str | None, *, offset: bool) -> Callable[..., Any]:
     """A resolver with the arguments of a noun's connection."""
     arguments = {
@@ -192,10 +197,7 @@ def _many(noun: str | None, *, offset: bool) -> Callable[..., Any]:
         **({"offset": _OFFSET} if offset else {}),
     }
 
-    def resolve(root: Any, info: Info) -> Any:
-        return info.context.loaders.many(info.context.asked(info.path), root)
-
-    return with_arguments(resolve, arguments, derived(f"{noun}Connection") if noun else Any)
+    return with_arguments(many, arguments, derived(f"{noun}Connection") if noun else Any)
 
 
 def _of_noun(noun: str) -> dict[str, Any]:

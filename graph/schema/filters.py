@@ -6,7 +6,6 @@ opposites of `eq` and `in`: they are true of null.
 
 from __future__ import annotations
 
-import types
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -14,7 +13,8 @@ from functools import cache
 from typing import Any
 
 import strawberry
-from strawberry import UNSET
+
+from graph.schema.made import input_type
 
 _EQUALITY = {
     "eq": "Equal to this.",
@@ -40,22 +40,6 @@ _TEXT = {
 _NULL = "Null if true; not null if false."
 
 
-def made(
-    name: str, description: str, fields: dict[str, tuple[Any, str]], *, one_of: bool = False
-) -> Any:
-    """An input type of these optional fields: by name in GraphQL, type and description."""
-    namespace: dict[str, Any] = {
-        f"field{nth}": strawberry.field(default=UNSET, name=field, description=about)
-        for nth, (field, (_, about)) in enumerate(fields.items())
-    }
-    namespace["__annotations__"] = {
-        f"field{nth}": type_ | None for nth, (type_, _) in enumerate(fields.values())
-    }
-    namespace["__module__"] = __name__
-    class_ = types.new_class(name, (), {}, lambda body: body.update(namespace))
-    return strawberry.input(class_, description=description, one_of=one_of)
-
-
 def _filter(name: str, what: str, type_: Any, *operators: dict[str, str]) -> Any:
     fields: dict[str, tuple[Any, str]] = {}
     for operator, description in [pair for each in operators for pair in each.items()]:
@@ -63,7 +47,7 @@ def _filter(name: str, what: str, type_: Any, *operators: dict[str, str]) -> Any
         fields[operator] = (list[type_] if takes_list else type_, description)
     if type_ is not strawberry.ID:
         fields["isNull"] = (bool, _NULL)
-    return made(name, f"What {what} must be: all that is said here.", fields)
+    return input_type(name, f"What {what} must be: all that is said here.", fields)
 
 
 IDFilter = _filter("IDFilter", "an id", strawberry.ID, _EQUALITY)

@@ -22,7 +22,8 @@ import strawberry
 
 from graph.database.search import SEARCHED
 from graph.schema.fields import derived
-from graph.schema.filters import IDFilter, filter_of, made
+from graph.schema.filters import IDFilter, filter_of
+from graph.schema.made import input_type
 from graph.schema.nouns import Noun, numbers_of, ordered_of
 from graph.selection import MAX_DEPTH, MAX_PREDICATES
 
@@ -117,7 +118,7 @@ def _where(noun: Noun) -> Any:
         f"What must be true of it: all that is said here. At most {MAX_PREDICATES} predicates, "
         f"nested at most {MAX_DEPTH} deep."
     )
-    return made(f"{noun.name}Where", about, fields)
+    return input_type(f"{noun.name}Where", about, fields)
 
 
 def _list_where(noun: Noun) -> Any:
@@ -128,12 +129,12 @@ def _list_where(noun: Noun) -> Any:
         "none": (where, "None of them meets this."),
     }
     about = "What must be true of a list: all that is said here."
-    return made(f"{noun.name}ListWhere", about, fields | _aggregates_where(noun))
+    return input_type(f"{noun.name}ListWhere", about, fields | _aggregates_where(noun))
 
 
 def _having(noun: Noun) -> Any:
     fields = _logic(derived(f"{noun.name}Having")) | _aggregates_where(noun)
-    return made(
+    return input_type(
         f"{noun.name}Having", "What must be true of a group: all that is said here.", fields
     )
 
@@ -149,7 +150,7 @@ def _order_by(noun: Noun) -> Any:
         fields[name] = (derived(f"{edge.noun}OrderBy"), edge.description)
     for name, edge in noun.to_many.items():
         fields[name] = (derived(f"{edge.noun}AggregatesOrderBy"), edge.description)
-    return made(
+    return input_type(
         f"{noun.name}OrderBy", "What to sort by: exactly one of these.", fields, one_of=True
     )
 
@@ -157,14 +158,14 @@ def _order_by(noun: Noun) -> Any:
 def _aggregates_order_by(noun: Noun) -> Any:
     name = f"{noun.name}AggregatesOrderBy"
     about = "The aggregate to sort by: exactly one of these."
-    return made(name, about, _aggregates_orders(noun), one_of=True)
+    return input_type(name, about, _aggregates_orders(noun), one_of=True)
 
 
 def _groups_order_by(noun: Noun) -> Any:
     key = (derived(f"{noun.name}OrderBy"), "A key of the group: one of those in `by`.")
     about = "What to sort groups by: exactly one of these."
     fields = {"key": key, **_aggregates_orders(noun)}
-    return made(f"{noun.name}GroupsOrderBy", about, fields, one_of=True)
+    return input_type(f"{noun.name}GroupsOrderBy", about, fields, one_of=True)
 
 
 def _group_by(noun: Noun) -> Any:
@@ -177,7 +178,7 @@ def _group_by(noun: Noun) -> Any:
     for name, edge in noun.to_one.items():
         fields[name] = (derived(f"{edge.noun}GroupBy"), edge.description)
     about = "What to put together by: exactly one of these."
-    return made(f"{noun.name}GroupBy", about, fields, one_of=True)
+    return input_type(f"{noun.name}GroupBy", about, fields, one_of=True)
 
 
 def _columns(noun: Noun) -> Any:
@@ -215,20 +216,20 @@ def _values(noun: Noun, kind: str, type_of: Any, about: str, *, one_of: bool = F
         name: (type_of(column.type), column.description)
         for name, column in ordered_of(noun).items()
     }
-    return made(f"{noun.name}Values{kind}", about, fields, one_of=one_of)
+    return input_type(f"{noun.name}Values{kind}", about, fields, one_of=one_of)
 
 
 def _numbers_where(noun: Noun) -> Any:
     fields = {
         name: (filter_of(Decimal), column.description) for name, column in numbers_of(noun).items()
     }
-    return made(f"{noun.name}NumbersWhere", "What each aggregate must be.", fields)
+    return input_type(f"{noun.name}NumbersWhere", "What each aggregate must be.", fields)
 
 
 def _numbers_order_by(noun: Noun) -> Any:
     fields = {name: (Direction, column.description) for name, column in numbers_of(noun).items()}
     about = "The column to sort by."
-    return made(f"{noun.name}NumbersOrderBy", about, fields, one_of=True)
+    return input_type(f"{noun.name}NumbersOrderBy", about, fields, one_of=True)
 
 
 def _logic(type_: Any) -> dict[str, tuple[Any, str]]:

@@ -7,7 +7,7 @@ from strawberry import UNSET
 
 from graph.schema.connections import Connection
 from graph.schema.context import Info
-from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, with_arguments
+from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, many, with_arguments
 from graph.schema.types import Customer, Item, Node, Order
 from graph.selection import MAX_PAGE_SIZE
 
@@ -67,10 +67,6 @@ def _nodes(
     return info.context.loaders.nodes(info.context.asked(info.path))
 
 
-def _search(root: Any, info: Info) -> Any:
-    return info.context.loaders.many(info.context.asked(info.path), root)
-
-
 _TEXT = _argument("Words, or beginnings of words: all of them are in it, or much like one that is.")
 
 SearchResult = Annotated[
@@ -94,7 +90,7 @@ class Query:
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,
         "Customers and items that a text finds, the best first.",
-        resolver=with_arguments(_search, {"text": Annotated[str, _TEXT], **PAGE}),
+        resolver=with_arguments(many, {"text": Annotated[str, _TEXT], **PAGE}),
     )
     customers = connection(
         "All customers, in the order they were added.", noun="Customer", offset=True
