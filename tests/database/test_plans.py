@@ -74,6 +74,20 @@ WALKS = [
 ]
 
 
+# (a query, whether one plan serves it whatever its values are)
+PLANNED = [
+    ("{ customers { nodes { orders(first: 5) { nodes { id } } } } }", True),
+    ('{ customers(where: {town: {eq: "Berlin"}}) { nodes { id } } }', True),
+    (
+        """{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}},
+                   orderBy: [{datePlaced: ASC}]) { nodes { id } } }""",
+        True,
+    ),
+    # In the order of the key the latest orders are found last, or by the index of their dates.
+    ('{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}}) { nodes { id } } }', False),
+]
+
+
 class Large:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -91,6 +105,15 @@ class Large:
     async def plan_of(self, sql: str, *parameters: Any) -> Any:
         explained = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql
         return json.loads(await self._connection.fetchval(explained, *parameters))[0]["Plan"]
+
+    async def plans_once(self, text: str) -> bool:
+        """Whether PostgreSQL has stopped to look at the values, as it does after five runs."""
+        sql, parameters = self._statement(text)
+        prepared = await self._connection.prepare(sql)
+        for _ in range(8):
+            await prepared.fetchrow(*parameters)
+        plans = "SELECT generic_plans FROM pg_prepared_statements WHERE statement = $1"
+        return bool(await self._connection.fetchval(plans, sql))
 
     async def run(self, statement: str) -> None:
         await self._connection.execute(statement)
@@ -147,6 +170,13 @@ async def test_no_large_table_is_read_from_end_to_end(large: Large, text: str) -
 
     scanned = {node["Relation Name"] for node in nodes_of(plan) if node["Node Type"] == "Seq Scan"}
     assert not scanned & set(LARGE)
+
+
+@pytest.mark.parametrize(("text", "once"), PLANNED)
+async def test_values_are_looked_at_where_they_make_a_difference(
+    large: Large, text: str, *, once: bool
+) -> None:
+    assert await large.plans_once(text) is once
 
 
 @pytest.mark.parametrize(("arguments", "factor"), WALKS)

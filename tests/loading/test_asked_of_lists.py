@@ -39,6 +39,10 @@ QUERIES = [
     ),
     ("{ orders(offset: 3) { nodes { id } pageInfo { hasPreviousPage } } }", 1),
     ('{ customers(where: {search: "last"}, orderBy: [{rank: DESC}]) { nodes { id } } }', 1),
+    # A search is one, and one more for each noun among what it found.
+    ('{ search(text: "last") { edges { cursor } } }', 2),
+    ('{ search(text: "last") { totalCount nodes { __typename } } }', 3),
+    ('{ search(text: "last") { nodes { ... on Customer { orders { nodes { id } } } } } }', 3),
     # Counts, aggregates and groups: one each for a level, and none for rows that nobody asks for.
     ("{ customers { totalCount count { value precision } } }", 2),
     ("{ customers { aggregates { count min { town } } } }", 1),

@@ -43,6 +43,7 @@ async def test_the_nested_query_takes_one_statement_a_level_and_one_for_the_coun
         ("{ customers { nodes { id } } }", 1),
         ("{ items { nodes { id } } }", 1),
         ("{ orders { nodes { id } } }", 1),
+        ("{ orderLines { nodes { id } } }", 1),
         ("{ customers { edges { cursor node { id } } pageInfo { hasNextPage endCursor } } }", 1),
         ("{ customers { totalCount } }", 1),
         ("{ customers { totalCount nodes { id } } }", 2),
@@ -59,6 +60,7 @@ async def test_the_nested_query_takes_one_statement_a_level_and_one_for_the_coun
         ("{ orders { nodes { lineItems { nodes { order { id } } } } } }", 3),
         ("{ orders { nodes { lineItems { nodes { item { name } } } } } }", 3),
         ("{ items { nodes { orderLines { nodes { id } } } } }", 2),
+        ("{ orders { nodes { history { nodes { kind } } } } }", 2),
         # Computed values come with their rows.
         ("{ orders { nodes { total lineItems { nodes { subtotal } } } } }", 2),
         # The counts of a level are one statement.
