@@ -5,8 +5,7 @@ So a crowd of dear operations holds a few connections and as many cores, and a c
 
 from __future__ import annotations
 
-from asyncio import Future, get_running_loop
-from collections import deque
+from asyncio import Semaphore
 
 from graph.errors import Overloaded
 
@@ -15,9 +14,9 @@ class Lane:
     """So many at once, and so many who wait, first come first served."""
 
     def __init__(self, most: int, most_waiting: int) -> None:
-        self._free = most
+        self._places = Semaphore(most)
         self._most_waiting = most_waiting
-        self._waiting = deque[Future[None]]()
+        self._waiting = 0
 
     async def enter(self) -> None:
         """Return when there is room; whoever entered leaves.
@@ -25,29 +24,16 @@ class Lane:
         Raises:
             Overloaded: too many wait already.
         """
-        if self._free > 0:
-            self._free -= 1
-            return
-        if len(self._waiting) >= self._most_waiting:
+        if self._places.locked() and self._waiting >= self._most_waiting:
             raise Overloaded
-        turn = get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting += 1
         try:
-            await turn
-        except BaseException:
-            if turn.done() and not turn.cancelled():
-                self.leave()  # it was this one's turn just then
-            else:
-                self._waiting.remove(turn)
-            raise
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
 
     def leave(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+        self._places.release()
 
 
 class Gate:

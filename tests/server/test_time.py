@@ -150,7 +150,7 @@ async def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
     await asyncio.sleep(0)
 
     with pytest.raises(Overloaded):
-        await lane.enter()
+        await asyncio.wait_for(lane.enter(), 1)
     lane.leave()
     await waiting
     lane.leave()
