@@ -82,13 +82,13 @@ class Price:
             raise Refused([GraphQLError(str(error), original_error=error)], code=error.code)
         return total
 
-    def actual(self, values: Sequence[Value], body: bytes) -> int:
+    def actual(self, values: Sequence[Value], braces: int) -> int:
         """What an answer turned out to cost: as much of the total as of its objects came.
 
         A brace begins an object; one inside a text makes the answer a little dearer than it was.
         """
         objects = self._objects.of(values)
-        came = body.count(b"{") - 2  # the answer itself, and its `data`
+        came = braces - 2  # the answer itself, and its `data`
         total = self.total(values)
         return min(total, ceil(total * max(came, 0) / max(objects, 1)))
 

@@ -7,23 +7,25 @@ one read session: one connection, one snapshot, the compiled fields' statement i
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from graphql import GraphQLError
+from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.errors import Overloaded, RateLimited, RequestError
 from graph.execution.cost import Price
 from graph.execution.documents import Documents
-from graph.execution.executor import run
+from graph.execution.executor import run, run_in_parts
 from graph.execution.failures import Refused, failure, refusal, unavailability
 from graph.execution.gate import Gate
+from graph.execution.incremental import Parts
 from graph.execution.mutations import Keeping, Mutations
 from graph.execution.persisted import Persisted
-from graph.loading.ahead import load_ahead
+from graph.loading.ahead import Ahead
 from graph.loading.loaders import Loaders
 from graph.schema.context import Context
 from graph.schema.types import NOUNS
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from graph.database.engine import Database
     from graph.execution.compile import Compiled
+    from graph.execution.gate import Lane
     from graph.execution.limits import Limits
     from graph.execution.meter import Meter
     from graph.execution.mutations import Done
@@ -63,17 +66,23 @@ class Request:
     wants_cost: bool = False
     # The header Idempotency-Key: a mutation of its own is done once for each.
     idempotency_key: str | None = None
+    # The answer may come in parts, if the document says so.
+    takes_parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response map (specification, section 7.1) as JSON, and the HTTP status it deserves."""
+    """A response map (specification, section 7.1) as JSON, and the HTTP status it deserves.
+
+    Where it comes in parts, `body` is the first of them.
+    """
 
     body: bytes
     status: int = 200
     retry_after_seconds: int | None = None
     # How long it may be kept, and by whom; None: not at all.
     cache_control: bytes | None = None
+    parts: Parts | None = None
 
 
 class Execution:
@@ -143,17 +152,22 @@ class Execution:
         variables = operation.variables.coerced(request.variables)
         compiled: Compiled | None = None
         plan: Plan | None = None
-        if self._compiles and operation.is_query:
+        if request.takes_parts and operation.is_query and operation.may_have_parts:
+            plan = operation.plan(variables)
+        in_parts = plan is not None and plan.has_parts
+        if self._compiles and operation.is_query and not in_parts:
             compiled, values = operation.compiled(variables)
             price = compiled.price
         else:
-            plan = operation.plan(variables)
+            plan = plan or operation.plan(variables)
             values, price = plan.values, Price(plan.charges)
         requested = price.check(values, self._max_cost)
         if self._meter is not None:
             await self._meter.take(request.client, requested)
         lane = self._gate.lane(requested)
         await lane.enter()
+        if in_parts and plan is not None:
+            return await self._first_part(operation, plan, price, request, viewer=viewer, lane=lane)
         try:
             if operation.is_mutation:
                 plan = plan or operation.plan(variables)
@@ -177,19 +191,66 @@ class Execution:
         self, answer: Answer, price: Price, values: Sequence[Value], request: Request
     ) -> Answer:
         """Give back what was taken too much, and say so where that was asked for."""
-        requested, actual = price.total(values), price.actual(values, answer.body)
-        if self._meter is not None and requested > actual:
-            await self._meter.give_back(request.client, requested - actual)
-        if not request.wants_cost:
-            return answer
+        actual = price.actual(values, answer.body.count(b"{"))
+        await self._give_back(price.total(values) - actual, request)
+        return self._with_cost(answer, price, values, actual) if request.wants_cost else answer
+
+    async def _give_back(self, cost: int, request: Request) -> None:
+        if self._meter is not None and cost > 0:
+            await self._meter.give_back(request.client, cost)
+
+    def _with_cost(
+        self, answer: Answer, price: Price, values: Sequence[Value], actual: int | None
+    ) -> Answer:
         cost = {
-            "requested": requested,
-            "actual": actual,
+            "requested": price.total(values),
+            **({} if actual is None else {"actual": actual}),
             "limit": self._max_cost,
             "fields": [{"path": path, "cost": each} for path, each in price.dearest(values)],
         }
         extensions = orjson.dumps({"cost": cost})
         return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
+
+    async def _first_part(
+        self,
+        operation: Operation,
+        plan: Plan,
+        price: Price,
+        request: Request,
+        *,
+        viewer: Viewer,
+        lane: Lane,
+    ) -> Answer:
+        """The first part of an answer; what it is loaded by is held until after the last one."""
+        async with AsyncExitStack() as held:
+            held.callback(lane.leave)
+            session = self._database.read()
+            held.push_async_callback(session.close)
+            loaders = Loaders(session, plan.fields.values(), plan.values, self._types)
+            held.push_async_callback(loaders.close)
+            ahead = Ahead(loaders, plan.deferred, plan.streamed)
+            held.push_async_callback(ahead.close)
+            await ahead.load(plan.root)
+            context = Context(viewer, loaders, plan.fields, ahead=ahead)
+            result = await run_in_parts(self._schema, operation.alone, context, request.variables)
+            if isinstance(result, ExecutionResult):  # what was deferred is below a null
+                answer = _said(result, plan)
+                return await self._settled(answer, price, plan.values, request)
+            errors = result.initial_result.errors or []
+            if unavailability(errors):
+                await result.subsequent_results.aclose()
+                return _failed(errors)
+            rest = held.pop_all()
+
+        async def close(braces: int) -> None:
+            await rest.aclose()
+            too_much = price.total(plan.values) - price.actual(plan.values, braces)
+            await self._give_back(too_much, request)
+
+        parts = Parts(result, close)
+        answer = Answer(parts.first, parts=parts)
+        # What it costs in the end is not known yet.
+        return self._with_cost(answer, price, plan.values, None) if request.wants_cost else answer
 
     async def _resolved(
         self,
@@ -207,21 +268,31 @@ class Execution:
         try:
             query = compiled.query if compiled else None
             columns = await session.text(query, plan.values) if query else ()
-            await load_ahead(loaders, (root for root in plan.root if root.key in left))
+            await Ahead(loaders).load(root for root in plan.root if root.key in left)
             document, context = operation.only(plan, left), Context(viewer, loaders, fields)
             result = await run(self._schema, document, context, request.variables)
         finally:
             await loaders.close()
             await session.close()
-        if result.data is None or unavailability(result.errors or []):
-            return _failed(result.errors or [])
-        if compiled is None:
-            body = orjson.dumps({"data": result.data})
-        else:
-            texts = {key: orjson.dumps(value) for key, value in result.data.items()}
-            body = compiled.body(columns, texts)
-        cache_control = None if result.errors else plan.cache_control
-        return Answer(_with_errors(body, result.errors), cache_control=cache_control)
+        return _said(result, plan, compiled, columns)
+
+
+def _said(
+    result: ExecutionResult,
+    plan: Plan,
+    compiled: Compiled | None = None,
+    columns: Sequence[bytes] = (),
+) -> Answer:
+    """The answer of an executor; where some of it was compiled, together with these columns."""
+    if result.data is None or unavailability(result.errors or []):
+        return _failed(result.errors or [])
+    if compiled is None:
+        body = orjson.dumps({"data": result.data})
+    else:
+        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
+        body = compiled.body(columns, texts)
+    cache_control = None if result.errors else plan.cache_control
+    return Answer(_with_errors(body, result.errors), cache_control=cache_control)
 
 
 def _combined(done: Mapping[str, Done]) -> Answer:

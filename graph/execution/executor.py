@@ -12,18 +12,28 @@ import inspect
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLLeafType, execute, get_nullable_type, is_leaf_type
+from graphql import (
+    ExecutionResult,
+    GraphQLLeafType,
+    experimental_execute_incrementally,
+    get_nullable_type,
+    is_leaf_type,
+)
+from graphql.execution.executor import Executor as GraphQLExecutor
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from graph.loading.ahead import REST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from graphql import (
         DocumentNode,
-        ExecutionResult,
+        ExperimentalIncrementalExecutionResults,
         GraphQLObjectType,
         GraphQLOutputType,
         GraphQLResolveInfo,
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
     from graphql.execution.collect_fields import FieldDetails
     from graphql.pyutils import Path
 
+    from graph.loading.ahead import KeyPath
     from graph.schema.context import Context
 
 # What is neither null, nor awaitable, nor an error that a resolver returned.
@@ -52,19 +63,40 @@ class _Place:
 async def run(
     schema: GraphQLSchema, document: DocumentNode, context: Context, variables: dict[str, Any]
 ) -> ExecutionResult:
-    """The standard executor's result for the one operation of a document."""
-    result = execute(
+    """The standard executor's result for the one operation of a document, as a whole."""
+    result = await _run(Executor, schema, document, context, variables)
+    assert isinstance(result, ExecutionResult)  # noqa: S101  nothing was deferred
+    return result
+
+
+async def run_in_parts(
+    schema: GraphQLSchema, document: DocumentNode, context: Context, variables: dict[str, Any]
+) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
+    """The same in parts; as a whole where nothing was deferred or streamed after all."""
+    return await _run(IncrementalExecutor, schema, document, context, variables)
+
+
+async def _run(
+    executor: type[_Declared],
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    context: Context,
+    variables: dict[str, Any],
+) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
+    result = experimental_execute_incrementally(
         schema,
         document,
         context_value=context,
         variable_values=variables,
-        executor_class=Executor,
+        executor_class=executor,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
     )
     return await result if inspect.isawaitable(result) else result
 
 
-class Executor(StrawberryGraphQLCoreExecutionContext):
+class _Declared(StrawberryGraphQLCoreExecutionContext):
+    """Knows the short way for declared fields."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._places: dict[int, _Place] = {}
@@ -121,3 +153,41 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         leaf = nullable if is_leaf_type(nullable) else None
         place = self._places[id(details)] = _Place(details, resolve, info, field.type, leaf)
         return place
+
+
+class Executor(_Declared):
+    """Takes no notice of `@defer` and `@stream`: both only say what a client would like."""
+
+    execute_collected_root_fields = GraphQLExecutor.execute_collected_root_fields
+    execute_collected_subfields = GraphQLExecutor.execute_collected_subfields  # type: ignore[assignment]
+    handle_stream = GraphQLExecutor.handle_stream
+
+
+class IncrementalExecutor(_Declared):
+    """Answers in parts; the rows of each are loaded before its fields are asked for them."""
+
+    def execute_execution_group(self, *arguments: Any) -> Any:
+        """Execute the deferred fields of one object."""
+        _groups, _type, _source, path, fields, _above = arguments
+        keys = _keys(path)
+        execute = partial(super().execute_execution_group, *arguments)
+        return self._reached([(*keys, key) for key in fields], execute)
+
+    def complete_stream_item(self, path: Path, *rest: Any) -> Any:
+        """Complete an element of a streamed list, after its first ones."""
+        complete = partial(super().complete_stream_item, path, *rest)
+        return self._reached([(*_keys(path), REST)], complete)
+
+    def _reached(self, paths: list[KeyPath], go_on: Callable[[], Any]) -> Any:
+        loading = self.context_value.ahead.reach(paths)
+        return go_on() if loading is None else _after(loading, go_on)
+
+
+async def _after(loading: Awaitable[Any], go_on: Callable[[], Any]) -> Any:
+    await loading
+    result = go_on()
+    return await result if inspect.isawaitable(result) else result
+
+
+def _keys(path: Path | None) -> KeyPath:
+    return tuple(key for key in path.as_list() if isinstance(key, str)) if path else ()

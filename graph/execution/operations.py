@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from graphql import (
     DocumentNode,
     FieldNode,
+    GraphQLDeferDirective,
     GraphQLError,
     GraphQLIncludeDirective,
     GraphQLSkipDirective,
+    GraphQLStreamDirective,
     NameNode,
     OperationDefinitionNode,
     OperationType,
@@ -58,7 +60,9 @@ class Operation:
         self.variables = Variables(schema, node.variable_definitions or ())
         self._schema = schema
         self._fragments = fragments
-        self._conditions = _conditions(node, fragments)
+        found = _directives(node, fragments)
+        self._conditions = tuple(sorted(found.conditions))
+        self.may_have_parts = found.has_parts
         self._recipes: dict[Hashable, list[Recipe]] = {}
         self._compiled: dict[Hashable, Compiled] = {}
         self._texts: dict[str, str] = {}
@@ -111,6 +115,11 @@ class Operation:
             self._compiled[shape] = compiled
         return compiled, values
 
+    @property
+    def alone(self) -> DocumentNode:
+        """A document of this operation and no other."""
+        return DocumentNode(definitions=(self.node, *self._fragments.values()))
+
     def only(self, plan: Plan, keys: frozenset[str]) -> DocumentNode:
         """A document that asks for these root fields and no others."""
         fields = [node for key in plan.nodes if key in keys for node in plan.nodes[key]]
@@ -144,27 +153,32 @@ class Operation:
             return self.plan(variables).values
 
 
-def _conditions(
+def _directives(
     node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
-) -> tuple[str, ...]:
-    """The names of the variables by which fields are included or skipped."""
-    found = _Conditions()
+) -> _Directives:
+    found = _Directives()
     for definition in (node, *fragments.values()):
         visit(definition, found)
-    return tuple(sorted(found.names))
+    return found
 
 
-class _Conditions(Visitor):
+class _Directives(Visitor):
+    """What there is of directives: `conditions` are the variables that include or skip fields."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.names: set[str] = set()
+        self.conditions: set[str] = set()
+        self.has_parts = False
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
-        if node.name.value in {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}:
+        name = node.name.value
+        if name in {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}:
             values = (argument.value for argument in node.arguments or ())
-            self.names.update(
+            self.conditions.update(
                 value.name.value for value in values if isinstance(value, VariableNode)
             )
+        if name in {GraphQLDeferDirective.name, GraphQLStreamDirective.name}:
+            self.has_parts = True
 
 
 def _make_room(kept: dict[Hashable, Any]) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
     from graph.execution.cost import Charge
+    from graph.loading.ahead import KeyPath
     from graph.schema.caching import CacheControl
     from graph.schema.context import FieldPath
     from graph.selection import Follows, Root, Term, Value
@@ -36,7 +37,8 @@ class Plan:
     `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
     that need rows, by their place in the answer; `values` what its arguments say. `recipes` make
     these values anew from other variables: they hold for every request whose variables include and
-    skip the same fields. `charges` are what its fields cost.
+    skip the same fields. `charges` are what its fields cost. `deferred` are the fields that may
+    come later than what is around them, `streamed` the lists of which so many elements come first.
     """
 
     root: list[Root] = field(default_factory=list)
@@ -47,6 +49,13 @@ class Plan:
     errors: list[GraphQLError] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     hints: list[CacheControl] = field(default_factory=list)
+    deferred: set[KeyPath] = field(default_factory=set)
+    streamed: dict[KeyPath, int] = field(default_factory=dict)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether its answer can come in parts."""
+        return bool(self.deferred or self.streamed)
 
     def below(self, keys: Collection[str]) -> dict[FieldPath, Follows]:
         """Of `fields`, those below these root fields."""
@@ -71,6 +80,10 @@ class Asked:
     definition: GraphQLField
     details: list[FieldDetails]
     above: Asked | None
+
+    @property
+    def keys(self) -> KeyPath:
+        return tuple(key for _, key in self.path)
 
     @property
     def meaning(self) -> Meaning | None:

@@ -8,6 +8,7 @@ the selection that was made there.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
@@ -30,6 +31,7 @@ from graph.execution.arguments import (
     page_of,
 )
 from graph.execution.cost import Charge
+from graph.execution.incremental import initial_count, is_deferred
 from graph.execution.plain import text_of
 from graph.execution.plan import Asked, Plan, group_key_of, measure_of
 from graph.schema.caching import NOT_KEPT, hint_of
@@ -154,6 +156,7 @@ class _Selector:
         collected = collect_fields(
             self._schema, self._fragments, self._variables, root, self._operation
         )
+        self._charge_parts((), len(collected.new_defer_usages))
         for key, details in collected.grouped_field_set.items():
             self._plan.root.append(self._field(root, key, details, None))
             self._plan.nodes[key] = [detail.node for detail in details]
@@ -188,6 +191,7 @@ class _Selector:
         )
         meaning = asked.meaning
         self._charge(asked)
+        self._note_parts(asked)
         return self._selects[meaning](asked) if meaning else self._resolved(asked)
 
     def _charge(self, asked: Asked) -> None:
@@ -207,7 +211,7 @@ class _Selector:
             self._pages[asked.path] = place
         elif meaning in {Meaning.NODES, Meaning.GROUPS}:
             below = (*above, place)
-        keys = tuple(key for _, key in asked.path)
+        keys = asked.keys
         if weight := weight_of(declared):
             self._plan.charges.append(Charge(keys, weight * times, above, is_object=False))
         if asked.above is None or hint_of(declared):
@@ -218,11 +222,28 @@ class _Selector:
         if not is_leaf_type(asked.type):
             self._plan.charges.append(Charge(keys, times, below, is_object=True))
 
+    def _charge_parts(self, path: FieldPath, parts: int) -> None:
+        """Note what it costs to send so much of each object at this place by itself."""
+        if parts:
+            times, places = self._sizes[path]
+            keys = tuple(key for _, key in path)
+            charge = Charge(keys, parts * times, places, is_object=False)
+            self._plan.charges.append(charge)
+
+    def _note_parts(self, asked: Asked) -> None:
+        """Note whether the field may come later, or the elements of its list."""
+        if is_deferred(asked):
+            self._plan.deferred.add(asked.keys)
+        first = self._checked(asked, partial(initial_count, asked, self._variables), None)
+        if first is not None:
+            self._plan.streamed[asked.keys] = first
+
     def _fields(self, asked: Asked, type_: GraphQLObjectType) -> tuple[Any, ...]:
         """What is asked of an object of this type, in the order of the answer."""
         collected = collect_subfields(
             self._schema, self._fragments, self._variables, self._operation, type_, asked.details
         )
+        self._charge_parts(asked.path, len(collected.new_defer_usages))
         return tuple(
             self._field(type_, key, details, asked)
             for key, details in collected.grouped_field_set.items()

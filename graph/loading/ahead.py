@@ -4,73 +4,188 @@ A resolver that has to wait for its row costs a task and a future on every list 
 each element. What declared fields lead to is known before any of them runs. So it is loaded first,
 field by field of the document, and resolvers find their rows in the loaders. What a Python resolver
 leads to is not known, and is loaded when it is asked for.
+
+An answer that comes in parts has places whose rows are put off: fields that the document defers,
+and what comes after the first elements of a list that it streams. They are loaded when the executor
+reaches such a place: for all objects there at once, and one place after the other, so that the part
+that is reached first comes first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graph.selection import Aggregates, CountUpTo, Groups, Many, Nodes, One, TotalCount, Variants
+from graph.selection import (
+    Aggregates,
+    CountUpTo,
+    EdgeList,
+    EdgeNode,
+    Groups,
+    Many,
+    NodeList,
+    Nodes,
+    One,
+    TotalCount,
+    Variants,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from graph.loading.loaders import Loaders
     from graph.loading.rows import Slice
     from graph.selection import Follows, Part, Root, Selection
 
+    _Load: TypeAlias = Callable[[], Awaitable[None]]
 
-async def load_ahead(loaders: Loaders, roots: Iterable[Root]) -> None:
-    """Load all that these root fields ask for, without a Python resolver between.
+# Response keys from the root of the answer, list indexes left out.
+KeyPath: TypeAlias = tuple[str, ...]
 
-    It does not raise what a statement raises: the resolver that asks for its rows does.
+# Stands below a streamed list for its elements after the first ones; no response key is like it.
+REST = "*"
+
+
+class Ahead:
+    """Loads the rows of one operation; some of them only when they are reached.
+
+    Those are the fields at `deferred` paths, and what `streamed` lists have after so many elements.
     """
-    follows = [root for root in roots if isinstance(root, One | Many | Nodes)]
-    await asyncio.gather(*(_load(loaders, each, [None]) for each in follows))
 
+    def __init__(
+        self,
+        loaders: Loaders,
+        deferred: Collection[KeyPath] = (),
+        streamed: Mapping[KeyPath, int] = MappingProxyType({}),
+    ) -> None:
+        self._loaders = loaders
+        self._deferred = deferred
+        self._streamed = streamed
+        self._put_off: defaultdict[KeyPath, list[_Load]] = defaultdict(list)
+        self._reached: dict[KeyPath, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
 
-async def _load(loaders: Loaders, follows: Follows, sources: Sequence[Any]) -> None:
-    """Load what a field leads to from these sources, then all below it."""
-    below: list[Any] = []
-    match follows:
-        case One():
-            records = await _loaded([loaders.one(follows, source) for source in sources])
-            below += _below(loaders, follows.to, [each for each in records if each is not None])
-        case Many():
-            slices = await _loaded([loaders.many(follows, source) for source in sources])
-            records = [record for slice_ in slices for record in slice_.nodes]
-            for selection in follows.rows:
-                below += _below(loaders, selection, records)
-            below += [_said(loaders, follows, part, slices) for part in follows.parts]
-        case Nodes():
-            below += _below(loaders, Variants(follows.to), await _loaded(loaders.nodes(follows)))
-    await asyncio.gather(*below)
+    async def load(self, roots: Iterable[Root]) -> None:
+        """Load all that these root fields ask for, without a Python resolver between.
 
+        It does not raise what a statement raises: the resolver that asks for its rows does.
+        """
+        await asyncio.gather(
+            *(
+                self._at((root.key,), partial(self._load, (root.key,), root, [None]))
+                for root in roots
+                if isinstance(root, One | Many | Nodes)
+            )
+        )
 
-def _below(loaders: Loaders, selection: Selection | Variants, records: list[Any]) -> Iterable[Any]:
-    if isinstance(selection, Variants):
-        for variant in selection.selections:
-            of_noun = [each for each in records if type(each).__name__ == variant.noun]
-            yield from _below(loaders, variant, of_noun)
-    elif records:
-        for field in selection.fields:
-            if isinstance(field, One | Many):
-                yield _load(loaders, field, records)
+    def reach(self, paths: Iterable[KeyPath]) -> Awaitable[Any] | None:
+        """What ends when all that was put off at these places is loaded; None if it is."""
+        loading = [task for path in paths if (task := self._task(path)) and not task.done()]
+        # It is shared: whoever gives up waiting does not end it.
+        return asyncio.wait(loading) if loading else None
 
+    async def close(self) -> None:
+        """Stop what still loads."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-async def _said(loaders: Loaders, many: Many, part: Part, slices: Iterable[Slice]) -> None:
-    """Load what a part of a connection says of the whole list, if it does."""
-    keys = [slice_.key for slice_ in slices]
-    match part:
-        case TotalCount():
-            await _loaded([loaders.count(many, key) for key in keys])
-        case CountUpTo():
-            await _loaded([loaders.count_up_to(many, part, key) for key in keys])
-        case Aggregates():
-            await _loaded([loaders.aggregates(many, key) for key in keys])
-        case Groups():
-            await _loaded([loaders.groups(many, part, key) for key in keys])
+    def _task(self, path: KeyPath) -> asyncio.Task[None] | None:
+        if path in self._put_off:
+            # Once more, where what was reached before has put off more of the same.
+            task = asyncio.create_task(self._catch_up(self._put_off.pop(path)))
+            self._reached[path] = task
+            self._tasks.add(task)
+        return self._reached.get(path)
+
+    async def _catch_up(self, put_off: list[_Load]) -> None:
+        async with self._turn:
+            await asyncio.gather(*(load() for load in put_off))
+
+    async def _at(self, path: KeyPath, load: _Load) -> None:
+        if path in self._deferred:
+            self._put_off[path].append(load)
+        else:
+            await load()
+
+    async def _load(self, path: KeyPath, follows: Follows, sources: Sequence[Any]) -> None:
+        """Load what a field leads to from these sources, then all below it."""
+        loaders = self._loaders
+        match follows:
+            case One():
+                records = await _loaded([loaders.one(follows, source) for source in sources])
+                found = [record for record in records if record is not None]
+                await self._below(path, follows.to, found)
+            case Many():
+                slices = await _loaded([loaders.many(follows, source) for source in sources])
+                await asyncio.gather(
+                    *(
+                        self._at(below, partial(self._part, below, follows, part, slices))
+                        for part in follows.parts
+                        for below in [(*path, part.key)]
+                    )
+                )
+            case Nodes():
+                records = await _loaded(loaders.nodes(follows))
+                await self._list(path, [records], partial(self._below, path, Variants(follows.to)))
+
+    async def _part(self, path: KeyPath, many: Many, part: Part, slices: list[Slice]) -> None:
+        """Load what a part of a connection asks of its elements, or says of the whole list."""
+        lists, keys = [slice_.nodes for slice_ in slices], [slice_.key for slice_ in slices]
+        match part:
+            case NodeList():
+                await self._list(path, lists, partial(self._below, path, part.to))
+            case EdgeList():
+                await self._list(path, lists, partial(self._edges, path, part))
+            case TotalCount():
+                await _loaded([self._loaders.count(many, key) for key in keys])
+            case CountUpTo():
+                await _loaded([self._loaders.count_up_to(many, part, key) for key in keys])
+            case Aggregates():
+                await _loaded([self._loaders.aggregates(many, key) for key in keys])
+            case Groups():
+                await _loaded([self._loaders.groups(many, part, key) for key in keys])
+
+    async def _list(
+        self, path: KeyPath, lists: list[list[Any]], load: Callable[[list[Any]], Awaitable[None]]
+    ) -> None:
+        """Load what is asked of the elements of lists; of a streamed one's first ones for now."""
+        first = self._streamed.get(path)
+        if first is not None:
+            rest = [each for elements in lists for each in elements[first:]]
+            self._put_off[*path, REST].append(partial(load, rest))
+        await load([each for elements in lists for each in elements[:first]])
+
+    async def _edges(self, path: KeyPath, part: EdgeList, records: list[Any]) -> None:
+        await asyncio.gather(
+            *(
+                self._at(below, partial(self._below, below, field.to, records))
+                for field in part.fields
+                if isinstance(field, EdgeNode)
+                for below in [(*path, field.key)]
+            )
+        )
+
+    async def _below(
+        self, path: KeyPath, selection: Selection | Variants, records: list[Any]
+    ) -> None:
+        if isinstance(selection, Variants):
+            for variant in selection.selections:
+                of_noun = [each for each in records if type(each).__name__ == variant.noun]
+                await self._below(path, variant, of_noun)
+        elif records:
+            await asyncio.gather(
+                *(
+                    self._at(below, partial(self._load, below, field, records))
+                    for field in selection.fields
+                    if isinstance(field, One | Many)
+                    for below in [(*path, field.key)]
+                )
+            )
 
 
 async def _loaded(answers: Iterable[Any]) -> list[Any]:

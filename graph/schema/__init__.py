@@ -16,7 +16,7 @@ schema = Schema(
     mutation=Mutation,
     types=list(NOUNS.values()),
     directives=DIRECTIVES,
-    config=StrawberryConfig(scalar_map=SCALARS),
+    config=StrawberryConfig(scalar_map=SCALARS, enable_experimental_incremental_execution=True),
 )
 
 

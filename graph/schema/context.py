@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from graph.database.transaction import Transaction
+    from graph.loading.ahead import Ahead
     from graph.loading.loaders import Loaders
     from graph.selection import Follows
     from graph.viewer import Viewer
@@ -37,13 +38,15 @@ class Change:
 class Context:
     """One per operation. `plan` holds what was selected at each place; it was checked before.
 
-    In a mutation, one for each of its fields, and `change` is that.
+    In a mutation, one for each of its fields, and `change` is that. Where the answer comes in
+    parts, `ahead` loads the rows of those that are reached.
     """
 
     viewer: Viewer
     loaders: Loaders
     plan: Mapping[FieldPath, Follows]
     change: Change | None = None
+    ahead: Ahead | None = None
     # By identity of the path, which is kept with it: one may be asked for many times.
     _known: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
 

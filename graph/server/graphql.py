@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -38,6 +39,7 @@ from graph.server.requests import (
     request_of_url,
 )
 from graph.server.responses import JsonResponse, answered, batched, cacheable, refused
+from graph.server.streams import WIRES, send_parts
 from graph.viewer import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from graph.execution.execute import Answer, Execution, Request
+    from graph.server.accept import Accepted
     from graph.server.payers import Payers
+    from graph.server.streams import Wire
 
 
 T = TypeVar("T")
@@ -107,11 +111,11 @@ class GraphQL:
         method = scope["method"]
         if method not in {"GET", "POST"}:
             raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.")
-        media_type = negotiated(header(scope, b"accept"), html=self._graphiql and method == "GET")
-        if media_type == HTML:
+        accepted = negotiated(header(scope, b"accept"), html=self._graphiql and method == "GET")
+        if accepted.whole == HTML:
             return graphiql_page()
         if method == "GET":
-            return await self._got(scope, receive, media_type)
+            return await self._got(scope, receive, accepted)
         _check_media_type(header(scope, b"content-type"))
         reading = read_body(scope, receive, max_bytes=self._max_body_bytes)
         body = await self._attention.attended(
@@ -122,28 +126,66 @@ class GraphQL:
         if isinstance(given, list):
             if key:
                 raise InvalidKey("The header Idempotency-Key is for a single mutation.")
-            return await self._batch(scope, receive, given, media_type)
+            return await self._batch(scope, receive, given, accepted.whole)
         request = request_of(given)
         if key:
             request = replace(request, idempotency_key=key)
         # Only a body that is larger can hold variables that are.
         if len(body) > self._max_variables_bytes:
             check_size(request, self._max_variables_bytes)
+        if accepted.parts:
+            request = replace(request, takes_parts=True)
+        began = perf_counter()
         answer = await self._attended(self._answer(scope, request), receive)
-        return answered(answer, media_type)
+        return self._in_parts(answer, accepted, began) or answered(answer, accepted.whole)
 
-    def _attended(self, work: Awaitable[T], receive: Receive) -> Awaitable[T]:
-        return self._attention.attended(
-            work, seconds=self._operation_timeout_seconds, late=TimedOut, receive=receive
-        )
+    def _in_parts(self, answer: Answer, accepted: Accepted, began: float) -> ASGIApp | None:
+        """What sends an answer that comes in parts: all of it has as long as one operation may."""
+        if answer.parts is None or accepted.parts is None:
+            return None
+        left_seconds = self._operation_timeout_seconds - (perf_counter() - began)
+        return partial(self._send_parts, answer, WIRES[accepted.parts], left_seconds)
 
-    async def _got(self, scope: Scope, receive: Receive, media_type: str) -> ASGIApp:
+    async def _send_parts(
+        self,
+        answer: Answer,
+        wire: Wire,
+        seconds: float,
+        _scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        parts, end = answer.parts, wire.end
+        assert parts is not None  # noqa: S101  it is why this runs
+        try:
+            sending = send_parts(answer.body, parts, wire, send)
+            await self._attended(sending, receive, seconds)
+        except TimedOut as error:
+            end = wire.before + parts.broken_off(error) + wire.after + wire.end
+        except ClientDisconnect:
+            return
+        finally:
+            await parts.close()
+        await send({"type": "http.response.body", "body": end})
+
+    def _attended(
+        self, work: Awaitable[T], receive: Receive, seconds: float | None = None
+    ) -> Awaitable[T]:
+        if seconds is None:
+            seconds = self._operation_timeout_seconds
+        return self._attention.attended(work, seconds=seconds, late=TimedOut, receive=receive)
+
+    async def _got(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         check_preflight(scope)
         request = request_of_url(scope["query_string"])
         if not scope["state"]["execution"].is_query(request):
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
+        if accepted.parts:
+            request = replace(request, takes_parts=True)
+        began = perf_counter()
         answer = await self._attended(self._answer(scope, request), receive)
-        return cacheable(answer, media_type, header(scope, b"if-none-match"))
+        known = header(scope, b"if-none-match")
+        return self._in_parts(answer, accepted, began) or cacheable(answer, accepted.whole, known)
 
     async def _batch(
         self, scope: Scope, receive: Receive, given: list[Any], media_type: str

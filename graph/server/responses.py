@@ -9,7 +9,8 @@ import orjson
 
 from graph.execution.execute import Answer
 from graph.execution.failures import INTERNAL
-from graph.server.accept import JSON
+from graph.server.accept import GRAPHQL_RESPONSE, JSON
+from graph.server.streams import WIRES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _OK = 200
 _REFUSED = 400
+_CONTENT_TYPES = {name: b"%b; charset=utf-8" % name.encode() for name in (JSON, GRAPHQL_RESPONSE)}
+_CONTENT_TYPES |= {name: wire.content_type for name, wire in WIRES.items()}
 
 
 class JsonResponse:
@@ -41,7 +44,7 @@ class JsonResponse:
         self.size_bytes = len(self._body)
         self._status = status
         self._headers = (
-            (b"content-type", b"%b; charset=utf-8" % media_type.encode()),
+            (b"content-type", _CONTENT_TYPES[media_type]),
             (b"content-length", b"%d" % self.size_bytes),
             (b"x-content-type-options", b"nosniff"),
             *headers,
@@ -70,11 +73,13 @@ class _NotModified:
 def answered(
     answer: Answer, media_type: str, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> JsonResponse:
-    """An answer as HTTP: JSON's clients read the errors, the others trust the status."""
-    status = 200 if media_type == JSON and answer.status == _REFUSED else answer.status
+    """An answer as HTTP: clients read the errors, but for those that trust the status."""
+    trusted = media_type == GRAPHQL_RESPONSE
+    status = 200 if answer.status == _REFUSED and not trusted else answer.status
+    body = WIRES[media_type].one(answer.body) if media_type in WIRES else answer.body
     if answer.retry_after_seconds is not None:
         headers = (*headers, (b"retry-after", b"%d" % answer.retry_after_seconds))
-    return JsonResponse(answer.body, status=status, media_type=media_type, headers=headers)
+    return JsonResponse(body, status=status, media_type=media_type, headers=headers)
 
 
 def batched(answers: Sequence[Answer], media_type: str) -> JsonResponse:

@@ -44,8 +44,8 @@ from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
+from tests.execution.oracle import compilations
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
-from tests.execution.test_oracle import compilations
 from tests.store import cursor_of, fill
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from tests.execution.generator import Drawn
 from tests.execution.generator.choices import Choices
 from tests.execution.generator.sorts import sort_by_key, without_doubles
 from tests.execution.generator.values import Place, Values
+from tests.execution.oracle import SCHEMA, both_ways
 from tests.execution.plain.filters import meets
 from tests.execution.plain.lists import Cut, Order, cut, groups
 from tests.execution.plain.questions import (
@@ -34,15 +35,14 @@ from tests.execution.plain.questions import (
     known_of,
 )
 from tests.execution.plain.shop import COLUMNS, Shop, drawn_shop, write_shop
-from tests.execution.test_oracle import SCHEMA, both_ways
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
     from random import Random
 
+    from tests.execution.oracle import Both
     from tests.execution.plain.shop import Row
-    from tests.execution.test_oracle import Both
 
 EXAMPLES = int(os.environ.get("GRAPH_TEST_LISTS", "15"))
 QUESTIONS = 6  # about each store

@@ -8,13 +8,11 @@ and operations in every run.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections import Counter
-from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -27,217 +25,46 @@ from graphql import (
     InlineFragmentNode,
     NamedTypeNode,
     NameNode,
-    OperationDefinitionNode,
     TypeInfo,
     TypeInfoVisitor,
     Visitor,
     get_argument_values,
-    get_variable_values,
-    parse,
     print_ast,
     strip_ignored_characters,
-    validate,
     visit,
 )
-from graphql.execution.collect_fields import FragmentDetails, collect_fields
-from hypothesis import HealthCheck, Phase, assume, given, note, seed
-from hypothesis import settings as hypothesis_settings
+from hypothesis import assume
 from hypothesis_graphql import queries
 
 from graph.database.reads import text_statement
-from graph.execution.compile import Compiled, compile_plan
-from graph.execution.execute import Answer, Execution, Request
 from graph.execution.failures import Refused
 from graph.execution.variables import Variables, argument_reader
 from graph.opaque import encode_id
-from graph.schema import schema
 from graph.schema.types import NOUNS
-from graph.server.app import create_app
-from graph.settings import ExecutionMode
-from graph.viewer import ANONYMOUS
-from tests.conftest import recorded, settings_for
-from tests.execution.generator import Drawn, Known, known_of, operations, survey, write_store
+from tests.conftest import recorded
+from tests.execution.generator import Drawn, Known, operations
+from tests.execution.oracle import (
+    PER_STORE,
+    SCHEMA,
+    both_ways,
+    by_the_book,
+    for_all,
+    is_valid,
+    parsed,
+    parts_of,
+)
 from tests.store import cursor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from graphql import DocumentNode, SelectionSetNode
+    from graphql import SelectionSetNode
     from graphql.execution.values import VariableValues
-    from hypothesis.strategies import SearchStrategy
 
-    from graph.database.engine import Database
-    from graph.execution.plan import Plan
 
-SCHEMA = schema._schema  # noqa: SLF001  Strawberry has no other way to it
 EXAMPLES = int(os.environ.get("GRAPH_TEST_EXAMPLES", "2000"))
 FIRST_STORE = int(os.environ.get("GRAPH_TEST_SEED", "0"))
-PER_STORE = 50
 STORES = range(FIRST_STORE, FIRST_STORE + max(EXAMPLES // PER_STORE, 1))
-
-
-@dataclass
-class Side:
-    """One of the two ways, on a pool of its own."""
-
-    execution: Execution
-    database: Database
-
-    async def answers(self, drawn: Drawn) -> list[Answer]:
-        return [await self.answer(drawn, nth) for nth in range(len(drawn.variables))]
-
-    async def answer(self, drawn: Drawn, nth: int = 0) -> Answer:
-        request = Request(drawn.text, drawn.variables[nth], drawn.name)
-        return await self.execution.answer(request, ANONYMOUS)
-
-    async def data(self, text: str) -> Any:
-        """What an operation is answered; None if it is refused."""
-        answer = await self.execution.answer(Request(text, {}), ANONYMOUS)
-        return json.loads(answer.body).get("data")
-
-
-@dataclass
-class Both:
-    """Both ways on one store."""
-
-    compiled: Side
-    standard: Side
-    known: Known
-
-    async def check(self, drawn: Drawn) -> None:
-        """The two answers are the same, and the compiled one takes one statement."""
-        answers = []
-        with recorded(self.compiled.database) as statements, compilations() as plans:
-            for nth in range(len(drawn.variables)):
-                statements.clear()
-                answers.append(await self.compiled.answer(drawn, nth))
-                asks = answers[-1].status == 200 and asks_the_store(drawn, nth)
-                assert len(statements) == int(asks)
-            assert len(plans) <= len(drawn.variables)
-
-            plans.clear()
-            again = await self.compiled.answer(drawn)
-            assert not plans, "what was compiled already is compiled again"
-
-        expected = await self.standard.answers(drawn)
-        for compiled, standard in zip([*answers, again], [*expected, expected[0]], strict=True):
-            assert (compiled.status, in_order(compiled)) == (standard.status, in_order(standard))
-            assert compiled.body == standard.body
-            assert not is_masked(compiled)
-
-
-def in_order(answer: Answer) -> Any:
-    """An answer as parsed JSON, the members of its objects in their order."""
-    return json.loads(answer.body, object_pairs_hook=list)
-
-
-def is_masked(answer: Answer) -> bool:
-    """Whether something happened that nobody foresaw."""
-    return b"INTERNAL_SERVER_ERROR" in answer.body
-
-
-@contextmanager
-def compilations() -> Iterator[list[Plan]]:
-    """The plans that are compiled meanwhile."""
-    plans: list[Plan] = []
-
-    def count(plan: Plan) -> Compiled:
-        plans.append(plan)
-        return compile_plan(plan)
-
-    with patch("graph.execution.operations.compile_plan", count):
-        yield plans
-
-
-@lru_cache(maxsize=1)
-def parsed(text: str) -> DocumentNode:
-    return parse(text)
-
-
-def asks_the_store(drawn: Drawn, nth: int) -> bool:
-    """Whether there is a root field that is neither `__typename` nor introspection."""
-    operation, fragments = parts_of(parsed(drawn.text), drawn.name)
-    variables = by_the_book(operation, drawn.variables[nth])
-    assert not isinstance(variables, list)
-    assert SCHEMA.query_type
-    details = {name: FragmentDetails(node) for name, node in fragments.items()}
-    collected = collect_fields(SCHEMA, details, variables, SCHEMA.query_type, operation)
-    fields = [details[0].node for details in collected.grouped_field_set.values()]
-    return any(not field.name.value.startswith("__") for field in fields)
-
-
-def parts_of(
-    document: DocumentNode, name: str | None
-) -> tuple[OperationDefinitionNode, dict[str, FragmentDefinitionNode]]:
-    """The operation of this name, and the fragments by theirs."""
-    found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
-    (operation,) = [
-        node for node in found if name is None or (node.name and node.name.value == name)
-    ]
-    return operation, {fragment.name.value: fragment for fragment in fragments}
-
-
-def by_the_book(
-    operation: OperationDefinitionNode, given: dict[str, Any]
-) -> VariableValues | list[GraphQLError]:
-    return get_variable_values(SCHEMA, operation.variable_definitions or (), given, 50)
-
-
-def is_valid(text: str) -> bool:
-    try:
-        return not validate(SCHEMA, parsed(text))
-    except GraphQLError:
-        return False
-
-
-@contextmanager
-def both_ways(database_url: str, store: int) -> Iterator[tuple[asyncio.Runner, Both]]:
-    with asyncio.Runner() as runner:
-        stack = AsyncExitStack()
-        try:
-            both = runner.run(opened(stack, database_url, store))
-            both.known.ask = lambda text: runner.run(both.standard.data(text))
-            yield runner, both
-        finally:
-            runner.run(stack.aclose())
-
-
-async def opened(stack: AsyncExitStack, database_url: str, store: int) -> Both:
-    sides = {}
-    for mode in ExecutionMode:
-        app = create_app(settings_for(database_url, execution=mode, pool_size=1))
-        state: Any = await stack.enter_async_context(app.router.lifespan_context(app))
-        sides[mode] = Side(state["execution"], state["database"])
-    compiled, standard = sides[ExecutionMode.COMPILED], sides[ExecutionMode.RESOLVERS]
-    # A third of the time would go into parsing and validating, which both do alike.
-    standard.execution._documents = compiled.execution._documents  # noqa: SLF001
-    await write_store(standard.database, store)
-    return Both(compiled, standard, known_of(SCHEMA, await standard.data(survey(SCHEMA))))
-
-
-def for_all(
-    drawn: SearchStrategy[Drawn], *, store: int, examples: int
-) -> Callable[[Callable[[Drawn], None]], None]:
-    """Run a check with so many examples, the same in every run."""
-
-    def run(check: Callable[[Drawn], None]) -> None:
-        @seed(store)
-        @hypothesis_settings(
-            max_examples=examples,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(drawn)
-        def noted(drawn: Drawn) -> None:
-            note(f"Again: GRAPH_TEST_SEED={store} GRAPH_TEST_EXAMPLES={PER_STORE}")
-            check(drawn)
-
-        noted()
-
-    return run
 
 
 @pytest.mark.parametrize("store", STORES, ids=lambda store: f"store {store}")

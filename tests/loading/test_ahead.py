@@ -8,7 +8,7 @@ import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from graph.loading.ahead import load_ahead
+from graph.loading.ahead import Ahead
 from graph.loading.loaders import Loaders
 from graph.schema import Schema
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
@@ -123,7 +123,7 @@ async def test_rows_that_are_loaded_are_answered_at_once(database: Database) -> 
     session = database.read()
     loaders: Any = Loaders(session, [orders, back], [Page()], NOUNS)
 
-    await load_ahead(loaders, [orders])
+    await Ahead(loaders).load([orders])
 
     slice_ = loaders.many(orders, None)
     assert [order.customer_id for order in slice_.nodes] == [1, 1, 2, 2]
@@ -145,7 +145,7 @@ async def test_an_error_is_raised_where_the_rows_are_asked_for(database: Databas
     session = database.read()
     loaders = Loaders(session, [customers], [Page()], NOUNS)
 
-    await load_ahead(loaders, [customers])
+    await Ahead(loaders).load([customers])
 
     with pytest.raises(KeyError):
         loaders.many(customers, None)

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import NotAcceptable
-from graph.server.accept import GRAPHQL_RESPONSE, HTML, JSON, _chosen_before, negotiated
+from graph.server.accept import (
+    EVENTS,
+    GRAPHQL_RESPONSE,
+    HTML,
+    JSON,
+    MULTIPART,
+    _chosen_before,
+    negotiated,
+)
 
 FIREFOX = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 APOLLO = "application/graphql-response+json,application/json;q=0.9"
@@ -37,7 +45,7 @@ APOLLO = "application/graphql-response+json,application/json;q=0.9"
     ],
 )
 def test_an_answer_comes_as_the_client_likes_it_best(accept: str, chosen: str) -> None:
-    assert negotiated(accept, html=False) == chosen
+    assert negotiated(accept, html=False) == (chosen, None)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +61,7 @@ def test_an_answer_comes_as_the_client_likes_it_best(accept: str, chosen: str) -
     ],
 )
 def test_a_page_is_for_who_likes_html_better(accept: str, chosen: str) -> None:
-    assert negotiated(accept, html=True) == chosen
+    assert negotiated(accept, html=True) == (chosen, None)
 
 
 @pytest.mark.parametrize(
@@ -86,15 +94,41 @@ def test_any_header_gets_something_on_offer_or_is_refused(accept: str) -> None:
     except NotAcceptable:
         return
 
-    assert chosen in {JSON, GRAPHQL_RESPONSE, HTML}
+    assert chosen.whole in {JSON, GRAPHQL_RESPONSE, HTML}
+    assert chosen.parts is None
+
+
+URQL = f"{GRAPHQL_RESPONSE}, application/graphql+json, {JSON}, {EVENTS}, {MULTIPART}"
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (URQL, (GRAPHQL_RESPONSE, EVENTS)),
+        (f"{MULTIPART};incrementalSpec=v0.2, {APOLLO}", (GRAPHQL_RESPONSE, MULTIPART)),
+        (f"{MULTIPART};deferSpec=20220824, {APOLLO}", (GRAPHQL_RESPONSE, None)),
+        (f"{MULTIPART};subscriptionSpec=1.0, {JSON}", (JSON, None)),
+        (f"{MULTIPART};deferSpec=20220824, {MULTIPART}, {JSON}", (JSON, MULTIPART)),
+        (f"{MULTIPART};q=0.5, {EVENTS};q=0.6, */*", (JSON, EVENTS)),
+        (f"{MULTIPART};q=0, {JSON}", (JSON, None)),
+        ("multipart/*, text/*, */*", (JSON, None)),
+        (EVENTS, (EVENTS, EVENTS)),
+        (MULTIPART.upper(), (MULTIPART, MULTIPART)),
+        (f"{MULTIPART}, {EVENTS}", (MULTIPART, MULTIPART)),
+    ],
+)
+def test_an_answer_comes_in_parts_for_who_says_so(
+    accept: str, chosen: tuple[str, str | None]
+) -> None:
+    assert negotiated(accept, html=False) == chosen
 
 
 def test_a_flood_of_headers_is_forgotten_and_a_long_one_is_never_kept() -> None:
     _chosen_before.cache_clear()
     long = "text/plain," * 30 + GRAPHQL_RESPONSE
 
-    assert negotiated(long, html=False) == GRAPHQL_RESPONSE
+    assert negotiated(long, html=False) == (GRAPHQL_RESPONSE, None)
     assert _chosen_before.cache_info().currsize == 0
     for nth in range(1000):
-        assert negotiated(f"text/plain, {JSON};v={nth}", html=False) == JSON
+        assert negotiated(f"text/plain, {JSON};v={nth}", html=False) == (JSON, None)
     assert _chosen_before.cache_info().currsize == 128

@@ -1,0 +1,69 @@
+"""Answers in parts on the wire: as multipart, or as events.
+
+Multipart is as in the RFC "Incremental Delivery over HTTP" of GraphQL over HTTP, events as in the
+"distinct connections mode" of GraphQL over Server-Sent Events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graph.server.accept import EVENTS, MULTIPART
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from starlette.types import Send
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What stands around the parts. JSON has no line breaks, so nothing in it ends a part."""
+
+    content_type: bytes
+    begin: bytes
+    before: bytes
+    after: bytes
+    end: bytes
+
+    def one(self, part: bytes) -> bytes:
+        """All of a stream that has one part."""
+        return self.begin + self.before + part + self.after + self.end
+
+
+# A boundary follows each part at once: clients take a part for whole when they have seen it.
+WIRES = {
+    MULTIPART: Wire(
+        content_type=b'multipart/mixed; boundary="-"',
+        begin=b"\r\n---",
+        before=b"\r\ncontent-type: application/json; charset=utf-8\r\n\r\n",
+        after=b"\r\n---",
+        end=b"--\r\n",
+    ),
+    EVENTS: Wire(
+        content_type=b"text/event-stream; charset=utf-8",
+        begin=b"",
+        before=b"event: next\ndata: ",
+        after=b"\n\n",
+        end=b"event: complete\ndata:\n\n",
+    ),
+}
+
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    # Proxies of the kind of nginx would keep the parts until there are more.
+    (b"x-accel-buffering", b"no"),
+)
+
+
+async def send_parts(first: bytes, parts: AsyncIterable[bytes], wire: Wire, send: Send) -> None:
+    """Send each part when it is there; the end is for the caller to send."""
+    headers = [(b"content-type", wire.content_type), *_HEADERS]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    body = wire.begin + wire.before + first + wire.after
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    async for part in parts:
+        body = wire.before + part + wire.after
+        await send({"type": "http.response.body", "body": body, "more_body": True})
