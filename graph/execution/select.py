@@ -92,6 +92,8 @@ V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
 _MAX_FIELDS = 5_000
 # How often each field of the introspection costs: it lists types, and their fields.
 _INTROSPECTED = 100
+# What a deferred fragment costs for each object, beside what is in it.
+_SENT_ALONE = 10
 
 
 def select(
@@ -227,7 +229,7 @@ class _Selector:
         if parts:
             times, places = self._sizes[path]
             keys = tuple(key for _, key in path)
-            charge = Charge(keys, parts * times, places, is_object=False)
+            charge = Charge(keys, parts * times * _SENT_ALONE, places, is_object=False)
             self._plan.charges.append(charge)
 
     def _note_parts(self, asked: Asked) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from graphql import (
@@ -280,7 +282,7 @@ async def test_what_is_sent_by_itself_costs_something(execution: Execution) -> N
         answer = json.loads((await execution.answer(request, ANONYMOUS)).body)
         return int(answer["extensions"]["cost"]["requested"])
 
-    assert await cost("id ... @defer { email } ... @defer { town }") == await cost("id") + 20
+    assert await cost("id ... @defer { email } ... @defer { town }") == await cost("id") + 200
 
 
 async def test_what_did_not_come_is_given_back_at_the_end(database: Database) -> None:
@@ -315,6 +317,26 @@ async def test_who_goes_away_leaves_nothing_behind(
         )
         await answer.parts.close()
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_a_large_answer_lets_others_have_their_turn(database: Database) -> None:
+    await fill(database, customers=10, orders=10, lines=0)
+    text = "{ customers { nodes { ... @defer { orders { nodes { id status } } } } } }"
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    with patch("graph.execution.executor._FIELDS_A_TURN", 2):
+        others_run = asyncio.create_task(others())
+        parts = await parts_of(Execution(schema, database), text)
+        others_run.cancel()
+
+    assert turns > 100, "one for each order, at least"
+    assert merged(parts) == (await whole(Execution(schema, database), text))["data"]
 
 
 class Parting(Visitor):
