@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from graph.errors import TimedOut
 from graph.execution.execute import Execution, Request
+from graph.execution.executor import _Pace
 from graph.execution.meter import MemoryMeter
 from graph.opaque import encode_id
 from graph.schema import schema
@@ -322,20 +323,28 @@ async def test_who_goes_away_leaves_nothing_behind(
 async def test_a_large_answer_lets_others_have_their_turn(database: Database) -> None:
     await fill(database, customers=10, orders=10, lines=0)
     text = "{ customers { nodes { ... @defer { orders { nodes { id status } } } } } }"
-    turns = 0
+    in_turns: list[int] = [0]
+
+    class Counted(_Pace):
+        def is_over(self, fields: int) -> bool:
+            in_turns[-1] += fields
+            return super().is_over(fields)
 
     async def others() -> None:
-        nonlocal turns
         while True:
             await asyncio.sleep(0)
-            turns += 1
+            in_turns.append(0)
 
-    with patch("graph.execution.executor._FIELDS_A_TURN", 2):
+    with (
+        patch("graph.execution.executor._FIELDS_A_TURN", 20),
+        patch("graph.execution.executor._Pace", Counted),
+    ):
         others_run = asyncio.create_task(others())
         parts = await parts_of(Execution(schema, database), text)
         others_run.cancel()
 
-    assert turns > 100, "one for each order, at least"
+    assert sum(in_turns) > 500
+    assert max(in_turns) < 100
     assert merged(parts) == (await whole(Execution(schema, database), text))["data"]
 
 
