@@ -203,7 +203,7 @@ class IncrementalExecutor(_Declared):
         place = self._places.get(id(details))
         is_leaf = place is not None and place.leaf is not None
         if self._pace.is_over(1) and not is_leaf:
-            return _after(self._pace.next_turn(), execute)
+            return self._later(None, execute)
         return execute()
 
     def execute_collected_subfields(self, *arguments: Any) -> Any:
@@ -226,15 +226,17 @@ class IncrementalExecutor(_Declared):
 
     def _reached(self, paths: list[KeyPath], go_on: Callable[[], Any]) -> Any:
         loading = self.context_value.ahead.reach(paths)
-        if self._pace.is_over(_FIELDS_OF_A_PART) and loading is None:
-            loading = self._pace.next_turn()
-        return go_on() if loading is None else _after(loading, go_on)
+        if loading is None and not self._pace.is_over(_FIELDS_OF_A_PART):
+            return go_on()
+        return self._later(loading, go_on)
 
-
-async def _after(loading: Awaitable[Any], go_on: Callable[[], Any]) -> Any:
-    await loading
-    result = go_on()
-    return await result if inspect.isawaitable(result) else result
+    async def _later(self, loading: Awaitable[Any] | None, go_on: Callable[[], Any]) -> Any:
+        if loading is not None:
+            await loading
+        if self._pace.is_over(_FIELDS_OF_A_PART):
+            await self._pace.next_turn()
+        result = go_on()
+        return await result if inspect.isawaitable(result) else result
 
 
 def _keys(path: Path | None) -> KeyPath:
