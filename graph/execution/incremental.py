@@ -88,13 +88,14 @@ class Parts:
         self.first = orjson.dumps(_initial(results.initial_result))
         self._braces = self.first.count(b"{")
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[tuple[bytes, bool]]:
+        """Each part, and whether another one follows."""
         async for result in self._results:
             self._pending |= {each.id for each in result.pending or ()}
             self._pending -= {each.id for each in result.completed or ()}
             part = orjson.dumps(_subsequent(result))
             self._braces += part.count(b"{")
-            yield part
+            yield part, result.has_next
 
     def broken_off(self, error: TimedOut) -> bytes:
         """A last part that says why what is still to come does not."""

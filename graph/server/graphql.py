@@ -155,18 +155,16 @@ class GraphQL:
         receive: Receive,
         send: Send,
     ) -> None:
-        parts, end = answer.parts, wire.end
-        assert parts is not None  # noqa: S101  it is why this runs
+        assert answer.parts is not None  # noqa: S101  it is why this runs
         try:
-            sending = send_parts(answer.body, parts, wire, send)
+            sending = send_parts(answer.body, answer.parts, wire, send)
             await self._attended(sending, receive, seconds)
         except TimedOut as error:
-            end = wire.before + parts.broken_off(error) + wire.after + wire.end
+            await send(wire.message(answer.parts.broken_off(error), goes_on=False))
         except ClientDisconnect:
-            return
+            pass
         finally:
-            await parts.close()
-        await send({"type": "http.response.body", "body": end})
+            await answer.parts.close()
 
     def _attended(
         self, work: Awaitable[T], receive: Receive, seconds: float | None = None

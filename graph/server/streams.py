@@ -14,7 +14,7 @@ from graph.server.accept import EVENTS, MULTIPART
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
-    from starlette.types import Send
+    from starlette.types import Message, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class Wire:
     before: bytes
     after: bytes
     end: bytes
+
+    def message(self, part: bytes, *, goes_on: bool) -> Message:
+        """A part after the first one."""
+        body = self.before + part + self.after + (b"" if goes_on else self.end)
+        return {"type": "http.response.body", "body": body, "more_body": goes_on}
 
     def one(self, part: bytes) -> bytes:
         """All of a stream that has one part."""
@@ -58,12 +63,13 @@ _HEADERS = (
 )
 
 
-async def send_parts(first: bytes, parts: AsyncIterable[bytes], wire: Wire, send: Send) -> None:
-    """Send each part when it is there; the end is for the caller to send."""
+async def send_parts(
+    first: bytes, rest: AsyncIterable[tuple[bytes, bool]], wire: Wire, send: Send
+) -> None:
+    """Send each part when it is there, and the end with the last one: clients hang up then."""
     headers = [(b"content-type", wire.content_type), *_HEADERS]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     body = wire.begin + wire.before + first + wire.after
     await send({"type": "http.response.body", "body": body, "more_body": True})
-    async for part in parts:
-        body = wire.before + part + wire.after
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+    async for part, goes_on in rest:
+        await send(wire.message(part, goes_on=goes_on))

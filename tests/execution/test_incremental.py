@@ -56,7 +56,7 @@ async def parts_of_request(execution: Execution, request: Request) -> list[dict[
     found = [json.loads(answer.body)]
     if answer.parts:
         try:
-            found += [json.loads(part) async for part in answer.parts]
+            found += [json.loads(part) async for part, _ in answer.parts]
         finally:
             await answer.parts.close()
     return found
@@ -184,7 +184,7 @@ async def test_what_is_put_off_is_loaded_when_it_is_reached(
         answer = await execution.answer(request_of(text), ANONYMOUS)
         assert answer.parts
         counts = [len(sql)]
-        parts = [json.loads(answer.body), *[json.loads(part) async for part in answer.parts]]
+        parts = [json.loads(answer.body), *[json.loads(part) async for part, _ in answer.parts]]
         counts.append(len(sql) - counts[0])
         await answer.parts.close()
 
@@ -295,7 +295,7 @@ async def test_what_did_not_come_is_given_back_at_the_end(database: Database) ->
     answer = await execution.answer(request, ANONYMOUS)
     assert answer.parts
     assert json.loads(answer.body)["extensions"]["cost"]["requested"] == 101
-    assert [part async for part in answer.parts]
+    assert [part async for part, _ in answer.parts]
     await answer.parts.close()
     await meter.take("a", 980)
 

@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import ViewportSize
+    from playwright.async_api import ConsoleMessage, Request, ViewportSize
 
     from tests.conftest import LiveServer
 
@@ -45,10 +45,20 @@ class Witness:
     complaints: list[str] = field(default_factory=list)
 
     async def watch(self, browser: BrowserContext) -> None:
-        browser.on("console", lambda message: self.note(f"{message.type}: {message.text}"))
+        browser.on("console", self.listen)
         browser.on("weberror", lambda error: self.note(f"exception: {error.error}"))
-        browser.on("requestfailed", lambda request: self.note(f"failed: {request.url}"))
+        browser.on("requestfailed", self.miss)
         await browser.route("**/*", self.let_loopback_pass)
+
+    def listen(self, message: ConsoleMessage) -> None:
+        # The editor tells what it thinks of directives.
+        if message.type != "log":
+            self.note(f"{message.type}: {message.text}")
+
+    def miss(self, request: Request) -> None:
+        # Whoever reads an answer in parts hangs up after the last one.
+        if (request.method, request.failure) != ("POST", "net::ERR_ABORTED"):
+            self.note(f"failed: {request.url}")
 
     async def let_loopback_pass(self, route: Route) -> None:
         if urlsplit(route.request.url).hostname == "127.0.0.1":
@@ -62,8 +72,14 @@ class Witness:
 
 
 @pytest.fixture
-async def page(live_server: LiveServer, tmp_path: Path) -> AsyncIterator[Page]:
-    """GraphiQL, all loaded; the test fails if the browser had to complain of anything."""
+async def page(
+    live_server: LiveServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Page]:
+    """GraphiQL, all loaded; the test fails if the browser had to complain of anything.
+
+    A parameter is the query string of its link.
+    """
+    link = f"?{request.param}" if hasattr(request, "param") else ""
     witness = Witness()
     # First: where the browser is missing, Playwright's own driver may not start either.
     chromium = _chromium()
@@ -74,7 +90,7 @@ async def page(live_server: LiveServer, tmp_path: Path) -> AsyncIterator[Page]:
         await witness.watch(browser)
         page = browser.pages[0]
         async with page.expect_response(lambda response: response.request.method == "POST"):
-            response = await page.goto(f"{live_server.url}/graphql")
+            response = await page.goto(f"{live_server.url}/graphql{link}")
         assert response
         assert response.status == httpx.codes.OK, await response.text()
         await expect(page.get_by_label("Re-fetch GraphQL schema")).to_be_enabled()
@@ -111,6 +127,28 @@ async def test_a_query_can_be_typed_and_run(page: Page) -> None:
     await page.keyboard.press("Control+Enter")
 
     await expect(page.locator(".result-window")).to_contain_text('"name"')
+
+
+DEFERRED = """query ($first: Int!) {
+  customers(first: $first) { nodes { username ... @defer { town } } }
+}"""
+
+
+@pytest.mark.parametrize(
+    "page", [urlencode({"query": DEFERRED, "variables": '{"first": 2}'})], indirect=True
+)
+async def test_a_link_says_what_is_to_be_asked_and_parts_are_put_together(page: Page) -> None:
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("@defer")
+    result = page.locator(".result-window")
+    await expect(result).not_to_contain_text("username")
+
+    async with page.expect_response(
+        lambda response: "multipart/mixed" in response.headers["content-type"]
+    ):
+        await page.get_by_label("Execute query").click()
+
+    await expect(result.get_by_text('"username"')).to_have_count(2)
+    await expect(result.get_by_text('"town"')).to_have_count(2)
 
 
 async def test_a_field_is_completed_from_the_schema(page: Page) -> None:

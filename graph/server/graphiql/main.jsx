@@ -39,10 +39,15 @@ query {
 }
 `;
 
+// A link may say what is to be asked; it runs when the reader runs it.
+const link = new URLSearchParams(window.location.search);
+
 createRoot(document.getElementById("graphiql")).render(
   <GraphiQL
     fetcher={createGraphiQLFetcher({ url: "/graphql" })}
     defaultQuery={OPENING_QUERY}
+    initialQuery={link.get("query") ?? undefined}
+    initialVariables={link.get("variables") ?? undefined}
     inputValueDeprecation
     schemaDescription
   />,
