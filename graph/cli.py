@@ -48,9 +48,12 @@ def serve(
     it, and fills it with a demo store if it is empty.
     """
     from graph.database.store import reachable_store
+    from graph.doctor import dangers_of_workers
     from graph.server.serve import bound_socket, serve
 
     settings = read_settings(host=host, port=port)
+    for danger in dangers_of_workers(settings, workers):
+        typer.echo(f"Danger: {danger}", err=True)
     with bound_socket(settings.host, settings.port) as listener, reachable_store(settings) as store:
         asyncio.run(_prepare(store, ours=settings.database_url is None))
         address, shown_port = listener.getsockname()[:2]

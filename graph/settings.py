@@ -51,6 +51,11 @@ class DocumentsMode(StrEnum):
     TRUSTED_ONLY = "trusted-only"  # nothing but the manifest's documents
 
 
+class MeterMode(StrEnum):
+    MEMORY = "memory"  # each worker counts for itself
+    DATABASE = "database"  # all processes on one database agree, for a statement or two a request
+
+
 # What a profile sets where nobody does.
 _OF_PROFILE: dict[Profile, dict[str, Any]] = {
     Profile.DEVELOPMENT: {},
@@ -112,8 +117,9 @@ class Settings(BaseSettings):
     # What an operation may cost, and a client over time: its bucket holds so much, and fills at
     # that rate. Without a capacity there is no bucket.
     max_cost: int = Field(default=20_000, ge=1)
-    cost_capacity: int | None = Field(default=None, ge=1)
+    cost_capacity: int | None = Field(default=None, ge=1, le=10**12)
     cost_per_second: int = Field(default=5_000, ge=1)
+    cost_meter: MeterMode = MeterMode.MEMORY
     # Networks of proxies whose X-Forwarded-For is believed, separated by commas.
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
     documents: DocumentsMode = DocumentsMode.APQ

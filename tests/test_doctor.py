@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graph.doctor import dangers
+from graph.doctor import dangers, dangers_of_workers
 from graph.server.app import create_app
-from graph.settings import Settings
+from graph.settings import MeterMode, Settings
 from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ def test_each_danger_is_named_and_no_secret(changed: dict[str, Any], named: str)
 
     assert named in danger
     assert "secret" not in danger
+
+
+def test_workers_that_count_each_for_itself_are_told_of() -> None:
+    settings = Settings.model_validate(SAFE)
+    shared = settings.model_copy(update={"cost_meter": MeterMode.DATABASE})
+    unlimited = settings.model_copy(update={"cost_capacity": None})
+
+    (danger,) = dangers_of_workers(settings, 3)
+
+    assert "3 times GRAPH_COST_CAPACITY" in danger
+    assert list(dangers_of_workers(settings, 1)) == []
+    assert list(dangers_of_workers(shared, 3)) == []
+    assert list(dangers_of_workers(unlimited, 3)) == []
 
 
 def test_the_command_prints_settings_dangers_and_the_database(database_url: str) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.pool import Pool
 from graph.database.revisions import applied_revision, head_revision
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Executable
     from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry
+    from sqlalchemy.pool import PoolProxiedConnection
 
     from graph.database.reads import TextQuery, TextStatement
     from graph.selection import Value
@@ -145,12 +146,7 @@ class Database:
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
         """
-        pool = cast("Pool", self.engine.pool)
-        try:
-            entry = await pool.take()
-            connection = entry or await self.engine.raw_connection()
-        except Exception as error:
-            raise translated(error) from error
+        connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
             statement = query.statement(_json_function(driver))
@@ -160,11 +156,38 @@ class Database:
         except Exception as error:
             raise translated(error) from error
         finally:
-            if entry:
-                pool.give(entry)
-            else:
-                connection.close()
+            self._give(connection)
         return columns
+
+    async def first(self, sql: str, *parameters: Any) -> Any:
+        """The first row, or None, of a statement that is a transaction of its own.
+
+        Raises:
+            Unavailable, TimedOut: as `ReadSession.rows`.
+        """
+        connection = await self._taken()
+        driver: Any = connection.driver_connection
+        try:
+            for listener in self.listeners:
+                listener(sql, parameters)
+            return await driver.fetchrow(sql, *parameters)
+        except Exception as error:
+            raise translated(error) from error
+        finally:
+            self._give(connection)
+
+    async def _taken(self) -> ConnectionPoolEntry | PoolProxiedConnection:
+        """A connection for one statement, to be given back."""
+        try:
+            return await cast("Pool", self.engine.pool).take() or await self.engine.raw_connection()
+        except Exception as error:
+            raise translated(error) from error
+
+    def _give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
+        if isinstance(connection, ConnectionPoolEntry):
+            cast("Pool", self.engine.pool).give(connection)
+        else:
+            connection.close()
 
     async def _fetch(self, driver: Any, statement: TextStatement, parameters: list[Any]) -> Any:
         for listener in self.listeners:

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import (
     DDL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -328,6 +329,18 @@ imports = Table(
     Column("rows", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("refused_bytes", BigInteger, nullable=False),
+)
+
+# What clients may still ask for, where several processes have to agree (`buckets`). It is no loss
+# if a crash empties it. A bucket changes with every request: there is room for that in its page.
+cost_buckets = Table(
+    "cost_buckets",
+    Base.metadata,
+    Column("client", LargeBinary, primary_key=True),
+    Column("full_at", DateTime(timezone=True), nullable=False),
+    Column("given", Boolean, nullable=False),
+    prefixes=["UNLOGGED"],
+    postgresql_with={"fillfactor": 50},
 )
 
 # The indexes for trigrams need it.

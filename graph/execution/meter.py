@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from contextlib import suppress
+from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
-from graph.errors import RateLimited
+from graph.database import buckets
+from graph.errors import RateLimited, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from graph.database.engine import Database
+    from graph.execution.gate import Lane
+
 # Who has not asked for longest is forgotten; by then the bucket is full, or there is a flood.
 _MAX_CLIENTS = 100_000
+# With every so many takes, so many buckets in the database are looked at: two for each take.
+_FORGET_EVERY = 16
+_FORGET_AMONG = 32
 
 
 class Meter(Protocol):
@@ -59,3 +68,46 @@ class MemoryMeter:
         self._buckets.move_to_end(client)
         if len(self._buckets) > _MAX_CLIENTS:
             self._buckets.popitem(last=False)
+
+
+class DatabaseMeter:
+    """The buckets of all processes on one database.
+
+    A bucket is asked for before the gate: a lane of its own bounds how many connections that holds.
+    """
+
+    def __init__(self, database: Database, capacity: int, per_second: float, lane: Lane) -> None:
+        self._database = database
+        self._brim_seconds = capacity / per_second
+        self._per_second = per_second
+        self._lane = lane
+        self._takes = count(1)
+
+    async def take(self, client: str, cost: int) -> None:
+        if cost == 0:
+            return
+        await self._lane.enter()
+        try:
+            wait_seconds = await buckets.take(
+                self._database,
+                client,
+                cost_seconds=cost / self._per_second,
+                brim_seconds=self._brim_seconds,
+            )
+            if next(self._takes) % _FORGET_EVERY == 0:
+                await buckets.forget(self._database, most=_FORGET_AMONG)
+        finally:
+            self._lane.leave()
+        if wait_seconds is not None:
+            raise RateLimited(cost, wait_seconds)
+
+    async def give_back(self, client: str, cost: int) -> None:
+        # Time gives it back as well: for want of a statement no answer is withheld.
+        with suppress(Unavailable):
+            await self._lane.enter()
+            try:
+                await buckets.give_back(
+                    self._database, client, cost_seconds=cost / self._per_second
+                )
+            finally:
+                self._lane.leave()

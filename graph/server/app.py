@@ -16,9 +16,9 @@ from starlette_compress import CompressMiddleware
 from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.execute import Execution
-from graph.execution.gate import Gate
+from graph.execution.gate import Gate, Lane
 from graph.execution.limits import Limits
-from graph.execution.meter import MemoryMeter
+from graph.execution.meter import DatabaseMeter, MemoryMeter
 from graph.execution.mutations import Keeping
 from graph.execution.persisted import Persisted, read_manifest
 from graph.schema import Schema, schema, text_of
@@ -27,7 +27,7 @@ from graph.server.middleware import Express, Masking, RequestLog
 from graph.server.pages import graphiql_routes
 from graph.server.payers import Payers
 from graph.server.responses import JsonResponse
-from graph.settings import Settings, read_settings
+from graph.settings import MeterMode, Settings, read_settings
 from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from graph.execution.meter import Meter
 
 logger = logging.getLogger(__name__)
+
+# Connections that may be busy with buckets at once; one serves thousands a second.
+_BUCKETS_AT_ONCE = 2
 
 
 def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> Starlette:
@@ -70,7 +73,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     Limits.of(settings),
                     keeping=Keeping.of(settings),
                     max_cost=settings.max_cost,
-                    meter=_meter(settings),
+                    meter=_meter(settings, database),
                     persisted=persisted,
                     gate=Gate(
                         most=settings.max_in_flight,
@@ -110,10 +113,15 @@ def _compression(from_bytes: int) -> list[Middleware]:
     return [Middleware(CompressMiddleware, minimum_size=from_bytes)] if from_bytes else []
 
 
-def _meter(settings: Settings) -> Meter | None:
-    if settings.cost_capacity is None:
+def _meter(settings: Settings, database: Database) -> Meter | None:
+    capacity, per_second = settings.cost_capacity, settings.cost_per_second
+    if capacity is None:
         return None
-    return MemoryMeter(settings.cost_capacity, settings.cost_per_second)
+    if settings.cost_meter is MeterMode.MEMORY:
+        return MemoryMeter(capacity, per_second)
+    # Nobody is turned away here whom the gate would have let in.
+    waiting = settings.max_in_flight + settings.max_waiting
+    return DatabaseMeter(database, capacity, per_second, Lane(_BUCKETS_AT_ONCE, waiting))
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
