@@ -28,6 +28,24 @@ const OTHER = gql`
     }
   }
 `;
+const CREATE = gql`
+  mutation Create($input: CreateCustomerInput!) {
+    createCustomer(input: $input) {
+      __typename
+      ... on CustomerSaved {
+        customer {
+          username
+        }
+      }
+      ... on ValidationFailed {
+        problems {
+          path
+          code
+        }
+      }
+    }
+  }
+`;
 const TEXT = QUERY.loc.source.body;
 const variables = { first: 2 };
 
@@ -42,6 +60,13 @@ const taken = () => sent.splice(0);
 const sha256 = async (text) => createHash("sha256").update(text).digest("hex");
 const fresh = (link) => new ApolloClient({ link, cache: new InMemoryCache() });
 const names = (data) => data.customers.nodes.map((node) => node.firstName);
+const named = (username) => ({
+  input: { firstName: "A", lastName: "B", username, email: `${username}@x.example`, address: "C", town: "D" },
+});
+const saved = ({ createCustomer: { __typename, customer, problems } }) => [
+  __typename,
+  customer?.username ?? problems.map(({ path, code }) => `${path.join(".")} ${code}`),
+];
 
 const results = {};
 async function check(name, run) {
@@ -78,6 +103,12 @@ await check("apollo, an error", async () => {
   }
 });
 
+for (const name of ["apollo, a mutation", "apollo, a mutation that is refused"]) {
+  await check(name, async () =>
+    saved((await fresh(plain).mutate({ mutation: CREATE, variables: named("apollo") })).data),
+  );
+}
+
 const urql = (...exchanges) =>
   new Client({ url: uri, exchanges, fetch: watched, preferGetMethod: false });
 await check("urql", async () => {
@@ -92,9 +123,16 @@ for (const name of ["urql, first by hash", "urql, again by hash"]) {
     return names(answer.data);
   });
 }
+await check("urql, a mutation", async () => {
+  const answer = await urql(fetchExchange).mutation(CREATE.loc.source.body, named("urql")).toPromise();
+  return saved(answer.data);
+});
 
 const small = new GraphQLClient(uri, { fetch: watched });
 await check("graphql-request", async () => names(await small.request(TEXT, variables)));
+await check("graphql-request, a mutation", async () =>
+  saved(await small.request(CREATE.loc.source.body, named("request"))),
+);
 await check("graphql-request, in a batch", async () => {
   const answers = await small.batchRequests([
     { document: TEXT, variables },

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -24,7 +26,7 @@ def batching(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
         yield server
 
 
-def test_clients_are_answered_in_every_way_they_ask(batching: LiveServer) -> None:
+def test_clients_are_answered_in_every_way_they_ask(batching: LiveServer, cluster: Cluster) -> None:
     query = {"query": "{ customers(first: 2) { nodes { firstName } } }"}
     nodes = httpx.post(f"{batching.url}/graphql", json=query).json()["data"]["customers"]["nodes"]
     names = [node["firstName"] for node in nodes]
@@ -38,9 +40,39 @@ def test_clients_are_answered_in_every_way_they_ask(batching: LiveServer) -> Non
         "apollo, by hash and GET": {"data": names, "sent": ["GET hash"]},
         "apollo, in a batch": {"data": [*names, 1], "sent": ["POST batch of 2"]},
         "apollo, an error": {"data": "GRAPHQL_VALIDATION_FAILED", "sent": ["POST query"]},
+        "apollo, a mutation": {"data": ["CustomerSaved", "apollo"], "sent": ["POST query"]},
+        "apollo, a mutation that is refused": {
+            "data": ["ValidationFailed", ["input.username TAKEN", "input.email TAKEN"]],
+            "sent": ["POST query"],
+        },
         "urql": {"data": names, "sent": ["POST query"]},
         "urql, first by hash": {"data": names, "sent": ["GET hash", "GET query"]},
         "urql, again by hash": {"data": names, "sent": ["GET hash"]},
+        "urql, a mutation": {"data": ["CustomerSaved", "urql"], "sent": ["POST query"]},
         "graphql-request": {"data": names, "sent": ["POST query"]},
+        "graphql-request, a mutation": {
+            "data": ["CustomerSaved", "request"],
+            "sent": ["POST query"],
+        },
         "graphql-request, in a batch": {"data": [*names, 1], "sent": ["POST batch of 2"]},
     }
+    assert stored(cluster.url("live_store")) == [
+        (name, "A", "B", f"{name}@x.example", "C", "D") for name in ("apollo", "request", "urql")
+    ]
+
+
+def stored(url: str) -> list[tuple[str, ...]]:
+    """The customers that the clients have made, as they are in their table."""
+
+    async def read() -> list[tuple[str, ...]]:
+        connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
+        try:
+            rows = await connection.fetch(
+                "SELECT username, first_name, last_name, email, address, town FROM customers"
+                " WHERE email LIKE '%@x.example' ORDER BY username"
+            )
+        finally:
+            await connection.close()
+        return [tuple(row) for row in rows]
+
+    return asyncio.run(read())
