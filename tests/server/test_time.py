@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -15,15 +16,18 @@ import pytest
 
 from graph.errors import Overloaded
 from graph.execution.gate import Lane
+from graph.opaque import encode_id
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, serving, settings_for
+from tests.execution.test_failures import waiting_for_a_lock
 from tests.store import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from graph.database.embedded import Cluster
+    from graph.database.engine import Database
     from tests.conftest import LiveServer
 
 COLUMNS = "id firstName lastName username email address town createdOn updatedOn"
@@ -35,12 +39,12 @@ def plain(url: str) -> str:
 
 
 async def running(url: str) -> list[str]:
-    """The statements that run in this database, ours left out."""
+    """The statements and transactions that run in this database, ours left out."""
     connection = await asyncpg.connect(plain(url))
     try:
         rows = await connection.fetch(
             "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
-            " AND state = 'active' AND application_name = 'graph'"
+            " AND state <> 'idle' AND application_name = 'graph'"
         )
     finally:
         await connection.close()
@@ -138,6 +142,98 @@ async def test_connections_of_ended_operations_serve_the_next(
 
     assert [response.status_code for response in refused] == [503] * 8
     assert [answer["data"]["customers"]["totalCount"] for answer in answers] == [1] * 4
+
+
+# Mutations: what has changed already is rolled back
+
+ADJUST = """
+    mutation ($key: String!, $first: ID!, $second: ID!) @atomic {
+      first: adjustStock(input: {id: $first, by: -3, expectedVersion: null})
+        @idempotent(key: $key) { ... on ItemSaved { item { stock } } }
+      second: adjustStock(input: {id: $second, by: -3, expectedVersion: null}) {
+        ... on ItemSaved { item { stock } } }
+    }
+"""
+IDS = {"first": encode_id("Item", 1), "second": encode_id("Item", 2)}
+CHANGE = {"query": ADJUST, "variables": {"key": "only-once", **IDS}}
+CHANGED = {"first": {"item": {"stock": 7}}, "second": {"item": {"stock": 7}}}
+
+
+@dataclass
+class HalfWay:
+    """A store of two items, the second of them locked: a change of both gets half way."""
+
+    url: str
+    locker: Any
+
+    async def contents(self) -> tuple[Any, ...]:
+        connection = await asyncpg.connect(plain(self.url))
+        try:
+            row = await connection.fetchrow(
+                "SELECT (SELECT array_agg((stock, version) ORDER BY id)::text FROM items),"
+                " (SELECT count(*) FROM events), (SELECT count(*) FROM idempotency_keys)"
+            )
+        finally:
+            await connection.close()
+        return tuple(row)
+
+
+@pytest.fixture
+async def half_way(database: Database, database_url: str) -> AsyncIterator[HalfWay]:
+    await fill(database, customers=0, items=2)
+    await database.first("UPDATE items SET stock = 10")
+    locker = await asyncpg.connect(plain(database_url))
+    await locker.execute("BEGIN; SELECT * FROM items WHERE id = 2 FOR UPDATE")
+    yield HalfWay(database_url, locker)
+    await locker.close()
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+async def test_the_deadline_ends_a_mutation_and_nothing_is_changed(
+    half_way: HalfWay, mode: ExecutionMode
+) -> None:
+    before = await half_way.contents()
+    settings = settings_for(
+        half_way.url, execution=mode, operation_timeout_seconds=1, statement_timeout_seconds=1
+    ).model_copy(update={"statement_timeout_seconds": 60})
+    async with client_of(create_app(settings)) as client:
+        asked = asyncio.create_task(client.http.post("/graphql", json=CHANGE))
+        await waiting_for_a_lock(half_way.url)
+        response = await asked
+
+        assert response.status_code == 503
+        assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
+        await until(lambda: _none(half_way.url), seconds=3)
+        assert await half_way.contents() == before
+        await half_way.locker.close()
+        again = (await client.http.post("/graphql", json=CHANGE)).json()
+
+    assert again == {"data": CHANGED}
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+async def test_a_client_that_hangs_up_ends_its_mutation_and_nothing_is_changed(
+    half_way: HalfWay, mode: ExecutionMode
+) -> None:
+    before = await half_way.contents()
+    with serving(
+        GRAPH_DATABASE_URL=half_way.url,
+        GRAPH_EXECUTION=mode,
+        GRAPH_STATEMENT_TIMEOUT_SECONDS="60",
+        GRAPH_OPERATION_TIMEOUT_SECONDS="60",
+    ) as server:
+        async with httpx.AsyncClient() as http:
+            asked = asyncio.create_task(http.post(f"{server.url}/graphql", json=CHANGE))
+            await waiting_for_a_lock(half_way.url)
+            asked.cancel()
+            await asyncio.wait([asked])
+        await until(lambda: _none(half_way.url))
+        assert await half_way.contents() == before
+        await half_way.locker.close()
+        async with httpx.AsyncClient() as http:
+            again = (await http.post(f"{server.url}/graphql", json=CHANGE)).json()
+
+    assert again == {"data": CHANGED}
 
 
 # Lanes
