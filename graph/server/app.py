@@ -133,7 +133,7 @@ def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
             allow_origins=origins,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "server-timing"],
+            expose_headers=["x-request-id", "server-timing", "retry-after"],
         )
     ]
 

@@ -11,6 +11,7 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from graph.server.headers import left_unsaid
 from graph.server.requests import header
 from graph.server.responses import internal_error
 from graph.telemetry import request_id
@@ -27,7 +28,8 @@ class RequestLog:
     """Give each request an id and a stopwatch: one line in the log, two headers for the client.
 
     The id is the client's own where it sends a sane one. Server-Timing says how long it took until
-    the answer began, the log how long until its end.
+    the answer began, the log how long until its end. Every answer passes here, whoever made it, and
+    gets what headers it needs and has not.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -44,20 +46,22 @@ class RequestLog:
             id_ = _new_id()
         request_id.set(id_)
 
-        async def send_with_both(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 duration_ms = (perf_counter() - began) * 1000
+                headers = message.get("headers", ())
                 message["headers"] = [
-                    *message.get("headers", ()),
+                    *headers,
+                    *left_unsaid(headers),
                     (b"x-request-id", id_.encode()),
                     (b"server-timing", b"total;dur=%.1f" % duration_ms),
                 ]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_both)
+            await self._app(scope, receive, send_with_headers)
         finally:
             duration_ms = (perf_counter() - began) * 1000
             logger.info("%s %s %s %.1f ms", scope["method"], scope["path"], status, duration_ms)

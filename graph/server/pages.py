@@ -22,11 +22,7 @@ GRAPHIQL_POLICY = (
 
 _DIST = Path(__file__).parent / "graphiql" / "dist"
 # The assets carry the policy too: a worker obeys the one that came with its script.
-_HEADERS = {
-    "Content-Security-Policy": GRAPHIQL_POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = {"Content-Security-Policy": GRAPHIQL_POLICY}
 _NOT_BUILT = """\
 GraphiQL is not built yet. Run `make setup`, then load this page again.
 The API itself is there: POST {"query": "..."} to this address.
@@ -45,7 +41,7 @@ def graphiql_page() -> Response:
             _index(_DIST), headers=_HEADERS | {"Cache-Control": "no-cache", "Vary": "Accept"}
         )
     except FileNotFoundError:
-        return PlainTextResponse(_NOT_BUILT, 503, headers=_HEADERS | {"Cache-Control": "no-store"})
+        return PlainTextResponse(_NOT_BUILT, 503, headers=_HEADERS)
 
 
 def graphiql_routes() -> list[BaseRoute]:

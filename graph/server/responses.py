@@ -46,7 +46,6 @@ class JsonResponse:
         self._headers = (
             (b"content-type", _CONTENT_TYPES[media_type]),
             (b"content-length", b"%d" % self.size_bytes),
-            (b"x-content-type-options", b"nosniff"),
             *headers,
         )
 
@@ -98,7 +97,7 @@ def cacheable(answer: Answer, media_type: str, known: str) -> JsonResponse | _No
     """The answer to a GET, or 304 where the client knows it already by its ETag."""
     vary = (b"vary", b"Accept")
     if answer.status != _OK or answer.cache_control is None:
-        return answered(answer, media_type, ((b"cache-control", b"no-store"), vary))
+        return answered(answer, media_type, (vary,))
     hashed = blake2b(answer.body, digest_size=12, person=media_type.encode()[-16:]).hexdigest()
     # Weak: the same answer comes in several encodings.
     etag = f'W/"{hashed}"'

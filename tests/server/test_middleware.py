@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from graph.server.app import create_app
+from graph.server.headers import DEFAULTS
 from graph.server.middleware import Masking, RequestLog
 from tests.conftest import client_of, settings_for
 
@@ -25,6 +26,10 @@ NO_STORE = "postgresql://nobody@127.0.0.1:1/none"
 LIMIT_BYTES = 2000
 SHOP = "https://shop.example"
 JSON = {"content-type": "application/json"}
+PREFLIGHT = {
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type",
+}
 
 
 @asynccontextmanager
@@ -88,6 +93,74 @@ async def test_whatever_is_answered_has_an_id_and_a_duration(
     assert response.status_code == status
     assert response.headers["x-request-id"] == "mine"
     assert re.fullmatch(r"total;dur=\d+\.\d", response.headers["server-timing"])
+
+
+# What a browser is told
+
+
+def each_once(response: httpx.Response) -> bool:
+    names = [name for name, _ in response.headers.raw]
+    return len(names) == len(set(names))
+
+
+DEFAULT = {name.decode(): value.decode() for name, value in DEFAULTS}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status"),
+    [
+        ("POST", "/graphql", {"json": {"query": "{__typename}"}}, 200),
+        ("POST", "/graphql", {"json": {"query": "{nothing}"}}, 200),
+        ("GET", "/graphql?query={nothing}", {}, 200),
+        ("POST", "/graphql", {"json": {"query": "{customers{totalCount}}"}}, 503),
+        ("POST", "/graphql", {"content": body_of(LIMIT_BYTES + 1), "headers": JSON}, 413),
+        ("POST", "/graphql", {"content": b"{}"}, 415),
+        ("GET", "/graphql?query={__typename}", {"headers": {"accept": "image/png"}}, 406),
+        ("PUT", "/graphql", {}, 405),
+        ("OPTIONS", "/graphql", {"headers": {"origin": "https://x.example"} | PREFLIGHT}, 400),
+        ("GET", "/nowhere", {}, 404),
+        ("POST", "/health/live", {}, 405),
+        ("GET", "/health/live", {}, 200),
+        ("GET", "/health/ready", {}, 503),
+        ("GET", "/schema.graphql", {}, 200),
+        ("GET", "/", {}, 307),
+        ("GET", "/graphiql/assets/none.js", {}, 404),
+    ],
+)
+async def test_every_answer_tells_browsers_what_not_to_do_with_it(
+    method: str, path: str, sent: dict[str, Any], status: int
+) -> None:
+    async with http_to(max_body_bytes=LIMIT_BYTES, cors_origins=SHOP) as http:
+        response = await http.request(method, path, **sent)
+
+    assert response.status_code == status
+    assert DEFAULT.items() <= dict(response.headers).items()
+    assert each_once(response)
+
+
+async def test_a_defect_is_answered_with_the_same_headers() -> None:
+    app = RequestLog(Masking(broken))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
+        response = await http.get("/")
+
+    assert response.status_code == 500
+    assert DEFAULT.items() <= dict(response.headers).items()
+
+
+async def test_what_an_answer_says_itself_is_not_said_again() -> None:
+    own = [(b"content-security-policy", b"sandbox"), (b"cache-control", b"private")]
+
+    async def says(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(own)})
+        await send({"type": "http.response.body", "body": b""})
+
+    transport = httpx.ASGITransport(RequestLog(says))
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+        response = await http.get("/")
+
+    expected = DEFAULT | {name.decode(): value.decode() for name, value in own}
+    assert expected.items() <= dict(response.headers).items()
+    assert each_once(response)
 
 
 async def test_a_request_is_one_line_in_the_log_with_its_id_and_duration(
@@ -225,12 +298,6 @@ async def test_an_answer_that_has_begun_is_broken_off() -> None:
 # Pages of other origins
 
 
-PREFLIGHT = {
-    "access-control-request-method": "POST",
-    "access-control-request-headers": "content-type",
-}
-
-
 def allowed(response: httpx.Response) -> dict[str, str]:
     return {
         name: value
@@ -262,7 +329,7 @@ async def test_a_page_of_an_allowed_origin_may_ask_and_read_the_id(cluster: Clus
     assert answer.json() == {"data": {"__typename": "Query"}}
     assert allowed(answer) == {
         "access-control-allow-origin": SHOP,
-        "access-control-expose-headers": "x-request-id, server-timing",
+        "access-control-expose-headers": "x-request-id, server-timing, retry-after",
     }
     assert "Origin" in answer.headers["vary"]
 
