@@ -297,16 +297,16 @@ def test_bytes_that_are_no_request_end_the_connection_and_nothing_else(
     assert httpx.post(f"{stranger.url}/graphql", json=CHEAP, timeout=10).status_code == 200
 
 
-async def _paced(server: LiveServer, seconds: float) -> list[float]:
-    """How long a cheap query takes, again and again."""
+async def _paced(server: LiveServer, end: asyncio.Future[Any]) -> list[float]:
+    """How long a cheap query takes, again and again until the end; health is asked for, too."""
     took = []
     async with httpx.AsyncClient(timeout=60) as http:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while not end.done():
             began = time.monotonic()
             response = await http.post(f"{server.url}/graphql", json=CHEAP)
             took.append(time.monotonic() - began)
             assert response.json().get("data"), response.text
+            assert (await http.get(f"{server.url}/health/live")).status_code == 200
             await asyncio.sleep(0.01)
     return took
 
@@ -327,30 +327,40 @@ asyncio.run(main())
 """
 
 
-async def test_200_dear_queries_at_once_are_in_nobodys_way(stranger: LiveServer) -> None:
-    dear = (
-        "{ customers(first: 50) { nodes { orders(first: 15) { nodes {"
-        " total lineItems(first: 10) { nodes { id subtotal item { name } } } } } } } }"
-    )
-    idle = _p95(await _paced(stranger, 2))
+# Twenty of these take PostgreSQL 50 ms: two at once keep two cores busy.
+DEAR = """
+    customers(first: 50, orderBy: [{orders: {sum: {total: DESC}}}]) {
+        nodes { orders { aggregates { sum { total } avg { total } } } } }
+"""
+
+
+async def _beside_a_crowd(server: LiveServer) -> tuple[list[float], list[tuple[int, str | None]]]:
+    """How long cheap queries take while 200 dear ones are there, and what these are answered."""
+    dear = "{" + " ".join(f"a{n}: {DEAR}" for n in range(20)) + "}"
     # In a process of its own: what a crowd receives is not to be waited for here.
     crowd = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CROWD, f"{stranger.url}/graphql", dear, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", CROWD, f"{server.url}/graphql", dear, stdout=asyncio.subprocess.PIPE
     )
     assert crowd.stdout
     await crowd.stdout.readline()
-    beside = await _paced(stranger, 4)
-    async with httpx.AsyncClient() as http:
-        live = await http.get(f"{stranger.url}/health/live")
-    responses = json.loads((await crowd.communicate())[0])
-    statuses = [status for status, _ in responses]
-    _note_crowd(idle, _p95(beside), statuses)
-    assert len(statuses) == 200
-    assert set(statuses) <= {200, 503}
-    assert all(wait for status, wait in responses if status == 503)
-    assert live.status_code == 200
-    # The aim is five times the idle p95, or 100 ms; here others share the machine.
-    assert _p95(beside) < max(20 * idle, 1.0)
+    end = asyncio.ensure_future(crowd.communicate())
+    beside = await _paced(server, end)
+    return beside, json.loads(end.result()[0])
+
+
+async def test_200_dear_queries_at_once_are_in_nobodys_way(stranger: LiveServer) -> None:
+    # Others may share the machine: what is in the way is there each time, and they are not.
+    for _ in range(3):
+        idle = _p95(await _paced(stranger, asyncio.ensure_future(asyncio.sleep(2))))
+        beside, responses = await _beside_a_crowd(stranger)
+        statuses = [status for status, _ in responses]
+        _note_crowd(idle, _p95(beside), statuses)
+        assert len(statuses) == 200
+        assert set(statuses) == {200, 503}
+        assert all(wait for status, wait in responses if status == 503)
+        if _p95(beside) < max(5 * idle, 0.1):
+            return
+    pytest.fail(f"p95 is {_p95(beside) * 1000:.0f} ms beside a crowd, {idle * 1000:.0f} ms without")
 
 
 def _note(name: str, size: int, response: httpx.Response, took: float, grown: float) -> None:
