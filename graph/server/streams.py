@@ -55,19 +55,15 @@ WIRES = {
     ),
 }
 
-_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    # Proxies of the kind of nginx would keep the parts until there are more.
-    (b"x-accel-buffering", b"no"),
-)
+# Proxies of the kind of nginx would keep the parts until there are more.
+_UNBUFFERED = (b"x-accel-buffering", b"no")
 
 
 async def send_parts(
     first: bytes, rest: AsyncIterable[tuple[bytes, bool]], wire: Wire, send: Send
 ) -> None:
     """Send each part when it is there, and the end with the last one: clients hang up then."""
-    headers = [(b"content-type", wire.content_type), *_HEADERS]
+    headers = [(b"content-type", wire.content_type), _UNBUFFERED]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     body = wire.begin + wire.before + first + wire.after
     await send({"type": "http.response.body", "body": body, "more_body": True})
