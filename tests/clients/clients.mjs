@@ -1,6 +1,7 @@
 // What clients that people use get from the server at the address given: one JSON line.
 // The server takes batches; `sent` is how each request went over the wire.
 import { ApolloClient, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { GraphQL17Alpha9Handler } from "@apollo/client/incremental";
 import { BatchHttpLink } from "@apollo/client/link/batch-http";
 import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 import { Client, fetchExchange } from "@urql/core";
@@ -46,6 +47,18 @@ const CREATE = gql`
     }
   }
 `;
+const IN_PARTS = gql`
+  query InParts($first: Int!) {
+    customers(first: $first) {
+      nodes @stream(initialCount: 1) {
+        id
+        ... @defer(label: "name") {
+          firstName
+        }
+      }
+    }
+  }
+`;
 const TEXT = QUERY.loc.source.body;
 const variables = { first: 2 };
 
@@ -58,7 +71,8 @@ const watched = async (input, options) => {
 };
 const taken = () => sent.splice(0);
 const sha256 = async (text) => createHash("sha256").update(text).digest("hex");
-const fresh = (link) => new ApolloClient({ link, cache: new InMemoryCache() });
+const fresh = (link, incrementalHandler) =>
+  new ApolloClient({ link, cache: new InMemoryCache(), incrementalHandler });
 const names = (data) => data.customers.nodes.map((node) => node.firstName);
 const named = (username) => ({
   input: { firstName: "A", lastName: "B", username, email: `${username}@x.example`, address: "C", town: "D" },
@@ -109,6 +123,23 @@ for (const name of ["apollo, a mutation", "apollo, a mutation that is refused"])
   );
 }
 
+// Whether there was less to see at first, and what there was in the end.
+const grown = (states) => [JSON.stringify(states[0]) !== JSON.stringify(states.at(-1)), names(states.at(-1))];
+await check("apollo, in parts", async () => {
+  const client = fresh(plain, new GraphQL17Alpha9Handler());
+  const states = await new Promise((resolve, reject) => {
+    const seen = [];
+    client.watchQuery({ query: IN_PARTS, variables }).subscribe({
+      next: ({ data, dataState, loading }) => {
+        if (dataState !== "empty") seen.push(data);
+        if (!loading) resolve(seen);
+      },
+      error: reject,
+    });
+  });
+  return grown(states);
+});
+
 const urql = (...exchanges) =>
   new Client({ url: uri, exchanges, fetch: watched, preferGetMethod: false });
 await check("urql", async () => {
@@ -123,6 +154,16 @@ for (const name of ["urql, first by hash", "urql, again by hash"]) {
     return names(answer.data);
   });
 }
+await check("urql, in parts", async () => {
+  const states = await new Promise((resolve) => {
+    const seen = [];
+    urql(fetchExchange).query(IN_PARTS.loc.source.body, variables).subscribe(({ data, hasNext }) => {
+      seen.push(data);
+      if (!hasNext) resolve(seen);
+    });
+  });
+  return grown(states);
+});
 await check("urql, a mutation", async () => {
   const answer = await urql(fetchExchange).mutation(CREATE.loc.source.body, named("urql")).toPromise();
   return saved(answer.data);

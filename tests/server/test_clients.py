@@ -45,9 +45,11 @@ def test_clients_are_answered_in_every_way_they_ask(batching: LiveServer, cluste
             "data": ["ValidationFailed", ["input.username TAKEN", "input.email TAKEN"]],
             "sent": ["POST query"],
         },
+        "apollo, in parts": {"data": [True, names], "sent": ["POST query"]},
         "urql": {"data": names, "sent": ["POST query"]},
         "urql, first by hash": {"data": names, "sent": ["GET hash", "GET query"]},
         "urql, again by hash": {"data": names, "sent": ["GET hash"]},
+        "urql, in parts": {"data": [True, names], "sent": ["POST query"]},
         "urql, a mutation": {"data": ["CustomerSaved", "urql"], "sent": ["POST query"]},
         "graphql-request": {"data": names, "sent": ["POST query"]},
         "graphql-request, a mutation": {
