@@ -22,6 +22,7 @@ from graph.selection import (
     MAX_DEPTH,
     MAX_KEYS,
     MAX_PREDICATES,
+    MAX_SEARCH_CHARS,
     MAX_SORTS,
     MAX_VALUES,
     MAX_WORDS,
@@ -201,9 +202,13 @@ class Filters:
         return self._search(text, ("text",))
 
     def _search(self, text: str, path: tuple[str, ...]) -> Matches:
+        name = ".".join(path)
+        if len(text) > MAX_SEARCH_CHARS:
+            message = f"'{name}' has {len(text)} characters; at most {MAX_SEARCH_CHARS}."
+            raise InvalidFilter(message)
         words = words_of(text)
         if not 1 <= len(words) <= MAX_WORDS:
-            message = f"'{'.'.join(path)}' needs from 1 to {MAX_WORDS} words, not {len(words)}."
+            message = f"'{name}' needs from 1 to {MAX_WORDS} words, not {len(words)}."
             raise InvalidFilter(message)
         numbers = tuple(self._operand(word) for word in words)
         if path in {("where", "search"), ("text",)}:

@@ -35,7 +35,7 @@ from graph.execution.incremental import initial_count, is_deferred
 from graph.execution.plain import text_of
 from graph.execution.plan import Asked, Plan, group_key_of, measure_of
 from graph.schema.caching import NOT_KEPT, hint_of
-from graph.schema.costs import assumed_size_of, weight_of
+from graph.schema.costs import SEARCH, assumed_size_of, weight_of
 from graph.schema.fields import Meaning
 from graph.schema.types import NOUNS
 from graph.selection import (
@@ -68,6 +68,7 @@ from graph.selection import (
     TotalCount,
     Typename,
     Variants,
+    searches_in,
 )
 
 if TYPE_CHECKING:
@@ -232,6 +233,12 @@ class _Selector:
             charge = Charge(keys, parts * times * _SENT_ALONE, places, is_object=False)
             self._plan.charges.append(charge)
 
+    def _charge_searches(self, asked: Asked, searches: int) -> None:
+        if searches:
+            times, places = self._sizes[asked.above.path if asked.above else ()]
+            cost = searches * int(SEARCH.weight) * times
+            self._plan.charges.append(Charge(asked.keys, cost, places, is_object=False))
+
     def _note_parts(self, asked: Asked) -> None:
         """Note whether the field may come later, or the elements of its list."""
         if is_deferred(asked):
@@ -276,6 +283,7 @@ class _Selector:
         else:
             edge = edges.every(get_named_type(asked.type.fields["nodes"].type).name)
         place, page = self._value(asked, lambda arguments: page_of(arguments, edge.target), Page())
+        self._charge_searches(asked, searches_in(page.where))
         parts = self._fields(asked, asked.type)
         return self._planned(asked, Many(asked.key, edge, place, page.shape, parts))
 

@@ -14,11 +14,15 @@ from strawberry.schema_directive import Location
 
 
 @strawberry.schema_directive(
-    locations=[Location.FIELD_DEFINITION],
+    locations=[Location.FIELD_DEFINITION, Location.INPUT_FIELD_DEFINITION],
     description="What the field costs each time, beside the objects that it returns.",
 )
 class Cost:
     weight: str
+
+
+# A search costs as much wherever it stands, in a filter or as a field.
+SEARCH = Cost(weight="10")
 
 
 @strawberry.schema_directive(

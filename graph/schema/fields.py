@@ -24,7 +24,7 @@ from strawberry.types.lazy_type import LazyType
 
 from graph.opaque import encode_id
 from graph.schema.context import Info
-from graph.schema.costs import Cost, ListSize
+from graph.schema.costs import SEARCH, Cost, ListSize
 from graph.selection import DEFAULT_PAGE_SIZE, MAX_OFFSET, MAX_PAGE_SIZE, MAX_SORTS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ _SLICED = ListSize(
 # What a field costs where that is not what it returns. Counts and aggregates read whole lists.
 _COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
     Meaning.CONNECTION: (_PAGED,),
-    Meaning.SEARCH: (Cost(weight="10"), _PAGED),
+    Meaning.SEARCH: (SEARCH, _PAGED),
     Meaning.NODES: (ListSize(assumed_size=MAX_PAGE_SIZE, slicing_arguments=["ids"]),),
     Meaning.TOTAL_COUNT: (Cost(weight="5"),),
     Meaning.COUNT: (Cost(weight="5"),),

@@ -21,11 +21,12 @@ from typing import Any
 import strawberry
 
 from graph.database.search import SEARCHED
+from graph.schema.costs import SEARCH
 from graph.schema.fields import derived
 from graph.schema.filters import IDFilter, filter_of
 from graph.schema.made import input_type
 from graph.schema.nouns import Noun, numbers_of, ordered_of
-from graph.selection import MAX_DEPTH, MAX_PREDICATES
+from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS, MAX_WORDS
 
 
 @strawberry.enum(description="Which way to sort, and where nulls come.")
@@ -72,6 +73,7 @@ _OVER = {
     "min": "The least; null over nothing.",
     "max": "The most; null over nothing.",
 }
+_FOUND = "Every word of this is in it, or begins a word in it, or is much like one."
 _LOGIC = {
     "and": "All of these. Nothing is asked if the list is empty.",
     "or": "At least one of these. Nothing meets an empty list.",
@@ -102,13 +104,14 @@ def inputs_of(noun: Noun) -> dict[str, Any]:
 
 def _where(noun: Noun) -> Any:
     where = derived(f"{noun.name}Where")
-    fields = _logic(where) | {"id": (IDFilter, "The global id.")}
+    fields: dict[str, Any] = _logic(where) | {"id": (IDFilter, "The global id.")}
     for name, column in noun.columns.items():
         fields[name] = (filter_of(column.type), column.description)
     if noun.name in SEARCHED:
         fields["search"] = (
             str,
-            "Every word of this is in it, or begins a word in it, or is much like one.",
+            f"{_FOUND} Up to {MAX_WORDS} words, at most {MAX_SEARCH_CHARS} characters.",
+            SEARCH,
         )
     for name, edge in noun.to_one.items():
         fields[name] = (derived(f"{edge.noun}Where"), edge.description)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from strawberry import UNSET
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def input_type(
-    name: str, description: str, fields: dict[str, tuple[Any, str]], *, one_of: bool = False
+    name: str,
+    description: str,
+    fields: Mapping[str, tuple[Any, ...]],
+    *,
+    one_of: bool = False,
 ) -> Any:
-    """An input type of these optional fields: by name in GraphQL, type and description."""
+    """An input type of these optional fields: by name in GraphQL, type, description, directives."""
     members = {
         f"field{nth}": (
             type_ | None,
-            strawberry.field(default=UNSET, name=field, description=about),
+            strawberry.field(default=UNSET, name=field, description=about, directives=directives),
         )
-        for nth, (field, (type_, about)) in enumerate(fields.items())
+        for nth, (field, (type_, about, *directives)) in enumerate(fields.items())
     }
     return strawberry.input(_class(name, members), description=description, one_of=one_of)
 

@@ -9,7 +9,7 @@ from graph.schema.connections import Connection
 from graph.schema.context import Info
 from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, many, with_arguments
 from graph.schema.types import Customer, Item, Node, Order
-from graph.selection import MAX_PAGE_SIZE
+from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS, MAX_WORDS
 
 _GLOBAL_ID = "The global id, as in the field `id`."
 _DATABASE_ID = "The number in the database, as in the field `databaseId`."
@@ -67,7 +67,10 @@ def _nodes(
     return info.context.loaders.nodes(info.context.asked(info.path))
 
 
-_TEXT = _argument("Words, or beginnings of words: all of them are in it, or much like one that is.")
+_TEXT = _argument(
+    f"Up to {MAX_WORDS} words, or beginnings of words: all of them are in it, or much like one that"
+    f" is. At most {MAX_SEARCH_CHARS} characters."
+)
 
 SearchResult = Annotated[
     Customer | Item, strawberry.union("SearchResult", description="What a search can find.")

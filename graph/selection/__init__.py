@@ -66,6 +66,7 @@ from graph.selection.terms import (
     Test,
     Through,
     grouped,
+    searches_in,
     sort_of,
 )
 from graph.selection.values import (
@@ -77,6 +78,7 @@ from graph.selection.values import (
     MAX_OFFSET,
     MAX_PAGE_SIZE,
     MAX_PREDICATES,
+    MAX_SEARCH_CHARS,
     MAX_SORTS,
     MAX_VALUES,
     MAX_WORDS,
@@ -101,6 +103,7 @@ __all__ = [
     "MAX_OFFSET",
     "MAX_PAGE_SIZE",
     "MAX_PREDICATES",
+    "MAX_SEARCH_CHARS",
     "MAX_SORTS",
     "MAX_VALUES",
     "MAX_WORDS",
@@ -157,6 +160,7 @@ __all__ = [
     "Value",
     "Variants",
     "grouped",
+    "searches_in",
     "sort_of",
     "terms_of",
 ]

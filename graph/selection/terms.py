@@ -162,3 +162,15 @@ class Matches:
 
 
 Condition: TypeAlias = Test | AllOf | AnyOf | Not | Exists | Matches
+
+
+def searches_in(condition: Condition | None) -> int:
+    """How often a condition searches for words."""
+    match condition:
+        case Matches():
+            return 1
+        case AllOf(conditions) | AnyOf(conditions):
+            return sum(searches_in(each) for each in conditions)
+        case Not(inner) | Exists(condition=inner):
+            return searches_in(inner)
+    return 0

@@ -77,6 +77,7 @@ REFUSED = [
     ('where: {search: ""}', "INVALID_FILTER", "'where.search' needs from 1 to 8 words, not 0."),
     ('where: {search: "!?"}', "INVALID_FILTER", "needs from 1 to 8 words, not 0."),
     ('where: {search: "a b c d e f g h i"}', "INVALID_FILTER", "from 1 to 8 words, not 9."),
+    (f'where: {{search: "{"a" * 201}"}}', "INVALID_FILTER", "has 201 characters; at most 200."),
     (f"where: {MANY}", "INVALID_FILTER", "'where' says more than 100 things."),
     (f"where: {{databaseId: {{in: {VALUES}}}}}", "INVALID_FILTER", "lists 1001 values; at most"),
     (f"where: {nested(23, NOT, TOWN)}", "INVALID_FILTER", "'where' is nested more than 10 deep."),

@@ -9,7 +9,7 @@ import socket
 import statistics
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.conftest import serving
+from tests.server.probes import REFUSED, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,164 +30,6 @@ CHEAP = {"query": "{ customer(by: {databaseId: 1}) { firstName } }"}
 # A machine that is busy with other things answers later; what hangs, hangs for longer.
 SECONDS = 5.0
 MEGABYTES = 150
-
-
-@dataclass
-class Probe:
-    """What is sent, and the statuses and codes that may come back."""
-
-    body: bytes
-    statuses: frozenset[int] = frozenset({200, 400})
-    content_type: str = "application/json"
-    method: str = "POST"
-    query: str = ""
-
-
-def document(text: str, **variables: Any) -> Probe:
-    return Probe(json.dumps({"query": text, "variables": variables}).encode())
-
-
-def raw(body: bytes, *statuses: int, **more: Any) -> Probe:
-    return Probe(body, frozenset(statuses or {400}), **more)
-
-
-def chained(count: int, inner: str) -> str:
-    chain = "".join(
-        f"fragment F{n} on Customer {{ {inner.replace('NEXT', f'...F{n + 1}')} }} "
-        for n in range(count)
-    )
-    return f"{{customers{{nodes{{...F0}}}}}} {chain} fragment F{count} on Customer {{id}}"
-
-
-DOUBLED = "a: orders {nodes{customer{NEXT}}} b: orders {nodes{customer{NEXT}}}"
-LEVELS = "orders(first:100){nodes{customer{"
-WHERE = "query ($where: CustomerWhere) { customers(where: $where) { totalCount } }"
-INTS = "query ($n: Int!) { customer(by: {databaseId: $n}) { id } }"
-
-
-def nested_filter(depth: int) -> dict[str, Any]:
-    filter_: dict[str, Any] = {"databaseId": {"eq": 1}}
-    for _ in range(depth):
-        filter_ = {"and": [filter_]}
-    return filter_
-
-
-REFUSED: dict[str, Probe] = {
-    "nested 60": document("{customers{nodes{" + LEVELS * 30 + "id" + "}}}" * 30 + "}}"),
-    "nested 10,000": document("{a" * 10_000),
-    "nested lists": document("{nodes(ids:" + "[" * 5_000 + "]" * 5_000 + "){id}}"),
-    "nested objects": document(
-        "{customers(where:" + "{and:[" * 500 + "]}" * 500 + "){totalCount}}"
-    ),
-    "nested types": document("query($a:" + "[" * 4_000 + "Int" + "]" * 4_000 + "){__typename}"),
-    "10,000 aliases": document("{" + "".join(f"a{n}:__typename " for n in range(10_000)) + "}"),
-    "aliases of dear fields": document(
-        "{" + "".join(f"a{n}:customers(first:100){{nodes{{id}}}}" for n in range(101)) + "}"
-    ),
-    "one field 10,000 times": document("{customers{" + "totalCount " * 10_000 + "}}"),
-    "one field 990 times": document("{customers{" + "totalCount " * 990 + "}}"),
-    "overlapping fields": document("{customers{" + "nodes{orders{nodes{id}}}" * 240 + "}}"),
-    "circular fragments": document("{...A} fragment A on Query{...B} fragment B on Query{...A}"),
-    "a fragment of itself": document("{...A} fragment A on Query{a:__typename ...A}"),
-    "doubling fragments": document(chained(30, DOUBLED)),
-    "doubling fragments, shallow": document(
-        chained(5, DOUBLED.replace("orders", "orders(first:100)"))
-    ),
-    "fragments spread by all": document(
-        "{...F0}"
-        + "".join(
-            f"fragment F{n} on Query{{{' '.join(f'...F{m}' for m in range(n + 1, 60))} a:id}}"
-            for n in range(60)
-        )
-    ),
-    "10,000 directives": document("{__typename" + " @include(if:true)" * 10_000 + "}"),
-    "unknown directives": document("{__typename" + "".join(f" @d{n}" for n in range(60)) + "}"),
-    "5,001 tokens": document("{a(b:[" + "1 " * 5_000 + "])}"),
-    "100 KB of spaces and more": document("{__typename}" + " " * 100_000),
-    "comments": document("#\n" * 60_000 + "{__typename}"),
-    "introspection, deep": document(
-        "{__schema{types" + "{fields{type" * 9 + "{name" + "}}" * 9 + "}}}"
-    ),
-    "introspection, often": document(
-        "{" + "".join(f"a{n}:__schema{{types{{name fields{{name}}}}}}" for n in range(60)) + "}"
-    ),
-    "dear": document(
-        "{customers(first:100){nodes{orders(first:100){nodes{lineItems(first:100){nodes{id}}}}}}}"
-    ),
-    "many operations": document("".join(f"query Q{n}{{__typename}}" for n in range(1_000))),
-    "no operation": document("fragment F on Query{__typename}"),
-    "a schema": document("type Query { a: Int }"),
-    "a subscription": document("subscription{a}"),
-    "a mutation": document("mutation{a}"),
-    "10,000 variables": document(
-        "query(" + "".join(f"$v{n}:Int " for n in range(10_000)) + "){__typename}"
-    ),
-    "a list of 10,000 ids": document("query($i:[ID!]!){nodes(ids:$i){id}}", i=["x"] * 10_000),
-    "a list of 10,000 values": document(WHERE, where={"databaseId": {"in": list(range(10_000))}}),
-    "a deep filter": document(WHERE, where=nested_filter(100)),
-    "a wide filter": document(
-        WHERE, where={"or": [{"databaseId": {"eq": n}} for n in range(3_000)]}
-    ),
-    "page of a million": document("{customers(first:1000000){nodes{id}}}"),
-    "page of minus one": document("{customers(first:-1){nodes{id}}}"),
-    "offset of a billion": document("{customers(offset:1000000000){nodes{id}}}"),
-    "a cursor that is none": document('{customers(after:"AAAA"){nodes{id}}}'),
-    "a long cursor": document('{customers(after:"' + "A" * 90_000 + '"){nodes{id}}}'),
-    "an id that is none": document('{node(id:"!"){id}}'),
-    "NUL in a variable": document(
-        "query($u:String!){customer(by:{username:$u}){id}}", u="a\N{NULL}b"
-    ),
-    "NUL in a document": document("{__typename}\N{NULL}"),
-    "an int beyond 32 bits": document(INTS, n=2**31),
-    "an int of 4,000 digits": document("{customer(by:{databaseId:" + "9" * 4_000 + "}){id}}"),
-    "a float for an int": document(INTS, n=1.5),
-    "a string for an int": document(INTS, n="1"),
-    "a list for an int": document(INTS, n=[1]),
-    "money that is none": document(
-        "query($p:Decimal){items(where:{sellingPrice:{eq:$p}}){totalCount}}", p="NaN"
-    ),
-    "a moment that is none": document(
-        "query($t:DateTime){orders(where:{datePlaced:{eq:$t}}){totalCount}}", t="99999-99-99"
-    ),
-    "no body": raw(b""),
-    "a JSON text cut off": raw(b'{"query":"{__type'),
-    "nested JSON": raw(b"[" * 100_000),
-    "nested JSON variables": raw(
-        b'{"query":"{a}","variables":' + b'{"a":' * 2_000 + b"1" + b"}" * 2_001
-    ),
-    "NaN": raw(b'{"query":"{__typename}","variables":{"a":NaN}}'),
-    "infinity": raw(b'{"query":"{__typename}","variables":{"a":-Infinity}}'),
-    "malformed UTF-8": raw(b'{"query":"{__typename \xc3\x28}"}'),
-    "half a surrogate pair": raw(b'{"query":"{__typename \\ud800}"}'),
-    "UTF-16": raw('{"query":"{__typename}"}'.encode("utf-16")),
-    "a number": raw(b"1"),
-    "a string": raw(b'"{__typename}"'),
-    "a query that is an object": raw(b'{"query":{"a":1}}'),
-    "a batch": raw(json.dumps([{"query": "{__typename}"}] * 500).encode()),
-    "2 MB": raw(b'{"query":"' + b"x" * 2_000_000 + b'"}', 413),
-    "variables of 500 KB": raw(
-        json.dumps({"query": "{__typename}", "variables": {"a": "x" * 500_000}}).encode(), 413
-    ),
-    "text/plain": raw(b'{"query":"{__typename}"}', 415, content_type="text/plain"),
-    "a form": raw(b"query={__typename}", 415, content_type="application/x-www-form-urlencoded"),
-    "multipart": raw(b"--x--", 415, content_type="multipart/form-data; boundary=x"),
-    "application/graphql": raw(b"{__typename}", 415, content_type="application/graphql"),
-    "UTF-7": raw(b'{"query":"{__typename}"}', 415, content_type="application/json; charset=utf-7"),
-    "PUT": raw(b"{}", 405, method="PUT"),
-    "DELETE": raw(b"", 405, method="DELETE"),
-    "PATCH": raw(b"", 405, method="PATCH"),
-    "TRACE": raw(b"", 405, method="TRACE"),
-    "a method of their own": raw(b"", 400, 405, method="PROPFIND"),
-    "GET without a query": raw(b"", method="GET"),
-    "GET of a mutation": raw(b"", 400, 200, method="GET", query="query=mutation{a}"),
-    "GET of malformed escapes": raw(b"", 200, 400, method="GET", query="query=%ff%fe"),
-    "GET of variables that are none": raw(b"", method="GET", query="query={a}&variables=x"),
-    "GET of extensions that are none": raw(b"", method="GET", query="query={a}&extensions=[]"),
-    "a hash that is none": raw(
-        b'{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"../../etc"}}}', 200, 400
-    ),
-    "prototype pollution": raw(b'{"__proto__":{"query":"{__typename}"}}'),
-}
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +55,7 @@ def sent(server: LiveServer, probe: Probe) -> httpx.Response:
         probe.method,
         f"{server.url}/graphql" + (f"?{probe.query}" if probe.query else ""),
         content=probe.body,
-        headers={"content-type": probe.content_type},
+        headers={"content-type": probe.content_type, "accept": probe.accept},
     )
 
 
@@ -247,16 +90,8 @@ def test_memory_stays_bounded_when_all_of_it_is_sent_again_and_again(stranger: L
     for nth in range(3):
         for probe in REFUSED.values():
             # Each time another text, so that nothing is found where it was kept.
-            sent(
-                stranger,
-                Probe(
-                    probe.body.replace(b"__typename", b"t%d:__typename" % nth),
-                    probe.statuses,
-                    probe.content_type,
-                    probe.method,
-                    probe.query,
-                ),
-            )
+            body = probe.body.replace(b"__typename", b"t%d:__typename" % nth)
+            sent(stranger, replace(probe, body=body))
 
     assert resident_megabytes(stranger) - before < MEGABYTES
 
