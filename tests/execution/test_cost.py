@@ -61,8 +61,9 @@ async def costed(client: Client, query: str, **variables: Any) -> dict[str, Any]
         ('{ search(text: "a", first: 4) { nodes { __typename } } }', 10 + 1 + 4),
         ('{ customers(where: {search: "a"}, first: 4) { nodes { id } } }', 10 + 1 + 4),
         (
-            "{ customers(first: 3) { nodes { orders(first: 0, where: {or: [{not: {customer:"
-            ' {search: "a"}}}, {customer: {search: "b"}}]}) { totalCount } } } }',
+            """{ customers(first: 3) { nodes { orders(first: 0, where: {
+              or: [{not: {customer: {search: "a"}}}, {customer: {search: "b"}}]
+            }) { totalCount } } } }""",
             1 + 3 * (1 + 20 + 1 + 5),
         ),
         ("{ a: customers(first: 2) { nodes { id } } b: items(first: 2) { nodes { id } } }", 6),
