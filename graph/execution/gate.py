@@ -5,18 +5,24 @@ So a crowd of dear operations holds a few connections and as many cores, and a c
 
 from __future__ import annotations
 
-from asyncio import Semaphore
+from asyncio import CancelledError, get_running_loop
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from graph.errors import Overloaded
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class Lane:
     """So many at once, and so many who wait, first come first served."""
 
     def __init__(self, most: int, most_waiting: int) -> None:
-        self._places = Semaphore(most)
+        self._room = most
         self._most_waiting = most_waiting
-        self._waiting = 0
+        self._waiting: deque[Future[None]] = deque()
 
     async def enter(self) -> None:
         """Return when there is room; whoever entered leaves.
@@ -24,16 +30,31 @@ class Lane:
         Raises:
             Overloaded: too many wait already.
         """
-        if self._places.locked() and self._waiting >= self._most_waiting:
+        if self._room:
+            self._room -= 1
+            return
+        if len(self._waiting) >= self._most_waiting:
             raise Overloaded
-        self._waiting += 1
+        turn = get_running_loop().create_future()
+        self._waiting.append(turn)
         try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
+            await turn
+        except CancelledError:
+            if turn.cancelled():
+                with suppress(ValueError):
+                    self._waiting.remove(turn)
+            else:  # who waited was cancelled just when its turn came
+                self.leave()
+            raise
 
     def leave(self) -> None:
-        self._places.release()
+        """Hand the place to who has waited longest."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._room += 1
 
 
 class Gate:
