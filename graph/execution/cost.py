@@ -9,21 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import TYPE_CHECKING, Any
+from random import getrandbits
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
 
 from graph.errors import TooCostly
 from graph.execution.failures import Refused
-from graph.selection import Grouping, Ids, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from graph.selection import Value
-
 # How many of the dearest fields an answer names.
 _NAMED = 3
+# Of an answer of more bytes than that, a part of each stretch is looked at.
+_SAMPLED_FROM = 16_384
+_STRETCH_BITS = 13
+_STRETCH = 1 << _STRETCH_BITS
+_LOOKED_AT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +38,18 @@ class Charge:
     places: tuple[int, ...]
     is_object: bool
 
-    def total(self, values: Sequence[Value]) -> int:
-        return self.weight * prod(_size(values[place]) for place in self.places)
+    def total(self, values: Sequence[Any]) -> int:
+        times: int = prod(values[place].size for place in self.places)
+        return self.weight * times
 
 
-class _Sum:
-    """Charges put together by what multiplies them."""
+class _Level(NamedTuple):
+    """What the same pages multiply: the `place` of the last, the number of the level above it."""
 
-    def __init__(self, charges: Iterable[Charge]) -> None:
-        together = Counter[tuple[int, ...]]()
-        for charge in charges:
-            together[charge.places] += charge.weight
-        self._fixed = together.pop((), 0)
-        self._products = tuple(together.items())
-
-    def of(self, values: Sequence[Value]) -> int:
-        total = self._fixed
-        for places, weight in self._products:
-            product = weight
-            for place in places:
-                product *= _size(values[place])
-            total += product
-        return total
+    above: int
+    place: int
+    cost: int
+    objects: int
 
 
 class Price:
@@ -64,41 +57,64 @@ class Price:
 
     def __init__(self, charges: Iterable[Charge]) -> None:
         self.charges = tuple(charges)
-        self._all = _Sum(self.charges)
-        self._objects = _Sum(charge for charge in self.charges if charge.is_object)
+        costs, objects = Counter[tuple[int, ...]](), Counter[tuple[int, ...]]()
+        for charge in self.charges:
+            costs[charge.places] += charge.weight
+            objects[charge.places] += charge.weight if charge.is_object else 0
+        self._once = (costs.pop((), 0), objects.pop((), 0))
+        every = {places[:end] for places in costs for end in range(1, len(places) + 1)}
+        levels = sorted(every, key=len)
+        numbers = {places: number for number, places in enumerate(((), *levels))}
+        self._levels = tuple(
+            _Level(numbers[places[:-1]], places[-1], costs[places], objects[places])
+            for places in levels
+        )
 
-    def total(self, values: Sequence[Value]) -> int:
-        return self._all.of(values)
-
-    def check(self, values: Sequence[Value], most: int | None) -> int:
+    def check(self, values: Sequence[Any], most: int | None) -> int:
         """The total.
 
         Raises:
             Refused: it is more than an operation may cost.
         """
-        total = self.total(values)
+        total, _ = self._sums(values)
         if most is not None and total > most:
             error = TooCostly(total, most, self.dearest(values))
             raise Refused([GraphQLError(str(error), original_error=error)], code=error.code)
         return total
 
-    def actual(self, values: Sequence[Value], braces: int) -> int:
-        """What an answer turned out to cost: as much of the total as of its objects came.
+    def total_and_actual(self, values: Sequence[Any], braces: int) -> tuple[int, int]:
+        """The total, and what an answer turned out to cost: as much as of its objects came.
 
         A brace begins an object; one inside a text makes the answer a little dearer than it was.
         """
-        objects = self._objects.of(values)
+        total, objects = self._sums(values)
         came = braces - 2  # the answer itself, and its `data`
-        total = self.total(values)
-        return min(total, ceil(total * max(came, 0) / max(objects, 1)))
+        if came >= objects:
+            return total, total
+        return total, ceil(total * max(came, 0) / max(objects, 1))
 
-    def dearest(self, values: Sequence[Value]) -> list[tuple[str, int]]:
+    def dearest(self, values: Sequence[Any]) -> list[tuple[str, int]]:
         """The fields that cost most, and how much."""
         costs = [(".".join(charge.path), charge.total(values)) for charge in self.charges]
         return sorted(costs, key=lambda cost: -cost[1])[:_NAMED]
 
+    def _sums(self, values: Sequence[Any]) -> tuple[int, int]:
+        """What the operation may cost, and how many objects it may ask for."""
+        total, objects = self._once
+        times = [1]
+        for above, place, cost, objects_each in self._levels:
+            product: int = times[above] * values[place].size
+            times.append(product)
+            total += product * cost
+            objects += product * objects_each
+        return total, objects
 
-def _size(value: Any) -> int:
-    if isinstance(value, Page | Grouping):
-        return value.size
-    return len(value.keys) if isinstance(value, Ids) else 1
+
+def braces_in(body: bytes, *, exactly: bool = True) -> int:
+    """How many objects JSON begins; of a long text, how many a sample of it lets expect."""
+    if exactly or len(body) <= _SAMPLED_FROM:
+        return body.count(b"{")
+    # Nobody knows beforehand which parts are looked at, to put what is dear between them.
+    starts = range(getrandbits(_STRETCH_BITS), len(body), _STRETCH)
+    seen = sum([body.count(b"{", start, start + _LOOKED_AT) for start in starts])
+    return seen * _STRETCH // _LOOKED_AT

@@ -17,7 +17,7 @@ from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.errors import Overloaded, RateLimited, RequestError
-from graph.execution.cost import Price
+from graph.execution.cost import Price, braces_in
 from graph.execution.documents import Documents
 from graph.execution.executor import run, run_in_parts
 from graph.execution.failures import Refused, failure, refusal, unavailability
@@ -191,19 +191,17 @@ class Execution:
         self, answer: Answer, price: Price, values: Sequence[Value], request: Request
     ) -> Answer:
         """Give back what was taken too much, and say so where that was asked for."""
-        actual = price.actual(values, answer.body.count(b"{"))
-        await self._give_back(price.total(values) - actual, request)
+        braces = braces_in(answer.body, exactly=request.wants_cost)
+        requested, actual = price.total_and_actual(values, braces)
+        if self._meter is not None and actual < requested:
+            await self._meter.give_back(request.client, requested - actual)
         return self._with_cost(answer, price, values, actual) if request.wants_cost else answer
-
-    async def _give_back(self, cost: int, request: Request) -> None:
-        if self._meter is not None and cost > 0:
-            await self._meter.give_back(request.client, cost)
 
     def _with_cost(
         self, answer: Answer, price: Price, values: Sequence[Value], actual: int | None
     ) -> Answer:
         cost = {
-            "requested": price.total(values),
+            "requested": price.check(values, None),
             **({} if actual is None else {"actual": actual}),
             "limit": self._max_cost,
             "fields": [{"path": path, "cost": each} for path, each in price.dearest(values)],
@@ -244,8 +242,9 @@ class Execution:
 
         async def close(braces: int) -> None:
             await rest.aclose()
-            too_much = price.total(plan.values) - price.actual(plan.values, braces)
-            await self._give_back(too_much, request)
+            requested, actual = price.total_and_actual(plan.values, braces)
+            if self._meter is not None and actual < requested:
+                await self._meter.give_back(request.client, requested - actual)
 
         parts = Parts(result, close)
         answer = Answer(parts.first, parts=parts)

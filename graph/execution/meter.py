@@ -51,23 +51,21 @@ class MemoryMeter:
         self._buckets = OrderedDict[str, tuple[float, float]]()
 
     async def take(self, client: str, cost: int) -> None:
-        level = self._level(client)
+        now = self._now()
+        level, since = self._buckets.get(client, (self._capacity, now))
+        level = min(self._capacity, level + (now - since) * self._per_second)
         if level < cost:
             raise RateLimited(cost, ceil((cost - level) / self._per_second))
-        self._put(client, level - cost)
-
-    async def give_back(self, client: str, cost: int) -> None:
-        self._put(client, min(self._capacity, self._level(client) + cost))
-
-    def _level(self, client: str) -> float:
-        level, since = self._buckets.get(client, (self._capacity, 0))
-        return min(self._capacity, level + (self._now() - since) * self._per_second)
-
-    def _put(self, client: str, level: float) -> None:
-        self._buckets[client] = (level, self._now())
+        self._buckets[client] = (level - cost, now)
         self._buckets.move_to_end(client)
         if len(self._buckets) > _MAX_CLIENTS:
             self._buckets.popitem(last=False)
+
+    async def give_back(self, client: str, cost: int) -> None:
+        # Who was forgotten has a full bucket. What is over the brim is lost with the next take.
+        if client in self._buckets:
+            level, since = self._buckets[client]
+            self._buckets[client] = (level + cost, since)
 
 
 class DatabaseMeter:

@@ -99,6 +99,10 @@ class Ids:
     keys: tuple[tuple[str, int], ...]
 
     @property
+    def size(self) -> int:
+        return len(self.keys)
+
+    @property
     def shape(self) -> None:
         return None
 

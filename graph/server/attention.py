@@ -1,22 +1,22 @@
 """What runs is ended when it takes too long, or when nobody waits for it any more.
 
 Most is done at once. So it costs an entry in a set to begin with, and one timer looks over the set
-from time to time: what it finds twice gets a task that listens for the client to hang up.
+from time to time: what it finds gets a deadline, and what it finds again, a task that listens for
+the client to hang up.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from starlette.requests import ClientDisconnect
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+    from types import TracebackType
 
     from starlette.types import Receive
-
-T = TypeVar("T")
 
 _TICK_SECONDS = 0.05
 
@@ -25,40 +25,20 @@ class Attention:
     """Looks over the work of one application."""
 
     def __init__(self) -> None:
-        self._watched: set[_Watch] = set()
+        self._watched: set[Watch] = set()
         self._ticks = False
 
-    async def attended(
-        self,
-        work: Awaitable[T],
-        *,
-        seconds: float,
-        late: Callable[[], Exception],
-        receive: Receive | None = None,
-    ) -> T:
-        """What the work returns; where it is ended, its statement is cancelled in PostgreSQL.
-
-        Raises:
-            Exception: what `late` makes; it took longer than that, give or take a tick.
-            ClientDisconnect: nobody waits any more; with `receive` only, which nobody else reads.
-        """
-        loop = asyncio.get_running_loop()
-        watch = _Watch(loop.time() + seconds, late, receive)
-        self._watched.add(watch)
+    def watch(
+        self, seconds: float, late: Callable[[], Exception], receive: Receive | None = None
+    ) -> Watch:
+        """Watch the block that this begins, see `Watch.go_on`."""
+        watch = Watch(self._watched)
+        watch.go_on(seconds, late, receive)
         if not self._ticks:
             self._ticks = True
+            loop = asyncio.get_running_loop()
             loop.call_later(_TICK_SECONDS, self._tick, loop)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            # Somebody else may have cancelled the task as well, and has the first word.
-            if watch.reason is None or watch.task.uncancel() > 0:
-                raise
-            raise watch.reason from None
-        finally:
-            self._watched.discard(watch)
-            if watch.listener:
-                watch.listener.cancel()
+        return watch
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -69,26 +49,65 @@ class Attention:
             loop.call_later(_TICK_SECONDS, self._tick, loop)
 
 
-class _Watch:
-    __slots__ = ("_deadline", "_late", "_receive", "_seen", "listener", "reason", "task")
+class Watch:
+    """A block of one task; where it is ended, its statement is cancelled in PostgreSQL."""
 
-    def __init__(
-        self, deadline: float, late: Callable[[], Exception], receive: Receive | None
+    __slots__ = (
+        "_deadline",
+        "_late",
+        "_listener",
+        "_reason",
+        "_receive",
+        "_seconds",
+        "_task",
+        "_watched",
+    )
+
+    def __init__(self, watched: set[Watch]) -> None:
+        self._watched = watched
+        self._task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
+        self._reason: Exception | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    def go_on(
+        self, seconds: float, late: Callable[[], Exception], receive: Receive | None = None
     ) -> None:
-        self.task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
-        self.reason: Exception | None = None
-        self.listener: asyncio.Task[None] | None = None
-        self._deadline = deadline
+        """Begin to count anew; the block raises what `late` makes after so long, and a tick or two.
+
+        With `receive`, which nobody else reads from now on, it raises ClientDisconnect as soon as
+        nobody waits any more.
+        """
+        self._seconds = seconds
         self._late = late
         self._receive = receive
-        self._seen = False
+        self._deadline: float | None = None
+
+    def __enter__(self) -> Self:
+        self._watched.add(self)
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._watched.discard(self)
+        if self._listener:
+            self._listener.cancel()
+        if self._reason is None or not isinstance(error, asyncio.CancelledError):
+            return
+        # Somebody else may have cancelled the task as well, and has the first word.
+        if self._task.uncancel() == 0:
+            raise self._reason from None
 
     def look(self, now: float) -> None:
-        if now >= self._deadline:
+        if self._deadline is None:
+            self._deadline = now + self._seconds
+        elif now >= self._deadline:
             self._end(self._late())
-        elif self._seen and self._receive and not self.listener:
-            self.listener = asyncio.create_task(self._listen(self._receive))
-        self._seen = True
+        elif self._receive and not self._listener:
+            self._listener = asyncio.create_task(self._listen(self._receive))
 
     async def _listen(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -96,6 +115,6 @@ class _Watch:
         self._end(ClientDisconnect())
 
     def _end(self, reason: Exception) -> None:
-        if self.reason is None:
-            self.reason = reason
-            self.task.cancel()
+        if self._reason is None:
+            self._reason = reason
+            self._task.cancel()

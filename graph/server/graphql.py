@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 from starlette_compress import CompressMiddleware
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from graph.server.accept import Accepted
     from graph.server.payers import Payers
     from graph.server.streams import Wire
-
-
-T = TypeVar("T")
 
 
 class GraphQL:
@@ -116,27 +113,29 @@ class GraphQL:
             return graphiql_page()
         if method == "GET":
             return await self._got(scope, receive, accepted)
+        return await self._posted(scope, receive, accepted)
+
+    async def _posted(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         _check_media_type(header(scope, b"content-type"))
-        reading = read_body(scope, receive, max_bytes=self._max_body_bytes)
-        body = await self._attention.attended(
-            reading, seconds=self._body_timeout_seconds, late=self._too_slow
-        )
-        given = json_of(body, "The request body")
-        key = header(scope, b"idempotency-key").strip('"')
-        if isinstance(given, list):
+        with self._attention.watch(self._body_timeout_seconds, self._too_slow) as watch:
+            body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
+            watch.go_on(self._operation_timeout_seconds, TimedOut, receive)
+            began = perf_counter()
+            given = json_of(body, "The request body")
+            key = header(scope, b"idempotency-key").strip('"')
+            if isinstance(given, list):
+                if key:
+                    raise InvalidKey("The header Idempotency-Key is for a single mutation.")
+                return await self._batch(scope, given, accepted.whole)
+            request = request_of(given, self._payer(scope))
             if key:
-                raise InvalidKey("The header Idempotency-Key is for a single mutation.")
-            return await self._batch(scope, receive, given, accepted.whole)
-        request = request_of(given)
-        if key:
-            request = replace(request, idempotency_key=key)
-        # Only a body that is larger can hold variables that are.
-        if len(body) > self._max_variables_bytes:
-            check_size(request, self._max_variables_bytes)
-        if accepted.parts:
-            request = replace(request, takes_parts=True)
-        began = perf_counter()
-        answer = await self._attended(self._answer(scope, request), receive)
+                request = replace(request, idempotency_key=key)
+            # Only a body that is larger can hold variables that are.
+            if len(body) > self._max_variables_bytes:
+                check_size(request, self._max_variables_bytes)
+            if accepted.parts:
+                request = replace(request, takes_parts=True)
+            answer = await _answer(scope, request)
         return self._in_parts(answer, accepted, began) or answered(answer, accepted.whole)
 
     def _in_parts(self, answer: Answer, accepted: Accepted, began: float) -> ASGIApp | None:
@@ -157,8 +156,8 @@ class GraphQL:
     ) -> None:
         assert answer.parts is not None  # noqa: S101  it is why this runs
         try:
-            sending = send_parts(answer.body, answer.parts, wire, send)
-            await self._attended(sending, receive, seconds)
+            with self._attention.watch(seconds, TimedOut, receive):
+                await send_parts(answer.body, answer.parts, wire, send)
         except TimedOut as error:
             await send(wire.message(answer.parts.broken_off(error), goes_on=False))
         except ClientDisconnect:
@@ -166,44 +165,38 @@ class GraphQL:
         finally:
             await answer.parts.close()
 
-    def _attended(
-        self, work: Awaitable[T], receive: Receive, seconds: float | None = None
-    ) -> Awaitable[T]:
-        if seconds is None:
-            seconds = self._operation_timeout_seconds
-        return self._attention.attended(work, seconds=seconds, late=TimedOut, receive=receive)
-
     async def _got(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         check_preflight(scope)
-        request = request_of_url(scope["query_string"])
+        request = request_of_url(scope["query_string"], self._payer(scope))
         if not scope["state"]["execution"].is_query(request):
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         if accepted.parts:
             request = replace(request, takes_parts=True)
         began = perf_counter()
-        answer = await self._attended(self._answer(scope, request), receive)
+        with self._attention.watch(self._operation_timeout_seconds, TimedOut, receive):
+            answer = await _answer(scope, request)
         known = header(scope, b"if-none-match")
         return self._in_parts(answer, accepted, began) or cacheable(answer, accepted.whole, known)
 
-    async def _batch(
-        self, scope: Scope, receive: Receive, given: list[Any], media_type: str
-    ) -> JsonResponse:
+    async def _batch(self, scope: Scope, given: list[Any], media_type: str) -> JsonResponse:
         """One answer for each request, in their order; what one of them meets is its own affair."""
         if len(given) > self._max_batch:
             raise BatchTooLarge(self._max_batch)
         if not given:
             raise BadRequest("A batch holds at least one request.")
-        requests = [request_of(each) for each in given]
+        requests = [request_of(each, self._payer(scope)) for each in given]
         for request in requests:
             check_size(request, self._max_variables_bytes)
-        answers = asyncio.gather(*(self._answer(scope, request) for request in requests))
-        return batched(await self._attended(answers, receive), media_type)
+        answers = await asyncio.gather(*(_answer(scope, request) for request in requests))
+        return batched(answers, media_type)
 
-    async def _answer(self, scope: Scope, request: Request) -> Answer:
-        if self._payers:
-            request = replace(request, client=self._payers.payer(scope, ANONYMOUS))
-        execution: Execution = scope["state"]["execution"]
-        return await execution.answer(request, ANONYMOUS)
+    def _payer(self, scope: Scope) -> str:
+        return self._payers.payer(scope, ANONYMOUS) if self._payers else ""
+
+
+def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:
+    execution: Execution = scope["state"]["execution"]
+    return execution.answer(request, ANONYMOUS)
 
 
 async def _respond(scope: Scope, receive: Receive, send: Send) -> None:

@@ -32,9 +32,9 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
         BodyTooLarge: by its announced length, or as soon as it is over.
         ClientDisconnect: nobody waits for an answer.
     """
-    announced = header(scope, b"content-length")
-    if announced.isdecimal() and int(announced) > max_bytes:
-        raise BodyTooLarge(max_bytes)
+    for key, value in scope["headers"]:
+        if key == b"content-length" and value.isdigit() and int(value) > max_bytes:
+            raise BodyTooLarge(max_bytes)
     chunks, size_bytes = [], 0
     while True:
         message = await receive()
@@ -56,7 +56,7 @@ def json_of(text: bytes, what: str) -> Any:
         raise BadRequest(f"{what} is not JSON: {error}.") from None
 
 
-def request_of(given: Any) -> Request:
+def request_of(given: Any, client: str) -> Request:
     """Check the shape of a request (GraphQL over HTTP, section 5.1)."""
     if not isinstance(given, dict):
         raise BadRequest("A request is a JSON object with a 'query'.")
@@ -69,19 +69,19 @@ def request_of(given: Any) -> Request:
     if not isinstance(extensions, dict | None):
         raise BadRequest("'extensions' must be an object.")
     if extensions or "documentId" in given:
-        return _extended_request(given, extensions or {})
+        return _extended_request(given, extensions or {}, client)
     _check_query(query)
-    return Request(query, variables or {}, name or None)
+    return Request(query, variables or {}, name or None, client=client)
 
 
-def request_of_url(query_string: bytes) -> Request:
+def request_of_url(query_string: bytes, client: str) -> Request:
     parameters: dict[str, Any] = dict(QueryParams(query_string))
     for name in ("variables", "extensions"):
         if parameters.get(name):
             parameters[name] = json_of(parameters[name].encode(), f"The parameter '{name}'")
         else:
             parameters.pop(name, None)
-    return request_of(parameters)
+    return request_of(parameters, client)
 
 
 def check_size(request: Request, max_variables_bytes: int) -> None:
@@ -89,7 +89,7 @@ def check_size(request: Request, max_variables_bytes: int) -> None:
         raise VariablesTooLarge(max_variables_bytes)
 
 
-def _extended_request(given: dict[str, Any], extensions: dict[str, Any]) -> Request:
+def _extended_request(given: dict[str, Any], extensions: dict[str, Any], client: str) -> Request:
     document, is_hash = names_document(given.get("documentId"), extensions.get("persistedQuery"))
     query = given.get("query")
     if document is None or query is not None:
@@ -100,6 +100,7 @@ def _extended_request(given: dict[str, Any], extensions: dict[str, Any]) -> Requ
         given.get("operationName") or None,
         document=document,
         document_is_hash=is_hash,
+        client=client,
         wants_cost=extensions.get("cost") is True,
     )
 

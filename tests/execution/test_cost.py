@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from graph.execution.cost import Charge, Price, braces_in
+from graph.selection import Page
 from graph.server.app import create_app
 from graph.settings import ExecutionMode, Settings, read_settings
 from tests.conftest import client_of
@@ -93,6 +96,44 @@ async def test_what_did_not_come_is_not_in_the_actual_cost(shop: Client) -> None
 
     assert (cost["requested"], cost["actual"]) == (101, 3)  # there are two customers
     assert cost["fields"][0] == {"path": "customers.nodes", "cost": 100}
+
+
+def test_of_a_long_answer_a_sample_says_how_much_came() -> None:
+    rows = [b'{"id":"%d","item":{"name":"%s"}}' % (i, b"n" * (i % 50)) for i in range(1_000)]
+    body = b'{"data":{"lines":[%s]}}' % b",".join(rows)
+
+    assert len(body) > 2 * 16_384
+    assert braces_in(body) == 2_002
+    samples = [braces_in(body, exactly=False) for _ in range(200)]
+    assert 1_800 < mean(samples) < 2_200
+    assert 1_000 < min(samples) < max(samples) < 3_000
+    assert braces_in(body[:16_000], exactly=False) == body[:16_000].count(b"{")
+
+
+def test_the_total_is_the_sum_of_the_charges() -> None:
+    charges = [
+        Charge(("a",), 1, (), is_object=True),
+        Charge(("a", "nodes"), 3, (0,), is_object=True),
+        Charge(("a", "nodes", "count"), 5, (0,), is_object=False),
+        Charge(("a", "nodes", "b", "nodes"), 2, (0, 2), is_object=True),
+        Charge(("c", "nodes", "d", "nodes"), 7, (1, 3), is_object=True),
+    ]
+    values = [Page(first=size) for size in (4, 3, 0, 11)]
+    total = 1 + 4 * (3 + 5) + 0 + 3 * 11 * 7
+    objects = total - 4 * 5
+
+    price = Price(charges)
+
+    assert price.check(values, None) == total == sum(charge.total(values) for charge in charges)
+    for came, actual in [
+        (-1, 0),
+        (0, 0),
+        (objects // 4, total // 4),
+        (objects, total),
+        (999, total),
+    ]:
+        assert price.total_and_actual(values, came + 2) == (total, actual)
+    assert Price([]).total_and_actual([], 1) == (0, 0)
 
 
 async def test_an_answer_says_nothing_of_its_cost_unless_asked(shop: Client) -> None:
