@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -91,9 +92,16 @@ def _forget_tokens(document: DocumentNode) -> None:
             case Node() as node:
                 if node.loc is not None:
                     node.loc.start_token = node.loc.end_token = None  # type: ignore[assignment]
-                ahead += (getattr(node, key, None) for key in node.keys)
+                ahead += [getattr(node, key, None) for key in _keys(type(node))]
             case tuple() | list() as nodes:
                 ahead += nodes
+
+
+@cache
+def _keys(kind: Any) -> tuple[str, ...]:
+    """What a node of this kind is made of; graphql-core looks it up anew each time."""
+    keys: tuple[str, ...] = kind.keys
+    return keys
 
 
 def problems_of(documents: Documents, texts: Mapping[str, str]) -> list[str]:

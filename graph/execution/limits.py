@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _MAX_ERRORS = 20
 # More than anybody writes by hand: lists of values belong into variables.
 _MAX_VARIABLES = 200
-_MAX_LITERALS = 2_000
+_MAX_LITERALS = 1_000
 # Units of work for the rule that compares fields of one name: so many take about 40 ms.
 _MAX_COMPARISONS = 20_000
 

@@ -13,15 +13,14 @@ from graphql import (
     GraphQLIncludeDirective,
     GraphQLSkipDirective,
     GraphQLStreamDirective,
+    InlineFragmentNode,
     NameNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     VariableNode,
-    Visitor,
     print_ast,
     strip_ignored_characters,
-    visit,
 )
 
 from graph.errors import RequestError
@@ -31,7 +30,7 @@ from graph.execution.select import select
 from graph.execution.variables import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
 
     from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema
     from graphql.execution.values import VariableValues
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from graph.execution.plan import Plan, Recipe
     from graph.selection import Value
 
+_CONDITIONS = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
+_PARTS = {GraphQLDeferDirective.name, GraphQLStreamDirective.name}
 # Kinds of variables that one operation is compiled for. A client has few; a flood is forgotten.
 _MAX_VARIANTS = 32
 
@@ -60,9 +61,11 @@ class Operation:
         self.variables = Variables(schema, node.variable_definitions or ())
         self._schema = schema
         self._fragments = fragments
-        found = _directives(node, fragments)
-        self._conditions = tuple(sorted(found.conditions))
-        self.may_have_parts = found.has_parts
+        directives = list(_directives(node, fragments))
+        self.may_have_parts = any(each.name.value in _PARTS for each in directives)
+        # The variables by which fields are included or skipped.
+        deciding = [each for each in directives if each.name.value in _CONDITIONS]
+        self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
         self._recipes: dict[Hashable, list[Recipe]] = {}
         self._compiled: dict[Hashable, Compiled] = {}
         self._texts: dict[str, str] = {}
@@ -155,30 +158,20 @@ class Operation:
 
 def _directives(
     node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
-) -> _Directives:
-    found = _Directives()
-    for definition in (node, *fragments.values()):
-        visit(definition, found)
-    return found
+) -> Iterator[DirectiveNode]:
+    """Those of all selections."""
+    ahead = [node.selection_set, *(fragment.selection_set for fragment in fragments.values())]
+    while ahead:
+        for selection in ahead.pop().selections:
+            yield from selection.directives or ()
+            if isinstance(selection, FieldNode | InlineFragmentNode) and selection.selection_set:
+                ahead.append(selection.selection_set)
 
 
-class _Directives(Visitor):
-    """What there is of directives: `conditions` are the variables that include or skip fields."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conditions: set[str] = set()
-        self.has_parts = False
-
-    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
-        name = node.name.value
-        if name in {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}:
-            values = (argument.value for argument in node.arguments or ())
-            self.conditions.update(
-                value.name.value for value in values if isinstance(value, VariableNode)
-            )
-        if name in {GraphQLDeferDirective.name, GraphQLStreamDirective.name}:
-            self.has_parts = True
+def _variables_of(directive: DirectiveNode) -> Iterator[str]:
+    for argument in directive.arguments or ():
+        if isinstance(argument.value, VariableNode):
+            yield argument.value.name.value
 
 
 def _make_room(kept: dict[Hashable, Any]) -> None:

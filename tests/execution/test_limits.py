@@ -134,8 +134,14 @@ DEAR = {
         for i in range(40)
     ),
     "types": '{node(id:"a"){' + "...on Customer{id} ...on Item{id}" * 240 + "}}",
-    "literals": "{nodes(ids:[" + '"a" ' * 1990 + "]){id}}",
-    "objects": "{customers(where:{and:[" + "{databaseId:{eq:1}}" * 550 + "]}){totalCount}}",
+    "literals": "{nodes(ids:[" + '"a" ' * 990 + "]){id}}",
+    "objects": "{customers(where:{and:[" + "{databaseId:{eq:1}}" * 330 + "]}){totalCount}}",
+    "operations that share filters": "".join(
+        f"query Q{i}({' '.join(f'$v{j}:Int' for j in range(20))}){{...F}}" for i in range(10)
+    )
+    + "fragment F on Query{customers(where:{or:["
+    + "".join(f"{{databaseId:{{eq:$v{i % 20}}}}}" for i in range(330))
+    + "]}){totalCount}}",
     "operations": "".join(f"query Q{i}($v:Int){{customers{{...F}}}}" for i in range(10))
     + "fragment F on CustomerConnection{nodes{"
     + "orders(first:$v){totalCount}" * 400
