@@ -92,7 +92,7 @@ def _forget_tokens(document: DocumentNode) -> None:
             case Node() as node:
                 if node.loc is not None:
                     node.loc.start_token = node.loc.end_token = None  # type: ignore[assignment]
-                ahead += [getattr(node, key, None) for key in _keys(type(node))]
+                ahead += [getattr(node, key, None) for key in _keys(type(node))]  # type: ignore[arg-type]
             case tuple() | list() as nodes:
                 ahead += nodes
 

@@ -31,14 +31,16 @@ class Attention:
     def watch(
         self, seconds: float, late: Callable[[], Exception], receive: Receive | None = None
     ) -> Watch:
-        """Watch the block that this begins, see `Watch.go_on`."""
-        watch = Watch(self._watched)
-        watch.go_on(seconds, late, receive)
+        """Watch the block that this begins: it raises what `late` makes after so long.
+
+        With `receive`, which nobody else reads meanwhile, it raises ClientDisconnect as soon as
+        nobody waits any more.
+        """
         if not self._ticks:
             self._ticks = True
             loop = asyncio.get_running_loop()
             loop.call_later(_TICK_SECONDS, self._tick, loop)
-        return watch
+        return Watch(self._watched, seconds, late, receive)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
@@ -63,24 +65,28 @@ class Watch:
         "_watched",
     )
 
-    def __init__(self, watched: set[Watch]) -> None:
-        self._watched = watched
-        self._task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
-        self._reason: Exception | None = None
-        self._listener: asyncio.Task[None] | None = None
-
-    def go_on(
-        self, seconds: float, late: Callable[[], Exception], receive: Receive | None = None
+    def __init__(
+        self,
+        watched: set[Watch],
+        seconds: float,
+        late: Callable[[], Exception],
+        receive: Receive | None,
     ) -> None:
-        """Begin to count anew; the block raises what `late` makes after so long, and a tick or two.
-
-        With `receive`, which nobody else reads from now on, it raises ClientDisconnect as soon as
-        nobody waits any more.
-        """
+        self._watched = watched
         self._seconds = seconds
         self._late = late
         self._receive = receive
         self._deadline: float | None = None
+        self._task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
+        self._reason: Exception | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    def go_on(self, seconds: float, late: Callable[[], Exception], receive: Receive) -> None:
+        """Count anew, for the next part of the block."""
+        self._seconds = seconds
+        self._late = late
+        self._receive = receive
+        self._deadline = None
 
     def __enter__(self) -> Self:
         self._watched.add(self)
