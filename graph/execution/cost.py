@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # How many of the dearest fields an answer names.
 _NAMED = 3
 # Of an answer of more bytes than that, a part of each stretch is looked at.
-_SAMPLED_FROM = 16_384
-_STRETCH_BITS = 13
+_SAMPLED_FROM = 8_192
+_STRETCH_BITS = 12
 _STRETCH = 1 << _STRETCH_BITS
 _LOOKED_AT = 512
 
