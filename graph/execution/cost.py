@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from math import ceil, prod
-from random import getrandbits
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 # How many of the dearest fields an answer names.
 _NAMED = 3
-# Of an answer of more bytes than that, a part of each stretch is looked at.
-_SAMPLED_FROM = 8_192
-_STRETCH_BITS = 12
-_STRETCH = 1 << _STRETCH_BITS
-_LOOKED_AT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +76,10 @@ class Price:
             raise Refused([GraphQLError(str(error), original_error=error)], code=error.code)
         return total
 
-    def total_and_actual(self, values: Sequence[Any], braces: int) -> tuple[int, int]:
-        """The total, and what an answer turned out to cost: as much as of its objects came.
-
-        A brace begins an object; one inside a text makes the answer a little dearer than it was.
-        """
+    def total_and_actual(self, values: Sequence[Any], came: int) -> tuple[int, int]:
+        """The total, and what an answer of so many objects turned out to cost."""
         total, objects = self._sums(values)
-        came = braces - 2  # the answer itself, and its `data`
+        came -= 2  # the answer itself, and its `data`
         if came >= objects:
             return total, total
         return total, ceil(total * max(came, 0) / max(objects, 1))
@@ -110,11 +101,6 @@ class Price:
         return total, objects
 
 
-def braces_in(body: bytes, *, exactly: bool = True) -> int:
-    """How many objects JSON begins; of a long text, how many a sample of it lets expect."""
-    if exactly or len(body) <= _SAMPLED_FROM:
-        return body.count(b"{")
-    # Nobody knows beforehand which parts are looked at, to put what is dear between them.
-    starts = range(getrandbits(_STRETCH_BITS), len(body), _STRETCH)
-    seen = sum([body.count(b"{", start, start + _LOOKED_AT) for start in starts])
-    return seen * _STRETCH // _LOOKED_AT
+def objects_in(body: bytes) -> int:
+    """How many objects JSON has, and texts that end with a brace."""
+    return body.count(b'{"')

@@ -17,7 +17,7 @@ from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.errors import Overloaded, RateLimited, RequestError
-from graph.execution.cost import Price, braces_in
+from graph.execution.cost import Price, objects_in
 from graph.execution.documents import Documents
 from graph.execution.executor import run, run_in_parts
 from graph.execution.failures import Refused, failure, refusal, unavailability
@@ -161,11 +161,7 @@ class Execution:
         else:
             plan = plan or operation.plan(variables)
             values, price = plan.values, Price(plan.charges)
-        requested = price.check(values, self._max_cost)
-        if self._meter is not None:
-            await self._meter.take(request.client, requested)
-        lane = self._gate.lane(requested)
-        await lane.enter()
+        lane = await self._admitted(price, values, request)
         if in_parts and plan is not None:
             return await self._first_part(operation, plan, price, request, viewer=viewer, lane=lane)
         try:
@@ -187,12 +183,29 @@ class Execution:
             return await self._settled(answer, price, values, request)
         return answer
 
+    async def _admitted(self, price: Price, values: Sequence[Value], request: Request) -> Lane:
+        """The lane that was entered for an operation, and is to be left after it.
+
+        Raises:
+            Refused, RateLimited, Overloaded: it costs too much; for this client; for now.
+        """
+        requested = price.check(values, self._max_cost)
+        if self._meter is not None:
+            await self._meter.take(request.client, requested)
+        lane = self._gate.lane(requested)
+        try:
+            await lane.enter()
+        except Overloaded:
+            if self._meter is not None:
+                await self._meter.give_back(request.client, requested)
+            raise
+        return lane
+
     async def _settled(
         self, answer: Answer, price: Price, values: Sequence[Value], request: Request
     ) -> Answer:
         """Give back what was taken too much, and say so where that was asked for."""
-        braces = braces_in(answer.body, exactly=request.wants_cost)
-        requested, actual = price.total_and_actual(values, braces)
+        requested, actual = price.total_and_actual(values, objects_in(answer.body))
         if self._meter is not None and actual < requested:
             await self._meter.give_back(request.client, requested - actual)
         return self._with_cost(answer, price, values, actual) if request.wants_cost else answer
@@ -240,9 +253,9 @@ class Execution:
                 return _failed(errors)
             rest = held.pop_all()
 
-        async def close(braces: int) -> None:
+        async def close(came: int) -> None:
             await rest.aclose()
-            requested, actual = price.total_and_actual(plan.values, braces)
+            requested, actual = price.total_and_actual(plan.values, came)
             if self._meter is not None and actual < requested:
                 await self._meter.give_back(request.client, requested - actual)
 

@@ -5,24 +5,18 @@ So a crowd of dear operations holds a few connections and as many cores, and a c
 
 from __future__ import annotations
 
-from asyncio import CancelledError, get_running_loop
-from collections import deque
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from asyncio import Semaphore
 
 from graph.errors import Overloaded
-
-if TYPE_CHECKING:
-    from asyncio import Future
 
 
 class Lane:
     """So many at once, and so many who wait, first come first served."""
 
     def __init__(self, most: int, most_waiting: int) -> None:
-        self._room = most
+        self._places = Semaphore(most)
         self._most_waiting = most_waiting
-        self._waiting: deque[Future[None]] = deque()
+        self._waiting = 0
 
     async def enter(self) -> None:
         """Return when there is room; whoever entered leaves.
@@ -30,31 +24,19 @@ class Lane:
         Raises:
             Overloaded: too many wait already.
         """
-        if self._room:
-            self._room -= 1
+        if not self._places.locked():
+            await self._places.acquire()  # at once
             return
-        if len(self._waiting) >= self._most_waiting:
+        if self._waiting >= self._most_waiting:
             raise Overloaded
-        turn = get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting += 1
         try:
-            await turn
-        except CancelledError:
-            if turn.cancelled():
-                with suppress(ValueError):
-                    self._waiting.remove(turn)
-            else:  # who waited was cancelled just when its turn came
-                self.leave()
-            raise
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
 
     def leave(self) -> None:
-        """Hand the place to who has waited longest."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._room += 1
+        self._places.release()
 
 
 class Gate:

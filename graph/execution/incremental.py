@@ -19,6 +19,7 @@ from graphql import (
 from graphql.execution import IncrementalDeferResult
 from graphql.execution.incremental.build_execution_plan import get_filtered_defer_usage_set
 
+from graph.execution.cost import objects_in
 from graph.execution.failures import failure
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Parts:
         self._close = close
         self._pending = {each.id for each in results.initial_result.pending}
         self.first = orjson.dumps(_initial(results.initial_result))
-        self._braces = self.first.count(b"{")
+        self._came = objects_in(self.first)
 
     async def __aiter__(self) -> AsyncIterator[tuple[bytes, bool]]:
         """Each part, and whether another one follows."""
@@ -94,7 +95,7 @@ class Parts:
             self._pending |= {each.id for each in result.pending or ()}
             self._pending -= {each.id for each in result.completed or ()}
             part = orjson.dumps(_subsequent(result))
-            self._braces += part.count(b"{")
+            self._came += objects_in(part)
             yield part, result.has_next
 
     def broken_off(self, error: TimedOut) -> bytes:
@@ -105,7 +106,7 @@ class Parts:
 
     async def close(self) -> None:
         await self._results.aclose()
-        await self._close(self._braces)
+        await self._close(self._came)
 
 
 def _initial(result: InitialIncrementalExecutionResult) -> dict[str, Any]:

@@ -13,10 +13,13 @@ import pytest
 from graph.database import buckets
 from graph.database.engine import Database
 from graph.errors import RateLimited, Unavailable
-from graph.execution.gate import Lane
+from graph.execution.execute import Execution, Request
+from graph.execution.gate import Gate, Lane
 from graph.execution.meter import DatabaseMeter, MemoryMeter
+from graph.schema import schema
 from graph.server.app import create_app
 from graph.settings import MeterMode, Settings
+from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.store import fill
 
@@ -292,3 +295,17 @@ async def test_a_crowd_that_waits_for_buckets_is_bounded(database: Database) -> 
     assert {503} <= set(statuses) <= {200, 429, 503}
     assert statuses.count(200) >= 1
     assert all(a.headers["retry-after"] for a in answers if a.status_code != 200)
+
+
+async def test_who_is_turned_away_has_paid_nothing(database: Database) -> None:
+    meter = MemoryMeter(1_000, 0.001)
+    gate = Gate(most=1, most_waiting=0)
+    execution = Execution(schema, database, meter=meter, gate=gate)
+    lane = gate.lane(0)
+    await lane.enter()
+
+    request = Request("{ customers(first: 99) { nodes { id } } }", {}, client="a")
+    answer = await execution.answer(request, ANONYMOUS)
+
+    assert (answer.status, answer.retry_after_seconds) == (503, 1)
+    await meter.take("a", 1_000)
