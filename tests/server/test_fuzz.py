@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_graphql import queries
 
 from tests.conftest import serving
+from tests.execution.oracle import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,7 @@ TOKENS = st.sampled_from(
         *("query", "mutation", "subscription", "fragment", "on", "true", "null", "schema", "type"),
         *("customers", "nodes", "orders", "id", "first", "where", "search", "aggregates", "groups"),
         *("Query", "Customer", "__schema", "__type", "__typename", "F", "@include", "@skip", "if"),
+        *("... @defer", "nodes @stream", '(label: "a")', "(initialCount: -1)", "(if: $a)"),
         *("9" * 30, '"x"', "databaseId", "eq", "by", "totalCount", "edges", "cursor", "\n"),
     ]
 )
@@ -41,6 +44,15 @@ DOCUMENTS = st.one_of(
     st.lists(TOKENS, max_size=40).map(lambda tokens: "{customers(" + " ".join(tokens) + ")}"),
     st.lists(TOKENS, max_size=40).map(lambda tokens: "{customers{" + " ".join(tokens) + "}}"),
     st.text(max_size=200),
+    queries(SCHEMA).map(str),
+    queries(SCHEMA).map(lambda text: str(text).replace("nodes {", "nodes @stream { ... @defer {")),
+    queries(SCHEMA).map(lambda text: str(text).replace("{", "{ ... @defer { __typename }")),
+)
+ACCEPTS = st.sampled_from(
+    [
+        *("*/*", "application/json", "application/graphql-response+json"),
+        *("multipart/mixed, application/json", "text/event-stream", "multipart/mixed"),
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -85,11 +97,21 @@ def server(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
 
 
 @given(
-    document=DOCUMENTS, variables=VALUES, name=st.none() | st.text(max_size=5), by_get=st.booleans()
+    document=DOCUMENTS,
+    variables=VALUES,
+    name=st.none() | st.text(max_size=5),
+    accept=ACCEPTS,
+    by_get=st.booleans(),
 )
 @FUZZED
 def test_any_document_is_answered_or_refused(
-    server: LiveServer, document: str, variables: object, name: str | None, *, by_get: bool
+    server: LiveServer,
+    document: str,
+    variables: object,
+    name: str | None,
+    accept: str,
+    *,
+    by_get: bool,
 ) -> None:
     try:
         body = json.dumps({"query": document, "variables": variables, "operationName": name})
@@ -98,15 +120,36 @@ def test_any_document_is_answered_or_refused(
         by_get = False
     url = f"{server.url}/graphql"
     if by_get:
-        response = HTTP.get(url, params={"query": document, "variables": json.dumps(variables)})
+        parameters = {"query": document, "variables": json.dumps(variables)}
+        response = HTTP.get(url, params=parameters, headers={"accept": accept})
     else:
-        response = HTTP.post(url, content=body, headers={"content-type": "application/json"})
+        headers = {"content-type": "application/json", "accept": accept}
+        response = HTTP.post(url, content=body, headers=headers)
 
     assert response.status_code in {200, 400, 405}, response.text
-    answer = response.json()
-    assert answer.keys() <= {"data", "errors"}
-    for error in answer.get("errors", ()):
-        assert error["extensions"]["code"] != "INTERNAL_SERVER_ERROR"
+    for answer in answers_of(response):
+        assert answer.keys() <= {
+            *("data", "errors"),
+            *("pending", "incremental", "completed", "hasNext"),
+        }
+        for error in answer.get("errors", ()):
+            assert error["extensions"]["code"] != "INTERNAL_SERVER_ERROR"
+
+
+def answers_of(response: httpx.Response) -> list[dict[str, Any]]:
+    """The answer, or all of its parts."""
+    match response.headers["content-type"].split(";")[0]:
+        case "multipart/mixed":
+            _, *parts, end = response.content.split(b"\r\n---")
+            assert end == b"--\r\n"
+            texts = [part.split(b"\r\n\r\n")[1] for part in parts]
+        case "text/event-stream":
+            *events, end, _ = response.content.split(b"\n\n")
+            assert end == b"event: complete\ndata:"
+            texts = [event.removeprefix(b"event: next\ndata: ") for event in events]
+        case _:
+            texts = [response.content]
+    return [json.loads(text) for text in texts]
 
 
 @given(body=st.binary(max_size=300) | VALUES.map(lambda value: json.dumps(value).encode()))
