@@ -83,7 +83,7 @@ class ReadSession:
             try:
                 connection = await self._session.connection()
                 driver = (await connection.get_raw_connection()).driver_connection
-                statement = query.statement(_json_function(driver))
+                statement = query.statement(json_function(driver))
                 parameters = tuple(statement.parameters(values))
                 return (await connection.exec_driver_sql(statement.sql, parameters)).one()
             except Exception as error:
@@ -149,7 +149,7 @@ class Database:
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            statement = query.statement(_json_function(driver))
+            statement = query.statement(json_function(driver))
             columns: Sequence[bytes] = await self._fetch(
                 driver, statement, statement.parameters(values)
             )
@@ -218,7 +218,7 @@ class Database:
         await self.engine.dispose()
 
 
-def _json_function(driver: Any) -> str:
+def json_function(driver: Any) -> str:
     """The SQL function that makes JSON of a scalar: `json_scalar`, from PostgreSQL 17 on."""
     old = driver.get_server_version().major < _VERSION_WITH_JSON_SCALAR
     return "to_json" if old else "json_scalar"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from graph.database.engine import _json_function, translated
+from graph.database.engine import json_function, translated
 from graph.database.writes.constraints import refusal_of
 from graph.errors import GraphError, OutcomeUnknown, Refusal, Unavailable
 
@@ -115,7 +115,7 @@ class Transaction:
 
     async def text(self, query: TextQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """The same as `Database.text`, after all changes so far."""
-        statement = query.statement(_json_function(self._driver))
+        statement = query.statement(json_function(self._driver))
         columns: Sequence[bytes] = await self.first(statement.sql, *statement.parameters(values))
         return columns
 

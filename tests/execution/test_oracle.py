@@ -93,7 +93,7 @@ def test_so_it_is_for_operations_from_elsewhere(database_url: str, store: int) -
 def test_so_it_is_before_postgresql_17(database_url: str) -> None:
     """There, JSON is made by another function; the newest PostgreSQL has it too."""
     with (
-        patch("graph.database.engine._json_function", lambda _driver: "to_json"),
+        patch("graph.database.engine.json_function", lambda _driver: "to_json"),
         both_ways(database_url, store=2) as (runner, both),
         recorded(both.compiled.database) as statements,
     ):
