@@ -42,6 +42,10 @@ def start_logging(level: LogLevel) -> None:
                 }
             },
             "root": {"level": "WARNING", "handlers": ["stderr"]},
-            "loggers": {"graph": {"level": level.upper()}},
+            "loggers": {
+                "graph": {"level": level.upper()},
+                # It warns of every request that is none: strangers could fill the log.
+                "uvicorn.error": {"level": "ERROR"},
+            },
         }
     )

@@ -213,3 +213,20 @@ def _note_crowd(idle: float, beside: float, statuses: list[int]) -> None:
         p95 = f"p95 beside {beside * 1000:.0f} ms, idle {idle * 1000:.0f} ms"
         with Path(path).open("a", encoding="utf-8") as table:
             table.write(f"| 200 dear at once | {p95} | {counts} |\n")
+
+
+def test_what_is_no_http_is_no_line_in_the_log(cluster: Cluster, live_server: LiveServer) -> None:
+    """A log that strangers can fill says nothing any more, and whoever writes it may have to wait."""
+    assert live_server.url
+    with serving(GRAPH_DATABASE_URL=cluster.url("live_store")) as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        for line in (b"\x00\r\n\r\n", b"GET\r\n\r\n", b"GET /\xff HTTP/9.9\r\n\r\n") * 20:
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+                connection.sendall(line)
+                assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+        server.process.terminate()
+        assert server.process.stdout
+        logged = server.process.stdout.read()
+
+    assert "Invalid HTTP" not in logged
+    assert len(logged.splitlines()) < 10, logged
