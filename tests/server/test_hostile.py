@@ -216,7 +216,7 @@ def _note_crowd(idle: float, beside: float, statuses: list[int]) -> None:
 
 
 def test_what_is_no_http_is_no_line_in_the_log(cluster: Cluster, live_server: LiveServer) -> None:
-    """A log that strangers can fill says nothing any more, and whoever writes it may have to wait."""
+    """A log that strangers can fill says nothing any more."""
     assert live_server.url
     with serving(GRAPH_DATABASE_URL=cluster.url("live_store")) as server:
         port = int(server.url.rsplit(":", 1)[1])
