@@ -89,7 +89,8 @@ F = TypeVar("F", One, Many, Nodes, CountUpTo, Aggregates, Groups, TermOf)
 V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
 
 
-# A few fragments that spread each other twice can write out to billions of fields.
+# A few fragments that spread each other twice can write out to billions of fields; one that is
+# deferred many times asks for its own as often, and each of them is looked at.
 _MAX_FIELDS = 5_000
 # How often each field of the introspection costs: it lists types, and their fields.
 _INTROSPECTED = 100
@@ -172,11 +173,7 @@ class _Selector:
         details: list[FieldDetails],
         above: Asked | None,
     ) -> Any:
-        self._selected += 1
-        if self._selected > _MAX_FIELDS:
-            message = f"The operation selects more than {_MAX_FIELDS:,} fields, fragments included."
-            error = TooLarge(message)
-            raise GraphQLError(str(error), original_error=error)
+        self._spend(len(details))
         name = details[0].node.name.value
         if name == "__typename":
             return Typename(key, parent.name)
@@ -196,6 +193,13 @@ class _Selector:
         self._charge(asked)
         self._note_parts(asked)
         return self._selects[meaning](asked) if meaning else self._resolved(asked)
+
+    def _spend(self, selected: int) -> None:
+        self._selected += selected
+        if self._selected > _MAX_FIELDS:
+            message = f"The operation selects more than {_MAX_FIELDS:,} fields, fragments included."
+            error = TooLarge(message)
+            raise GraphQLError(str(error), original_error=error)
 
     def _charge(self, asked: Asked) -> None:
         """Note what the field costs and how long it keeps, and what multiplies what is below it.
@@ -228,6 +232,7 @@ class _Selector:
     def _charge_parts(self, path: FieldPath, parts: int) -> None:
         """Note what it costs to send so much of each object at this place by itself."""
         if parts:
+            self._spend(parts)
             times, places = self._sizes[path]
             keys = tuple(key for _, key in path)
             charge = Charge(keys, parts * times * _SENT_ALONE, places, is_object=False)

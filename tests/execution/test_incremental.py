@@ -320,6 +320,16 @@ async def test_who_goes_away_leaves_nothing_behind(
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
+async def test_a_fragment_that_is_deferred_often_selects_as_often(execution: Execution) -> None:
+    """Each spread has its own fields to look at, until it is known that they are the same."""
+    fields = "... Town @defer " * 49
+    text = f"{{ customers {{ nodes {{ {fields} }} }} }} fragment Town on Customer {{ %s }}"
+    assert "errors" not in await whole(execution, text % ("town " * 50))
+
+    (error,) = (await whole(execution, text % ("town " * 105)))["errors"]
+    assert error["extensions"]["code"] == "OPERATION_TOO_LARGE"
+
+
 async def test_a_large_answer_lets_others_have_their_turn(database: Database) -> None:
     await fill(database, customers=10, orders=40, lines=0)
     text = "{ customers { nodes { ... @defer { orders(first: 40) { nodes { id status } } } } } }"
