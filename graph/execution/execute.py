@@ -233,6 +233,13 @@ class Execution:
         lane: Lane,
     ) -> Answer:
         """The first part of an answer; what it is loaded by is held until after the last one."""
+
+        async def close(came: int) -> None:
+            await rest.aclose()
+            requested, actual = price.total_and_actual(plan.values, came)
+            if self._meter is not None and actual < requested:
+                await self._meter.give_back(request.client, requested - actual)
+
         async with AsyncExitStack() as held:
             held.callback(lane.leave)
             session = self._database.read()
@@ -251,15 +258,9 @@ class Execution:
             if unavailability(errors):
                 await result.subsequent_results.aclose()
                 return _failed(errors)
+            parts = Parts(result, close)
             rest = held.pop_all()
 
-        async def close(came: int) -> None:
-            await rest.aclose()
-            requested, actual = price.total_and_actual(plan.values, came)
-            if self._meter is not None and actual < requested:
-                await self._meter.give_back(request.client, requested - actual)
-
-        parts = Parts(result, close)
         answer = Answer(parts.first, parts=parts)
         # What it costs in the end is not known yet.
         return self._with_cost(answer, price, plan.values, None) if request.wants_cost else answer

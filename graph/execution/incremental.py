@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
     from graphql.pyutils import RefSet
 
-    from graph.errors import TimedOut
     from graph.execution.plan import Asked
 
 
@@ -93,20 +92,22 @@ class Parts:
         """Each part, and whether another one follows."""
         async for result in self._results:
             self._pending |= {each.id for each in result.pending or ()}
-            self._pending -= {each.id for each in result.completed or ()}
             part = orjson.dumps(_subsequent(result))
+            self._pending -= {each.id for each in result.completed or ()}
             self._came += objects_in(part)
             yield part, result.has_next
 
-    def broken_off(self, error: TimedOut) -> bytes:
+    def broken_off(self, error: Exception) -> bytes:
         """A last part that says why what is still to come does not."""
-        said = {"message": str(error), "extensions": {"code": error.code}}
+        said = failure(GraphQLError(str(error), original_error=error))
         completed = [{"id": id_, "errors": [said]} for id_ in sorted(self._pending)]
         return orjson.dumps({"completed": completed, "hasNext": False})
 
     async def close(self) -> None:
-        await self._results.aclose()
-        await self._close(self._came)
+        try:
+            await self._results.aclose()
+        finally:
+            await self._close(self._came)
 
 
 def _initial(result: InitialIncrementalExecutionResult) -> dict[str, Any]:

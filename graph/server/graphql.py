@@ -154,16 +154,22 @@ class GraphQL:
         receive: Receive,
         send: Send,
     ) -> None:
-        assert answer.parts is not None  # noqa: S101  it is why this runs
-        try:
-            with self._attention.watch(seconds, TimedOut, receive):
-                await send_parts(answer.body, answer.parts, wire, send)
-        except TimedOut as error:
-            await send(wire.message(answer.parts.broken_off(error), goes_on=False))
-        except ClientDisconnect:
-            pass
-        finally:
-            await answer.parts.close()
+        parts = answer.parts
+        assert parts is not None  # noqa: S101  it is why this runs
+        # Made as fast as they can be: who reads slowly, or not at all, keeps nobody's connection.
+        made = asyncio.Queue[tuple[bytes, bool]]()
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(send_parts(answer.body, made, wire, send))
+            try:
+                with self._attention.watch(seconds, TimedOut, receive):
+                    async for part in parts:
+                        made.put_nowait(part)
+            except ClientDisconnect:
+                sending.cancel()
+            except Exception as error:  # noqa: BLE001  it is said in the last part, or masked
+                made.put_nowait((parts.broken_off(error), False))
+            finally:
+                await parts.close()
 
     async def _got(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         check_preflight(scope)

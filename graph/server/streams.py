@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from graph.server.accept import EVENTS, MULTIPART
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from asyncio import Queue
 
     from starlette.types import Message, Send
 
@@ -59,13 +59,13 @@ WIRES = {
 _UNBUFFERED = (b"x-accel-buffering", b"no")
 
 
-async def send_parts(
-    first: bytes, rest: AsyncIterable[tuple[bytes, bool]], wire: Wire, send: Send
-) -> None:
+async def send_parts(first: bytes, rest: Queue[tuple[bytes, bool]], wire: Wire, send: Send) -> None:
     """Send each part when it is there, and the end with the last one: clients hang up then."""
     headers = [(b"content-type", wire.content_type), _UNBUFFERED]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     body = wire.begin + wire.before + first + wire.after
     await send({"type": "http.response.body", "body": body, "more_body": True})
-    async for part, goes_on in rest:
+    goes_on = True
+    while goes_on:
+        part, goes_on = await rest.get()
         await send(wire.message(part, goes_on=goes_on))

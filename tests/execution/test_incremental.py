@@ -330,6 +330,16 @@ async def test_a_fragment_that_is_deferred_often_selects_as_often(execution: Exe
     assert error["extensions"]["code"] == "OPERATION_TOO_LARGE"
 
 
+async def test_a_first_part_that_is_no_json_holds_nothing(
+    execution: Execution, database: Database
+) -> None:
+    with patch("graph.execution.incremental._initial", return_value={"data": {1, 2}}):
+        (part,) = await parts_of(execution, "{ customers { nodes { id ...Orders @defer } } }")
+
+    assert part["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
 async def test_a_large_answer_lets_others_have_their_turn(database: Database) -> None:
     await fill(database, customers=10, orders=40, lines=0)
     text = "{ customers { nodes { ... @defer { orders(first: 40) { nodes { id status } } } } } }"

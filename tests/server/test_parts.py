@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from email import message_from_bytes
 from email.policy import HTTP
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import asyncpg
 import httpx
@@ -16,7 +17,7 @@ import pytest
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, serving
-from tests.server.test_time import plain, running, until
+from tests.server.test_time import HEAD, connected, plain, running, until
 from tests.store import fill
 
 if TYPE_CHECKING:
@@ -219,3 +220,39 @@ async def test_a_store_that_fails_later_is_an_error_of_the_part(
     (error,) = completed["errors"]
     assert error["extensions"]["code"] == "TIMEOUT"
     assert "canceling" not in error["message"]
+
+
+async def test_a_part_that_is_no_json_ends_the_parts(shop: Client) -> None:
+    with patch("graph.execution.incremental._subsequent", return_value={1, 2}):
+        first, last = multipart(await asked(shop, "multipart/mixed"))
+
+    assert first == FIRST
+    (completed,) = last["completed"]
+    assert (completed["id"], last["hasNext"]) == ("0", False)
+    assert completed["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+
+
+async def test_who_does_not_read_keeps_nobodys_connection(
+    database_url: str, database: Database
+) -> None:
+    """More than what fits on the way there; the pool has one connection."""
+    await fill(database, customers=100)
+    names = " ".join(f"{'a' * 500}{nth}: town" for nth in range(90))
+    nodes = f"nodes @stream {{ {names} }}"
+    lists = " ".join(f"l{nth}: customers(first: 100) {{ ...Towns }}" for nth in range(5))
+    query = f"{{ {lists} }} fragment Towns on CustomerConnection {{ {nodes} }}"
+    body = json.dumps({"query": query}).encode()
+    environment = {
+        "GRAPH_DATABASE_URL": database_url,
+        "GRAPH_POOL_SIZE": "1",
+        "GRAPH_POOL_TIMEOUT_SECONDS": "4",
+    }
+    with serving(**environment) as server, connected(server) as connection:
+        head = HEAD + b"accept: multipart/mixed\r\ncontent-length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body)
+        begun = await asyncio.to_thread(connection.recv, 100)
+        assert begun.startswith(b"HTTP/1.1 200")
+        async with httpx.AsyncClient(timeout=20) as http:
+            query = "{ items { totalCount } }"
+            response = await http.post(f"{server.url}/graphql", json={"query": query})
+        assert response.status_code == 200, response.text
