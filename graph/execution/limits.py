@@ -27,7 +27,7 @@ from graphql.language.parser import Parser
 
 from graph.errors import TooLarge
 from graph.execution.failures import Refused
-from graph.execution.rules import IdempotentMutations
+from graph.execution.rules import FewIntrospectionAliases, IdempotentMutations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ class _OverlappingFields(OverlappingFieldsCanBeMergedRule):
 
 _RULES = tuple(
     _OverlappingFields if rule is OverlappingFieldsCanBeMergedRule else rule
-    for rule in (*specified_rules, IdempotentMutations)
+    for rule in (*specified_rules, IdempotentMutations, FewIntrospectionAliases)
 )
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError, ValidationRule
+from graphql import GraphQLError, ValidationRule, is_introspection_type
+
+from graph.errors import TooLarge
 
 if TYPE_CHECKING:
-    from graphql import FieldNode
+    from graphql import FieldNode, ValidationContext
+
+
+# Enough for who asks for a few types by name; explorers need none.
+_MAX_INTROSPECTION_ALIASES = 10
 
 
 class IdempotentMutations(ValidationRule):
@@ -18,3 +24,21 @@ class IdempotentMutations(ValidationRule):
         if found and self.context.get_parent_type() is not self.context.schema.mutation_type:
             message = "Directive '@idempotent' may only be used on fields of 'Mutation'."
             self.report_error(GraphQLError(message, found))
+
+
+class FewIntrospectionAliases(ValidationRule):
+    """With aliases a short document asks for all of the schema many times over."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self._left = _MAX_INTROSPECTION_ALIASES
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        parent = self.context.get_parent_type()
+        inside = parent is not None and is_introspection_type(parent)
+        if node.alias and (inside or node.name.value in {"__schema", "__type"}):
+            self._left -= 1
+            if self._left == -1:
+                most = _MAX_INTROSPECTION_ALIASES
+                error = TooLarge(f"The document has more than {most} aliases in introspection.")
+                self.report_error(GraphQLError(str(error), node, original_error=error))

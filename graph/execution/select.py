@@ -209,7 +209,7 @@ class _Selector:
         times, above = self._sizes[asked.above.path if asked.above else ()]
         below, meaning, place = above, asked.meaning, len(self._plan.values)
         declared = asked.definition.extensions.get("strawberry-definition")
-        if asked.details[0].node.name.value == "__schema":
+        if asked.details[0].node.name.value in {"__schema", "__type"}:
             times = _INTROSPECTED
         if meaning in {Meaning.NODE_LIST, Meaning.EDGE_LIST}:
             assert asked.above is not None  # noqa: S101  they are parts of a connection

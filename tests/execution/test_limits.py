@@ -106,6 +106,17 @@ def test_the_introspection_query_of_explorers_is_within_the_limits() -> None:
     assert Documents(SCHEMA).read(document)
 
 
+@pytest.mark.parametrize("inside", ["{aliases}", "queryType{{fields{{{aliases}}}}}"])
+def test_introspection_is_not_asked_for_many_times_over(inside: str) -> None:
+    def document(count: int) -> str:
+        aliases = " ".join(f"a{n}:__typename" for n in range(count))
+        return "{__schema{" + inside.format(aliases=aliases) + "}}"
+
+    assert Documents(SCHEMA).read(document(10))
+    with pytest.raises(Refused, match="more than 10 aliases in introspection"):
+        Documents(SCHEMA).read(document(11))
+
+
 def test_introspection_and_suggestions_can_be_switched_off() -> None:
     introspection = refused("{__schema{queryType{name}}}", Limits(introspection=False))
     on = refused("{custmers{totalCount}}")
