@@ -14,8 +14,9 @@ from graphql import (
 
 from graph.execution.failures import Refused
 from graph.execution.kept import Kept
-from graph.execution.limits import Limits, parse_within, validate_within
+from graph.execution.limits import Limits, fields_in, parse_within, validate_within
 from graph.execution.operations import Operation
+from graph.execution.select import MAX_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLError, GraphQLSchema
 
 _MAX_KEPT = 1_000
-_MAX_KEPT_BYTES = 32 * 1024 * 1024
-# What a document takes in memory, for each character of its text (measured: 185).
+_MAX_KEPT_BYTES = 64 * 1024 * 1024
+# What a document takes in memory, for each character of its text (measured: 185); and what it is
+# compiled to, for each field (900), as often as that is kept.
 _BYTES_PER_CHAR = 200
+_BYTES_PER_FIELD = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,9 @@ class Documents:
         document = self._kept.get(text)
         if document is None:
             document = self._read(text)
-            self._kept.put(text, document, weight=len(text) * _BYTES_PER_CHAR)
+            fields = fields_in(document.node, MAX_FIELDS)
+            weight = len(text) * _BYTES_PER_CHAR + fields * _BYTES_PER_FIELD
+            self._kept.put(text, document, weight=weight)
         return document
 
     def _read(self, text: str) -> Document:

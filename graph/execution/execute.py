@@ -7,6 +7,7 @@ one read session: one connection, one snapshot, the compiled fields' statement i
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -160,7 +161,8 @@ class Execution:
             price = compiled.price
         else:
             plan = plan or operation.plan(variables)
-            values, price = plan.values, Price(plan.charges)
+            apart = plan.charges_of_parts if in_parts else ()
+            values, price = plan.values, Price([*plan.charges, *apart])
         lane = await self._admitted(price, values, request)
         if in_parts and plan is not None:
             return await self._first_part(operation, plan, price, request, viewer=viewer, lane=lane)
@@ -195,7 +197,7 @@ class Execution:
         lane = self._gate.lane(requested)
         try:
             await lane.enter()
-        except Overloaded:
+        except (Overloaded, CancelledError):
             if self._meter is not None:
                 await self._meter.give_back(request.client, requested)
             raise

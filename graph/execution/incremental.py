@@ -86,7 +86,7 @@ class Parts:
         self._close = close
         self._pending = {each.id for each in results.initial_result.pending}
         self.first = orjson.dumps(_initial(results.initial_result))
-        self._came = objects_in(self.first)
+        self._came = objects_in(self.first) - len(results.initial_result.pending)
 
     async def __aiter__(self) -> AsyncIterator[tuple[bytes, bool]]:
         """Each part, and whether another one follows."""
@@ -94,7 +94,7 @@ class Parts:
             self._pending |= {each.id for each in result.pending or ()}
             part = orjson.dumps(_subsequent(result))
             self._pending -= {each.id for each in result.completed or ()}
-            self._came += objects_in(part)
+            self._came += objects_in(part) - _wrapping(result)
             yield part, result.has_next
 
     def broken_off(self, error: Exception) -> bytes:
@@ -126,6 +126,13 @@ def _subsequent(result: SubsequentIncrementalExecutionResult) -> dict[str, Any]:
         "completed": [_completed(each) for each in result.completed or ()],
     }
     return {name: each for name, each in lists.items() if each} | {"hasNext": result.has_next}
+
+
+def _wrapping(result: SubsequentIncrementalExecutionResult) -> int:
+    """How many objects of a part are none of the answer, or go on with one that has come."""
+    incremental = result.incremental or ()
+    deferred = sum(isinstance(each, IncrementalDeferResult) for each in incremental)
+    return 1 + len(result.pending or ()) + len(incremental) + deferred + len(result.completed or ())
 
 
 def _pending(result: PendingResult) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
+    StringValueNode,
     specified_rules,
     validate,
 )
@@ -48,6 +49,8 @@ _MAX_ERRORS = 20
 # More than anybody writes by hand: a list of a thousand values, and what stands around it.
 _MAX_VARIABLES = 200
 _MAX_LITERALS = 1_100
+# They come back with every object.
+_MAX_ALIAS_CHARS = 100
 # Units of work for the rule that compares fields of one name: so many take about 40 ms.
 _MAX_COMPARISONS = 20_000
 
@@ -154,6 +157,7 @@ class _Parser(Parser):
         node = super().parse_field()
         if node.alias:
             self._count("aliases")
+            _check_length("an alias", node.alias.value)
         return node
 
     def parse_fragment(self) -> FragmentSpreadNode | InlineFragmentNode:
@@ -162,7 +166,11 @@ class _Parser(Parser):
 
     def parse_directive(self, is_const: bool) -> DirectiveNode:  # noqa: FBT001  as inherited
         self._count("directives")
-        return super().parse_directive(is_const)
+        node = super().parse_directive(is_const)
+        for argument in node.arguments or ():
+            if argument.name.value == "label" and isinstance(argument.value, StringValueNode):
+                _check_length("a label", argument.value.value)
+        return node
 
     def parse_fragment_definition(self) -> FragmentDefinitionNode:
         self._count("fragments")
@@ -186,16 +194,37 @@ class _Parser(Parser):
             raise _too_large("has more than", self._most[what], what)
 
 
-def _check_shape(document: DocumentNode, limits: Limits) -> None:
-    definitions = document.definitions
-    fragments = {
+def _check_length(what: str, text: str) -> None:
+    if len(text) > _MAX_ALIAS_CHARS:
+        raise _too_large(f"has {what} of more than", _MAX_ALIAS_CHARS, "characters")
+
+
+def fields_in(document: DocumentNode, most: int) -> int:
+    """How many fields its operations select, of each at most so many.
+
+    A fragment counts as often as it is spread.
+    """
+    fields_of = _Measure(_fragments(document), sum, lambda node, below: 1 + _below(node, below))
+    return sum(
+        min(fields_of(definition.selection_set), most)
+        for definition in document.definitions
+        if isinstance(definition, OperationDefinitionNode)
+    )
+
+
+def _fragments(document: DocumentNode) -> dict[str, SelectionSetNode]:
+    return {
         definition.name.value: definition.selection_set
-        for definition in definitions
+        for definition in document.definitions
         if isinstance(definition, FragmentDefinitionNode)
     }
-    depth_of = _Measure(fragments, max, _depth_below)
+
+
+def _check_shape(document: DocumentNode, limits: Limits) -> None:
+    fragments = _fragments(document)
+    depth_of = _Measure(fragments, max, lambda node, below: 1 + _below(node, below))
     roots_of = _Measure(fragments, sum, lambda _node, _below: 1)
-    for definition in definitions:
+    for definition in document.definitions:
         if not isinstance(definition, OperationDefinitionNode):
             continue
         if depth_of(definition.selection_set) > limits.depth:
@@ -240,8 +269,8 @@ class _Measure:
         return self._known[name]
 
 
-def _depth_below(node: FieldNode, depth_of: Callable[[SelectionSetNode], int]) -> int:
-    return 1 + (depth_of(node.selection_set) if node.selection_set else 0)
+def _below(node: FieldNode, measure: Callable[[SelectionSetNode], int]) -> int:
+    return measure(node.selection_set) if node.selection_set else 0
 
 
 def _too_large(what: str, most: int, unit: str) -> Refused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphql import (
     DocumentNode,
@@ -26,7 +26,7 @@ from graphql import (
 from graph.errors import RequestError
 from graph.execution.compile import Compiled, compile_plan
 from graph.execution.failures import Refused
-from graph.execution.select import select
+from graph.execution.select import MAX_FIELDS, select
 from graph.execution.variables import Variables
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _CONDITIONS = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
 _PARTS = {GraphQLDeferDirective.name, GraphQLStreamDirective.name}
 # Kinds of variables that one operation is compiled for. A client has few; a flood is forgotten.
 _MAX_VARIANTS = 32
+# What they may select together: a small operation has all of its variants, a large one some.
+_MAX_KEPT_FIELDS = 2 * MAX_FIELDS
 
 
 class Operation:
@@ -68,6 +70,7 @@ class Operation:
         self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
         self._recipes: dict[Hashable, list[Recipe]] = {}
         self._compiled: dict[Hashable, Compiled] = {}
+        self._selected = 0  # in what is compiled
         self._texts: dict[str, str] = {}
 
     @property
@@ -107,15 +110,16 @@ class Operation:
         recipes = self._recipes.get(conditions)
         if recipes is None:
             plan = self.plan(variables)
-            _make_room(self._recipes)
+            if len(self._recipes) >= _MAX_VARIANTS:
+                self._recipes.clear()
             recipes = self._recipes[conditions] = plan.recipes
         values = plan.values if plan else self._values(recipes, variables)
         shape = (conditions, tuple(value.shape for value in values))
         compiled = self._compiled.get(shape)
         if compiled is None:
-            _make_room(self._compiled)
-            compiled = compile_plan(plan or self.plan(variables))
-            self._compiled[shape] = compiled
+            plan = plan or self.plan(variables)
+            self._make_room(plan.selected)
+            compiled = self._compiled[shape] = compile_plan(plan)
         return compiled, values
 
     @property
@@ -148,6 +152,12 @@ class Operation:
             self._texts[key] = strip_ignored_characters(print_ast(document))
         return self._texts[key]
 
+    def _make_room(self, selected: int) -> None:
+        self._selected += selected
+        if len(self._compiled) >= _MAX_VARIANTS or self._selected > _MAX_KEPT_FIELDS:
+            self._compiled.clear()
+            self._selected = selected
+
     def _values(self, recipes: list[Recipe], variables: VariableValues) -> list[Value]:
         try:
             return [recipe(variables) for recipe in recipes]
@@ -172,8 +182,3 @@ def _variables_of(directive: DirectiveNode) -> Iterator[str]:
     for argument in directive.arguments or ():
         if isinstance(argument.value, VariableNode):
             yield argument.value.name.value
-
-
-def _make_room(kept: dict[Hashable, Any]) -> None:
-    if len(kept) >= _MAX_VARIANTS:
-        kept.clear()

@@ -35,19 +35,23 @@ class Plan:
     """What an operation asks for; nothing may run unless `errors` is empty.
 
     `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
-    that need rows, by their place in the answer; `values` what its arguments say. `recipes` make
-    these values anew from other variables: they hold for every request whose variables include and
-    skip the same fields. `charges` are what its fields cost. `deferred` are the fields that may
-    come later than what is around them, `streamed` the lists of which so many elements come first.
+    that need rows, by their place in the answer, and `selected` how many there are of any kind;
+    `values` what its arguments say. `recipes` make these values anew from other variables: they
+    hold for every request whose variables include and skip the same fields. `charges` are what its
+    fields cost, and `charges_of_parts` what it costs to send some by themselves. `deferred` are the
+    fields that may come later than what is around them, `streamed` the lists of which so many
+    elements come first.
     """
 
     root: list[Root] = field(default_factory=list)
     nodes: dict[str, list[FieldNode]] = field(default_factory=dict)
     fields: dict[FieldPath, Follows] = field(default_factory=dict)
     values: list[Value] = field(default_factory=list)
+    selected: int = 0
     recipes: list[Recipe] = field(default_factory=list)
     errors: list[GraphQLError] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
+    charges_of_parts: list[Charge] = field(default_factory=list)
     hints: list[CacheControl] = field(default_factory=list)
     deferred: set[KeyPath] = field(default_factory=set)
     streamed: dict[KeyPath, int] = field(default_factory=dict)

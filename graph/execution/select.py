@@ -8,6 +8,7 @@ the selection that was made there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -90,8 +91,9 @@ V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
 
 
 # A few fragments that spread each other twice can write out to billions of fields; one that is
-# deferred many times asks for its own as often, and each of them is looked at.
-_MAX_FIELDS = 5_000
+# deferred many times asks for its own as often, and each of them is looked at. So many take about
+# 80 ms to become a statement.
+MAX_FIELDS = 1_000
 # How often each field of the introspection costs: it lists types, and their fields.
 _INTROSPECTED = 100
 # What a deferred fragment costs for each object, beside what is in it.
@@ -164,7 +166,7 @@ class _Selector:
         for key, details in collected.grouped_field_set.items():
             self._plan.root.append(self._field(root, key, details, None))
             self._plan.nodes[key] = [detail.node for detail in details]
-        return self._plan
+        return replace(self._plan, selected=self._selected)
 
     def _field(
         self,
@@ -196,8 +198,8 @@ class _Selector:
 
     def _spend(self, selected: int) -> None:
         self._selected += selected
-        if self._selected > _MAX_FIELDS:
-            message = f"The operation selects more than {_MAX_FIELDS:,} fields, fragments included."
+        if self._selected > MAX_FIELDS:
+            message = f"The operation selects more than {MAX_FIELDS:,} fields, fragments included."
             error = TooLarge(message)
             raise GraphQLError(str(error), original_error=error)
 
@@ -236,7 +238,7 @@ class _Selector:
             times, places = self._sizes[path]
             keys = tuple(key for _, key in path)
             charge = Charge(keys, parts * times * _SENT_ALONE, places, is_object=False)
-            self._plan.charges.append(charge)
+            self._plan.charges_of_parts.append(charge)
 
     def _charge_searches(self, asked: Asked, searches: int) -> None:
         if searches:

@@ -61,7 +61,7 @@ _UNBUFFERED = (b"x-accel-buffering", b"no")
 
 async def send_parts(first: bytes, rest: Queue[tuple[bytes, bool]], wire: Wire, send: Send) -> None:
     """Send each part when it is there, and the end with the last one: clients hang up then."""
-    headers = [(b"content-type", wire.content_type), _UNBUFFERED]
+    headers = [(b"content-type", wire.content_type), _UNBUFFERED, (b"vary", b"Accept")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     body = wire.begin + wire.before + first + wire.after
     await send({"type": "http.response.body", "body": body, "more_body": True})
