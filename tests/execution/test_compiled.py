@@ -173,17 +173,17 @@ async def test_the_answer_is_this_text(shop: Client, query: str, answer: str) ->
     assert await text_of(shop, query) == answer
 
 
-async def test_a_name_may_be_as_long_as_it_likes(shop: Client) -> None:
-    alias = "a" * 10_000
+async def test_a_name_may_be_longer_than_those_of_postgresql(shop: Client) -> None:
+    alias = "a" * 100
 
     assert await text_of(shop, f"{{ {alias}: items {{ totalCount }} }}") == (
         f'{{"{alias}":{{"totalCount":1}}}}'
     )
 
 
-async def test_a_row_may_have_thousands_of_values(roomy: Client) -> None:
+async def test_a_row_may_have_nearly_a_thousand_values(roomy: Client) -> None:
     """A chain of so many || would exhaust PostgreSQL's stack, were it nested to one side."""
-    names = [f"a{nth}" for nth in range(1200)]
+    names = [f"a{nth}" for nth in range(990)]
     asked = " ".join(f"{name}: town" for name in names)
 
     data = await roomy(f"{{ customer(by: {{databaseId: 1}}) {{ {asked} }} }}")

@@ -383,7 +383,7 @@ class Parting(Visitor):
     def enter_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode:
         return SelectionSetNode(
             selections=tuple(
-                self._deferred(each) if self._random.random() < 0.3 else each
+                self._deferred(each) if self._labels < 10 and self._random.random() < 0.3 else each
                 for each in node.selections
             )
         )
@@ -427,6 +427,7 @@ def test_the_parts_of_any_operation_are_the_whole(database_url: str, store: int)
             expected = runner.run(both.compiled.execution.answer(whole_one, ANONYMOUS))
             assume(b'"errors"' not in expected.body)
             parts = runner.run(parts_of_request(both.compiled.execution, request))
+            assume("COST_LIMIT_EXCEEDED" not in str(parts[0].get("errors")))
             assert merged(parts) == json.loads(expected.body)["data"]
             in_parts += len(parts) > 1
 
