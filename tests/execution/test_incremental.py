@@ -304,6 +304,26 @@ async def test_what_did_not_come_is_given_back_at_the_end(database: Database) ->
     await meter.take("a", 980)
 
 
+async def test_what_wraps_the_parts_is_not_taken_for_what_was_asked_for(
+    database: Database,
+) -> None:
+    """All that was paid for comes, so nothing is given back but what parts did not hold."""
+    await fill(database, customers=4, orders=3, lines=0)
+    paid = []
+    for text in (
+        "{ customers(first: 4) { nodes { id orders(first: 3) { nodes { id } } } } }",
+        "{ customers(first: 4) { nodes { id ... @defer { orders(first: 3) { nodes { id } } } } } }",
+        "{ customers(first: 4) { nodes @stream { id orders(first: 3) { nodes { id } } } } }",
+    ):
+        meter = MemoryMeter(1_000, 0.001)
+        execution = Execution(schema, database, meter=meter)
+        await parts_of_request(execution, replace(request_of(text), client="a"))
+        paid.append(round(1_000 - meter._buckets["a"][0]))  # noqa: SLF001
+
+    whole_price = 1 + 4 * (1 + 1 + 3)
+    assert paid == [whole_price, whole_price + 40, whole_price]
+
+
 async def test_who_goes_away_leaves_nothing_behind(
     execution: Execution, database: Database
 ) -> None:

@@ -117,6 +117,40 @@ def test_introspection_is_not_asked_for_many_times_over(inside: str) -> None:
         Documents(SCHEMA).read(document(11))
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{%s: __typename}",
+        '{... @defer(label: "%s") {__typename}}',
+        '{... @include(if: true, label: "%s") {id}}',
+    ],
+    ids=["an alias", "a label", "a label that is none"],
+)
+def test_what_comes_back_with_every_object_is_not_long(document: str) -> None:
+    with pytest.raises(Refused, match="of more than 100 characters"):
+        Documents(SCHEMA).read(document % ("a" * 101))
+
+
+def test_what_is_kept_of_an_operation_is_bounded_by_what_it_selects() -> None:
+    flags = [f"v{nth}" for nth in range(6)]
+    definitions = " ".join(f"${flag}: Boolean!" for flag in flags)
+    few = " ".join(f"{flag}: totalCount @include(if: ${flag})" for flag in flags)
+    many = " ".join(f"a{nth}: databaseId" for nth in range(90))
+    kept = {}
+    for name, nodes in {"small": "", "large": f"nodes {{ {many} }}"}.items():
+        text = f"query ({definitions}) {{ customers {{ __typename {few} {nodes} }} }}"
+        operation = Documents(SCHEMA).read(text).operation(None)
+        most = 0
+        for number in range(2 ** len(flags)):
+            given = {flag: bool(number >> nth & 1) for nth, flag in enumerate(flags)}
+            operation.compiled(operation.variables.coerced(given))
+            most = max(most, len(operation._compiled))  # noqa: SLF001
+        kept[name] = most
+
+    assert kept["small"] == 32
+    assert 15 < kept["large"] < 25
+
+
 def test_introspection_and_suggestions_can_be_switched_off() -> None:
     introspection = refused("{__schema{queryType{name}}}", Limits(introspection=False))
     on = refused("{custmers{totalCount}}")
