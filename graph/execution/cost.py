@@ -64,13 +64,16 @@ class Price:
             for places in levels
         )
 
+    def total(self, values: Sequence[Any]) -> int:
+        return self._sums(values)[0]
+
     def check(self, values: Sequence[Any], most: int | None) -> int:
         """The total.
 
         Raises:
             Refused: it is more than an operation may cost.
         """
-        total, _ = self._sums(values)
+        total = self.total(values)
         if most is not None and total > most:
             error = TooCostly(total, most, self.dearest(values))
             raise Refused([GraphQLError(str(error), original_error=error)], code=error.code)

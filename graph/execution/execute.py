@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import strawberry
 
-    from graph.database.engine import Database
+    from graph.database.engine import Database, ReadSession
     from graph.execution.compile import Compiled
     from graph.execution.gate import Lane
     from graph.execution.limits import Limits
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from graph.execution.mutations import Done
     from graph.execution.operations import Operation
     from graph.execution.plan import Plan
-    from graph.selection import Value
+    from graph.schema.context import FieldPath
+    from graph.selection import Follows, Value
     from graph.viewer import Viewer
 
 
@@ -155,17 +156,15 @@ class Execution:
         plan: Plan | None = None
         if request.takes_parts and operation.is_query and operation.may_have_parts:
             plan = operation.plan(variables)
-        in_parts = plan is not None and plan.has_parts
-        if self._compiles and operation.is_query and not in_parts:
+            if plan.has_parts:
+                return await self._first_part(operation, plan, request, viewer)
+        if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.price
         else:
             plan = plan or operation.plan(variables)
-            apart = plan.charges_of_parts if in_parts else ()
-            values, price = plan.values, Price([*plan.charges, *apart])
+            values, price = plan.values, Price(plan.charges)
         lane = await self._admitted(price, values, request)
-        if in_parts and plan is not None:
-            return await self._first_part(operation, plan, price, request, viewer=viewer, lane=lane)
         try:
             if operation.is_mutation:
                 plan = plan or operation.plan(variables)
@@ -198,25 +197,27 @@ class Execution:
         try:
             await lane.enter()
         except (Overloaded, CancelledError):
-            if self._meter is not None:
-                await self._meter.give_back(request.client, requested)
+            await self._give_back(request, requested)
             raise
         return lane
+
+    async def _give_back(self, request: Request, cost: int) -> None:
+        if self._meter is not None and cost > 0:
+            await self._meter.give_back(request.client, cost)
 
     async def _settled(
         self, answer: Answer, price: Price, values: Sequence[Value], request: Request
     ) -> Answer:
         """Give back what was taken too much, and say so where that was asked for."""
         requested, actual = price.total_and_actual(values, objects_in(answer.body))
-        if self._meter is not None and actual < requested:
-            await self._meter.give_back(request.client, requested - actual)
+        await self._give_back(request, requested - actual)
         return self._with_cost(answer, price, values, actual) if request.wants_cost else answer
 
     def _with_cost(
         self, answer: Answer, price: Price, values: Sequence[Value], actual: int | None
     ) -> Answer:
         cost = {
-            "requested": price.check(values, None),
+            "requested": price.total(values),
             **({} if actual is None else {"actual": actual}),
             "limit": self._max_cost,
             "fields": [{"path": path, "cost": each} for path, each in price.dearest(values)],
@@ -225,29 +226,20 @@ class Execution:
         return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
 
     async def _first_part(
-        self,
-        operation: Operation,
-        plan: Plan,
-        price: Price,
-        request: Request,
-        *,
-        viewer: Viewer,
-        lane: Lane,
+        self, operation: Operation, plan: Plan, request: Request, viewer: Viewer
     ) -> Answer:
         """The first part of an answer; what it is loaded by is held until after the last one."""
+        price = Price([*plan.charges, *plan.charges_of_parts])
 
         async def close(came: int) -> None:
             await rest.aclose()
             requested, actual = price.total_and_actual(plan.values, came)
-            if self._meter is not None and actual < requested:
-                await self._meter.give_back(request.client, requested - actual)
+            await self._give_back(request, requested - actual)
 
         async with AsyncExitStack() as held:
+            lane = await self._admitted(price, plan.values, request)
             held.callback(lane.leave)
-            session = self._database.read()
-            held.push_async_callback(session.close)
-            loaders = Loaders(session, plan.fields.values(), plan.values, self._types)
-            held.push_async_callback(loaders.close)
+            _, loaders = self._reading(held, plan.fields, plan)
             ahead = Ahead(loaders, plan.deferred, plan.streamed)
             held.push_async_callback(ahead.close)
             await ahead.load(plan.root)
@@ -278,18 +270,24 @@ class Execution:
         """The standard executor's answer; where some of it was compiled, only the rest of it."""
         left = compiled.left if compiled else frozenset(plan.nodes)
         fields = plan.below(left)
-        session = self._database.read()
-        loaders = Loaders(session, fields.values(), plan.values, self._types)
-        try:
+        async with AsyncExitStack() as held:
+            session, loaders = self._reading(held, fields, plan)
             query = compiled.query if compiled else None
             columns = await session.text(query, plan.values) if query else ()
             await Ahead(loaders).load(root for root in plan.root if root.key in left)
             document, context = operation.only(plan, left), Context(viewer, loaders, fields)
             result = await run(self._schema, document, context, request.variables)
-        finally:
-            await loaders.close()
-            await session.close()
         return _said(result, plan, compiled, columns)
+
+    def _reading(
+        self, held: AsyncExitStack, fields: Mapping[FieldPath, Follows], plan: Plan
+    ) -> tuple[ReadSession, Loaders]:
+        """What these fields are read by, one snapshot, until the stack is closed."""
+        session = self._database.read()
+        held.push_async_callback(session.close)
+        loaders = Loaders(session, fields.values(), plan.values, self._types)
+        held.push_async_callback(loaders.close)
+        return session, loaders
 
 
 def _said(
