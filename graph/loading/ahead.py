@@ -17,7 +17,7 @@ import asyncio
 from collections import defaultdict
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from graph.selection import (
     Aggregates,
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from graph.selection import Follows, Part, Root, Selection
 
     _Load: TypeAlias = Callable[[], Awaitable[None]]
+
+F = TypeVar("F", bound=Any)
 
 # Response keys from the root of the answer, list indexes left out.
 KeyPath: TypeAlias = tuple[str, ...]
@@ -74,13 +76,8 @@ class Ahead:
 
         It does not raise what a statement raises: the resolver that asks for its rows does.
         """
-        await asyncio.gather(
-            *(
-                self._at((root.key,), partial(self._load, (root.key,), root, [None]))
-                for root in roots
-                if isinstance(root, One | Many | Nodes)
-            )
-        )
+        loaded = [root for root in roots if isinstance(root, One | Many | Nodes)]
+        await self._each((), loaded, lambda path, root: self._load(path, root, [None]))
 
     def reach(self, paths: Iterable[KeyPath]) -> Awaitable[Any] | None:
         """What ends when all that was put off at these places is loaded; None if it is."""
@@ -106,11 +103,21 @@ class Ahead:
         async with self._turn:
             await asyncio.gather(*(load() for load in put_off))
 
-    async def _at(self, path: KeyPath, load: _Load) -> None:
-        if path in self._deferred:
-            self._put_off[path].append(load)
-        else:
-            await load()
+    async def _each(
+        self,
+        path: KeyPath,
+        fields: Iterable[F],
+        load: Callable[[KeyPath, F], Awaitable[None]],
+    ) -> None:
+        """Load what each of these fields asks for; of one that is deferred, when it is reached."""
+        now = []
+        for field in fields:
+            at = (*path, field.key)
+            if at in self._deferred:
+                self._put_off[at].append(partial(load, at, field))
+            else:
+                now.append(load(at, field))
+        await asyncio.gather(*now)
 
     async def _load(self, path: KeyPath, follows: Follows, sources: Sequence[Any]) -> None:
         """Load what a field leads to from these sources, then all below it."""
@@ -122,12 +129,8 @@ class Ahead:
                 await self._below(path, follows.to, found)
             case Many():
                 slices = await _loaded([loaders.many(follows, source) for source in sources])
-                await asyncio.gather(
-                    *(
-                        self._at(below, partial(self._part, below, follows, part, slices))
-                        for part in follows.parts
-                        for below in [(*path, part.key)]
-                    )
+                await self._each(
+                    path, follows.parts, lambda at, part: self._part(at, follows, part, slices)
                 )
             case Nodes():
                 records = await _loaded(loaders.nodes(follows))
@@ -161,14 +164,8 @@ class Ahead:
         await load([each for elements in lists for each in elements[:first]])
 
     async def _edges(self, path: KeyPath, part: EdgeList, records: list[Any]) -> None:
-        await asyncio.gather(
-            *(
-                self._at(below, partial(self._below, below, field.to, records))
-                for field in part.fields
-                if isinstance(field, EdgeNode)
-                for below in [(*path, field.key)]
-            )
-        )
+        nodes = [field for field in part.fields if isinstance(field, EdgeNode)]
+        await self._each(path, nodes, lambda at, node: self._below(at, node.to, records))
 
     async def _below(
         self, path: KeyPath, selection: Selection | Variants, records: list[Any]
@@ -178,14 +175,8 @@ class Ahead:
                 of_noun = [each for each in records if type(each).__name__ == variant.noun]
                 await self._below(path, variant, of_noun)
         elif records:
-            await asyncio.gather(
-                *(
-                    self._at(below, partial(self._load, below, field, records))
-                    for field in selection.fields
-                    if isinstance(field, One | Many)
-                    for below in [(*path, field.key)]
-                )
-            )
+            followed = [field for field in selection.fields if isinstance(field, One | Many)]
+            await self._each(path, followed, lambda at, field: self._load(at, field, records))
 
 
 async def _loaded(answers: Iterable[Any]) -> list[Any]:
