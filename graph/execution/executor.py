@@ -178,10 +178,10 @@ class _Pace:
         self._left = _FIELDS_A_TURN
         self._one = asyncio.Lock()
 
-    def is_over(self, fields: int) -> bool:
-        """Whether the turn has no time for so many fields more."""
+    def spend(self, fields: int) -> bool:
+        """Count so many fields; whether the turn has had time for them."""
         self._left -= fields
-        return self._left < 0
+        return self._left >= 0
 
     async def next_turn(self) -> None:
         async with self._one:
@@ -198,18 +198,17 @@ class IncrementalExecutor(_Declared):
         self._pace = _Pace()
 
     def execute_field(self, *arguments: Any) -> Any:
-        _parent_type, _source, details, _path, _position = arguments
-        execute = partial(super().execute_field, *arguments)
-        place = self._places.get(id(details))
-        is_leaf = place is not None and place.leaf is not None
-        if self._pace.is_over(1) and not is_leaf:
-            return self._later(None, execute)
-        return execute()
+        if not self._pace.spend(1):
+            _parent_type, _source, details, _path, _position = arguments
+            place = self._places.get(id(details))
+            if place is None or place.leaf is None:
+                return self._later(None, partial(super().execute_field, *arguments))
+        return super().execute_field(*arguments)
 
     def execute_collected_subfields(self, *arguments: Any) -> Any:
         """Execute what is selected of one object, but for what is deferred of it."""
         *_, new_defer_usages, _position = arguments
-        self._pace.is_over(_FIELDS_OF_A_PART * len(new_defer_usages))
+        self._pace.spend(_FIELDS_OF_A_PART * len(new_defer_usages))
         return super().execute_collected_subfields(*arguments)
 
     def execute_execution_group(self, *arguments: Any) -> Any:
@@ -226,14 +225,14 @@ class IncrementalExecutor(_Declared):
 
     def _reached(self, paths: list[KeyPath], go_on: Callable[[], Any]) -> Any:
         loading = self.context_value.ahead.reach(paths)
-        if loading is None and not self._pace.is_over(_FIELDS_OF_A_PART):
+        if loading is None and self._pace.spend(_FIELDS_OF_A_PART):
             return go_on()
         return self._later(loading, go_on)
 
     async def _later(self, loading: Awaitable[Any] | None, go_on: Callable[[], Any]) -> Any:
         if loading is not None:
             await loading
-        if self._pace.is_over(_FIELDS_OF_A_PART):
+        if not self._pace.spend(_FIELDS_OF_A_PART):
             await self._pace.next_turn()
         result = go_on()
         return await result if inspect.isawaitable(result) else result

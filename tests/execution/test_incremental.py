@@ -370,9 +370,9 @@ async def test_a_large_answer_lets_others_have_their_turn(database: Database) ->
     in_turns: list[int] = [0]
 
     class Counted(_Pace):
-        def is_over(self, fields: int) -> bool:
+        def spend(self, fields: int) -> bool:
             in_turns[-1] += fields
-            return super().is_over(fields)
+            return super().spend(fields)
 
     async def others() -> None:
         while True:
