@@ -30,9 +30,7 @@ def start_logging(level: LogLevel) -> None:
             "disable_existing_loggers": False,
             "filters": {"request_id": {"()": _WithRequestId}},
             "formatters": {
-                "line": {
-                    "format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"
-                }
+                "line": {"format": _LINE},
             },
             "handlers": {
                 "stderr": {
