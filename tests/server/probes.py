@@ -70,6 +70,7 @@ REFUSED: dict[str, Probe] = {
     "aliases of dear fields": document(
         "{" + "".join(f"a{n}:customers(first:100){{nodes{{id}}}}" for n in range(101)) + "}"
     ),
+    "an alias of 10,000 letters": document("{" + "a" * 10_000 + ":__typename}"),
     "one field 10,000 times": document("{customers{" + "totalCount " * 10_000 + "}}"),
     "one field 990 times": document("{customers{" + "totalCount " * 990 + "}}"),
     "overlapping fields": document("{customers{" + "nodes{orders{nodes{id}}}" * 240 + "}}"),
