@@ -2,7 +2,7 @@
 
 The application runs in this process, without HTTP's bytes: once as it is, and once without what
 each request pays for a limit (the sizes and the deadline of its body, the size of its variables,
-the price, the bucket, the lane, the deadline of its operation and the watch for clients that hang
+the price, the bucket, the limiter, the deadline of its operation and the watch for clients that hang
 up). Blocks of requests alternate between the two; each pair of blocks gives a ratio of CPU seconds.
 """
 
@@ -28,7 +28,7 @@ from bench import report
 from bench.servers import SERVERS
 from bench.store import running_store
 from bench.workloads import WORKLOADS, Cursor
-from graph.execution.execute import Answer, Execution
+from graph.execution.running.execute import Answer, Execution
 from graph.server.app import create_app
 from graph.server.graphql import GraphQL, _check_media_type
 from graph.server.requests import header, json_of, request_of
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from bench.store import Store
     from bench.workloads import Workload
-    from graph.execution.execute import Request
-    from graph.execution.operations import Operation
+    from graph.execution.documents.operation import Operation
+    from graph.execution.running.execute import Request
     from graph.server.accept import Accepted
     from graph.viewer import Viewer
 
@@ -91,7 +91,7 @@ class _OpenExecution(Execution):
         if request.takes_parts or not (self._compiles and operation.is_query):
             raise AssertionError(request)
         compiled, values = operation.compiled(variables)
-        if compiled.left or compiled.query is None or operation.is_mutation:
+        if compiled.uncompiled or compiled.query is None or operation.is_mutation:
             raise AssertionError(request)
         columns = await self._database.text(compiled.query, values)
         return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)

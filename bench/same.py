@@ -1,7 +1,7 @@
 """Whether servers give the same data.
 
 Answers are compared value by value, in order. Two things may be written in different ways and mean
-the same, so they are read first: fields called `id` (every server encodes noun and key in its own
+the same, so they are read first: fields called `id` (every server encodes entity and key in its own
 way), and moments in time (with or without a fraction of zeros). Money is compared as it is written.
 """
 

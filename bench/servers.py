@@ -93,8 +93,8 @@ def _global_id(text: str) -> str:
 
 
 def _node_id_of_postgraphile(text: str) -> str:
-    noun, key = json.loads(b64decode(text))
-    return f"{noun}:{key}"
+    entity, key = json.loads(b64decode(text))
+    return f"{entity}:{key}"
 
 
 def _base64(text: str) -> str:

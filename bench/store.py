@@ -22,8 +22,8 @@ from bench.processes import cpu_seconds
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
-from graph.database.seed.sample import CustomerRow, ItemRow, Sample
 from graph.settings import Settings
+from graph.store.seed.sample import CustomerRow, ItemRow, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -47,7 +47,7 @@ def serve(
     Without GRAPH_DATABASE_URL this starts a PostgreSQL of graph's own in GRAPH_DATA_DIR, migrates
     it, and fills it with a demo store if it is empty.
     """
-    from graph.database.store import reachable_store
+    from graph.database.connect import reachable_store
     from graph.doctor import dangers_of_workers
     from graph.server.serve import bound_socket, serve
 
@@ -83,7 +83,7 @@ def seed(
     reset: Annotated[bool, typer.Option("--reset", help="Replace all there is.")] = False,  # noqa: FBT002
 ) -> None:
     """Fill the store with demo data: about 5 orders a customer, 3 lines an order."""
-    from graph.database.store import check_migrated
+    from graph.database.connect import check_migrated
 
     async def run(database: Database) -> None:
         await check_migrated(database)
@@ -97,8 +97,8 @@ def prune() -> None:
     """Remove the idempotency keys that have expired, with the answers kept under them."""
     from datetime import timedelta
 
-    from graph.database.store import check_migrated
-    from graph.database.writes.keys import prune
+    from graph.database.connect import check_migrated
+    from graph.database.writes.idempotency import prune
 
     hours = read_settings().idempotency_key_hours
 
@@ -122,22 +122,24 @@ def import_(
     ] = None,
 ) -> None:
     """Merge the rows of a file, whatever its size; an import that was interrupted goes on."""
-    from graph.database.store import check_migrated
+    from graph.database.connect import check_migrated
     from graph.database.transfer.importing import import_file
-    from graph.database.transfer.staging import NOUNS
+    from graph.store.transfer.staging import ENTITIES
 
     format_ = _format(file, file_format)
-    noun = NOUNS.get(into)
-    if noun is None:
-        raise InvalidSetting("--into", f"it must be one of {', '.join(NOUNS)}")
-    if noun.has_lists and format_.value == "csv":
+    entity = ENTITIES.get(into)
+    if entity is None:
+        raise InvalidSetting("--into", f"it must be one of {', '.join(ENTITIES)}")
+    if entity.has_lists and format_.value == "csv":
         raise InvalidSetting("--format", "orders have lines, and CSV has no place for them")
     side = bad_rows or file.with_name(f"{file.name}.refused.ndjson")
 
     async def run(database: Database) -> None:
         await check_migrated(database)
         with _progress(f"Importing {into}", of_bytes=True) as advance:
-            done = await import_file(database, file, into, format_, bad_rows=side, progress=advance)
+            done = await import_file(
+                database, file, into, entity, format_, bad_rows=side, progress=advance
+            )
         refused = f"; {done.refused:,} are refused, see {side}" if done.refused else ""
         typer.echo(f"{done.rows:,} rows are read{refused}.")
 
@@ -152,8 +154,8 @@ def export(
         str | None, typer.Option("--format", help="ndjson or csv. [by the file's name]")
     ] = None,
 ) -> None:
-    """Write all rows of a noun, or all nodes of a query's connection, into a file."""
-    from graph.database.store import check_migrated
+    """Write all rows of an entity, or all nodes of a query's connection, into a file."""
+    from graph.database.connect import check_migrated
 
     format_ = _format(out, file_format)
     if "{" in what and format_.value == "csv":
@@ -173,8 +175,8 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
 ) -> None:
     """Write schema.graphql into this folder, from the code."""
-    from graph.schema import schema as served
-    from graph.schema import text_of
+    from graph.store import schema as served
+    from graph.store import text_of
 
     text = text_of(served)
     if not check:
@@ -192,7 +194,7 @@ def doctor() -> None:
 
     The exit code is 1 if the store cannot be served.
     """
-    from graph.database.store import state_of
+    from graph.database.connect import state_of
     from graph.doctor import dangers, effective
 
     settings = read_settings()
@@ -221,9 +223,9 @@ def check_documents(
     manifest: Annotated[Path, typer.Argument(help="A folder of .graphql files, or a JSON file.")],
 ) -> None:
     """See that every document of a manifest runs on this schema; exit 1 if one does not."""
-    from graph.execution.documents import Documents, problems_of
-    from graph.execution.persisted import read_manifest
-    from graph.schema import schema as served
+    from graph.execution.documents.document import Documents, problems_of
+    from graph.execution.documents.persisted import read_manifest
+    from graph.store import schema as served
 
     texts = read_manifest(manifest)
     problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
@@ -254,7 +256,7 @@ class SchemaDrift(GraphError):
 
 
 def _with_database(run: Callable[[Database], Awaitable[None]]) -> None:
-    from graph.database.store import connected, reachable_store
+    from graph.database.connect import connected, reachable_store
 
     async def connect_and_run(store: Settings) -> None:
         async with connected(store) as database:
@@ -267,12 +269,12 @@ def _with_database(run: Callable[[Database], Awaitable[None]]) -> None:
 
 
 async def _export(database: Database, what: str, format_: Format, file: IO[bytes]) -> int:
-    from graph.database.transfer.exporting import NOUNS, export_rows
+    from graph.store.transfer.exporting import ENTITIES, export_rows
 
     with _progress("Exporting", of_bytes=True) as advance:
         if "{" not in what:
-            if what not in NOUNS:
-                raise InvalidSetting("WHAT", f"it must be one of {', '.join(NOUNS)}, or a query")
+            if what not in ENTITIES:
+                raise InvalidSetting("WHAT", f"it must be one of {', '.join(ENTITIES)}, or a query")
             return await export_rows(
                 database, what, format_, file, lambda written: advance(written, None)
             )
@@ -282,9 +284,9 @@ async def _export(database: Database, what: str, format_: Format, file: IO[bytes
 async def _export_query(database: Database, query: str, file: IO[bytes], advance: Any) -> int:
     import orjson
 
-    from graph.execution.execute import Execution
-    from graph.execution.export import exported_nodes
-    from graph.schema import schema as served
+    from graph.execution.running.execute import Execution
+    from graph.execution.running.export import exported_nodes
+    from graph.store import schema as served
 
     rows = 0
     async for node in exported_nodes(Execution(served, database), query):
@@ -307,7 +309,7 @@ def _format(file: Path, given: str | None) -> Format:
 
 async def _prepare(store: Settings, *, ours: bool) -> None:
     """See that the database can be served: graph's own is made so, another has to be so."""
-    from graph.database.store import check_migrated, connected, is_empty, is_migrated
+    from graph.database.connect import check_migrated, connected, is_empty, is_migrated
 
     async with connected(store) as database:
         if not ours:
@@ -322,7 +324,7 @@ async def _prepare(store: Settings, *, ours: bool) -> None:
 
 
 async def _seed(database: Database, **options: Any) -> None:
-    from graph.database.seed import seed
+    from graph.store.seed import seed
 
     with _progress("Filling the store") as advance:
         counts = await seed(database, progress=advance, **options)

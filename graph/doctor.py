@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from graph.settings import DocumentsMode, MeterMode, Profile
+from graph.settings import DocumentsMode, Profile, TokenBucketMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +36,13 @@ def dangers(settings: Settings) -> Iterator[str]:
 
 def dangers_of_workers(settings: Settings, workers: int) -> Iterator[str]:
     """What each worker has for itself, where it should be one for all."""
-    counts_alone = settings.cost_capacity is not None and settings.cost_meter is MeterMode.MEMORY
+    counts_alone = (
+        settings.cost_capacity is not None and settings.token_buckets is TokenBucketMode.MEMORY
+    )
     if workers > 1 and counts_alone:
         yield (
             f"each of {workers} workers has its own buckets, so a client has {workers} times"
-            " GRAPH_COST_CAPACITY: GRAPH_COST_METER=database"
+            " GRAPH_COST_CAPACITY: GRAPH_TOKEN_BUCKETS=database"
         )
 
 

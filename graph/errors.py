@@ -24,7 +24,7 @@
      │   ├─ TooLarge              over a limit of documents or of operations     OPERATION_TOO_LARGE
      │   ├─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
      │   └─ InvalidKey            an idempotency key that is none, or of no use  INVALID_KEY
-     ├─ Refusal                   the store's rules say no; nothing was changed
+     ├─ DomainError                   the store's rules say no; nothing was changed
      │   ├─ ValidationFailed      values that cannot be, all of them at once     VALIDATION_FAILED
      │   ├─ NotFound              what was to be changed does not exist          NOT_FOUND
      │   ├─ Conflict              somebody else has changed it meanwhile         CONFLICT
@@ -192,13 +192,13 @@ class TooLarge(RequestError):
 class TooCostly(RequestError):
     code = "COST_LIMIT_EXCEEDED"
 
-    def __init__(self, requested: int, most: int, dearest: list[tuple[str, int]]) -> None:
-        named = ", ".join(f"{path} ({cost:,})" for path, cost in dearest)
+    def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
+        named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
         super().__init__(
             f"The operation may cost {requested:,}, more than the {most:,} that one may."
-            f" Dearest are {named}: ask for smaller pages on the way to them, or for less below."
+            f" Most expensive are {named}: ask for smaller pages on the way to them, or for less below."
         )
-        fields = [{"path": path, "cost": cost} for path, cost in dearest]
+        fields = [{"path": path, "cost": cost} for path, cost in most_expensive]
         self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}
 
 
@@ -261,7 +261,7 @@ class Shortage:
     available: int
 
 
-class Refusal(GraphError):
+class DomainError(GraphError):
     """What a mutation answers instead of its success: a member of its union, by the same name."""
 
     code = "REFUSED"
@@ -271,7 +271,7 @@ class Refusal(GraphError):
         return str(self)
 
 
-class ValidationFailed(Refusal):
+class ValidationFailed(DomainError):
     code = "VALIDATION_FAILED"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -279,26 +279,26 @@ class ValidationFailed(Refusal):
         self.problems = problems
 
 
-class NotFound(Refusal):
+class NotFound(DomainError):
     code = "NOT_FOUND"
 
-    def __init__(self, noun: str, id_: str) -> None:
-        super().__init__(f"There is no {noun} with the id '{_shortened(id_)}'.")
+    def __init__(self, entity: str, id_: str) -> None:
+        super().__init__(f"There is no {entity} with the id '{_shortened(id_)}'.")
         self.id = id_
 
 
-class Conflict(Refusal):
+class Conflict(DomainError):
     code = "CONFLICT"
 
-    def __init__(self, noun: str, key: int, *, expected: int, current: int) -> None:
+    def __init__(self, entity: str, key: int, *, expected: int, current: int) -> None:
         super().__init__(
-            f"The {noun} is at version {current}, not {expected}: somebody else has changed it."
+            f"The {entity} is at version {current}, not {expected}: somebody else has changed it."
         )
-        self.noun = noun
+        self.entity = entity
         self.key = key
 
 
-class InsufficientStock(Refusal):
+class InsufficientStock(DomainError):
     code = "INSUFFICIENT_STOCK"
 
     def __init__(self, lines: Sequence[Shortage]) -> None:
@@ -307,7 +307,7 @@ class InsufficientStock(Refusal):
         self.lines = lines
 
 
-class NotAllowed(Refusal):
+class NotAllowed(DomainError):
     code = "NOT_ALLOWED"
 
     def __init__(self, *reasons: Reason) -> None:
@@ -315,7 +315,7 @@ class NotAllowed(Refusal):
         self.reasons = reasons
 
 
-class IdempotencyMismatch(Refusal):
+class IdempotencyMismatch(DomainError):
     code = "IDEMPOTENCY_MISMATCH"
 
     def __init__(self) -> None:

@@ -51,7 +51,7 @@ class DocumentsMode(StrEnum):
     TRUSTED_ONLY = "trusted-only"  # nothing but the manifest's documents
 
 
-class MeterMode(StrEnum):
+class TokenBucketMode(StrEnum):
     MEMORY = "memory"  # each worker counts for itself
     DATABASE = "database"  # all processes on one database agree, for a statement or two a request
 
@@ -89,11 +89,11 @@ class Settings(BaseSettings):
     # How long an operation may take, and a client to send a request or to read the answer.
     operation_timeout_seconds: _Seconds = 15
     client_timeout_seconds: _Seconds = 10
-    # Operations at once, by each worker; so many wait, and of the dear ones so many run.
+    # Operations at once, by each worker; so many wait, and of the expensive ones so many run.
     max_in_flight: int = Field(default=64, ge=1)
     max_waiting: int = Field(default=128, ge=0)
-    dear_cost: int = Field(default=1_000, ge=1)
-    max_dear_in_flight: int = Field(default=2, ge=1)
+    expensive_cost: int = Field(default=1_000, ge=1)
+    max_expensive_in_flight: int = Field(default=2, ge=1)
 
     execution: ExecutionMode = ExecutionMode.COMPILED
     # How long the answer to a request is kept under its idempotency key.
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     idempotency_wait_seconds: _Seconds = 2
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
-    # What a document may be (`graph.execution.limits`).
+    # What a document may be (`graph.execution.documents.limits`).
     max_document_bytes: int = Field(default=100_000, ge=100)
     max_tokens: int = Field(default=5_000, ge=10)
     max_selections: int = Field(default=1_000, ge=10)
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     max_cost: int = Field(default=20_000, ge=1)
     cost_capacity: int | None = Field(default=None, ge=1, le=10**12)
     cost_per_second: int = Field(default=5_000, ge=1)
-    cost_meter: MeterMode = MeterMode.MEMORY
+    token_buckets: TokenBucketMode = TokenBucketMode.MEMORY
     # Networks of proxies whose X-Forwarded-For is believed, separated by commas.
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
     documents: DocumentsMode = DocumentsMode.APQ

@@ -33,9 +33,9 @@ from sqlalchemy import event
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
-from graph.database.seed import seed
 from graph.server.app import create_app
 from graph.settings import Settings
+from graph.store.seed import seed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

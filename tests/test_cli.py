@@ -19,14 +19,14 @@ import asyncpg
 import httpx
 import pytest
 
+from graph.database.connect import connected
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.database.revisions import head_revision
-from graph.database.seed import seed
-from graph.database.store import connected
 from graph.errors import AddressUnavailable, DatabaseUnreachable, DatabaseUnsuitable
 from graph.server.serve import bound_socket
+from graph.store.seed import seed
 from tests.conftest import eventually, serving, settings_for
 from tests.database.test_embedded import CLUSTER, a_folder, is_alive, postmaster
 

@@ -11,7 +11,7 @@ import pytest
 
 from graph.doctor import dangers, dangers_of_workers
 from graph.server.app import create_app
-from graph.settings import MeterMode, Settings
+from graph.settings import Settings, TokenBucketMode
 from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_each_danger_is_named_and_no_secret(changed: dict[str, Any], named: str)
 
 def test_workers_that_count_each_for_itself_are_told_of() -> None:
     settings = Settings.model_validate(SAFE)
-    shared = settings.model_copy(update={"cost_meter": MeterMode.DATABASE})
+    shared = settings.model_copy(update={"token_buckets": TokenBucketMode.DATABASE})
     unlimited = settings.model_copy(update={"cost_capacity": None})
 
     (danger,) = dangers_of_workers(settings, 3)

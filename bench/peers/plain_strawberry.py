@@ -23,7 +23,7 @@ from strawberry.asgi import GraphQL
 from strawberry.dataloader import DataLoader
 from strawberry.extensions import ParserCache, ValidationCache
 
-from graph.database import models
+from graph.store import models
 
 T = TypeVar("T")
 
@@ -100,8 +100,8 @@ class Loaders:
     )
 
 
-def global_id(noun: str, key: int) -> strawberry.ID:
-    return strawberry.ID(b64encode(f"{noun}:{key}".encode()).decode())
+def global_id(entity: str, key: int) -> strawberry.ID:
+    return strawberry.ID(b64encode(f"{entity}:{key}".encode()).decode())
 
 
 @strawberry.type

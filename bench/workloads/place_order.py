@@ -32,8 +32,8 @@ def _parameters(variables: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _id(noun: str, key: int) -> str:
-    return b64encode(f"{noun}:{key}".encode()).decode()
+def _id(entity: str, key: int) -> str:
+    return b64encode(f"{entity}:{key}".encode()).decode()
 
 
 def _key(text: str) -> int:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import PoolProxiedConnection
 
-    from graph.database.reads import TextQuery, TextStatement
+    from graph.database.reads import JsonQuery, JsonStatement
     from graph.selection import Value
     from graph.settings import Settings
 
@@ -54,7 +54,7 @@ _TRANSIENT = ("08", "28", "3D", "53", "55000", "57")
 
 
 class ReadSession:
-    """One operation's view of the store; runs its statements one after another.
+    """ToOne operation's view of the store; runs its statements one after another.
 
     An `AsyncSession` must not be used by two tasks at once, and the resolvers of one operation are
     many tasks: hence the lock.
@@ -77,7 +77,7 @@ class ReadSession:
             except Exception as error:
                 raise translated(error) from error
 
-    async def text(self, query: TextQuery, values: Sequence[Value]) -> Sequence[bytes]:
+    async def text(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """The same as `Database.text`, within the session's snapshot."""
         async with self._lock:
             try:
@@ -94,7 +94,7 @@ class ReadSession:
 
 
 class WriteSession(AsyncSession):
-    """One transaction that may change the store. Nothing inside it commits."""
+    """ToOne transaction that may change the store. Nothing inside it commits."""
 
 
 class Database:
@@ -137,10 +137,10 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
 
-    async def text(self, query: TextQuery, values: Sequence[Value]) -> Sequence[bytes]:
+    async def text(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """Run the statement that is a whole operation; return the JSON text of its root fields.
 
-        One statement is one snapshot: it needs neither a session nor a transaction, and goes to
+        ToOne statement is one snapshot: it needs neither a session nor a transaction, and goes to
         the driver as it is.
 
         Raises:
@@ -160,7 +160,7 @@ class Database:
         return columns
 
     async def first(self, sql: str, *parameters: Any) -> Any:
-        """The first row, or None, of a statement that is a transaction of its own.
+        """The first row, or None, of a statement that is a transaction of its tx.
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
@@ -189,11 +189,11 @@ class Database:
         else:
             connection.close()
 
-    async def _fetch(self, driver: Any, statement: TextStatement, parameters: list[Any]) -> Any:
+    async def _fetch(self, driver: Any, statement: JsonStatement, parameters: list[Any]) -> Any:
         for listener in self.listeners:
             listener(statement.sql, parameters)
         statement.runs += 1
-        # Kept by the backend, with its plan, from the second time on: a flood of statements that
+        # SegmentedLRU by the backend, with its plan, from the second time on: a flood of statements that
         # are seen once leaves nothing behind.
         if statement.runs > 1:
             return await driver.fetchrow(statement.sql, *parameters)

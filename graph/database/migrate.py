@@ -42,7 +42,7 @@ async def migrate(database: Database, to: str = "head") -> tuple[str | None, str
 
 def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
     config = Config()
-    config.set_main_option("script_location", "graph.database:migrations")
+    config.set_main_option("script_location", "graph.store:migrations")
     config.attributes["connection"] = connection
     before = applied_revision(connection)
     if before is not None and before > head_revision():

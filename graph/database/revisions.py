@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @cache
 def head_revision() -> str:
-    folder = files("graph.database.migrations").joinpath("versions")
+    folder = files("graph.store.migrations").joinpath("versions")
     names = (entry.name for entry in folder.iterdir())
     return max(name.split("_")[0] for name in names if name[:1].isdigit())
 

@@ -13,27 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Numeric, String, Text, func, or_, select, union_all
 from sqlalchemy import cast as sql_cast
-from sqlalchemy import literal_column as in_words
+from sqlalchemy import literal_column as raw_sql
+
+from graph.database.catalog import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import ColumnElement, FromClause
 
-SEARCHED: dict[str, tuple[str, ...]] = {
-    "Customer": ("first_name", "last_name", "username", "email", "town"),
-    "Item": ("name",),
-}
-
-# What a search of everything leads to: rows of any of these nouns, as if they were of one.
+# What a search of everything leads to: rows of any of these entities, as if they were of one.
 FOUND = "SearchResult"
 
 # How much of a word must be there for it to be taken for a typing error, as a share of its
 # trigrams: "jonh" has 0.4 of "john". It is set for each connection.
 LIKENESS = "0.4"
 
-_CONFIGURATION: ColumnElement[Any] = in_words("'simple'::regconfig")
-_DIGITS_OF_RANK: ColumnElement[Any] = in_words("6")
+_CONFIGURATION: ColumnElement[Any] = raw_sql("'simple'::regconfig")
+_DIGITS_OF_RANK: ColumnElement[Any] = raw_sql("6")
 _WORD = re.compile(r"\w+")
 
 
@@ -42,42 +39,42 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(_WORD.findall(text.lower())))
 
 
-def document_of(noun: str, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
+def document_of(entity: str, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
     """What is searched in a row, given its columns. The indexes are on this expression."""
-    if noun == FOUND:
+    if entity == FOUND:
         return column("document")
-    first, *rest = (column(name) for name in SEARCHED[noun])
-    return reduce(lambda text, part: text.op("||")(in_words("' '")).op("||")(part), rest, first)
+    first, *rest = (column(name) for name in catalog.searched[entity])
+    return reduce(lambda text, part: text.op("||")(raw_sql("' '")).op("||")(part), rest, first)
 
 
 def everything(column: Callable[[str, str], ColumnElement[Any]]) -> FromClause:
-    """Id, noun and document of all rows that can be found, given the columns of nouns.
+    """Id, entity and document of all rows that can be found, given the columns of entities.
 
     PostgreSQL takes a condition on the document to each of the tables, and so to its indexes, as
     long as all of them have the same types.
     """
     tables = [
         select(
-            column(noun, "id").label("id"),
-            in_words(f"'{noun}'::text", String).label("noun"),
-            sql_cast(document_of(noun, partial(column, noun)), Text).label("document"),
+            column(entity, "id").label("id"),
+            raw_sql(f"'{entity}'::text", String).label("entity"),
+            sql_cast(document_of(entity, partial(column, entity)), Text).label("document"),
         )
-        for noun in SEARCHED
+        for entity in catalog.searched
     ]
     return union_all(*tables).subquery("found")
 
 
-def index_expressions(noun: str) -> tuple[str, str]:
+def index_expressions(entity: str) -> tuple[str, str]:
     """The SQL that the indexes for words and for trigrams are made of."""
-    document = " || ' ' || ".join(SEARCHED[noun])
+    document = " || ' ' || ".join(catalog.searched[entity])
     return f"to_tsvector('simple'::regconfig, {document})", f"({document}) gin_trgm_ops"
 
 
 def is_like(document: ColumnElement[Any], word: ColumnElement[Any]) -> ColumnElement[bool]:
     words: ColumnElement[Any] = func.to_tsvector(_CONFIGURATION, document)
-    beginning = func.to_tsquery(_CONFIGURATION, word.op("||")(in_words("':*'")))
+    beginning = func.to_tsquery(_CONFIGURATION, word.op("||")(raw_sql("':*'")))
     found: ColumnElement[bool] = words.op("@@", is_comparison=True)(beginning)
-    # The dearer of the two is looked at last.
+    # The more expensive of the two is looked at last.
     return or_(word.op("<%", is_comparison=True)(document), found)
 
 

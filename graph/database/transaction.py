@@ -1,7 +1,7 @@
-"""One transaction of a mutation: statements that change the store, and reads of what came of it.
+"""ToOne transaction of a mutation: statements that change the store, and reads of what came of it.
 
 The statements of `writes` are SQL as it stands, and go to the driver. What they raise becomes one
-of graph's errors here: a violated constraint is a refusal by its name, a deadlock is `Interrupted`.
+of graph's errors here: a violated constraint is a refusal by its name, a deadlock is `RetryableConflict`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
+from graph.database.catalog import catalog
 from graph.database.engine import json_function, translated
-from graph.database.writes.constraints import refusal_of
-from graph.errors import GraphError, OutcomeUnknown, Refusal, Unavailable
+from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graph.database.engine import Database, Row
-    from graph.database.reads import TextQuery
+    from graph.database.reads import JsonQuery
     from graph.selection import Value
 
 # Any number will do, as long as every process takes the same.
@@ -34,7 +34,7 @@ _DEADLOCK = "40P01"
 _LOCK_TIMEOUT = "55P03"
 
 
-class Interrupted(Exception):
+class RetryableConflict(Exception):
     """Another transaction was in the way: nothing is wrong with this one, and it may begin anew."""
 
 
@@ -66,8 +66,8 @@ class Transaction:
         """Run a statement, and return its rows.
 
         Raises:
-            Refusal: it violates a constraint that says which rule of the store it breaks.
-            Interrupted: a deadlock, or a lock that could not be had in time.
+            DomainError: it violates a constraint that says which rule of the store it breaks.
+            RetryableConflict: a deadlock, or a lock that could not be had in time.
             Unavailable: the store was lost; nothing was changed.
         """
         async with self._lock:
@@ -100,7 +100,7 @@ class Transaction:
         await self.fetch("SAVEPOINT attempt")
         try:
             yield
-        except Refusal:
+        except DomainError:
             await self.fetch("ROLLBACK TO SAVEPOINT attempt")
             raise
         await self.fetch("RELEASE SAVEPOINT attempt")
@@ -113,7 +113,7 @@ class Transaction:
             except Exception as error:
                 raise self._translated(error) from error
 
-    async def text(self, query: TextQuery, values: Sequence[Value]) -> Sequence[bytes]:
+    async def text(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """The same as `Database.text`, after all changes so far."""
         statement = query.statement(json_function(self._driver))
         columns: Sequence[bytes] = await self.first(statement.sql, *statement.parameters(values))
@@ -147,8 +147,8 @@ class Transaction:
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         state = getattr(original, "sqlstate", None)
         if state in {_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT}:
-            return Interrupted()
-        if (refusal := refusal_of(original)) is not None:
+            return RetryableConflict()
+        if (refusal := catalog.domain_error_of(original)) is not None:
             return refusal
         if self._driver.is_closed():
             return Unavailable()
@@ -157,7 +157,7 @@ class Transaction:
 
 @asynccontextmanager
 async def transaction(database: Database, actor: str | None = None) -> AsyncIterator[Transaction]:
-    """A transaction on a connection of its own; its block commits.
+    """A transaction on a connection of its tx; its block commits.
 
     Raises:
         Unavailable: there is no connection to be had.

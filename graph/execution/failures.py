@@ -21,7 +21,7 @@ INTERNAL = "INTERNAL_SERVER_ERROR"
 _MAX_MESSAGE_CHARS = 500
 
 
-class Refused(Exception):
+class RequestRejected(Exception):
     """The request cannot be executed: request errors (specification, section 7.1.2), no data."""
 
     def __init__(self, errors: Sequence[GraphQLError], code: str) -> None:
@@ -57,7 +57,7 @@ def failure(error: GraphQLError) -> dict[str, Any]:
 
 
 def unavailability(errors: Sequence[GraphQLError]) -> Unavailable | None:
-    """The reason why the store could not be asked, if that is among the errors."""
+    """The reason why the store could not be selected, if that is among the errors."""
     originals = (error.original_error for error in errors)
     return next((error for error in originals if isinstance(error, Unavailable)), None)
 

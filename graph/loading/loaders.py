@@ -1,7 +1,7 @@
-"""Loaders: one for each edge (and page) that an operation asks for.
+"""Loaders: one for each relationship (and page) that an operation asks for.
 
 A loader is a `DataLoader` whose batch is one statement: all keys of a level in, their rows out. It
-is known by its edge and page, not by the field that asks: two fields that follow one edge in the
+is known by its relationship and page, not by the field that asks: two fields that follow one relationship in the
 same way share a loader, so the same rows by the same key are loaded once, with the columns that
 either of them needs.
 """
@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
-from graph.database import edges, reads
+from graph.database import reads, relationships
 from graph.database.search import FOUND
-from graph.loading.levels import Levels
-from graph.loading.rows import Counted, FoundRow, Slice
+from graph.loading.levels import LevelScheduler
+from graph.loading.rows import Counted, FoundRow, PageResult
 from graph.selection import (
     Aggregates,
     Groups,
-    Many,
+    Connection,
     Nodes,
-    One,
+    ToOne,
     Page,
     Selection,
     Variants,
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from graph.database.transaction import Transaction
     from graph.selection import (
         CountUpTo,
-        Edge,
-        Follows,
+        DataField,
         Grouping,
         Ids,
         Key,
         Limit,
+        Relationship,
         Term,
         Value,
     )
@@ -66,75 +66,81 @@ class _Wanted:
 class Loaders:
     """The loaders of one operation: they keep what they have loaded, and its one snapshot.
 
-    `types` makes the records: a record is an instance of its noun's type that has just the columns
-    that were asked for. What is loaded is answered at once; a future stands for the rest.
+    `types` makes the records: a record is an instance of its entity's type that has just the columns
+    that were selected for. What is loaded is answered at once; a future stands for the rest.
     """
 
     def __init__(
         self,
         session: ReadSession | Transaction,
-        fields: Iterable[Follows],
+        fields: Iterable[DataField],
         values: Sequence[Value],
         types: Mapping[str, type],
     ) -> None:
         self._session = session
         self._values = values
         self._types = types
-        self._levels = Levels()
+        self._levels = LevelScheduler()
         self._loaders: dict[Any, DataLoader[Any, Any]] = {}
         self._wanted: defaultdict[Any, _Wanted] = defaultdict(_Wanted)
         for follows in fields:
             self._note(follows)
 
-    def one(self, one: One, source: Any) -> Any:
-        """The record that an edge leads to from a source row, or that a look-up names; or None."""
-        if one.place is None:
-            key = getattr(source, one.edge.source_column or "id")
+    def one(self, one: ToOne, source: Any) -> Any:
+        """The record that an relationship leads to from a source row, or that a look-up names; or None."""
+        if one.argument_index is None:
+            key = getattr(source, one.relationship.source_column or "id")
         else:
-            key = cast("Key", self._values[one.place]).value
-        return _loaded(self._row(one.edge), key)
+            key = cast("Key", self._values[one.argument_index]).value
+        return _loaded(self._row(one.relationship), key)
 
     def nodes(self, nodes: Nodes) -> list[Any]:
         """The record, or None, of each global id."""
-        ids = cast("Ids", self._values[nodes.place])
-        return [_loaded(self._row(edges.lookup(noun, "id")), key) for noun, key in ids.keys]
+        ids = cast("Ids", self._values[nodes.argument_index])
+        return [
+            _loaded(self._row(relationships.lookup(entity, "id")), key) for entity, key in ids.keys
+        ]
 
-    def node(self, noun: str, key: int) -> Awaitable[Any]:
-        """The record of a noun's row that a resolver names; or None."""
-        return self._row(edges.lookup(noun, "id")).load(key)
+    def node(self, entity: str, key: int) -> Awaitable[Any]:
+        """The record of an entity's row that a resolver names; or None."""
+        return self._row(relationships.lookup(entity, "id")).load(key)
 
-    def many(self, many: Many, source: Any) -> Slice | Awaitable[Slice]:
-        """The page of a source's edge; without its rows, at once, where only a count is asked."""
-        column = many.edge.source_column
+    def many(self, many: Connection, source: Any) -> PageResult | Awaitable[PageResult]:
+        """The page of a source's relationship; without its rows, at once, where only a count is selected."""
+        column = many.relationship.source_column
         key = reads.ROOT_KEY if column is None else getattr(source, column)
         if not many.needs_rows:
-            return Slice(key=key)
-        return _loaded(self._page(many.edge, self._page_at(many.place)), key)
+            return PageResult(key=key)
+        return _loaded(self._page(many.relationship, self._page_at(many.argument_index)), key)
 
-    def count(self, many: Many, key: int) -> int | Awaitable[int]:
-        """How many rows an edge leads to from the source with this key, on all pages."""
-        identity, page = self._list(many, "count"), self._page_at(many.place)
-        return _loaded(self._loader(identity, partial(self._counts, many.edge, page)), key)
+    def count(self, many: Connection, key: int) -> int | Awaitable[int]:
+        """How many rows an relationship leads to from the source with this key, on all pages."""
+        identity, page = self._list(many, "count"), self._page_at(many.argument_index)
+        return _loaded(self._loader(identity, partial(self._counts, many.relationship, page)), key)
 
-    def count_up_to(self, many: Many, asked: CountUpTo, key: int) -> Counted | Awaitable[Counted]:
-        """The same, but no further than the limit that was asked for."""
-        limit = cast("Limit", self._values[asked.place]).size
-        identity, page = self._list(many, limit), self._page_at(many.place)
-        batch = partial(self._counts_up_to, many.edge, page, limit)
+    def count_up_to(
+        self, many: Connection, selected: CountUpTo, key: int
+    ) -> Counted | Awaitable[Counted]:
+        """The same, but no further than the limit that was selected for."""
+        limit = cast("Limit", self._values[selected.argument_index]).size
+        identity, page = self._list(many, limit), self._page_at(many.argument_index)
+        batch = partial(self._counts_up_to, many.relationship, page, limit)
         return _loaded(self._loader(identity, batch), key)
 
-    def aggregates(self, many: Many, key: int) -> Any:
-        """The measures of all rows that an edge leads to from the source with this key."""
-        identity, page = self._list(many, "aggregates"), self._page_at(many.place)
+    def aggregates(self, many: Connection, key: int) -> Any:
+        """The measures of all rows that an relationship leads to from the source with this key."""
+        identity, page = self._list(many, "aggregates"), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
-        return _loaded(self._loader(identity, partial(self._measures, many.edge, page, terms)), key)
+        return _loaded(
+            self._loader(identity, partial(self._measures, many.relationship, page, terms)), key
+        )
 
-    def groups(self, many: Many, asked: Groups, key: int) -> Any:
+    def groups(self, many: Connection, selected: Groups, key: int) -> Any:
         """The groups of these rows, in order: their keys and their measures."""
-        grouping = cast("Grouping", self._values[asked.place])
-        identity, page = self._list(many, grouping), self._page_at(many.place)
+        grouping = cast("Grouping", self._values[selected.argument_index])
+        identity, page = self._list(many, grouping), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
-        batch = partial(self._groups, many.edge, page, grouping, terms)
+        batch = partial(self._groups, many.relationship, page, grouping, terms)
         return _loaded(self._loader(identity, batch), key)
 
     async def close(self) -> None:
@@ -142,15 +148,19 @@ class Loaders:
         await self._levels.close()
         self._loaders.clear()
 
-    def _note(self, follows: Follows) -> None:
+    def _note(self, follows: DataField) -> None:
         match follows:
-            case One():
-                self._wanted[_row_identity(follows.edge)].columns |= columns_of(follows.to)
+            case ToOne():
+                self._wanted[_row_identity(follows.relationship)].columns |= columns_of(
+                    follows.selection
+                )
             case Nodes():
-                self._note_variants(Variants(follows.to))
-            case Many():
-                wanted = self._wanted[follows.edge, self._page_at(follows.place)]
-                wanted.columns |= Variants(()).columns if follows.edge.target == FOUND else set()
+                self._note_variants(Variants(follows.selections))
+            case Connection():
+                wanted = self._wanted[follows.relationship, self._page_at(follows.argument_index)]
+                wanted.columns |= (
+                    Variants(()).columns if follows.relationship.target == FOUND else set()
+                )
                 for rows in follows.rows:
                     wanted.columns |= columns_of(rows)
                     self._note_variants(rows)
@@ -161,33 +171,33 @@ class Loaders:
 
     def _note_variants(self, rows: Selection | Variants) -> None:
         for selection in rows.selections if isinstance(rows, Variants) else ():
-            identity = _row_identity(edges.lookup(selection.noun, "id"))
+            identity = _row_identity(relationships.lookup(selection.entity, "id"))
             self._wanted[identity].columns |= columns_of(selection)
 
-    def _note_terms(self, many: Many) -> None:
-        for part in many.parts:
+    def _note_terms(self, many: Connection) -> None:
+        for part in many.fields:
             match part:
                 case Aggregates():
                     identity = self._list(many, "aggregates")
                 case Groups():
-                    identity = self._list(many, self._values[part.place])
+                    identity = self._list(many, self._values[part.argument_index])
                 case _:
                     continue
             self._wanted[identity].terms |= dict.fromkeys(terms_of(part.fields))
 
-    def _page_at(self, place: int) -> Page:
-        return cast("Page", self._values[place])
+    def _page_at(self, argument_index: int) -> Page:
+        return cast("Page", self._values[argument_index])
 
-    def _list(self, many: Many, what: Any) -> Any:
+    def _list(self, many: Connection, what: Any) -> Any:
         """The identity of what is said of a whole list, whatever its page."""
-        page = self._page_at(many.place)
-        return what, many.edge, page.where, page.operands
+        page = self._page_at(many.argument_index)
+        return what, many.relationship, page.where, page.operands
 
-    def _row(self, edge: Edge) -> DataLoader[Any, Any]:
-        return self._loader(_row_identity(edge), partial(self._rows, edge))
+    def _row(self, relationship: Relationship) -> DataLoader[Any, Any]:
+        return self._loader(_row_identity(relationship), partial(self._rows, relationship))
 
-    def _page(self, edge: Edge, page: Page) -> DataLoader[int, Slice]:
-        return self._loader((edge, page), partial(self._slices, edge, page))
+    def _page(self, relationship: Relationship, page: Page) -> DataLoader[int, PageResult]:
+        return self._loader((relationship, page), partial(self._slices, relationship, page))
 
     def _loader(self, identity: Any, batch: Any) -> DataLoader[Any, Any]:
         """The operation's loader of this identity; its batches run with their level."""
@@ -201,18 +211,20 @@ class Loaders:
             loader = self._loaders[identity] = DataLoader(load_fn=load)
         return loader
 
-    async def _rows(self, edge: Edge, keys: list[Any]) -> list[Any]:
-        columns = frozenset(self._wanted[_row_identity(edge)].columns)
+    async def _rows(self, relationship: Relationship, keys: list[Any]) -> list[Any]:
+        columns = frozenset(self._wanted[_row_identity(relationship)].columns)
         by_text = isinstance(keys[0], str)
-        statement = (reads.rows_by_text if by_text else reads.rows_by_key)(edge, columns)
+        statement = (reads.rows_by_text if by_text else reads.rows_by_key)(relationship, columns)
         rows = await self._session.rows(statement, {"keys": keys})
-        found = {row.key: record for row, record in self._records(edge.target, rows)}
+        found = {row.key: record for row, record in self._records(relationship.target, rows)}
         return [found.get(key) for key in keys]
 
-    async def _slices(self, edge: Edge, page: Page, keys: list[int]) -> list[Slice]:
-        wanted = self._wanted[edge, page]
+    async def _slices(
+        self, relationship: Relationship, page: Page, keys: list[int]
+    ) -> list[PageResult]:
+        wanted = self._wanted[relationship, page]
         statement = reads.pages(
-            edge,
+            relationship,
             page.shape,
             frozenset(wanted.columns),
             one_more=wanted.one_more,
@@ -222,52 +234,52 @@ class Loaders:
         rows = await self._session.rows(statement, {"keys": keys} | parameters_of(page))
         records: dict[int, list[Any]] = {key: [] for key in keys}
         other_side = {row.key: row.other_side for row in rows} if wanted.other_side else {}
-        for row, record in self._records(edge.target, rows):
+        for row, record in self._records(relationship.target, rows):
             records[row.key].append(record)
-        if edge.target == FOUND:
+        if relationship.target == FOUND:
             records = {key: await self._found(records[key]) for key in keys}
         return [
-            Slice.cut(key, page, records[key], other_side=other_side.get(key, False))
+            PageResult.cut(key, page, records[key], other_side=other_side.get(key, False))
             for key in keys
         ]
 
     async def _found(self, found: list[Any]) -> list[Any]:
-        """The records of what a search found: one more statement for each noun among it."""
+        """The records of what a search found: one more statement for each entity among it."""
         records: dict[tuple[str, int], Any] = {}
-        for noun in {each.noun for each in found}:
-            keys = [each.id for each in found if each.noun == noun]
-            rows = await self._rows(edges.lookup(noun, "id"), keys)
-            records |= {(noun, record.id): record for record in rows}
+        for entity in {each.entity for each in found}:
+            keys = [each.id for each in found if each.entity == entity]
+            rows = await self._rows(relationships.lookup(entity, "id"), keys)
+            records |= {(entity, record.id): record for record in rows}
         for each in found:
-            records[each.noun, each.id].__dict__["cursor"] = getattr(each, "cursor", None)
-        return [records[each.noun, each.id] for each in found]
+            records[each.entity, each.id].__dict__["cursor"] = getattr(each, "cursor", None)
+        return [records[each.entity, each.id] for each in found]
 
-    async def _counts(self, edge: Edge, page: Page, keys: list[int]) -> list[int]:
-        statement = reads.counts(edge, page.where)
+    async def _counts(self, relationship: Relationship, page: Page, keys: list[int]) -> list[int]:
+        statement = reads.counts(relationship, page.where)
         return [row.total for row in await self._lists(statement, page, keys)]
 
     async def _counts_up_to(
-        self, edge: Edge, page: Page, limit: int, keys: list[int]
+        self, relationship: Relationship, page: Page, limit: int, keys: list[int]
     ) -> list[Counted]:
-        statement = reads.counts_up_to(edge, page.where)
+        statement = reads.counts_up_to(relationship, page.where)
         rows = await self._lists(statement, page, keys, limit=limit)
         return [Counted.up_to(limit, row.total) for row in rows]
 
     async def _measures(
-        self, edge: Edge, page: Page, terms: tuple[Term, ...], keys: list[int]
+        self, relationship: Relationship, page: Page, terms: tuple[Term, ...], keys: list[int]
     ) -> list[Mapping[Term, Any]]:
-        rows = await self._lists(reads.aggregates(edge, page.where, terms), page, keys)
+        rows = await self._lists(reads.aggregates(relationship, page.where, terms), page, keys)
         return [_values(terms, row) for row in rows]
 
     async def _groups(
         self,
-        edge: Edge,
+        relationship: Relationship,
         page: Page,
         grouping: Grouping,
         terms: tuple[Term, ...],
         keys: list[int],
     ) -> list[list[Mapping[Term, Any]]]:
-        statement = reads.groups(edge, page.where, grouping.shape, terms)
+        statement = reads.groups(relationship, page.where, grouping.shape, terms)
         parameters = {"keys": keys} | parameters_of(page) | parameters_of(grouping, "g.")
         found: defaultdict[int, list[Mapping[Term, Any]]] = defaultdict(list)
         for row in await self._session.rows(statement, parameters):
@@ -282,8 +294,8 @@ class Loaders:
         found = {row.key: row for row in await self._session.rows(statement, parameters)}
         return [found[key] for key in keys]
 
-    def _records(self, noun: str, rows: Sequence[Row]) -> Iterable[tuple[Row, Any]]:
-        type_ = self._types.get(noun, FoundRow)
+    def _records(self, entity: str, rows: Sequence[Row]) -> Iterable[tuple[Row, Any]]:
+        type_ = self._types.get(entity, FoundRow)
         names = rows[0]._fields if rows else ()
         for row in rows:
             if row.id is not None:  # a parent without rows, see `reads.pages`
@@ -295,7 +307,7 @@ class Loaders:
 def columns_of(selection: Selection | Variants) -> frozenset[str]:
     """The columns a selection reads: all of them where a Python resolver is among its fields."""
     if isinstance(selection, Selection) and selection.has_resolved:
-        return frozenset(reads.all_columns(selection.noun))
+        return frozenset(reads.all_columns(selection.entity))
     return selection.columns
 
 
@@ -305,9 +317,9 @@ def _loaded(loader: DataLoader[Any, T], key: Any) -> T | Awaitable[T]:
     return future.result() if future.done() else future
 
 
-def _row_identity(edge: Edge) -> Any:
-    """To-one edges and look-ups that read the same column of a noun share a loader."""
-    return edge.target, edge.target_column
+def _row_identity(relationship: Relationship) -> Any:
+    """To-one relationships and look-ups that read the same column of an entity share a loader."""
+    return relationship.target, relationship.target_column
 
 
 def parameters_of(value: Page | Grouping, prefix: str = "") -> dict[str, Any]:

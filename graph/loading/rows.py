@@ -1,4 +1,4 @@
-"""What a loader answers for a to-many edge."""
+"""What a loader answers for a to-many relationship."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PageFlags:
 
 
 class FoundRow:
-    """Which row a search found: `noun` and `id`, and its `cursor` where that was asked for."""
+    """Which row a search found: `entity` and `id`, and its `cursor` where that was selected for."""
 
-    noun: str
+    entity: str
     id: int
 
 
@@ -42,7 +42,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Slice:
+class PageResult:
     """The records of one parent's page, in the order of the list; `key` is the parent's."""
 
     key: int
@@ -63,7 +63,7 @@ class Slice:
 
     @cached_property
     def edges(self) -> list[EdgeRow]:
-        # Without its cursor, where that was not asked for.
+        # Without its cursor, where that was not selected for.
         return [EdgeRow(getattr(node, "cursor", ""), node) for node in self.nodes]
 
     @cached_property

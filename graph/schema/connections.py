@@ -14,10 +14,10 @@ from graph.schema.fields import (
     column,
     declare,
     derived,
-    list_of_derived,
+    list_of_generated,
     with_arguments,
 )
-from graph.schema.made import object_type
+from graph.schema.type_factories import object_type
 from graph.selection import (
     DEFAULT_COUNT_LIMIT,
     DEFAULT_PAGE_SIZE,
@@ -51,11 +51,11 @@ class Edge(Generic[T]):
 
 def _total_count(root: Any, info: Info) -> Any:
     above = info.path.prev
-    return info.context.loaders.count(info.context.asked(above), root.key)
+    return info.context.loaders.count(info.context.selected(above), root.key)
 
 
 def _count(root: Any, info: Info) -> Any:
-    asked, above = info.context.asked(info.path), info.context.asked(info.path.prev)
+    asked, above = info.context.selected(info.path), info.context.selected(info.path.prev)
     return info.context.loaders.count_up_to(above, asked, root.key)
 
 
@@ -66,7 +66,7 @@ _LIMIT = argument(
 
 
 def _aggregates(root: Any, info: Info) -> Any:
-    return info.context.loaders.aggregates(info.context.asked(info.path.prev), root.key)
+    return info.context.loaders.aggregates(info.context.selected(info.path.prev), root.key)
 
 
 @strawberry.enum(description="How well a count is known.")
@@ -102,8 +102,8 @@ class Connection(Generic[T]):
     )
 
 
-def connection_of(noun: str, type_: type) -> Any:
-    """The connection of a noun, `OrderConnection`: its lists have aggregates of their own kind."""
+def connection_of(entity: str, type_: type) -> Any:
+    """The connection of an entity, `OrderConnection`: its lists have aggregates of their own kind."""
     aggregates = declare(
         Meaning.AGGREGATES,
         "Measures of the whole list, whatever the page.",
@@ -112,32 +112,32 @@ def connection_of(noun: str, type_: type) -> Any:
     groups = declare(
         Meaning.GROUPS,
         "The whole list, whatever the page, put together by what its elements have in common.",
-        noun=noun,
-        resolver=_groups(noun),
+        entity=entity,
+        resolver=_groups(entity),
     )
     fields = {
-        "aggregates": (derived(f"{noun}Aggregates"), aggregates),
-        "groups": (list_of_derived(f"{noun}Group"), groups),
+        "aggregates": (derived(f"{entity}Aggregates"), aggregates),
+        "groups": (list_of_generated(f"{entity}Group"), groups),
     }
     bases = (Connection[type_],)  # type: ignore[valid-type]
-    return object_type(f"{noun}Connection", _ABOUT, fields, bases)
+    return object_type(f"{entity}Connection", _ABOUT, fields, bases)
 
 
-def _groups(noun: str) -> Callable[..., Any]:
-    """A resolver with the arguments of a noun's groups."""
+def _groups(entity: str) -> Callable[..., Any]:
+    """A resolver with the arguments of an entity's groups."""
 
     def resolve(root: Any, info: Info) -> Any:
-        asked, above = info.context.asked(info.path), info.context.asked(info.path.prev)
+        asked, above = info.context.selected(info.path), info.context.selected(info.path.prev)
         return info.context.loaders.groups(above, asked, root.key)
 
     arguments = {
         "by": argument(
-            list_of_derived(f"{noun}GroupBy"),
+            list_of_generated(f"{entity}GroupBy"),
             f"What to put together by: from 1 to {MAX_KEYS} keys, each once.",
         ),
-        "having": argument(derived(f"{noun}Having") | None, "Only groups that meet all of this."),
+        "having": argument(derived(f"{entity}Having") | None, "Only groups that meet all of this."),
         "order_by": argument(
-            list_of_derived(f"{noun}GroupsOrderBy") | None,
+            list_of_generated(f"{entity}GroupsOrderBy") | None,
             f"The order of the groups, at last by their keys. At most {MAX_SORTS}.",
         ),
         "first": argument(

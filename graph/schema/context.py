@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from graph.database.transaction import Transaction
-    from graph.loading.ahead import Ahead
     from graph.loading.loaders import Loaders
-    from graph.selection import Follows
+    from graph.loading.prefetch import Prefetcher
+    from graph.selection import DataField
     from graph.viewer import Viewer
 
 # Where a field stands in an answer, list indexes left out: (type name, response key) from the root.
@@ -22,7 +22,7 @@ FieldPath: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class Change:
-    """One mutation: the transaction it runs in, and what came of it."""
+    """ToOne mutation: the transaction it runs in, and what came of it."""
 
     transaction: Transaction
     outcome: Any = None
@@ -36,7 +36,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One per operation. `plan` holds what was selected at each place; it was checked before.
+    """ToOne per operation. `plan` holds what was selected at each place; it was checked before.
 
     In a mutation, one for each of its fields, and `change` is that. Where the answer comes in
     parts, `ahead` loads the rows of those that are reached.
@@ -44,9 +44,9 @@ class Context:
 
     viewer: Viewer
     loaders: Loaders
-    plan: Mapping[FieldPath, Follows]
+    plan: Mapping[FieldPath, DataField]
     change: Change | None = None
-    ahead: Ahead | None = None
+    ahead: Prefetcher | None = None
     # By identity of the path, which is kept with it: one may be asked for many times.
     _known: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
 
@@ -56,7 +56,7 @@ class Context:
         assert self.change is not None  # noqa: S101  queries have none
         return self.change.transaction
 
-    def asked(self, path: Any) -> Any:
+    def selected(self, path: Any) -> Any:
         """What was selected at the place that a resolver is called for (`info.path`)."""
         known = self._known.get(id(path))
         if known is None:

@@ -1,4 +1,4 @@
-"""What a client may say about how a mutation is to be run; `graph.execution.mutations` reads it."""
+"""What a client may say about how a mutation is to be run; `graph.execution.running.mutations` reads it."""
 
 from typing import Annotated, Any
 

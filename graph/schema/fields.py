@@ -1,9 +1,9 @@
 """The words in which the schema is declared: one declaration gives a field all of its meanings.
 
     column(...)      a value of the row, stored or computed
-    edge(...)        a to-one relationship
-    connection(...)  a to-many relationship; on Query, every row of a noun
-    lookup(...)      on Query: the one row of a noun that a unique value names
+    to_one(...)      a to-one relationship
+    connection(...)  a to-many relationship; on Query, every row of an entity
+    lookup(...)      on Query: the one row of an entity that a unique value names
 
 To Strawberry each is a field with a type (from the annotation), arguments and a resolver. To
 `graph.execution` its meaning says what to select. A field declared in Strawberry's own way, with a
@@ -22,7 +22,7 @@ import strawberry
 from strawberry import UNSET
 from strawberry.types.lazy_type import LazyType
 
-from graph.opaque import encode_id
+from graph.relay import to_global_id
 from graph.schema.context import Info
 from graph.schema.costs import SEARCH, Cost, ListSize
 from graph.selection import DEFAULT_PAGE_SIZE, MAX_OFFSET, MAX_PAGE_SIZE, MAX_SORTS
@@ -36,7 +36,7 @@ class Meaning(Enum):
 
     COLUMN = auto()
     GLOBAL_ID = auto()
-    EDGE = auto()
+    TO_ONE = auto()
     CONNECTION = auto()
     LOOKUP = auto()
     NODE = auto()
@@ -57,7 +57,7 @@ class Meaning(Enum):
     MEASURE = auto()
     GROUP_KEY = auto()
     # A value that is chosen by a column of few values; objects that are no rows, below it.
-    CHOSEN = auto()
+    ENUM_LOOKUP = auto()
     PLAIN = auto()
     # Mutations, and what their payloads say of rows.
     MUTATION = auto()
@@ -92,15 +92,15 @@ def declare(
     meaning: Meaning,
     description: str,
     *,
-    noun: str | None = None,
+    entity: str | None = None,
     more: Any = None,
     **options: Any,
 ) -> Any:
     """A Strawberry field that carries its meaning; copies of it, as generics make, do too.
 
-    `noun` is what it is about, where its type does not tell; `more` what its meaning needs.
+    `entity` is what it is about, where its type does not tell; `more` what its meaning needs.
     """
-    metadata = {"meaning": meaning, "noun": noun, "more": more}
+    metadata = {"meaning": meaning, "entity": entity, "more": more}
     directives = _COSTS.get(meaning, ())
     return strawberry.field(
         description=description, metadata=metadata, directives=directives, **options
@@ -108,11 +108,11 @@ def declare(
 
 
 def derived(name: str) -> Any:
-    """A type of `graph.schema.derived`, which is made after the nouns it is made from."""
-    return LazyType(name, "graph.schema.derived")
+    """A type of `graph.schema.generated_types`, which is made after the entities it is made from."""
+    return LazyType(name, "graph.schema.generated_types")
 
 
-def list_of_derived(name: str) -> Any:
+def list_of_generated(name: str) -> Any:
     return list[derived(name)]  # type: ignore[misc]  # a type that is made is none to mypy
 
 
@@ -132,22 +132,24 @@ def global_id(description: str) -> Any:
     return declare(Meaning.GLOBAL_ID, description, name="id", resolver=_global_id)
 
 
-def edge(description: str) -> Any:
-    """A to-one edge: the model's relationship of the same Python name."""
-    return declare(Meaning.EDGE, description, resolver=_one)
+def to_one(description: str) -> Any:
+    """A to-one relationship: the model's relationship of the same Python name."""
+    return declare(Meaning.TO_ONE, description, resolver=_one)
 
 
-def connection(description: str, *, noun: str | None = None, offset: bool = False) -> Any:
-    """A to-many edge: the model's relationship of the same Python name; on Query, every row.
+def connection(description: str, *, entity: str | None = None, offset: bool = False) -> Any:
+    """A to-many relationship: the model's of the same Python name; on Query, every row.
 
-    With a noun it is of the noun's own type, `OrderConnection`, and has its filters and sorts.
+    With an entity it is of the entity's own type, `OrderConnection`, and has its filters and sorts.
     Without, the annotation tells (`Connection[Order]`), and there are pages only.
     """
-    return declare(Meaning.CONNECTION, description, noun=noun, resolver=_many(noun, offset=offset))
+    return declare(
+        Meaning.CONNECTION, description, entity=entity, resolver=_many(entity, offset=offset)
+    )
 
 
 def lookup(description: str, resolver: Callable[..., Any]) -> Any:
-    """The one row of a noun that `by`, an argument of the resolver, names."""
+    """The one row of an entity that `by`, an argument of the resolver, names."""
     return declare(Meaning.LOOKUP, description, resolver=resolver)
 
 
@@ -177,34 +179,34 @@ _OFFSET = argument(
 
 
 def _global_id(root: Any) -> strawberry.ID:
-    return strawberry.ID(encode_id(type(root).__name__, root.id))
+    return strawberry.ID(to_global_id(type(root).__name__, root.id))
 
 
 def _one(root: Any, info: Info) -> Any:
-    return info.context.loaders.one(info.context.asked(info.path), root)
+    return info.context.loaders.one(info.context.selected(info.path), root)
 
 
 def many(root: Any, info: Info) -> Any:
     """What resolves a connection, whatever its arguments."""
-    return info.context.loaders.many(info.context.asked(info.path), root)
+    return info.context.loaders.many(info.context.selected(info.path), root)
 
 
-def _many(noun: str | None, *, offset: bool) -> Callable[..., Any]:
-    """A resolver with the arguments of a noun's connection."""
+def _many(entity: str | None, *, offset: bool) -> Callable[..., Any]:
+    """A resolver with the arguments of an entity's connection."""
     arguments = {
-        **(_of_noun(noun) if noun else {}),
+        **(_of_entity(entity) if entity else {}),
         **PAGE,
         **({"offset": _OFFSET} if offset else {}),
     }
 
-    return with_arguments(many, arguments, derived(f"{noun}Connection") if noun else Any)
+    return with_arguments(many, arguments, derived(f"{entity}Connection") if entity else Any)
 
 
-def _of_noun(noun: str) -> dict[str, Any]:
+def _of_entity(entity: str) -> dict[str, Any]:
     return {
-        "where": argument(derived(f"{noun}Where") | None, "Only those that meet all of this."),
+        "where": argument(derived(f"{entity}Where") | None, "Only those that meet all of this."),
         "order_by": argument(
-            list_of_derived(f"{noun}OrderBy") | None,
+            list_of_generated(f"{entity}OrderBy") | None,
             "The order of the list: by the first of these, among equals by the second, and so on; "
             f"at last by `databaseId`. At most {MAX_SORTS}.",
         ),

@@ -1,6 +1,6 @@
-"""Filters, sorts and groupings of each noun, made from what its type declares.
+"""Filters, sorts and groupings of each entity, made from what its type declares.
 
-For a noun such as Order:
+For an entity such as Order:
 
     OrderWhere              and, or, not, its columns, its edges
     OrderListWhere          of a to-many edge: some, every, none, and what aggregates must be
@@ -20,12 +20,12 @@ from typing import Any
 
 import strawberry
 
-from graph.database.search import SEARCHED
+from graph.database.catalog import catalog
 from graph.schema.costs import SEARCH
+from graph.schema.entities import Entity, numbers_of, ordered_of
 from graph.schema.fields import derived
-from graph.schema.filters import IDFilter, filter_of
-from graph.schema.made import input_type
-from graph.schema.nouns import Noun, numbers_of, ordered_of
+from graph.schema.filter_inputs import IDFilter, filter_of
+from graph.schema.type_factories import input_type
 from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS, MAX_WORDS
 
 
@@ -81,158 +81,162 @@ _LOGIC = {
 }
 
 
-def inputs_of(noun: Noun) -> dict[str, Any]:
-    """The input types of a noun, by name; `Column` enums among them."""
-    name = noun.name
+def inputs_of(entity: Entity) -> dict[str, Any]:
+    """The input types of an entity, by name; `Column` enums among them."""
+    name = entity.name
     return {
-        f"{name}Where": _where(noun),
-        f"{name}ListWhere": _list_where(noun),
-        f"{name}Having": _having(noun),
-        f"{name}ValuesWhere": _values(noun, "Where", filter_of, "What each aggregate must be."),
-        f"{name}NumbersWhere": _numbers_where(noun),
-        f"{name}OrderBy": _order_by(noun),
-        f"{name}AggregatesOrderBy": _aggregates_order_by(noun),
-        f"{name}GroupsOrderBy": _groups_order_by(noun),
+        f"{name}Where": _where(entity),
+        f"{name}ListWhere": _list_where(entity),
+        f"{name}Having": _having(entity),
+        f"{name}ValuesWhere": _values(entity, "Where", filter_of, "What each aggregate must be."),
+        f"{name}NumbersWhere": _numbers_where(entity),
+        f"{name}OrderBy": _order_by(entity),
+        f"{name}AggregatesOrderBy": _aggregates_order_by(entity),
+        f"{name}GroupsOrderBy": _groups_order_by(entity),
         f"{name}ValuesOrderBy": _values(
-            noun, "OrderBy", lambda _: Direction, "The column to sort by.", one_of=True
+            entity, "OrderBy", lambda _: Direction, "The column to sort by.", one_of=True
         ),
-        f"{name}NumbersOrderBy": _numbers_order_by(noun),
-        f"{name}Column": _columns(noun),
-        f"{name}GroupBy": _group_by(noun),
+        f"{name}NumbersOrderBy": _numbers_order_by(entity),
+        f"{name}Column": _columns(entity),
+        f"{name}GroupBy": _group_by(entity),
     }
 
 
-def _where(noun: Noun) -> Any:
-    where = derived(f"{noun.name}Where")
+def _where(entity: Entity) -> Any:
+    where = derived(f"{entity.name}Where")
     fields: dict[str, Any] = _logic(where) | {"id": (IDFilter, "The global id.")}
-    for name, column in noun.columns.items():
+    for name, column in entity.columns.items():
         fields[name] = (filter_of(column.type), column.description)
-    if noun.name in SEARCHED:
+    if entity.name in catalog.searched:
         fields["search"] = (
             str,
             f"{_FOUND} Up to {MAX_WORDS} words, at most {MAX_SEARCH_CHARS} characters.",
             SEARCH,
         )
-    for name, edge in noun.to_one.items():
-        fields[name] = (derived(f"{edge.noun}Where"), edge.description)
-    for name, edge in noun.to_many.items():
-        fields[name] = (derived(f"{edge.noun}ListWhere"), edge.description)
+    for name, relationship in entity.to_one.items():
+        fields[name] = (derived(f"{relationship.entity}Where"), relationship.description)
+    for name, relationship in entity.to_many.items():
+        fields[name] = (derived(f"{relationship.entity}ListWhere"), relationship.description)
     about = (
         f"What must be true of it: all that is said here. At most {MAX_PREDICATES} predicates, "
         f"nested at most {MAX_DEPTH} deep."
     )
-    return input_type(f"{noun.name}Where", about, fields)
+    return input_type(f"{entity.name}Where", about, fields)
 
 
-def _list_where(noun: Noun) -> Any:
-    where = derived(f"{noun.name}Where")
+def _list_where(entity: Entity) -> Any:
+    where = derived(f"{entity.name}Where")
     fields: dict[str, tuple[Any, str]] = {
         "some": (where, "At least one of them meets this."),
         "every": (where, "All of them meet this; true if there are none."),
         "none": (where, "None of them meets this."),
     }
     about = "What must be true of a list: all that is said here."
-    return input_type(f"{noun.name}ListWhere", about, fields | _aggregates_where(noun))
+    return input_type(f"{entity.name}ListWhere", about, fields | _aggregates_where(entity))
 
 
-def _having(noun: Noun) -> Any:
-    fields = _logic(derived(f"{noun.name}Having")) | _aggregates_where(noun)
+def _having(entity: Entity) -> Any:
+    fields = _logic(derived(f"{entity.name}Having")) | _aggregates_where(entity)
     return input_type(
-        f"{noun.name}Having", "What must be true of a group: all that is said here.", fields
+        f"{entity.name}Having", "What must be true of a group: all that is said here.", fields
     )
 
 
-def _order_by(noun: Noun) -> Any:
+def _order_by(entity: Entity) -> Any:
     fields: dict[str, tuple[Any, str]] = {
-        name: (Direction, column.description) for name, column in noun.columns.items()
+        name: (Direction, column.description) for name, column in entity.columns.items()
     }
-    if noun.name in SEARCHED:
+    if entity.name in catalog.searched:
         about = "How well it matches `search` in `where`: DESC has the best first."
         fields["rank"] = (Direction, about)
-    for name, edge in noun.to_one.items():
-        fields[name] = (derived(f"{edge.noun}OrderBy"), edge.description)
-    for name, edge in noun.to_many.items():
-        fields[name] = (derived(f"{edge.noun}AggregatesOrderBy"), edge.description)
+    for name, relationship in entity.to_one.items():
+        fields[name] = (derived(f"{relationship.entity}OrderBy"), relationship.description)
+    for name, relationship in entity.to_many.items():
+        fields[name] = (
+            derived(f"{relationship.entity}AggregatesOrderBy"),
+            relationship.description,
+        )
     return input_type(
-        f"{noun.name}OrderBy", "What to sort by: exactly one of these.", fields, one_of=True
+        f"{entity.name}OrderBy", "What to sort by: exactly one of these.", fields, one_of=True
     )
 
 
-def _aggregates_order_by(noun: Noun) -> Any:
-    name = f"{noun.name}AggregatesOrderBy"
+def _aggregates_order_by(entity: Entity) -> Any:
+    name = f"{entity.name}AggregatesOrderBy"
     about = "The aggregate to sort by: exactly one of these."
-    return input_type(name, about, _aggregates_orders(noun), one_of=True)
+    return input_type(name, about, _aggregates_orders(entity), one_of=True)
 
 
-def _groups_order_by(noun: Noun) -> Any:
-    key = (derived(f"{noun.name}OrderBy"), "A key of the group: one of those in `by`.")
+def _groups_order_by(entity: Entity) -> Any:
+    key = (derived(f"{entity.name}OrderBy"), "A key of the group: one of those in `by`.")
     about = "What to sort groups by: exactly one of these."
-    fields = {"key": key, **_aggregates_orders(noun)}
-    return input_type(f"{noun.name}GroupsOrderBy", about, fields, one_of=True)
+    fields = {"key": key, **_aggregates_orders(entity)}
+    return input_type(f"{entity.name}GroupsOrderBy", about, fields, one_of=True)
 
 
-def _group_by(noun: Noun) -> Any:
+def _group_by(entity: Entity) -> Any:
     fields: dict[str, tuple[Any, str]] = {
-        "column": (derived(f"{noun.name}Column"), "The values of this column.")
+        "column": (derived(f"{entity.name}Column"), "The values of this column.")
     }
-    for name, column in noun.columns.items():
+    for name, column in entity.columns.items():
         if column.type is datetime:
             fields[name] = (TimeBucket, column.description)
-    for name, edge in noun.to_one.items():
-        fields[name] = (derived(f"{edge.noun}GroupBy"), edge.description)
+    for name, relationship in entity.to_one.items():
+        fields[name] = (derived(f"{relationship.entity}GroupBy"), relationship.description)
     about = "What to put together by: exactly one of these."
-    return input_type(f"{noun.name}GroupBy", about, fields, one_of=True)
+    return input_type(f"{entity.name}GroupBy", about, fields, one_of=True)
 
 
-def _columns(noun: Noun) -> Any:
+def _columns(entity: Entity) -> Any:
     """An enum whose values are the columns' names in GraphQL."""
     members = {
         column.name.upper() if column.name != "id" else "DATABASE_ID": strawberry.enum_value(
             name, description=column.description
         )
-        for name, column in noun.columns.items()
+        for name, column in entity.columns.items()
     }
-    enum: Any = Enum(f"{noun.name}Column", members)  # type: ignore[misc]  # mypy wants a literal
-    return strawberry.enum(enum, description=f"A column of `{noun.name}`.")
+    enum: Any = Enum(f"{entity.name}Column", members)  # type: ignore[misc]  # mypy wants a literal
+    return strawberry.enum(enum, description=f"A column of `{entity.name}`.")
 
 
-def _aggregates_where(noun: Noun) -> dict[str, tuple[Any, str]]:
-    return _aggregates(noun, "Where", filter_of(int))
+def _aggregates_where(entity: Entity) -> dict[str, tuple[Any, str]]:
+    return _aggregates(entity, "Where", filter_of(int))
 
 
-def _aggregates_orders(noun: Noun) -> dict[str, tuple[Any, str]]:
-    return _aggregates(noun, "OrderBy", Direction)
+def _aggregates_orders(entity: Entity) -> dict[str, tuple[Any, str]]:
+    return _aggregates(entity, "OrderBy", Direction)
 
 
-def _aggregates(noun: Noun, kind: str, count: Any) -> dict[str, tuple[Any, str]]:
+def _aggregates(entity: Entity, kind: str, count: Any) -> dict[str, tuple[Any, str]]:
     fields: dict[str, tuple[Any, str]] = {"count": (count, _COUNT)}
     for function, description in _OVER.items():
         if function in {"min", "max"}:
-            fields[function] = (derived(f"{noun.name}Values{kind}"), description)
-        elif numbers_of(noun):
-            fields[function] = (derived(f"{noun.name}Numbers{kind}"), description)
+            fields[function] = (derived(f"{entity.name}Values{kind}"), description)
+        elif numbers_of(entity):
+            fields[function] = (derived(f"{entity.name}Numbers{kind}"), description)
     return fields
 
 
-def _values(noun: Noun, kind: str, type_of: Any, about: str, *, one_of: bool = False) -> Any:
+def _values(entity: Entity, kind: str, type_of: Any, about: str, *, one_of: bool = False) -> Any:
     fields = {
         name: (type_of(column.type), column.description)
-        for name, column in ordered_of(noun).items()
+        for name, column in ordered_of(entity).items()
     }
-    return input_type(f"{noun.name}Values{kind}", about, fields, one_of=one_of)
+    return input_type(f"{entity.name}Values{kind}", about, fields, one_of=one_of)
 
 
-def _numbers_where(noun: Noun) -> Any:
+def _numbers_where(entity: Entity) -> Any:
     fields = {
-        name: (filter_of(Decimal), column.description) for name, column in numbers_of(noun).items()
+        name: (filter_of(Decimal), column.description)
+        for name, column in numbers_of(entity).items()
     }
-    return input_type(f"{noun.name}NumbersWhere", "What each aggregate must be.", fields)
+    return input_type(f"{entity.name}NumbersWhere", "What each aggregate must be.", fields)
 
 
-def _numbers_order_by(noun: Noun) -> Any:
-    fields = {name: (Direction, column.description) for name, column in numbers_of(noun).items()}
+def _numbers_order_by(entity: Entity) -> Any:
+    fields = {name: (Direction, column.description) for name, column in numbers_of(entity).items()}
     about = "The column to sort by."
-    return input_type(f"{noun.name}NumbersOrderBy", about, fields, one_of=True)
+    return input_type(f"{entity.name}NumbersOrderBy", about, fields, one_of=True)
 
 
 def _logic(type_: Any) -> dict[str, tuple[Any, str]]:

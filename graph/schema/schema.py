@@ -52,7 +52,7 @@ def _direct(definition: Any) -> Callable[[Any, Any], Any] | None:
         return lambda source, _info: read(source)
     resolver: Callable[..., Any] = definition.base_resolver.wrapped_func
     match meaning:
-        case Meaning.GLOBAL_ID | Meaning.TERMS | Meaning.CHOSEN:
+        case Meaning.GLOBAL_ID | Meaning.TERMS | Meaning.ENUM_LOOKUP:
             return lambda source, _info: resolver(source)
         case Meaning.LOOKUP | Meaning.NODE | Meaning.NODES | Meaning.MUTATION:
             return None

@@ -2,40 +2,40 @@
 
 The words used here, and everywhere else:
 
-    noun        what the store holds: Customer, Item, Order, OrderLine
-    column      one value of a noun's row, stored or computed
-    edge        a named way from one noun's rows to another's; from the root, its source is None
-    term        what can be said of a row: a column, one across an edge, an aggregate
+    entity        what the store holds: Customer, Item, Order, OrderLine
+    column      one value of an entity's row, stored or computed
+    relationship        a named way from one entity's rows to another's; from the root, its source is None
+    term        what can be said of a row: a column, one across an relationship, an aggregate
     page        a stretch of a list: which rows, in which order, how many, between which cursors
     part        what is asked of a connection: its nodes, edges, pageInfo, totalCount, aggregates
     key         in a selection: the name under which the value stands in the answer
-    place       where an argument's value stands among the values of the operation
+    argument_index       where an argument's value stands among the values of the operation
     operand     a value inside a filter, by its number among those of its argument
 
 Fields are in the order of the answer. A selection holds no values: those that the arguments say
-stand apart, each at its place, so that two operations that differ in values only have one
+stand apart, each at its argument_index, so that two operations that differ in values only have one
 selection, and one statement. Selections compare and hash by value.
 """
 
 from graph.selection.fields import (
     Aggregates,
-    Chosen,
     Column,
     CountUpTo,
+    DataField,
     EdgeCursor,
     EdgeList,
     EdgeNode,
+    EnumLookup,
     Field,
-    Follows,
     GlobalId,
     Groups,
-    Many,
+    Connection,
     Mutate,
     NodeList,
     Nodes,
-    One,
+    ToOne,
     PageInfo,
-    Part,
+    ConnectionField,
     Payload,
     Plain,
     Resolved,
@@ -55,12 +55,12 @@ from graph.selection.terms import (
     Attribute,
     Bucket,
     Condition,
-    Edge,
     Exists,
     Matches,
     Measure,
     Not,
     Rank,
+    Relationship,
     Sort,
     Term,
     Test,
@@ -112,18 +112,17 @@ __all__ = [
     "AnyOf",
     "Attribute",
     "Bucket",
-    "Chosen",
     "Column",
     "Condition",
     "CountUpTo",
     "Cursor",
-    "Edge",
+    "DataField",
     "EdgeCursor",
     "EdgeList",
     "EdgeNode",
+    "EnumLookup",
     "Exists",
     "Field",
-    "Follows",
     "GlobalId",
     "Grouping",
     "GroupingShape",
@@ -131,21 +130,22 @@ __all__ = [
     "Ids",
     "Key",
     "Limit",
-    "Many",
+    "Connection",
     "Matches",
     "Measure",
     "Mutate",
     "NodeList",
     "Nodes",
     "Not",
-    "One",
+    "ToOne",
     "Page",
     "PageInfo",
     "PageShape",
-    "Part",
+    "ConnectionField",
     "Payload",
     "Plain",
     "Rank",
+    "Relationship",
     "Resolved",
     "Root",
     "Selection",

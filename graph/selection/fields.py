@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from graph.selection.terms import Edge, Term
+    from graph.selection.terms import Relationship, Term
     from graph.selection.values import GroupingShape, PageShape
 
 
@@ -42,17 +42,17 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """What is asked of rows of several nouns; each row says which noun it is of."""
+    """What is asked of rows of several entities; each row says which entity it is of."""
 
     selections: tuple[Selection, ...]
 
     @property
     def columns(self) -> frozenset[str]:
-        return frozenset({"id", "noun"})
+        return frozenset({"id", "entity"})
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class EnumLookup:
     """A value chosen by that of a column: its JSON for each value that the column can have."""
 
     key: str
@@ -66,69 +66,69 @@ class Plain:
 
     key: str
     name: str
-    fields: tuple[Column | Typename | Plain | One | Resolved, ...]
+    fields: tuple[Column | Typename | Plain | ToOne | Resolved, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class One:
-    """At most one row. A look-up has a `place`: that of the key value among the values."""
+class ToOne:
+    """At most one row. A look-up has a `argument_index`: that of the key value among the values."""
 
     key: str
-    edge: Edge
-    to: Selection
-    place: int | None = None
+    relationship: Relationship
+    selection: Selection
+    argument_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Rows of any noun by global id: one answer per id, same order; the ids are at `place`.
+    """Rows of any entity by global id: one answer per id, same order; the ids are at `argument_index`.
 
-    `to` holds a selection for each noun that can be among them. Without `many` it is one id, and
+    `selections` holds a selection for each entity that can be among them. Without `is_list` it is one id, and
     its row is not in a list.
     """
 
     key: str
-    place: int
-    to: tuple[Selection, ...]
-    many: bool
+    argument_index: int
+    selections: tuple[Selection, ...]
+    is_list: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
-    """A connection: a page of the rows of an edge, and what is asked about it.
+class Connection:
+    """A connection: a page of the rows of an relationship, and what is asked about it.
 
-    `place` is that of the page among the values.
+    `argument_index` is that of the page among the values.
     """
 
     key: str
-    edge: Edge
-    place: int
+    relationship: Relationship
+    argument_index: int
     shape: PageShape
-    parts: tuple[Part, ...]
+    fields: tuple[ConnectionField, ...]
 
     @property
     def rows(self) -> tuple[Selection | Variants, ...]:
         """What is asked of the rows themselves, under each of the names they are asked by."""
-        lists = [part.to for part in self.parts if isinstance(part, NodeList)]
-        edges = [part for part in self.parts if isinstance(part, EdgeList)]
+        lists = [part.selection for part in self.fields if isinstance(part, NodeList)]
+        edges = [part for part in self.fields if isinstance(part, EdgeList)]
         fields = [field for part in edges for field in part.fields]
-        return (*lists, *(field.to for field in fields if isinstance(field, EdgeNode)))
+        return (*lists, *(field.selection for field in fields if isinstance(field, EdgeNode)))
 
     @property
     def needs_rows(self) -> bool:
-        return any(isinstance(part, NodeList | EdgeList | PageInfo) for part in self.parts)
+        return any(isinstance(part, NodeList | EdgeList | PageInfo) for part in self.fields)
 
     @property
     def page_info(self) -> frozenset[str]:
         """The names asked of `pageInfo`."""
-        infos = [part for part in self.parts if isinstance(part, PageInfo)]
+        infos = [part for part in self.fields if isinstance(part, PageInfo)]
         fields = [field for part in infos for field in part.fields]
         return frozenset(field.name for field in fields if isinstance(field, Column))
 
     @property
     def wants_cursors(self) -> bool:
         edges = [
-            field for part in self.parts if isinstance(part, EdgeList) for field in part.fields
+            field for part in self.fields if isinstance(part, EdgeList) for field in part.fields
         ]
         cursors = {"start_cursor", "end_cursor"} & self.page_info
         return bool(cursors) or any(isinstance(field, EdgeCursor) for field in edges)
@@ -153,7 +153,7 @@ class Many:
 @dataclass(frozen=True, slots=True)
 class NodeList:
     key: str
-    to: Selection | Variants
+    selection: Selection | Variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class EdgeList:
 @dataclass(frozen=True, slots=True)
 class EdgeNode:
     key: str
-    to: Selection | Variants
+    selection: Selection | Variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +186,10 @@ class TotalCount:
 
 @dataclass(frozen=True, slots=True)
 class CountUpTo:
-    """A count that gives up at the limit at `place`: its `value`, and its `precision`."""
+    """A count that gives up at the limit at `argument_index`: its `value`, and its `precision`."""
 
     key: str
-    place: int
+    argument_index: int
     fields: tuple[Column | Typename | Resolved, ...]
 
 
@@ -217,10 +217,10 @@ class Aggregates:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The rows of the list put together; what is asked of each group. `place`: the grouping's."""
+    """The rows of the list put together; what is asked of each group. `argument_index`: the grouping's."""
 
     key: str
-    place: int
+    argument_index: int
     shape: GroupingShape
     fields: tuple[Terms | Typename | Resolved, ...]
 
@@ -253,7 +253,7 @@ class Mutate:
     payloads: tuple[Payload, ...]
 
 
-Part: TypeAlias = (
+ConnectionField: TypeAlias = (
     NodeList
     | EdgeList
     | PageInfo
@@ -264,15 +264,15 @@ Part: TypeAlias = (
     | Typename
     | Resolved
 )
-Field: TypeAlias = Column | GlobalId | Typename | Resolved | Chosen | One | Many
-# What is remembered of a place in the answer, for the resolver that is called there.
-Follows: TypeAlias = One | Many | Nodes | CountUpTo | Aggregates | Groups | TermOf
-Root: TypeAlias = One | Many | Nodes | Typename | Resolved | Mutate
+Field: TypeAlias = Column | GlobalId | Typename | Resolved | EnumLookup | ToOne | Connection
+# What is remembered of a argument_index in the answer, for the resolver that is called there.
+DataField: TypeAlias = ToOne | Connection | Nodes | CountUpTo | Aggregates | Groups | TermOf
+Root: TypeAlias = ToOne | Connection | Nodes | Typename | Resolved | Mutate
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    noun: str
+    entity: str
     fields: tuple[Field, ...]
 
     @property
@@ -281,12 +281,12 @@ class Selection:
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns that its values and the keys of its edges are read from."""
+        """The columns that its values and the keys of its relationships are read from."""
         names = {"id"}
         for field in self.fields:
             match field:
-                case Column() | Chosen():
+                case Column() | EnumLookup():
                     names.add(field.name)
-                case One() | Many():
-                    names.add(field.edge.source_column or "id")
+                case ToOne() | Connection():
+                    names.add(field.relationship.source_column or "id")
         return frozenset(names)

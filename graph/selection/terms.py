@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Relationship:
     """`name` states result and key: `orders_of_customer`.
 
     A row of `target` belongs to a row of `source` when its `target_column` equals the other's
-    `source_column`. From the root there is no source; without a `target_column` the edge leads to
+    `source_column`. From the root there is no source; without a `target_column` the relationship leads to
     every row of the target.
     """
 
@@ -39,9 +39,9 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """A term of the one row that an edge leads to."""
+    """A term of the one row that an relationship leads to."""
 
-    edge: Edge
+    relationship: Relationship
     term: Term
 
 
@@ -49,13 +49,13 @@ class Through:
 class Measure:
     """An aggregate: `function` is count, sum, avg, min, max or distinct.
 
-    It is taken over the rows that `edge` leads to; without one, over the rows of the group. A count
+    It is taken over the rows that `relationship` leads to; without one, over the rows of the group. A count
     has no `column`.
     """
 
     function: str
     column: str | None = None
-    edge: Edge | None = None
+    relationship: Relationship | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +100,18 @@ class Sort:
         return Sort(self.term, not self.descending, not self.nulls_first)
 
 
-# How a noun's rows come when nothing else is asked for; and what completes every other order.
+# How an entity's rows come when nothing else is asked for; and what completes every other order.
 BY_KEY = (Sort(Attribute("id")),)
 _DIGEST_LENGTH = 10
 
 
 @lru_cache(maxsize=1024)
-def sort_of(noun: str, sorts: tuple[Sort, ...] = BY_KEY) -> str:
-    """The name of an order of a noun's rows: any two orders have two names."""
+def sort_of(entity: str, sorts: tuple[Sort, ...] = BY_KEY) -> str:
+    """The name of an order of an entity's rows: any two orders have two names."""
     if sorts == BY_KEY:
-        return f"{noun}:id"
+        return f"{entity}:id"
     said = ",".join(map(str, sorts))
-    return f"{noun}:{sha256(said.encode()).hexdigest()[:_DIGEST_LENGTH]}"
+    return f"{entity}:{sha256(said.encode()).hexdigest()[:_DIGEST_LENGTH]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,9 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """The edge leads to a row that meets the condition."""
+    """The relationship leads to a row that meets the condition."""
 
-    edge: Edge
+    relationship: Relationship
     condition: Condition
 
 

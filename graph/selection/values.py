@@ -1,4 +1,4 @@
-"""What an operation's arguments say, each at its place; `shape` is what is left without values."""
+"""What an operation's arguments say, each at its argument_index; `shape` is what is left without values."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The noun and key of each global id."""
+    """The entity and key of each global id."""
 
     keys: tuple[tuple[str, int], ...]
 

@@ -41,11 +41,11 @@ def negotiated(accept: str, *, html: bool) -> Accepted:
     Raises:
         NotAcceptable: it accepts none of those on offer.
     """
-    choose = _chosen_before if len(accept) <= _MAX_KEPT_CHARS else _chosen
+    choose = _chosen_before if len(accept) <= _MAX_KEPT_CHARS else _enum_lookup
     return choose(accept, html)
 
 
-def _chosen(accept: str, html: bool) -> Accepted:  # noqa: FBT001  it is a part of the key
+def _enum_lookup(accept: str, html: bool) -> Accepted:  # noqa: FBT001  it is a part of the key
     offered = (JSON, GRAPHQL_RESPONSE, HTML) if html else (JSON, GRAPHQL_RESPONSE)
     ranges = [_parsed(text) for text in accept.split(",") if text.strip()]
     if not ranges:
@@ -62,7 +62,7 @@ def _chosen(accept: str, html: bool) -> Accepted:  # noqa: FBT001  it is a part 
     return Accepted(parts, parts)
 
 
-_chosen_before = lru_cache(_MAX_KEPT)(_chosen)
+_chosen_before = lru_cache(_MAX_KEPT)(_enum_lookup)
 
 
 def _parsed(media_range: str) -> tuple[str, float]:

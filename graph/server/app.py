@@ -15,19 +15,19 @@ from starlette_compress import CompressMiddleware
 
 from graph.database.engine import Database
 from graph.errors import Unavailable
-from graph.execution.execute import Execution
-from graph.execution.gate import Gate, Lane
-from graph.execution.limits import Limits
-from graph.execution.meter import DatabaseMeter, MemoryMeter
-from graph.execution.mutations import Keeping
-from graph.execution.persisted import Persisted, read_manifest
-from graph.schema import Schema, schema, text_of
+from graph.execution.documents.limits import Limits
+from graph.execution.documents.persisted import Persisted, read_manifest
+from graph.execution.running.concurrency import Limiter, Limiters
+from graph.execution.running.execute import Execution
+from graph.execution.running.mutations import IdempotencyPolicy
+from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
+from graph.server.client_key import ClientKeys
 from graph.server.graphql import GraphQL
-from graph.server.middleware import Express, Masking, RequestLog
+from graph.server.middleware import ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
-from graph.server.payers import Payers
 from graph.server.responses import JsonResponse
-from graph.settings import MeterMode, Settings, read_settings
+from graph.settings import Settings, TokenBucketMode, read_settings
+from graph.store import Schema, schema, text_of
 from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from graph.execution.meter import Meter
+    from graph.execution.running.rate_limit import TokenBuckets
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         compress_from_bytes=settings.compress_from_bytes,
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
-        payers=Payers(settings.trusted_proxies) if settings.cost_capacity else None,
+        client_keys=ClientKeys(settings.trusted_proxies) if settings.cost_capacity else None,
     )
 
     @asynccontextmanager
@@ -71,15 +71,15 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     database,
                     settings.execution,
                     Limits.of(settings),
-                    keeping=Keeping.of(settings),
+                    keeping=IdempotencyPolicy.of(settings),
                     max_cost=settings.max_cost,
-                    meter=_meter(settings, database),
+                    token_buckets=_token_buckets(settings, database),
                     persisted=persisted,
-                    gate=Gate(
+                    limiters=Limiters(
                         most=settings.max_in_flight,
                         most_waiting=settings.max_waiting,
-                        dear_from=settings.dear_cost,
-                        most_dear=settings.max_dear_in_flight,
+                        expensive_from=settings.expensive_cost,
+                        most_expensive=settings.max_expensive_in_flight,
                     ),
                 ),
                 "schema_text": text_of(schema),
@@ -101,8 +101,8 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         middleware=[
             Middleware(RequestLog),
             *_cross_origin(settings.cors_origins),
-            Middleware(Masking),
-            Middleware(Express, path="/graphql", endpoint=graphql),
+            Middleware(ErrorMiddleware),
+            Middleware(FastPath, path="/graphql", endpoint=graphql),
             *_compression(settings.compress_from_bytes),
         ],
     )
@@ -113,15 +113,15 @@ def _compression(from_bytes: int) -> list[Middleware]:
     return [Middleware(CompressMiddleware, minimum_size=from_bytes)] if from_bytes else []
 
 
-def _meter(settings: Settings, database: Database) -> Meter | None:
+def _token_buckets(settings: Settings, database: Database) -> TokenBuckets | None:
     capacity, per_second = settings.cost_capacity, settings.cost_per_second
     if capacity is None:
         return None
-    if settings.cost_meter is MeterMode.MEMORY:
-        return MemoryMeter(capacity, per_second)
-    # Nobody is turned away here whom the gate would have let in.
+    if settings.token_buckets is TokenBucketMode.MEMORY:
+        return MemoryTokenBuckets(capacity, per_second)
+    # Nobody is turned away here whom the limiters would have let in.
     waiting = settings.max_in_flight + settings.max_waiting
-    return DatabaseMeter(database, capacity, per_second, Lane(_BUCKETS_AT_ONCE, waiting))
+    return DatabaseTokenBuckets(database, capacity, per_second, Limiter(_BUCKETS_AT_ONCE, waiting))
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:

@@ -1,6 +1,6 @@
 """GraphQL over HTTP: GET and POST, a negotiated media type, one JSON answer.
 
-Follows the GraphQL-over-HTTP draft. What is no GraphQL request is a 4xx. A request that cannot be
+DataField the GraphQL-over-HTTP draft. What is no GraphQL request is a 4xx. A request that cannot be
 executed is a 400 under `application/graphql-response+json`, whose clients trust the status, and a
 200 under `application/json`, whose clients read the errors.
 """
@@ -27,8 +27,8 @@ from graph.errors import (
     UnsupportedMediaType,
 )
 from graph.server.accept import HTML, JSON, negotiated
-from graph.server.attention import Attention
 from graph.server.csrf import check_preflight
+from graph.server.deadlines import Deadlines
 from graph.server.pages import graphiql_page
 from graph.server.requests import (
     check_size,
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from graph.execution.execute import Answer, Execution, Request
+    from graph.execution.running.execute import Answer, Execution, Request
     from graph.server.accept import Accepted
-    from graph.server.payers import Payers
+    from graph.server.client_key import ClientKeys
     from graph.server.streams import Wire
 
 
@@ -66,16 +66,16 @@ class GraphQL:
         operation_timeout_seconds: float,
         compress_from_bytes: int,
         graphiql: bool,
-        payers: Payers | None,
+        client_keys: ClientKeys | None,
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._max_variables_bytes = max_variables_bytes
         self._max_batch = max_batch
         self._body_timeout_seconds = body_timeout_seconds
         self._operation_timeout_seconds = operation_timeout_seconds
-        self._payers = payers
+        self._payers = client_keys
         self._graphiql = graphiql
-        self._attention = Attention()
+        self._attention = Deadlines()
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
         self._compress_from_bytes = compress_from_bytes
         self._compressing = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
@@ -119,7 +119,7 @@ class GraphQL:
         _check_media_type(header(scope, b"content-type"))
         with self._attention.watch(self._body_timeout_seconds, self._too_slow) as watch:
             body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
-            watch.go_on(self._operation_timeout_seconds, TimedOut, receive)
+            watch.reschedule(self._operation_timeout_seconds, TimedOut, receive)
             began = perf_counter()
             given = json_of(body, "The request body")
             key = header(scope, b"idempotency-key").strip('"')
@@ -197,7 +197,7 @@ class GraphQL:
         return batched(answers, media_type)
 
     def _payer(self, scope: Scope) -> str:
-        return self._payers.payer(scope, ANONYMOUS) if self._payers else ""
+        return self._payers.rate_limit_key(scope, ANONYMOUS) if self._payers else ""
 
 
 def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:

@@ -28,7 +28,7 @@ DEFAULTS = (
 _NAMES = frozenset(dict(DEFAULTS))
 
 
-def left_unsaid(headers: Headers) -> Headers:
+def missing_defaults(headers: Headers) -> Headers:
     """The defaults that an answer with these headers needs: all of them, for the most part."""
     said = dict(headers)
     if _NAMES.isdisjoint(said):

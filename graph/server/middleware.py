@@ -1,6 +1,6 @@
 """What every request passes, as plain ASGI: each class wraps an app and does one thing.
 
-They read and add raw headers: what Starlette makes of these would be dearer than all of the rest.
+They read and add raw headers: what Starlette makes of these would be more expensive than all of the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from graph.server.headers import left_unsaid
+from graph.server.headers import missing_defaults
 from graph.server.requests import header
 from graph.server.responses import internal_error
 from graph.telemetry import request_id
@@ -54,7 +54,7 @@ class RequestLog:
                 headers = message.get("headers", ())
                 message["headers"] = [
                     *headers,
-                    *left_unsaid(headers),
+                    *missing_defaults(headers),
                     (b"x-request-id", id_.encode()),
                     (b"server-timing", b"total;dur=%.1f" % duration_ms),
                 ]
@@ -67,7 +67,7 @@ class RequestLog:
             logger.info("%s %s %s %.1f ms", scope["method"], scope["path"], status, duration_ms)
 
 
-class Masking:
+class ErrorMiddleware:
     """Answer what nobody foresaw: the client gets an id, the log gets the cause."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -91,7 +91,7 @@ class Masking:
             await internal_error(error_id)(scope, receive, send)
 
 
-class Express:
+class FastPath:
     """Take requests for one path to their endpoint, past the router and its own middleware.
 
     The router knows the endpoint, too, and sends the same requests there; only not as fast.

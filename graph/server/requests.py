@@ -12,8 +12,8 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
 from graph.errors import BadRequest, BodyTooLarge, VariablesTooLarge
-from graph.execution.execute import Request
-from graph.execution.persisted import names_document
+from graph.execution.documents.persisted import names_document
+from graph.execution.running.execute import Request
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, union_all
 
 from graph.database.reads import keyset
+from graph.database.reads.expressions import ScalarKind
 from graph.database.reads.keyset import Ordering
-from graph.database.reads.terms import Kind
 from graph.selection import Attribute, Sort
 from tests.execution.plain.lists import Key, compare
 
@@ -28,7 +28,7 @@ SCRATCH = Table(
     Column("word", String),
     prefixes=["TEMPORARY"],
 )
-KINDS = {"id": Kind.INTEGER, "number": Kind.INTEGER, "word": Kind.TEXT}
+KINDS = {"id": ScalarKind.INTEGER, "number": ScalarKind.INTEGER, "word": ScalarKind.TEXT}
 # Each value, and none, beside each, twice.
 ROWS = [
     {"id": nth, "number": number, "word": word}
@@ -46,7 +46,7 @@ DIRECTIONS = {
 
 @pytest.fixture(autouse=True)
 def scratch() -> Iterator[None]:
-    """The table has the columns of a noun; all but its key can be null."""
+    """The table has the columns of an entity; all but its key can be null."""
     with (
         patch.object(keyset, "kind_of", lambda _noun, term: KINDS[term.name]),
         patch.object(keyset, "can_be_null", lambda _noun, term: term.name != "id"),

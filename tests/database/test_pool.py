@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from graph.database.engine import Database
-from graph.database.reads.text import TextQuery, TextStatement
+from graph.database.reads.json_query import JsonQuery, JsonStatement
 from graph.errors import TimedOut, Unavailable
 from tests.conftest import settings_for
 
@@ -34,16 +34,16 @@ async def pool_of(size: int, url: str, **settings: Any) -> AsyncIterator[Databas
         await database.close()
 
 
-class Written(TextQuery):
+class Written(JsonQuery):
     """A statement that was not made from fields."""
 
     def __init__(self, sql: str) -> None:
         super().__init__(())
         self._sql = sql
 
-    def statement(self, json_function: str) -> TextStatement:
+    def statement(self, json_function: str) -> JsonStatement:
         del json_function
-        return TextStatement(self._sql, ())
+        return JsonStatement(self._sql, ())
 
 
 async def said(database: Database, sql: str = PID) -> str:

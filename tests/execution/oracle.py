@@ -22,11 +22,11 @@ from graphql.execution.collect_fields import FragmentDetails, collect_fields
 from hypothesis import HealthCheck, Phase, given, note, seed
 from hypothesis import settings as hypothesis_settings
 
-from graph.execution.compile import Compiled, compile_plan
-from graph.execution.execute import Answer, Execution, Request
-from graph.schema import schema
+from graph.execution.planning.compile import Compiled, compile_plan
+from graph.execution.running.execute import Answer, Execution, Request
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
+from graph.store import schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import recorded, settings_for
 from tests.execution.generator import Drawn, Known, known_of, survey, write_store
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from graph.database.engine import Database
-    from graph.execution.plan import Plan
+    from graph.execution.planning.plan import Plan
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ def compilations() -> Iterator[list[Plan]]:
         plans.append(plan)
         return compile_plan(plan)
 
-    with patch("graph.execution.operations.compile_plan", count):
+    with patch("graph.execution.documents.operation.compile_plan", count):
         yield plans
 
 

@@ -28,25 +28,26 @@ from strawberry.schema.config import StrawberryConfig
 
 from graph.database.embedded import Cluster, binary
 from graph.database.engine import KEPT_STATEMENTS, Database
-from graph.database.reads import text_statement
-from graph.execution import documents, operations
-from graph.execution.compile import compile_plan
-from graph.execution.execute import Execution, Request
-from graph.opaque import encode_id
-from graph.schema import Schema
-from graph.schema import schema as the_schema
+from graph.database.reads import json_statement
+from graph.execution.documents import document as documents
+from graph.execution.documents import operation as operations
+from graph.execution.planning.compile import compile_plan
+from graph.execution.running.execute import Execution, Request
+from graph.relay import to_global_id
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import column, connection, lookup
-from graph.schema.queries import _customer
+from graph.schema.node import Node
 from graph.schema.scalars import SCALARS
-from graph.schema.types import Node
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
+from graph.store import Schema
+from graph.store import schema as the_schema
+from graph.store.queries import _customer
 from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.execution.oracle import compilations
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
-from tests.store import cursor_of, fill
+from tests.rows import cursor_of, fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
     from tests.conftest import Client
 
 CORE = the_schema._schema
-C1, C2, C9 = (encode_id("Customer", key) for key in (1, 2, 9))
-I1 = encode_id("Item", 1)
+C1, C2, C9 = (to_global_id("Customer", key) for key in (1, 2, 9))
+I1 = to_global_id("Item", 1)
 
 
 @pytest.fixture
@@ -338,7 +339,7 @@ async def test_every_field_compiles_or_has_a_reason(shop: Client) -> None:
         with recorded(shop.database) as statements, compilations() as plans:
             await shop(document)
         (plan,) = plans
-        if compile_plan(plan).left:
+        if compile_plan(plan).uncompiled:
             left.add(field)
         else:
             assert len(statements) == 1
@@ -465,12 +466,14 @@ async def test_python_resolvers_are_merged_with_what_is_compiled(
     variables = {"word": "Ahoy", "by": {"databaseId": 3}} if "$word" in query else {}
     body = {"query": query, "variables": variables}
 
-    caplog.set_level(logging.DEBUG, "graph.execution.compile")
+    caplog.set_level(logging.DEBUG, "graph.execution.planning.compile")
     mine = await compiled.http.post("/graphql", json=body)
     theirs = await standard.http.post("/graphql", json=body)
 
     assert without_error_ids(mine.text) == without_error_ids(theirs.text)
-    assert [r.getMessage() for r in caplog.records if r.name == "graph.execution.compile"] == [
+    assert [
+        r.getMessage() for r in caplog.records if r.name == "graph.execution.planning.compile"
+    ] == [
         f"'{key}' is left to resolvers: {field} has no meaning in SQL"
         for key, field in left.items()
     ]
@@ -642,7 +645,7 @@ async def test_a_flood_of_documents_leaves_little_behind(flooded: Execution) -> 
             assert data == {"items": {f"a{nth}": 0}}
 
     assert len(flooded._documents._kept) <= documents._MAX_KEPT
-    assert text_statement.cache_info().currsize <= 1024
+    assert json_statement.cache_info().currsize <= 1024
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS
 
 
@@ -663,7 +666,7 @@ async def test_a_flood_of_shapes_of_one_operation_leaves_little_behind(flooded: 
     operation = flooded._documents.read(query).operation(None)
     assert len(operation._compiled) <= operations._MAX_VARIANTS
     assert len(operation._recipes) <= operations._MAX_VARIANTS
-    assert text_statement.cache_info().currsize <= 1024
+    assert json_statement.cache_info().currsize <= 1024
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS
 
 

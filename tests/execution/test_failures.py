@@ -15,10 +15,10 @@ import strawberry
 from sqlalchemy import text
 
 from graph.errors import GraphError, InvalidId
-from graph.schema import Schema
 from graph.server.app import create_app
+from graph.store import Schema
 from tests.conftest import client_of, settings_for
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

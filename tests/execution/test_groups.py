@@ -15,7 +15,7 @@ from tests.conftest import settings_for
 from tests.execution.generator.values import ZONES
 from tests.execution.plain.lists import bucket_of
 from tests.execution.plain.shop import MOMENTS
-from tests.store import a_customer, fill
+from tests.rows import a_customer, fill
 
 if TYPE_CHECKING:
     from tests.conftest import Client

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert
 
-from graph.database.models import Customer
 from graph.settings import ExecutionMode, Settings
+from graph.store.models import Customer
 from tests.conftest import settings_for
 from tests.execution.plain.filters import passes
-from tests.store import NOON
+from tests.rows import NOON
 
 if TYPE_CHECKING:
     from tests.conftest import Client

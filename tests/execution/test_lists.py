@@ -73,49 +73,51 @@ class Asking:
         data: dict[str, Any] = answers[0]["data"]
         return data
 
-    def drawn(self, type_name: str, name: str, noun: str) -> Any:
+    def drawn(self, type_name: str, name: str, entity: str) -> Any:
         type_: Any = SCHEMA.type_map[type_name]
-        return self.values.value(GraphQLNonNull(type_), Place(name, (noun,)))
+        return self.values.value(GraphQLNonNull(type_), Place(name, (entity,)))
 
-    def where(self, noun: str) -> Any:
-        return self.drawn(f"{noun}Where", "where", noun) if self.choices.chance(80) else None
+    def where(self, entity: str) -> Any:
+        return self.drawn(f"{entity}Where", "where", entity) if self.choices.chance(80) else None
 
-    def order_by(self, noun: str) -> list[Any]:
+    def order_by(self, entity: str) -> list[Any]:
         """Of any kind; or of columns only, in mixed directions, which are read in ranges."""
         sizes = range(self.choices.number(0, 3))
         if self.choices.chance(50):
-            names = [self.choices.one_of(list(COLUMNS[noun])[1:]) for _ in sizes]
+            names = [self.choices.one_of(list(COLUMNS[entity])[1:]) for _ in sizes]
             return [{name: self.choices.one_of(("ASC", "DESC"))} for name in names]
-        return [self.drawn(f"{noun}OrderBy", "orderBy", noun) for _ in sizes]
+        return [self.drawn(f"{entity}OrderBy", "orderBy", entity) for _ in sizes]
 
-    def grouping(self, noun: str) -> dict[str, Any]:
+    def grouping(self, entity: str) -> dict[str, Any]:
         keys = range(self.choices.one_of((1, 1, 2, 3)))
-        by = without_doubles([self.drawn(f"{noun}GroupBy", "by", noun) for _ in keys])
-        order_by = [self._sort_of_groups(noun, by) for _ in range(self.choices.number(0, 2))]
+        by = without_doubles([self.drawn(f"{entity}GroupBy", "by", entity) for _ in keys])
+        order_by = [self._sort_of_groups(entity, by) for _ in range(self.choices.number(0, 2))]
         return {
             "by": by,
-            "having": self.drawn(f"{noun}Having", "h", noun) if self.choices.chance(40) else None,
+            "having": self.drawn(f"{entity}Having", "h", entity)
+            if self.choices.chance(40)
+            else None,
             "orderBy": order_by,
             "first": self.choices.one_of((None, 0, 1, 2, 5)),
         }
 
-    def _sort_of_groups(self, noun: str, by: list[Any]) -> Any:
+    def _sort_of_groups(self, entity: str, by: list[Any]) -> Any:
         if self.choices.chance(50):
-            return self.drawn(f"{noun}GroupsOrderBy", "orderBy", noun)
+            return self.drawn(f"{entity}GroupsOrderBy", "orderBy", entity)
         direction = self.choices.one_of(("ASC", "DESC", "ASC_NULLS_FIRST", "DESC_NULLS_LAST"))
         return {"key": sort_by_key(self.choices.one_of(by), direction)}
 
     def lists(
-        self, noun: str, fields: str, declared: str, **variables: Any
+        self, entity: str, fields: str, declared: str, **variables: Any
     ) -> list[tuple[list[Row], Any]]:
-        """All lists of a noun's rows, from the root and nested: what is in them, what is answered.
+        """All lists of an entity's rows, from the root and nested: what is in them, what is answered.
 
         `fields` is what is asked, `LIST` standing for the field.
         """
         found: list[tuple[list[Row], Any]] = []
-        for parent, edge in [(None, ROOTS[noun]), *EDGES.get(noun, [])]:
+        for parent, edge in [(None, ROOTS[entity]), *EDGES.get(entity, [])]:
             asked = fields.replace("LIST", f"list: {edge}")
-            rows = self.shop.rows[noun]
+            rows = self.shop.rows[entity]
             if parent is None:
                 data = self.ask(f"query ({declared}) {{ {asked} }}", **variables)
                 found.append((rows, data["list"]))
@@ -160,37 +162,37 @@ def shops(database_url: str) -> Callable[[Callable[[Asking], None]], None]:
 def test_a_filter_finds_what_plain_python_finds(database_url: str) -> None:
     @shops(database_url)
     def check(asking: Asking) -> None:
-        noun = asking.choices.one_of(list(ROOTS))
-        where, limit = asking.where(noun), asking.choices.number(1, 6)
+        entity = asking.choices.one_of(list(ROOTS))
+        where, limit = asking.where(entity), asking.choices.number(1, 6)
         variables = {"where": where, "limit": limit}
         fields = f"""LIST(where: $where, first: 100) {{ nodes {{ databaseId }} totalCount
             count(limit: $limit) {{ value precision }}
-            aggregates {{ {aggregates_asked(noun)} }} }}"""
-        declared = f"$where: {noun}Where, $limit: Int"
+            aggregates {{ {aggregates_asked(entity)} }} }}"""
+        declared = f"$where: {entity}Where, $limit: Int"
 
-        for rows, answer in asking.lists(noun, fields, declared, **variables):
-            found = [row for row in rows if meets(asking.shop, noun, row, where)]
+        for rows, answer in asking.lists(entity, fields, declared, **variables):
+            found = [row for row in rows if meets(asking.shop, entity, row, where)]
             assert [row["databaseId"] for row in answer["nodes"]] == keys(found), where
             assert answer["totalCount"] == len(found)
             assert answer["count"] == {
                 "value": min(len(found), limit),
                 "precision": "AT_LEAST" if len(found) > limit else "EXACT",
             }
-            assert answer["aggregates"] == aggregates_of(noun, found)
+            assert answer["aggregates"] == aggregates_of(entity, found)
 
 
 def test_a_page_of_a_sorted_list_is_cut_as_plain_python_cuts_it(database_url: str) -> None:
     @shops(database_url)
     def check(asking: Asking) -> None:
-        noun = asking.choices.one_of(list(ROOTS))
-        where, order_by = asking.where(noun), asking.order_by(noun)
-        order = Order(asking.shop, noun, order_by)
+        entity = asking.choices.one_of(list(ROOTS))
+        where, order_by = asking.where(entity), asking.order_by(entity)
+        order = Order(asking.shop, entity, order_by)
         cursors = asking.ask(
-            f"""query ($o: [{noun}OrderBy!]) {{ list: {ROOTS[noun]}(orderBy: $o, first: 100) {{
+            f"""query ($o: [{entity}OrderBy!]) {{ list: {ROOTS[entity]}(orderBy: $o, first: 100) {{
                 edges {{ cursor node {{ databaseId }} }} }} }}""",
             o=order_by,
         )["list"]["edges"]
-        in_order = order.sorted(asking.shop.rows[noun])
+        in_order = order.sorted(asking.shop.rows[entity])
         assert [edge["node"]["databaseId"] for edge in cursors] == keys(in_order), order_by
 
         ends = [nth for nth in range(len(cursors)) if asking.choices.chance(20)][:2]
@@ -203,11 +205,11 @@ def test_a_page_of_a_sorted_list_is_cut_as_plain_python_cuts_it(database_url: st
         what = asking.choices.one_of((PAGE, NODES))  # of a list alone, a page is read otherwise
         fields = f"""LIST(where: $where, orderBy: $orderBy, first: $first, last: $last,
             after: $after, before: $before) {{ {what} }}"""
-        declared = f"""$where: {noun}Where, $orderBy: [{noun}OrderBy!], $first: Int, $last: Int,
+        declared = f"""$where: {entity}Where, $orderBy: [{entity}OrderBy!], $first: Int, $last: Int,
             $after: String, $before: String"""
 
-        for rows, answer in asking.lists(noun, fields, declared, **variables):
-            found = [row for row in rows if meets(asking.shop, noun, row, where)]
+        for rows, answer in asking.lists(entity, fields, declared, **variables):
+            found = [row for row in rows if meets(asking.shop, entity, row, where)]
             expected = cut(found, order, **size, **given_rows)
             if what is PAGE:
                 assert cut_of(answer) == expected, variables
@@ -218,20 +220,20 @@ def test_a_page_of_a_sorted_list_is_cut_as_plain_python_cuts_it(database_url: st
 def test_an_offset_leaves_out_so_many(database_url: str) -> None:
     @shops(database_url)
     def check(asking: Asking) -> None:
-        noun = asking.choices.one_of(list(ROOTS))
-        where, order_by = asking.where(noun), asking.order_by(noun)
+        entity = asking.choices.one_of(list(ROOTS))
+        where, order_by = asking.where(entity), asking.order_by(entity)
         page: Any = {"first": asking.choices.number(0, 5), "offset": asking.choices.number(0, 8)}
         data = asking.ask(
-            f"""query ($where: {noun}Where, $o: [{noun}OrderBy!], $first: Int, $offset: Int) {{
-                list: {ROOTS[noun]}(where: $where, orderBy: $o, first: $first, offset: $offset) {{
+            f"""query ($where: {entity}Where, $o: [{entity}OrderBy!], $first: Int, $offset: Int) {{
+                list: {ROOTS[entity]}(where: $where, orderBy: $o, first: $first, offset: $offset) {{
                     {PAGE} }} }}""",
             where=where,
             o=order_by,
             **page,
         )
 
-        rows = [row for row in asking.shop.rows[noun] if meets(asking.shop, noun, row, where)]
-        order = Order(asking.shop, noun, order_by)
+        rows = [row for row in asking.shop.rows[entity] if meets(asking.shop, entity, row, where)]
+        order = Order(asking.shop, entity, order_by)
         assert cut_of(data["list"]) == cut(rows, order, **page)
 
 
@@ -242,11 +244,11 @@ def test_a_walk_meets_every_row_once_and_in_order(database_url: str, backwards: 
 
     @shops(database_url)
     def check(asking: Asking) -> None:
-        noun = asking.choices.one_of(list(ROOTS))
-        where, order_by = asking.where(noun), asking.order_by(noun)
-        rows = [row for row in asking.shop.rows[noun] if meets(asking.shop, noun, row, where)]
-        text = f"""query ($where: {noun}Where, $o: [{noun}OrderBy!], $size: Int, $from: String) {{
-            list: {ROOTS[noun]}(where: $where, orderBy: $o, {size_of}: $size, {beyond}: $from) {{
+        entity = asking.choices.one_of(list(ROOTS))
+        where, order_by = asking.where(entity), asking.order_by(entity)
+        rows = [row for row in asking.shop.rows[entity] if meets(asking.shop, entity, row, where)]
+        text = f"""query ($where: {entity}Where, $o: [{entity}OrderBy!], $size: Int, $from: String) {{
+            list: {ROOTS[entity]}(where: $where, orderBy: $o, {size_of}: $size, {beyond}: $from) {{
                 {PAGE} }} }}"""
         met: list[int] = []
         cursor = None
@@ -261,26 +263,26 @@ def test_a_walk_meets_every_row_once_and_in_order(database_url: str, backwards: 
                 break
             cursor = page["edges"][0 if backwards else -1]["cursor"]
 
-        assert met == keys(Order(asking.shop, noun, order_by).sorted(rows)), order_by
+        assert met == keys(Order(asking.shop, entity, order_by).sorted(rows)), order_by
 
 
 def test_groups_are_those_of_plain_python(database_url: str) -> None:
     @shops(database_url)
     def check(asking: Asking) -> None:
-        noun = asking.choices.one_of(list(ROOTS))
-        where, grouping = asking.where(noun), asking.grouping(noun)
+        entity = asking.choices.one_of(list(ROOTS))
+        where, grouping = asking.where(entity), asking.grouping(entity)
         variables = {"where": where, **grouping}
         fields = f"""LIST(where: $where) {{
             groups(by: $by, having: $having, orderBy: $orderBy, first: $first) {{
-                key {{ {keys_asked(noun)} }} aggregates {{ {aggregates_asked(noun)} }} }} }}"""
-        declared = f"""$where: {noun}Where, $by: [{noun}GroupBy!]!, $having: {noun}Having,
-            $orderBy: [{noun}GroupsOrderBy!], $first: Int"""
+                key {{ {keys_asked(entity)} }} aggregates {{ {aggregates_asked(entity)} }} }} }}"""
+        declared = f"""$where: {entity}Where, $by: [{entity}GroupBy!]!, $having: {entity}Having,
+            $orderBy: [{entity}GroupsOrderBy!], $first: Int"""
 
-        for rows, answer in asking.lists(noun, fields, declared, **variables):
-            found = [row for row in rows if meets(asking.shop, noun, row, where)]
-            expected = groups(asking.shop, noun, found, grouping)
+        for rows, answer in asking.lists(entity, fields, declared, **variables):
+            found = [row for row in rows if meets(asking.shop, entity, row, where)]
+            expected = groups(asking.shop, entity, found, grouping)
             assert answer["groups"] == [
-                {"key": keys_of(noun, each), "aggregates": aggregates_of(noun, each.rows)}
+                {"key": keys_of(entity, each), "aggregates": aggregates_of(entity, each.rows)}
                 for each in expected
             ], grouping
 

@@ -36,11 +36,11 @@ from graphql import (
 from hypothesis import assume
 from hypothesis_graphql import queries
 
-from graph.database.reads import text_statement
-from graph.execution.failures import Refused
-from graph.execution.variables import Variables, argument_reader
-from graph.opaque import encode_id
-from graph.schema.types import NOUNS
+from graph.database.reads import json_statement
+from graph.execution.failures import RequestRejected
+from graph.execution.planning.variables import Variables, argument_reader
+from graph.relay import to_global_id
+from graph.schema.node import ENTITIES
 from tests.conftest import recorded
 from tests.execution.generator import Drawn, Known, operations
 from tests.execution.oracle import (
@@ -53,7 +53,7 @@ from tests.execution.oracle import (
     parsed,
     parts_of,
 )
-from tests.store import cursor_of
+from tests.rows import cursor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,12 +113,12 @@ def test_another_name_spacing_or_fragment_is_the_same_statement(database_url: st
         def check(drawn: Drawn) -> None:
             before = runner.run(both.compiled.answers(drawn))
             assume(all(answer.status == 200 for answer in before))
-            written = text_statement.cache_info().misses
+            written = json_statement.cache_info().misses
             for text in other_texts(drawn):
                 after = runner.run(both.compiled.answers(Drawn(text, drawn.variables, "Renamed")))
                 if not any(b'"errors"' in answer.body for answer in before):
                     assert after == before
-            assert text_statement.cache_info().misses == written
+            assert json_statement.cache_info().misses == written
 
 
 def other_texts(drawn: Drawn) -> Iterator[str]:
@@ -146,9 +146,9 @@ class WithoutFragments(Visitor):
 
 # What needs no store: something to name is enough.
 SOMETHING = Known()
-for noun in NOUNS:
-    SOMETHING.ids[noun] = [encode_id(noun, key) for key in range(1, 5)]
-    SOMETHING.cursors[noun] = [cursor_of(noun, key) for key in range(1, 5)]
+for entity in ENTITIES:
+    SOMETHING.ids[entity] = [to_global_id(entity, key) for key in range(1, 5)]
+    SOMETHING.cursors[entity] = [cursor_of(entity, key) for key in range(1, 5)]
 
 
 def test_variables_and_arguments_are_read_as_graphql_core_reads_them() -> None:
@@ -161,18 +161,18 @@ def test_variables_and_arguments_are_read_as_graphql_core_reads_them() -> None:
             expected = by_the_book(operation, given_)
             read = outcome_of(Variables(SCHEMA, operation.variable_definitions or ()), given_)
             if isinstance(expected, list):
-                assert isinstance(read, Refused)
+                assert isinstance(read, RequestRejected)
                 assert list(map(str, read.errors)) == list(map(str, expected))
             else:
-                assert not isinstance(read, Refused)
+                assert not isinstance(read, RequestRejected)
                 assert read.coerced == expected.coerced
                 visit(document, TypeInfoVisitor(info := TypeInfo(SCHEMA), Arguments(info, read)))
 
 
-def outcome_of(variables: Variables, given_: dict[str, Any]) -> VariableValues | Refused:
+def outcome_of(variables: Variables, given_: dict[str, Any]) -> VariableValues | RequestRejected:
     try:
         return variables.coerced(given_)
-    except Refused as refused:
+    except RequestRejected as refused:
         return refused
 
 

@@ -12,10 +12,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from graph.opaque import encode_id
+from graph.relay import to_global_id
 from graph.settings import ExecutionMode, Settings
 from tests.conftest import settings_for
-from tests.store import cursor_of
+from tests.rows import cursor_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -239,6 +239,6 @@ async def test_a_cursor_outlives_the_row_it_was_made_of(client: Client) -> None:
     data = await client("query ($c: String) { orders(after: $c) { nodes { id } } }", c=cursor)
 
     assert [node["id"] for node in data["orders"]["nodes"]] == [
-        encode_id("Order", 4),
-        encode_id("Order", 5),
+        to_global_id("Order", 4),
+        to_global_id("Order", 5),
     ]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from graph.execution.filters import _time_zones
-from graph.opaque import encode_id
+from graph.execution.planning.filters import _time_zones
+from graph.relay import to_global_id
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, recorded, settings_for
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graph.settings import Settings
     from tests.conftest import Client
 
-ITEM = encode_id("Item", 1)
+ITEM = to_global_id("Item", 1)
 
 
 @pytest.fixture(params=ExecutionMode)

@@ -8,7 +8,7 @@ import pytest
 
 from graph.settings import ExecutionMode, Settings
 from tests.conftest import settings_for
-from tests.store import a_customer, fill
+from tests.rows import a_customer, fill
 
 if TYPE_CHECKING:
     from tests.conftest import Client

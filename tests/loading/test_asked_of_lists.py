@@ -12,7 +12,7 @@ import pytest
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, recorded, settings_for
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from tests.conftest import Client, Statements
@@ -39,7 +39,7 @@ QUERIES = [
     ),
     ("{ orders(offset: 3) { nodes { id } pageInfo { hasPreviousPage } } }", 1),
     ('{ customers(where: {search: "last"}, orderBy: [{rank: DESC}]) { nodes { id } } }', 1),
-    # A search is one, and one more for each noun among what it found.
+    # A search is one, and one more for each entity among what it found.
     ('{ search(text: "last") { edges { cursor } } }', 2),
     ('{ search(text: "last") { totalCount nodes { __typename } } }', 3),
     ('{ search(text: "last") { nodes { ... on Customer { orders { nodes { id } } } } } }', 3),

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from graph.loading.levels import Levels
+from graph.loading.levels import LevelScheduler
 
 
 async def test_batches_never_overlap_and_are_answered_in_one_turn() -> None:
-    levels = Levels()
+    levels = LevelScheduler()
     events: list[str] = []
 
     async def batch(name: str) -> str:
@@ -30,7 +30,7 @@ async def test_batches_never_overlap_and_are_answered_in_one_turn() -> None:
 
 
 async def test_what_is_asked_meanwhile_is_the_next_level() -> None:
-    levels = Levels()
+    levels = LevelScheduler()
     order: list[str] = []
 
     async def batch(name: str) -> None:
@@ -50,7 +50,7 @@ async def test_what_is_asked_meanwhile_is_the_next_level() -> None:
 
 
 async def test_an_error_is_raised_where_its_batch_was_asked_for_and_nothing_runs_after_it() -> None:
-    levels = Levels()
+    levels = LevelScheduler()
     ran: list[str] = []
 
     async def works() -> str:
@@ -74,7 +74,7 @@ async def test_an_error_is_raised_where_its_batch_was_asked_for_and_nothing_runs
 
 
 async def test_closing_stops_the_batch_that_runs() -> None:
-    levels = Levels()
+    levels = LevelScheduler()
     asked = asyncio.create_task(levels.run(asyncio.Event().wait))
     await asyncio.sleep(0.01)
 
@@ -85,7 +85,7 @@ async def test_closing_stops_the_batch_that_runs() -> None:
 
 
 async def test_nothing_runs_after_closing() -> None:
-    levels = Levels()
+    levels = LevelScheduler()
     ran: list[str] = []
 
     async def late() -> None:

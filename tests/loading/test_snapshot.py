@@ -14,7 +14,7 @@ from graph.database.embedded import Cluster, binary
 from graph.server.app import create_app
 from tests.conftest import client_of, settings_for
 from tests.loading.test_statements import NESTED
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from graph.database.engine import Database

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from tests.conftest import Client, Statements

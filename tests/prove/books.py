@@ -59,23 +59,23 @@ class Books:
         """Each event begins where the one before has ended, and the last one at the row."""
         told: dict[tuple[str, int], dict[str, Any] | None] = {}
         for event in await self.fetch("SELECT * FROM events ORDER BY id"):
-            entity, payload = (event["entity"], event["entity_id"]), json.loads(event["payload"])
+            row_id, payload = (event["entity"], event["entity_id"]), json.loads(event["payload"])
             match event["kind"]:
                 case "CREATED":
-                    assert told.get(entity) is None, f"{entity} is created twice"
-                    told[entity] = payload
+                    assert told.get(row_id) is None, f"{row_id} is created twice"
+                    told[row_id] = payload
                 case "DELETED":
-                    assert told[entity] == payload
-                    told[entity] = None
+                    assert told[row_id] == payload
+                    told[row_id] = None
                 case _:
-                    row = told[entity]
-                    assert row is not None, f"{entity} is changed before it is created"
+                    row = told[row_id]
+                    assert row is not None, f"{row_id} is changed before it is created"
                     for name, (before, after) in payload.items():
-                        assert row[name] == before, f"{entity}.{name} was {row[name]}"
+                        assert row[name] == before, f"{row_id}.{name} was {row[name]}"
                         row[name] = after
         rows: dict[tuple[str, int], dict[str, Any]] = {}
-        for table, noun in _TABLES.items():
+        for table, entity in _TABLES.items():
             all_rows = f"SELECT id, to_jsonb(rows) - 'id' AS row FROM {table} rows"  # noqa: S608
             for row in await self.fetch(all_rows):
-                rows[noun, row["id"]] = json.loads(row["row"])
-        assert {entity: row for entity, row in told.items() if row is not None} == rows
+                rows[entity, row["id"]] = json.loads(row["row"])
+        assert {row_id: row for row_id, row in told.items() if row is not None} == rows

@@ -25,7 +25,7 @@ LENGTHS = {
 }  # fmt: skip
 
 
-class Refused(Exception):
+class RequestRejected(Exception):
     def __init__(self, type_: str, *details: Any) -> None:
         super().__init__(type_)
         self.answer = (type_, *details)
@@ -75,7 +75,7 @@ class Problems:
 
     def check(self) -> None:
         if self.found:
-            raise Refused("ValidationFailed", sorted(self.found))
+            raise RequestRejected("ValidationFailed", sorted(self.found))
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Model:
         after = deepcopy(self)
         try:
             answer: tuple[Any, ...] = getattr(after, f"_{mutation}")(given, new)
-        except Refused as refused:
+        except RequestRejected as refused:
             return refused.answer
         self.customers, self.items, self.orders = after.customers, after.items, after.orders
         return answer
@@ -118,7 +118,7 @@ class Model:
     def _deleteCustomer(self, given: dict[str, Any], _: Any) -> tuple[Any, ...]:  # noqa: N802
         self._expected(self.customers, given, Problems())
         if any(order.customer == given["id"] for order in self.orders.values()):
-            raise Refused("NotAllowed", ["HAS_ORDERS"])
+            raise RequestRejected("NotAllowed", ["HAS_ORDERS"])
         del self.customers[given["id"]]
         return ("CustomerDeleted",)
 
@@ -148,9 +148,9 @@ class Model:
             self._set_stock(item, given["to"])
             return self._item(item)
         if item.stock is None:
-            raise Refused("NotAllowed", ["NOT_COUNTED"])
+            raise RequestRejected("NotAllowed", ["NOT_COUNTED"])
         if item.stock + given["by"] < 0:
-            raise Refused("InsufficientStock", [(given["id"], -given["by"], item.stock)])
+            raise RequestRejected("InsufficientStock", [(given["id"], -given["by"], item.stock)])
         self._set_stock(item, item.stock + given["by"])
         return self._item(item)
 
@@ -183,7 +183,7 @@ class Model:
         order = self._expected(self.orders, given | {"id": given["orderId"]}, problems)
         self._check_status(order, "PLACED")
         if given["itemId"] not in self.items:
-            raise Refused("ValidationFailed", [("input.itemId", "NOT_FOUND")])
+            raise RequestRejected("ValidationFailed", [("input.itemId", "NOT_FOUND")])
         self._take(Counter({given["itemId"]: given["quantity"]}))
         order.lines[new()] = self._line(given)
         order.version += 1
@@ -194,7 +194,7 @@ class Model:
         self._check_quantity(given, problems)
         order, line = self._order_and_line(given, problems)
         if given["quantity"] < line.cancelled:
-            raise Refused("NotAllowed", ["LESS_THAN_CANCELLED"])
+            raise RequestRejected("NotAllowed", ["LESS_THAN_CANCELLED"])
         more = given["quantity"] - line.quantity
         self._take(Counter({line.item: more})) if more > 0 else self._put_back(line.item, -more)
         order.version += bool(more)
@@ -223,7 +223,7 @@ class Model:
         if given.get("lines") is not None:
             gone = self._named_lines(order, given["lines"])
         if any(pieces > order.lines[key].left for key, pieces in gone.items()):
-            raise Refused("NotAllowed", ["NOTHING_LEFT"])
+            raise RequestRejected("NotAllowed", ["NOTHING_LEFT"])
         back: Counter[int] = Counter()
         for key, pieces in gone.items():
             order.lines[key].cancelled += pieces
@@ -254,9 +254,9 @@ class Model:
         problems.check()
         row = rows.get(given["id"])
         if row is None:
-            raise Refused("NotFound")
+            raise RequestRejected("NotFound")
         if given["expectedVersion"] not in {None, row.version}:
-            raise Refused("Conflict", row.version)
+            raise RequestRejected("Conflict", row.version)
         return row
 
     def _order_and_line(self, given: dict[str, Any], problems: Problems) -> tuple[Order, Line]:
@@ -268,7 +268,7 @@ class Model:
                 self._expected(self.orders, given | {"id": key}, problems)
                 self._check_status(order, "PLACED")
                 return order, order.lines[given["id"]]
-        raise Refused("NotFound")
+        raise RequestRejected("NotFound")
 
     def _check_texts(self, given: dict[str, Any], problems: Problems) -> None:
         for name, value in given.items():
@@ -300,7 +300,7 @@ class Model:
 
     def _check_status(self, order: Order, *allowed: str) -> None:
         if order.status not in allowed:
-            raise Refused("NotAllowed", [f"IS_{order.status}"])
+            raise RequestRejected("NotAllowed", [f"IS_{order.status}"])
 
     def _change(self, row: Any, values: dict[str, Any], changes: dict[str, Any]) -> None:
         row.version += values != values | changes
@@ -317,7 +317,7 @@ class Model:
             if (stock := self.items[key].stock) is not None and stock < pieces
         ]
         if short:
-            raise Refused("InsufficientStock", sorted(short))
+            raise RequestRejected("InsufficientStock", sorted(short))
         for key, pieces in wanted.items():
             self._put_back(key, -pieces)
 

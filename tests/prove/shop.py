@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import text
 
-from graph.opaque import encode_id
+from graph.relay import to_global_id
 from tests.mutations import mutation
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _PAUSE_SECONDS = 0.05
 _PATIENCE_SECONDS = 90
 _numbers = count(1)
 
-CUSTOMER = encode_id("Customer", 1)
+CUSTOMER = to_global_id("Customer", 1)
 PLACE = mutation("placeOrder", key=True)
 
 
@@ -45,7 +45,7 @@ def basket(random: Random, items: int) -> dict[str, Any]:
     """An order of one to four lines, one or two pieces each."""
     chosen = random.sample(range(1, items + 1), random.randint(1, 4))
     lines = [
-        {"itemId": encode_id("Item", item), "quantity": random.randint(1, 2)} for item in chosen
+        {"itemId": to_global_id("Item", item), "quantity": random.randint(1, 2)} for item in chosen
     ]
     return {"customerId": CUSTOMER, "lines": lines}
 

@@ -19,7 +19,7 @@ import pytest
 from graph.database.embedded import kept_running, running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
-from graph.opaque import encode_id
+from graph.relay import to_global_id
 from tests.conftest import free_port, settings_for
 from tests.database.test_embedded import a_folder, postmaster
 from tests.prove.books import Books
@@ -168,7 +168,7 @@ class Buyer:
             await self._ask("advanceOrder", step)
         else:
             item = self._random.randint(1, ITEMS)
-            adjust = {"id": encode_id("Item", item), "expectedVersion": None, "by": 3}
+            adjust = {"id": to_global_id("Item", item), "expectedVersion": None, "by": 3}
             answer, _ = await self._ask("adjustStock", adjust)
             assert answer["__typename"] == "ItemSaved"
             self.restocked[item] = self.restocked.get(item, 0) + 3

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
-from graph.opaque import INT4_MAX, encode_id
+from graph.relay import INT4_MAX, to_global_id
 from graph.server.app import create_app
 from tests.conftest import Client, client_of, settings_for
 from tests.mutations import mutation
@@ -25,8 +25,8 @@ from tests.prove.model import Model, told
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Names of inputs that hold keys, and the nouns of the rows they are of.
-NOUNS = {"customerId": "Customer", "itemId": "Item", "orderId": "Order"}
+# Names of inputs that hold keys, and the entities of the rows they are of.
+ENTITIES = {"customerId": "Customer", "itemId": "Item", "orderId": "Order"}
 OF_MUTATION = {
     "updateCustomer": "Customer", "deleteCustomer": "Customer", "updateItem": "Item",
     "adjustStock": "Item", "advanceOrder": "Order", "cancelOrder": "Order",
@@ -202,11 +202,11 @@ class Machine(RuleBasedStateMachine):
         """The input as the API takes it: with global ids for keys."""
         encoded: dict[str, Any] = {}
         for field, value in given.items():
-            noun = NOUNS.get(field) or (OF_MUTATION.get(name) if field == "id" else None)
+            entity = ENTITIES.get(field) or (OF_MUTATION.get(name) if field == "id" else None)
             if field == "lines":
                 encoded[field] = [self._encoded("changeOrderLine", line) for line in value]
             else:
-                encoded[field] = encode_id(noun, value) if noun else value
+                encoded[field] = to_global_id(entity, value) if entity else value
         return encoded
 
     def _key(self, rows: dict[int, Any], number: int) -> int:
@@ -236,7 +236,9 @@ class Machine(RuleBasedStateMachine):
 
 def new_keys(answer: dict[str, Any], known: Any) -> Callable[[], int]:
     """The keys of the rows that an answer says were added, in order."""
-    keys = [answer[noun]["databaseId"] for noun in ("customer", "item", "order") if noun in answer]
+    keys = [
+        answer[entity]["databaseId"] for entity in ("customer", "item", "order") if entity in answer
+    ]
     lines = answer.get("order", {}).get("lineItems", {}).get("nodes", [])
     new = [line["databaseId"] for line in lines if line["databaseId"] not in known]
     found = iter(new if answer["__typename"] == "OrderLineSaved" else [*keys, *new])

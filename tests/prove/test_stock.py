@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from graph.database.engine import Database
-from graph.opaque import decode_id
+from graph.relay import from_global_id
 from tests.conftest import serving, settings_for
 from tests.prove.books import Books
 from tests.prove.conftest import ROUNDS
@@ -67,4 +67,4 @@ def pieces(random: Random) -> list[int]:
 
 
 def asked(wanted: dict[str, Any]) -> dict[int, int]:
-    return {decode_id(line["itemId"])[1]: line["quantity"] for line in wanted["lines"]}
+    return {from_global_id(line["itemId"])[1]: line["quantity"] for line in wanted["lines"]}

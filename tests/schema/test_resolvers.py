@@ -11,16 +11,15 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import async_sessionmaker
 from strawberry.schema.config import StrawberryConfig
 
-from graph.database import models
-from graph.schema import Schema
 from graph.schema.connections import Connection  # noqa: TC001
 from graph.schema.context import Info  # noqa: TC001
-from graph.schema.fields import column, connection, edge
+from graph.schema.fields import column, connection, to_one
+from graph.schema.node import Node
 from graph.schema.scalars import SCALARS
-from graph.schema.types import Node
 from graph.server.app import create_app
+from graph.store import Schema, models
 from tests.conftest import client_of, recorded
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +53,7 @@ class Customer(Node):
 @strawberry.type(description="An order.")
 class Order(Node):
     total: Decimal = column("Total.")
-    customer: Customer = edge("Customer.")
+    customer: Customer = to_one("Customer.")
 
 
 @strawberry.type(description="Two ways in more.")

@@ -17,7 +17,7 @@ from graph.schema.scalars import (
     serialize_datetime,
     serialize_decimal,
 )
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from tests.conftest import Client

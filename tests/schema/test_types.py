@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from graphql import GraphQLEnumType, GraphQLNonNull, GraphQLSchema
 
-from graph.database.edges import mappers
-from graph.schema import schema, text_of
+from graph.database.relationships import mappers
 from graph.schema.fields import Meaning, meaning_of
-from graph.schema.types import NOUNS
+from graph.schema.node import ENTITIES
+from graph.store import schema, text_of
 
 SCHEMA: GraphQLSchema = schema._schema  # noqa: SLF001
 
-nouns = pytest.mark.parametrize("noun", NOUNS)
+entities = pytest.mark.parametrize("entity", ENTITIES)
 
 
-def declared(noun: str, *meanings: Meaning) -> dict[str, Any]:
-    """The noun's GraphQL fields of these meanings, by Python name."""
-    fields = SCHEMA.type_map[noun].fields.values()  # type: ignore[attr-defined]
+def declared(entity: str, *meanings: Meaning) -> dict[str, Any]:
+    """The entity's GraphQL fields of these meanings, by Python name."""
+    fields = SCHEMA.type_map[entity].fields.values()  # type: ignore[attr-defined]
     found = {field.extensions["strawberry-definition"]: field for field in fields}
     return {
         definition.python_name: field
@@ -30,20 +30,20 @@ def declared(noun: str, *meanings: Meaning) -> dict[str, Any]:
 
 
 def test_every_model_is_a_noun_of_the_schema() -> None:
-    assert set(NOUNS) == set(mappers())
+    assert set(ENTITIES) == set(mappers())
 
 
-@nouns
-def test_a_noun_has_every_column_of_its_model(noun: str) -> None:
-    mapper = mappers()[noun]
+@entities
+def test_a_noun_has_every_column_of_its_model(entity: str) -> None:
+    mapper = mappers()[entity]
 
-    assert set(declared(noun, Meaning.COLUMN)) == set(mapper.column_attrs.keys())
+    assert set(declared(entity, Meaning.COLUMN)) == set(mapper.column_attrs.keys())
 
 
-@nouns
-def test_a_noun_has_every_relationship_of_its_model(noun: str) -> None:
-    edges = declared(noun, Meaning.EDGE, Meaning.CONNECTION)
-    relationships = mappers()[noun].relationships
+@entities
+def test_a_noun_has_every_relationship_of_its_model(entity: str) -> None:
+    edges = declared(entity, Meaning.TO_ONE, Meaning.CONNECTION)
+    relationships = mappers()[entity].relationships
 
     assert set(edges) == set(relationships.keys())
     for name, field in edges.items():
@@ -51,10 +51,10 @@ def test_a_noun_has_every_relationship_of_its_model(noun: str) -> None:
         assert str(field.type) == relationships[name].mapper.class_.__name__ + suffix
 
 
-@nouns
-def test_a_field_is_nullable_only_where_its_column_is(noun: str) -> None:
-    mapper = mappers()[noun]
-    for name, field in declared(noun, Meaning.COLUMN).items():
+@entities
+def test_a_field_is_nullable_only_where_its_column_is(entity: str) -> None:
+    mapper = mappers()[entity]
+    for name, field in declared(entity, Meaning.COLUMN).items():
         column = mapper.column_attrs[name].columns[0]
         # A computed value is null only where it is declared so: no column tells.
         nullable = getattr(column, "nullable", False)

@@ -67,7 +67,7 @@ REFUSED: dict[str, Probe] = {
     ),
     "nested types": document("query($a:" + "[" * 4_000 + "Int" + "]" * 4_000 + "){__typename}"),
     "10,000 aliases": document("{" + "".join(f"a{n}:__typename " for n in range(10_000)) + "}"),
-    "aliases of dear fields": document(
+    "aliases of expensive fields": document(
         "{" + "".join(f"a{n}:customers(first:100){{nodes{{id}}}}" for n in range(101)) + "}"
     ),
     "an alias of 10,000 letters": document("{" + "a" * 10_000 + ":__typename}"),
@@ -98,7 +98,7 @@ REFUSED: dict[str, Probe] = {
     "introspection, often": document(
         "{" + "".join(f"a{n}:__schema{{types{{name fields{{name}}}}}}" for n in range(60)) + "}"
     ),
-    "dear": document(
+    "expensive": document(
         "{customers(first:100){nodes{orders(first:100){nodes{lineItems(first:100){nodes{id}}}}}}}"
     ),
     "many operations": document("".join(f"query Q{n}{{__typename}}" for n in range(1_000))),

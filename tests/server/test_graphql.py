@@ -13,11 +13,11 @@ import orjson
 import pytest
 import strawberry
 
-from graph.execution.documents import Documents
-from graph.schema import Schema, schema
+from graph.execution.documents.document import Documents
 from graph.server.app import create_app
+from graph.store import Schema, schema
 from tests.conftest import client_of, settings_for
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -170,11 +170,16 @@ DEAR = """
 
 
 async def _beside_a_crowd(server: LiveServer) -> tuple[list[float], list[tuple[int, str | None]]]:
-    """How long cheap queries take while 200 dear ones are there, and what these are answered."""
-    dear = "{" + " ".join(f"a{n}: {DEAR}" for n in range(20)) + "}"
+    """How long cheap queries take while 200 expensive ones are there, and what these are answered."""
+    expensive = "{" + " ".join(f"a{n}: {DEAR}" for n in range(20)) + "}"
     # In a process of its own: what a crowd receives is not to be waited for here.
     crowd = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CROWD, f"{server.url}/graphql", dear, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-c",
+        CROWD,
+        f"{server.url}/graphql",
+        expensive,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert crowd.stdout
     await crowd.stdout.readline()
@@ -212,7 +217,7 @@ def _note_crowd(idle: float, beside: float, statuses: list[int]) -> None:
         counts = {status: statuses.count(status) for status in sorted(set(statuses))}
         p95 = f"p95 beside {beside * 1000:.0f} ms, idle {idle * 1000:.0f} ms"
         with Path(path).open("a", encoding="utf-8") as table:
-            table.write(f"| 200 dear at once | {p95} | {counts} |\n")
+            table.write(f"| 200 expensive at once | {p95} | {counts} |\n")
 
 
 def test_what_is_no_http_is_no_line_in_the_log(cluster: Cluster, live_server: LiveServer) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from graph.server.app import create_app
 from graph.server.headers import DEFAULTS
-from graph.server.middleware import Masking, RequestLog
+from graph.server.middleware import ErrorMiddleware, RequestLog
 from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ async def test_every_answer_tells_browsers_what_not_to_do_with_it(
 
 
 async def test_a_defect_is_answered_with_the_same_headers() -> None:
-    app = RequestLog(Masking(broken))
+    app = RequestLog(ErrorMiddleware(broken))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         response = await http.get("/")
 
@@ -267,7 +267,7 @@ async def broken_halfway(_scope: Scope, _receive: Receive, send: Send) -> None:
 async def test_a_defect_is_masked_and_its_cause_is_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = RequestLog(Masking(broken))
+    app = RequestLog(ErrorMiddleware(broken))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         response = await http.get("/", headers={"x-request-id": "mine"})
 
@@ -289,7 +289,7 @@ async def test_a_defect_is_masked_and_its_cause_is_in_the_log(
 
 
 async def test_an_answer_that_has_begun_is_broken_off() -> None:
-    app = Masking(broken_halfway)
+    app = ErrorMiddleware(broken_halfway)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         with pytest.raises(LookupError):
             await http.get("/")

@@ -17,8 +17,8 @@ import pytest
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, serving
+from tests.rows import fill
 from tests.server.test_time import HEAD, connected, plain, running, until
-from tests.store import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -223,7 +223,7 @@ async def test_a_store_that_fails_later_is_an_error_of_the_part(
 
 
 async def test_a_part_that_is_no_json_ends_the_parts(shop: Client) -> None:
-    with patch("graph.execution.incremental._subsequent", return_value={1, 2}):
+    with patch("graph.execution.running.parts._subsequent", return_value={1, 2}):
         first, last = multipart(await asked(shop, "multipart/mixed"))
 
     assert first == FIRST

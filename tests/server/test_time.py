@@ -1,4 +1,4 @@
-"""Nothing runs for nobody, or for ever; who is slow holds nothing; who is dear waits alone."""
+"""Nothing runs for nobody, or for ever; who is slow holds nothing; who is expensive waits alone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import httpx
 import pytest
 
 from graph.errors import Overloaded
-from graph.execution.gate import Lane
-from graph.opaque import encode_id
+from graph.execution.running.concurrency import Limiter
+from graph.relay import to_global_id
 from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, serving, settings_for
 from tests.execution.test_failures import waiting_for_a_lock
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -154,7 +154,7 @@ ADJUST = """
         ... on ItemSaved { item { stock } } }
     }
 """
-IDS = {"first": encode_id("Item", 1), "second": encode_id("Item", 2)}
+IDS = {"first": to_global_id("Item", 1), "second": to_global_id("Item", 2)}
 CHANGE = {"query": ADJUST, "variables": {"key": "only-once", **IDS}}
 CHANGED = {"first": {"item": {"stock": 7}}, "second": {"item": {"stock": 7}}}
 
@@ -240,35 +240,35 @@ async def test_a_client_that_hangs_up_ends_its_mutation_and_nothing_is_changed(
 
 
 async def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
-    lane = Lane(1, 1)
-    await lane.enter()
-    waiting = asyncio.create_task(lane.enter())
+    limiter = Limiter(1, 1)
+    await limiter.acquire()
+    waiting = asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)
 
     with pytest.raises(Overloaded):
-        await asyncio.wait_for(lane.enter(), 1)
-    lane.leave()
+        await asyncio.wait_for(limiter.acquire(), 1)
+    limiter.release()
     await waiting
-    lane.leave()
-    await lane.enter()
+    limiter.release()
+    await limiter.acquire()
 
 
 async def test_who_stops_waiting_takes_nobodys_turn() -> None:
-    lane = Lane(1, 5)
-    await lane.enter()
-    first, second = (asyncio.create_task(lane.enter()) for _ in range(2))
+    limiter = Limiter(1, 5)
+    await limiter.acquire()
+    first, second = (asyncio.create_task(limiter.acquire()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
-    lane.leave()
+    limiter.release()
     await second
-    third = asyncio.create_task(lane.enter())
+    third = asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)
-    lane.leave()
+    limiter.release()
     third.cancel()  # its turn has come, and it goes
     await asyncio.gather(third, return_exceptions=True)
 
-    await asyncio.wait_for(lane.enter(), 1)
+    await asyncio.wait_for(limiter.acquire(), 1)
 
 
 async def test_beyond_the_queue_it_is_503_at_once_and_health_is_answered(locked: str) -> None:

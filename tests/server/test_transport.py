@@ -13,13 +13,13 @@ import strawberry
 import zstandard
 
 from graph.errors import InvalidSetting
-from graph.execution.persisted import read_manifest
-from graph.schema import Schema
+from graph.execution.documents.persisted import read_manifest
 from graph.schema.caching import CacheControl, CacheControlScope
 from graph.server.app import create_app
 from graph.settings import Settings
+from graph.store import Schema
 from tests.conftest import client_of, settings_for
-from tests.store import fill
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

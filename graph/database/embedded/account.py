@@ -108,7 +108,7 @@ class Account:
         )
 
     def _can_enter(self, folder: Path) -> bool:
-        # Asked of the kernel, because mode bits do not tell about ACLs.
+        # SelectedField of the kernel, because mode bits do not tell about ACLs.
         return self.run("/bin/sh", "-c", 'cd -- "$1"', "sh", folder).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""Selections become statements: the one place where a row is asked for.
+"""Selections become statements: the one argument_index where a row is asked for.
 
     rows         the rows of one level, for the DataLoaders
     text         the JSON text of a whole tree: one statement for one operation
@@ -8,6 +8,8 @@
 Statements are built once per shape: what an operation's arguments say are parameters.
 """
 
+from graph.database.reads.expressions import ScalarKind, can_be_null, kind_of
+from graph.database.reads.json_query import JsonQuery, JsonStatement, json_statement
 from graph.database.reads.rows import (
     ROOT_KEY,
     aggregates,
@@ -19,23 +21,21 @@ from graph.database.reads.rows import (
     rows_by_key,
     rows_by_text,
 )
-from graph.database.reads.terms import Kind, can_be_null, kind_of
-from graph.database.reads.text import TextQuery, TextStatement, text_statement
 
 __all__ = [
     "ROOT_KEY",
-    "Kind",
-    "TextQuery",
-    "TextStatement",
+    "JsonQuery",
+    "JsonStatement",
+    "ScalarKind",
     "aggregates",
     "all_columns",
     "can_be_null",
     "counts",
     "counts_up_to",
     "groups",
+    "json_statement",
     "kind_of",
     "pages",
     "rows_by_key",
     "rows_by_text",
-    "text_statement",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, func, true
 from sqlalchemy.sql.util import ClauseAdapter
 
-from graph.database.edges import mappers
+from graph.database.relationships import mappers
 from graph.database.search import FOUND, everything
 
 if TYPE_CHECKING:
@@ -16,54 +16,54 @@ if TYPE_CHECKING:
 
     from sqlalchemy import FromClause, Label
 
-    from graph.selection import Edge
+    from graph.selection import Relationship
 
 # Looked up without regard to case, and unique so: `customers_lower_email_key`.
 _CASELESS = {("Customer", "email")}
 
 
 @cache
-def table_of(noun: str) -> FromClause:
-    return everything(column_of) if noun == FOUND else mappers()[noun].local_table
+def table_of(entity: str) -> FromClause:
+    return everything(column_of) if entity == FOUND else mappers()[entity].local_table
 
 
-def column_of(noun: str, name: str | None) -> ColumnElement[Any]:
+def column_of(entity: str, name: str | None) -> ColumnElement[Any]:
     """The SQL of a column, stored or computed."""
-    assert name is not None  # noqa: S101  the edge leads to every row: it has no column
-    if noun == FOUND:
-        return table_of(noun).c[name]
-    column: ColumnElement[Any] = mappers()[noun].column_attrs[name].columns[0]
+    assert name is not None  # noqa: S101  the relationship leads to every row: it has no column
+    if entity == FOUND:
+        return table_of(entity).c[name]
+    column: ColumnElement[Any] = mappers()[entity].column_attrs[name].columns[0]
     return column
 
 
-def columns_of(noun: str, names: Iterable[str]) -> list[Label[Any]]:
+def columns_of(entity: str, names: Iterable[str]) -> list[Label[Any]]:
     """The named columns in a fixed order; always the key, by which pages are sorted."""
-    return [column_of(noun, name).label(name) for name in ("id", *sorted({*names} - {"id"}))]
+    return [column_of(entity, name).label(name) for name in ("id", *sorted({*names} - {"id"}))]
 
 
-def belongs(edge: Edge, key: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether a row of the edge's target belongs to the source row with this key."""
-    if edge.target_column is None:
+def belongs(relationship: Relationship, key: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a row of the relationship's target belongs to the source row with this key."""
+    if relationship.target_column is None:
         return true()
-    return column_of(edge.target, edge.target_column) == key
+    return column_of(relationship.target, relationship.target_column) == key
 
 
-def matches(edge: Edge, value: ColumnElement[Any]) -> ColumnElement[bool]:
+def matches(relationship: Relationship, value: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a look-up by this value finds a row."""
-    column = column_of(edge.target, edge.target_column)
-    if (edge.target, edge.target_column) in _CASELESS:
+    column = column_of(relationship.target, relationship.target_column)
+    if (relationship.target, relationship.target_column) in _CASELESS:
         return func.lower(column) == func.lower(value)
     return column == value
 
 
 class Row:
-    """A row of a noun: the table itself, or an alias of it inside the table's own statement."""
+    """A row of an entity: the table itself, or an alias of it inside the table's own statement."""
 
     def __init__(
-        self, noun: str, source: FromClause | None = None, *, names: Any | None = None
+        self, entity: str, source: FromClause | None = None, *, names: Any | None = None
     ) -> None:
-        self.noun = noun
-        self.source = table_of(noun) if source is None else source
+        self.entity = entity
+        self.source = table_of(entity) if source is None else source
         self._adapter = None if source is None else ClauseAdapter(source)
         # The columns of a sub-select, by name, which has computed them already.
         self._names = names
@@ -72,12 +72,12 @@ class Row:
         if self._names is not None:
             known: ColumnElement[Any] = self._names[name]
             return known
-        column = column_of(self.noun, name)
+        column = column_of(self.entity, name)
         if self._adapter is None:
             return column
         return self._adapter.traverse(column)
 
-    def across(self, edge: Edge) -> tuple[Row, ColumnElement[bool]]:
-        """Any row that the edge leads to from this one, under an alias; and what says so."""
-        to = Row(edge.target, table_of(edge.target).alias())
-        return to, to.column(edge.target_column) == self.column(edge.source_column)
+    def across(self, relationship: Relationship) -> tuple[Row, ColumnElement[bool]]:
+        """Any row that the relationship leads to from this one, under an alias; and what says so."""
+        to = Row(relationship.target, table_of(relationship.target).alias())
+        return to, to.column(relationship.target_column) == self.column(relationship.source_column)

@@ -13,15 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer
-from sqlalchemy import literal_column as in_words
+from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads import summaries
 from graph.database.reads.keyset import Ordering
-from graph.database.reads.lists import List, Paged
-from graph.database.reads.pieces import (
+from graph.database.reads.lists import Paged, RowList
+from graph.database.reads.sql_fragments import (
     Json,
-    Pieces,
     Sql,
+    SqlText,
     concatenated,
     named,
     object_of,
@@ -43,39 +43,43 @@ from graph.selection import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from graph.database.reads.text import RowWriter
-    from graph.selection import Many, Selection, Variants
+    from graph.database.reads.json_query import RowWriter
+    from graph.selection import Connection, Selection, Variants
 
 
 class ConnectionWriter:
     """Writes one connection of the row whose alias is `parent`."""
 
-    def __init__(self, rows: RowWriter, many: Many, parent: str) -> None:
-        column = many.edge.source_column
+    def __init__(self, rows: RowWriter, many: Connection, parent: str) -> None:
+        column = many.relationship.source_column
         # The root has no key, and needs none: `belongs` does not look at it.
-        key = in_words(named(parent, column) if column else "0", Integer)
+        key = raw_sql(named(parent, column) if column else "0", Integer)
         self._rows = rows
-        self._many = many
-        self._list = List(many.edge, many.shape.where, key=key, prefix=f"{many.place}.")
+        self._connection = many
+        self._list = RowList(
+            many.relationship, many.shape.where, key=key, prefix=f"{many.argument_index}."
+        )
         self._page = Paged(self._list, many.shape)
-        self._order = Ordering(many.edge.target, many.shape.order)
+        self._order = Ordering(many.relationship.target, many.shape.order)
         self._limit = self._list.parameter("limit")
         # What is asked of the rows, each once.
         self._selections = list(dict.fromkeys(many.rows))
-        self._lists = [part for part in many.parts if isinstance(part, NodeList | EdgeList)]
+        self._lists = [part for part in many.fields if isinstance(part, NodeList | EdgeList)]
 
-    def text(self) -> Pieces:
-        if self._many.page_info or len(self._lists) > 1:
+    def text(self) -> SqlText:
+        if self._connection.page_info or len(self._lists) > 1:
             return [self._paged()]
         return self._parts(listed=self._only_list, info=lambda _: [])
 
-    def _parts(self, *, listed: Callable[[Any], Sql], info: Callable[[str], Pieces]) -> Pieces:
+    def _parts(self, *, listed: Callable[[Any], Sql], info: Callable[[str], SqlText]) -> SqlText:
         """The text of the connection, given the SQL of its lists and the text of its pageInfo."""
-        return object_of((part.key, self._part(part, listed, info)) for part in self._many.parts)
+        return object_of(
+            (part.key, self._part(part, listed, info)) for part in self._connection.fields
+        )
 
     def _part(  # noqa: PLR0911  one for each
-        self, part: Any, listed: Callable[[Any], Sql], info: Callable[[str], Pieces]
-    ) -> Pieces:
+        self, part: Any, listed: Callable[[Any], Sql], info: Callable[[str], SqlText]
+    ) -> SqlText:
         match part:
             case NodeList() | EdgeList():
                 return [Json("["), listed(part), Json("]")]
@@ -113,17 +117,17 @@ class ConnectionWriter:
     def _element(
         self,
         part: NodeList | EdgeList,
-        cursor: Pieces,
-        row: Callable[[Selection | Variants], Pieces],
-    ) -> Pieces:
+        cursor: SqlText,
+        row: Callable[[Selection | Variants], SqlText],
+    ) -> SqlText:
         """The text of one element of a list."""
         if isinstance(part, NodeList):
-            return row(part.to)
-        members: list[tuple[str, Pieces]] = []
+            return row(part.selection)
+        members: list[tuple[str, SqlText]] = []
         for field in part.fields:
             match field:
                 case EdgeNode():
-                    members.append((field.key, row(field.to)))
+                    members.append((field.key, row(field.selection)))
                 case EdgeCursor():
                     members.append((field.key, cursor))
                 case _:
@@ -152,7 +156,7 @@ class ConnectionWriter:
     def _ends(self, texts: str) -> Sql:
         """Whether the list goes on, and the cursors of the page's first and last row."""
         more = ("count(*)>", self._limit, " AS more")
-        if not self._many.wants_cursors:
+        if not self._connection.wants_cursors:
             return more
         return (
             *more,
@@ -162,13 +166,13 @@ class ConnectionWriter:
         )
 
     def _listed(self, part: NodeList | EdgeList, texts: str) -> Sql:
-        """One of the lists, of texts that are there already."""
+        """ToOne of the lists, of texts that are there already."""
         element = self._element(
             part,
             [(f"{texts}.cu",)],
             lambda selection: [(f"{texts}.n{self._selections.index(selection)}",)],
         )
-        direction = " DESC" if self._many.shape.backwards else ""
+        direction = " DESC" if self._connection.shape.backwards else ""
         guard = (f" FILTER (WHERE {texts}.rn<=", self._limit, ")")
         order = f",',' ORDER BY {texts}.rn{direction})"
         return ("string_agg(", *concatenated(element), order, *guard)
@@ -180,7 +184,7 @@ class ConnectionWriter:
         columns: list[Any] = []
         for nth, text in enumerate(texts):
             columns += [*self._unless_extra(text, rows), f" AS n{nth}"]
-        if self._many.wants_cursors:
+        if self._connection.wants_cursors:
             cursor = concatenated(self._cursor(rows))
             columns += [f",{rows}.nx", *self._unless_extra(cursor, rows), " AS cu"]
         return (
@@ -194,28 +198,28 @@ class ConnectionWriter:
     def _numbered(self) -> Sql:
         """The page with each row's number in its direction, and whether another comes after it."""
         page = next(self._rows.aliases)
-        order = self._order.backwards if self._many.shape.backwards else self._order
+        order = self._order.backwards if self._connection.shape.backwards else self._order
         over = f"OVER (ORDER BY {order.words(page)})"
         numbers = f",row_number() {over} AS rn"
-        if self._many.wants_cursors:
+        if self._connection.wants_cursors:
             numbers += f",lead(1) {over} AS nx"
         return (f"SELECT {page}.*", numbers, " FROM (", self._rows_of_page(), f") {page}")
 
     def _rows_of_page(self) -> Any:
         names = frozenset[str]().union(*(rows.columns for rows in self._selections))
-        return self._page.rows(names, one_more=self._many.wants_more)
+        return self._page.rows(names, one_more=self._connection.wants_more)
 
-    def _cursor(self, alias: str) -> Pieces:
+    def _cursor(self, alias: str) -> SqlText:
         return [Json('"'), (self._order.cursor_text(alias),), Json('"')]
 
-    def _info(self, name: str, lists: str) -> Pieces:
+    def _info(self, name: str, lists: str) -> SqlText:
         """The text of one field of pageInfo."""
-        backwards = self._many.shape.backwards
+        backwards = self._connection.shape.backwards
         first, last = ("cn", "c1") if backwards else ("c1", "cn")
         if name in {"start_cursor", "end_cursor"}:
             return [(f"coalesce({lists}.{first if name == 'start_cursor' else last},'null')",)]
         if name == ("has_previous_page" if backwards else "has_next_page"):
             return [(f"{lists}.more",)]
-        if not self._many.wants_other_side:
+        if not self._connection.wants_other_side:
             return [Json("false")]
         return [("(", self._page.begins_later(), ")")]

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, or_, tuple_
 
-from graph.database.reads.pieces import Json, concatenated, json_of, named
-from graph.database.reads.terms import can_be_null, is_stored, kind_of
+from graph.database.reads.expressions import can_be_null, is_stored, kind_of
+from graph.database.reads.sql_fragments import Json, concatenated, json_of, named
 from graph.selection import sort_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from graph.database.reads.pieces import Pieces
-    from graph.database.reads.terms import Kind
+    from graph.database.reads.expressions import ScalarKind
+    from graph.database.reads.sql_fragments import SqlText
     from graph.selection import Sort
 
     # What a cursor says, in the order of the sorts.
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """The sorts of a noun's list. The last of them is by the key, which no two rows share."""
+    """The sorts of an entity's list. The last of them is by the key, which no two rows share."""
 
-    noun: str
+    entity: str
     sorts: tuple[Sort, ...]
 
     @property
     def backwards(self) -> Ordering:
-        return Ordering(self.noun, tuple(sort.reversed for sort in self.sorts))
+        return Ordering(self.entity, tuple(sort.reversed for sort in self.sorts))
 
     @property
     def is_stored(self) -> bool:
         """Whether all keys are columns of the table, so that an index can have this order."""
-        return all(is_stored(self.noun, sort.term) for sort in self.sorts)
+        return all(is_stored(self.entity, sort.term) for sort in self.sorts)
 
     @property
     def names(self) -> tuple[str, ...]:
         """What the keys are called in a page: all but the last have names of their own."""
         return (*(f"k{nth}" for nth in range(len(self.sorts) - 1)), "id")
 
-    def kinds(self) -> Iterator[tuple[Kind, bool]]:
+    def kinds(self) -> Iterator[tuple[ScalarKind, bool]]:
         """The kind of each key, and whether it can be null."""
         for sort in self.sorts:
-            yield kind_of(self.noun, sort.term), can_be_null(self.noun, sort.term)
+            yield kind_of(self.entity, sort.term), can_be_null(self.entity, sort.term)
 
     def clauses(self, keys: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
         return [
@@ -80,7 +80,7 @@ class Ordering:
 
     def cursor_text(self, alias: str) -> str:
         """SQL for the text of a row's cursor, base64 and all, over the keys of a page."""
-        text: Pieces = [Json(f'["{sort_of(self.noun, self.sorts)}"')]
+        text: SqlText = [Json(f'["{sort_of(self.entity, self.sorts)}"')]
         for name, (kind, nullable) in zip(self.names, self.kinds(), strict=True):
             text += [Json(","), *json_of(kind, named(alias, name), nullable=nullable)]
         encoded = (

@@ -1,4 +1,4 @@
-"""The lists that edges lead to: their pages, counts, aggregates and groups.
+"""The lists that relationships lead to: their pages, counts, aggregates and groups.
 
 A list is the rows of one parent that meet a filter. Names of parameters are `limit`, `offset`,
 `after0`, `before0`, ... and `o0`, ... for the operands of the filter, all behind a prefix.
@@ -17,11 +17,11 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy import literal_column as in_words
+from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads.columns import Row, belongs, columns_of
+from graph.database.reads.expressions import Terms, is_stored
 from graph.database.reads.keyset import Ordering, same
-from graph.database.reads.terms import Terms, is_stored
 from graph.selection import (
     BY_KEY,
     DEFAULT_PAGE_SIZE,
@@ -38,31 +38,31 @@ if TYPE_CHECKING:
 
     from sqlalchemy import FromClause, Select
 
-    from graph.selection import Condition, Edge, GroupingShape, PageShape, Term
+    from graph.selection import Condition, GroupingShape, PageShape, Relationship, Term
 
-_ONE: ColumnElement[int] = in_words("1")
-# A LIMIT that is a parameter looks dear to the planner, so it would plan a page anew each time:
+_ONE: ColumnElement[int] = raw_sql("1")
+# A LIMIT that is a parameter looks expensive to the planner, so it would plan a page anew each time:
 # half of its cost. Behind this bound the size makes no difference to it, and it plans once.
-_MOST: ColumnElement[int] = in_words(str(MAX_PAGE_SIZE + 1))
-_NULL: ColumnElement[Any] = in_words("NULL")
+_MOST: ColumnElement[int] = raw_sql(str(MAX_PAGE_SIZE + 1))
+_NULL: ColumnElement[Any] = raw_sql("NULL")
 
 
-class List:
-    """What an edge leads to from the source row with this key: the rows that meet the filter."""
+class RowList:
+    """What an relationship leads to from the source row with this key: the rows that meet the filter."""
 
     def __init__(
         self,
-        edge: Edge,
+        relationship: Relationship,
         where: Condition | None,
         *,
         key: ColumnElement[Any],
         prefix: str = "",
     ) -> None:
-        self.noun = edge.target
+        self.entity = relationship.target
         self.prefix = prefix
-        self.terms = Terms(Row(edge.target), prefix)
+        self.terms = Terms(Row(relationship.target), prefix)
         filtered = () if where is None else (self.terms.condition(where),)
-        self.conditions = (belongs(edge, key), *filtered)
+        self.conditions = (belongs(relationship, key), *filtered)
 
     def select(self, *what: Any) -> Select[Any]:
         return select(*what).select_from(self.terms.row.source).where(*self.conditions)
@@ -77,14 +77,14 @@ class List:
         return select(func.count().label("total")).select_from(rows)
 
     def aggregates(self, terms: Sequence[Term]) -> Select[Any]:
-        """One row: the terms, which are measures, as t0, t1, ..."""
+        """ToOne row: the terms, which are measures, as t0, t1, ..."""
         named = {term.column for term in terms if isinstance(term, Measure) and term.column}
-        computed = any(not is_stored(self.noun, Attribute(name)) for name in named)
+        computed = any(not is_stored(self.entity, Attribute(name)) for name in named)
         row, source = self.terms, self.select
         if computed:  # once for each row, though several measures are taken of it
             columns = [self.terms.term(Attribute(name)).label(name) for name in sorted(named)]
-            rows = self.select(*columns).offset(in_words("0")).subquery()
-            row, source = Terms(Row(self.noun, rows, names=rows.c)), select
+            rows = self.select(*columns).offset(raw_sql("0")).subquery()
+            row, source = Terms(Row(self.entity, rows, names=rows.c)), select
         measures = [row.term(term).label(f"t{nth}") for nth, term in enumerate(terms)]
         return source(*measures) if measures else source(func.count())
 
@@ -97,7 +97,7 @@ class List:
         groups = Terms(self.terms.row, own, joins=True)
         keys = [groups.term(term) for term in shape.by]
         having = () if shape.having is None else (groups.condition(shape.having),)
-        order = Ordering(self.noun, shape.order)
+        order = Ordering(self.entity, shape.order)
         clauses = order.clauses([groups.term(sort.term) for sort in shape.order])
         known = [grouped(term, shape.by) for term in terms]
         values = [_NULL if term is None else groups.term(term) for term in known]
@@ -110,7 +110,7 @@ class List:
             .where(*self.conditions)
             .group_by(*keys)
             .having(*having)
-            .order_by(in_words("nth"))
+            .order_by(raw_sql("nth"))
             .limit(bindparam(f"{own}limit", type_=Integer))
         )
 
@@ -121,10 +121,10 @@ class List:
 class Paged:
     """A list in the order of a page; its cursors are parameters."""
 
-    def __init__(self, rows: List, shape: PageShape) -> None:
+    def __init__(self, rows: RowList, shape: PageShape) -> None:
         self._list = rows
         self._shape = shape
-        forwards = Ordering(rows.noun, shape.order)
+        forwards = Ordering(rows.entity, shape.order)
         self._order = forwards.backwards if shape.backwards else forwards
         self._keys = [self._list.terms.term(sort.term) for sort in self._order.sorts]
         after = self._values("after", shape.after)
@@ -139,7 +139,7 @@ class Paged:
         """
         labelled = zip(self._keys, self._order.names, strict=True)
         columns = [
-            *columns_of(self._list.noun, names),
+            *columns_of(self._list.entity, names),
             *(key.label(name) for key, name in labelled if name != "id"),
         ]
         if self._start is None and self._end is None:
@@ -151,7 +151,7 @@ class Paged:
         stretches = [self._list.select(*columns).where(*each, *end) for each in ranges]
         if len(stretches) == 1:
             return self._cut(stretches[0], self._keys, one_more=one_more)
-        most = in_words(str(DEFAULT_PAGE_SIZE + 1)) if self._shape.short else _MOST
+        most = raw_sql(str(DEFAULT_PAGE_SIZE + 1)) if self._shape.short else _MOST
         clauses = self._order.clauses(self._keys)
         rows = union_all(*(each.order_by(*clauses).limit(most) for each in stretches)).subquery()
         return self._cut(select(rows), self._keys_of(rows), one_more=one_more)
@@ -189,7 +189,7 @@ class Paged:
         columns = columns or [keys[-1]]
         known = {column.name for column in columns}
         missing = [key for key in keys if key.name not in known]
-        return self._list.select(*columns, *missing).offset(in_words("0")).subquery()
+        return self._list.select(*columns, *missing).offset(raw_sql("0")).subquery()
 
     def _keys_of(self, rows: FromClause) -> list[ColumnElement[Any]]:
         return [rows.c[name] for name in self._order.names]

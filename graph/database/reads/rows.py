@@ -2,9 +2,9 @@
 
 Every statement takes all keys of the level at once and returns the key of each row as `key`:
 
-    rows_by_key     to-one edges, node(id:)     WHERE id = ANY(:keys)
+    rows_by_key     to-one relationships, node(id:)     WHERE id = ANY(:keys)
     rows_by_text    look-ups by a unique text   unnest(:keys) JOIN
-    pages           to-many edges, root lists   unnest(:keys) JOIN LATERAL (ORDER BY, LIMIT)
+    pages           to-many relationships, root lists   unnest(:keys) JOIN LATERAL (ORDER BY, LIMIT)
     counts, aggregates, groups                  unnest(:keys), one list each
 
 A page is cut per parent inside the LATERAL, so that the number of statements is the depth of the
@@ -29,15 +29,15 @@ from sqlalchemy import (
     true,
 )
 
-from graph.database.edges import mappers
 from graph.database.reads.columns import column_of, columns_of, matches, table_of
 from graph.database.reads.keyset import Ordering
-from graph.database.reads.lists import List, Paged
+from graph.database.reads.lists import Paged, RowList
+from graph.database.relationships import mappers
 
 if TYPE_CHECKING:
     from sqlalchemy import TableValuedAlias
 
-    from graph.selection import Condition, Edge, GroupingShape, PageShape, Term
+    from graph.selection import Condition, GroupingShape, PageShape, Relationship, Term
 
 # The root's one parent. No row has it: keys are positive.
 ROOT_KEY = 0
@@ -46,32 +46,32 @@ ROOT_KEY = 0
 _PARENT = literal_column("parent.key", Integer)
 
 
-def all_columns(noun: str) -> tuple[str, ...]:
-    """The names of a noun's columns, stored and computed."""
-    return tuple(attribute.key for attribute in mappers()[noun].column_attrs)
+def all_columns(entity: str) -> tuple[str, ...]:
+    """The names of an entity's columns, stored and computed."""
+    return tuple(attribute.key for attribute in mappers()[entity].column_attrs)
 
 
 @lru_cache(maxsize=1024)
-def rows_by_key(edge: Edge, columns: frozenset[str]) -> Select[Any]:
+def rows_by_key(relationship: Relationship, columns: frozenset[str]) -> Select[Any]:
     """`:keys` integers -> rows (key, id, *columns)."""
-    key = column_of(edge.target, edge.target_column)
-    return select(key.label("key"), *columns_of(edge.target, columns)).where(
+    key = column_of(relationship.target, relationship.target_column)
+    return select(key.label("key"), *columns_of(relationship.target, columns)).where(
         key == any_(bindparam("keys", type_=ARRAY(Integer)))
     )
 
 
 @lru_cache(maxsize=1024)
-def rows_by_text(edge: Edge, columns: frozenset[str]) -> Select[Any]:
+def rows_by_text(relationship: Relationship, columns: frozenset[str]) -> Select[Any]:
     """`:keys` texts -> rows (key, id, *columns); `key` is the text as it was asked for."""
     keys = _unnested(String)
-    return select(keys.c.key, *columns_of(edge.target, columns)).select_from(
-        keys.join(table_of(edge.target), matches(edge, keys.c.key))
+    return select(keys.c.key, *columns_of(relationship.target, columns)).select_from(
+        keys.join(table_of(relationship.target), matches(relationship, keys.c.key))
     )
 
 
 @lru_cache(maxsize=1024)
 def pages(
-    edge: Edge,
+    relationship: Relationship,
     shape: PageShape,
     columns: frozenset[str],
     *,
@@ -88,9 +88,9 @@ def pages(
     before the page, in its direction; and a parent without rows has one row whose id is NULL.
     """
     keys = _unnested(Integer, ordinality="nth")
-    paged = Paged(List(edge, shape.where, key=_PARENT), shape)
+    paged = Paged(RowList(relationship, shape.where, key=_PARENT), shape)
     page = paged.rows(columns, one_more=one_more).lateral("page")
-    order = Ordering(edge.target, shape.order)
+    order = Ordering(relationship.target, shape.order)
     shown = [keys.c.key, page.c.id, *(page.c[name] for name in sorted(columns - {"id"}))]
     if cursors:
         shown.append(literal_column(order.cursor_text("page")).label("cursor"))
@@ -105,42 +105,49 @@ def pages(
 
 
 @lru_cache(maxsize=256)
-def counts(edge: Edge, where: Condition | None) -> Select[Any]:
+def counts(relationship: Relationship, where: Condition | None) -> Select[Any]:
     """`:keys` -> rows (key, total), one for each key."""
     keys = _unnested(Integer)
-    total = List(edge, where, key=_PARENT).count().scalar_subquery()
+    total = RowList(relationship, where, key=_PARENT).count().scalar_subquery()
     return select(keys.c.key, total.label("total"))
 
 
 @lru_cache(maxsize=256)
-def counts_up_to(edge: Edge, where: Condition | None) -> Select[Any]:
+def counts_up_to(relationship: Relationship, where: Condition | None) -> Select[Any]:
     """`:keys`, `:limit` -> rows (key, total), one for each key; no total exceeds limit + 1."""
     keys = _unnested(Integer)
     limit = bindparam("limit", type_=Integer)
-    counted = List(edge, where, key=_PARENT).count_up_to(limit).lateral("counted")
+    counted = RowList(relationship, where, key=_PARENT).count_up_to(limit).lateral("counted")
     return select(keys.c.key, counted.c.total).select_from(keys.join(counted, true()))
 
 
 @lru_cache(maxsize=256)
-def aggregates(edge: Edge, where: Condition | None, terms: tuple[Term, ...]) -> Select[Any]:
+def aggregates(
+    relationship: Relationship, where: Condition | None, terms: tuple[Term, ...]
+) -> Select[Any]:
     """`:keys` -> rows (key, t0, t1, ...), one for each key."""
     keys = _unnested(Integer)
-    measured = List(edge, where, key=_PARENT).aggregates(terms).lateral("measured")
+    measured = RowList(relationship, where, key=_PARENT).aggregates(terms).lateral("measured")
     return select(keys.c.key, *measured.c).select_from(keys.join(measured, true()))
 
 
 @lru_cache(maxsize=256)
 def groups(
-    edge: Edge, where: Condition | None, shape: GroupingShape, terms: tuple[Term, ...]
+    relationship: Relationship,
+    where: Condition | None,
+    shape: GroupingShape,
+    terms: tuple[Term, ...],
 ) -> Select[Any]:
     """`:keys`, and `g.` with the grouping's own -> rows (key, t0, t1, ...), groups in order."""
-    keys = _unnested(Integer, ordinality="place")
-    found = List(edge, where, key=_PARENT).groups(shape, terms, own="g.").lateral("grouped")
+    keys = _unnested(Integer, ordinality="argument_index")
+    found = (
+        RowList(relationship, where, key=_PARENT).groups(shape, terms, own="g.").lateral("grouped")
+    )
     columns = [column for column in found.c if column.name != "nth"]
     return (
         select(keys.c.key, *columns)
         .select_from(keys.join(found, true()))
-        .order_by(keys.c.place, found.c.nth)
+        .order_by(keys.c.argument_index, found.c.nth)
     )
 
 

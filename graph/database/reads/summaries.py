@@ -6,20 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, bindparam
 
-from graph.database.reads.pieces import Json, Pieces, concatenated, json_of, object_of, typename_of
-from graph.database.reads.terms import can_be_null, kind_of
+from graph.database.reads.expressions import can_be_null, kind_of
+from graph.database.reads.sql_fragments import (
+    Json,
+    SqlText,
+    concatenated,
+    json_of,
+    object_of,
+    typename_of,
+)
 from graph.selection import Column, TermOf, Terms, grouped, terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from graph.database.reads.lists import List
+    from graph.database.reads.lists import RowList
     from graph.selection import Aggregates, CountUpTo, Groups, Term
 
 
-def count_up_to(asked: CountUpTo, rows: List, alias: str) -> Pieces:
+def count_up_to(asked: CountUpTo, rows: RowList, alias: str) -> SqlText:
     """`{"value": ..., "precision": ...}`: the count, or the limit where it is more."""
-    limit = bindparam(f"{asked.place}.limit", type_=Integer)
+    limit = bindparam(f"{asked.argument_index}.limit", type_=Integer)
     texts: dict[str, Any] = {
         "value": (f"least({alias}.total,", limit, ")"),
         "precision": (
@@ -35,23 +42,23 @@ def count_up_to(asked: CountUpTo, rows: List, alias: str) -> Pieces:
     return [("(SELECT ", *concatenated(text), " FROM (", counted, f") {alias})")]
 
 
-def aggregates(asked: Aggregates, rows: List, alias: str) -> Pieces:
+def aggregates(asked: Aggregates, rows: RowList, alias: str) -> SqlText:
     terms = terms_of(asked.fields)
-    text = _object(asked.fields, _Values(rows.noun, terms, alias).json)
+    text = _object(asked.fields, _Values(rows.entity, terms, alias).json)
     found = rows.aggregates(terms)
     return [("(SELECT ", *concatenated(text), " FROM (", found, f") {alias})")]
 
 
-def groups(asked: Groups, rows: List, alias: str) -> Pieces:
+def groups(asked: Groups, rows: RowList, alias: str) -> SqlText:
     terms = terms_of(asked.fields)
-    values = _Values(rows.noun, terms, alias)
+    values = _Values(rows.entity, terms, alias)
 
-    def json(term: Term) -> Pieces:
+    def json(term: Term) -> SqlText:
         key = grouped(term, asked.shape.by)
         return [Json("null")] if key is None else values.json(term, key)
 
     text = (*concatenated(_object(asked.fields, json)), f",',' ORDER BY {alias}.nth),'')")
-    found = rows.groups(asked.shape, terms, own=f"{asked.place}.")
+    found = rows.groups(asked.shape, terms, own=f"{asked.argument_index}.")
     return [
         Json("["),
         ("(SELECT coalesce(string_agg(", *text, " FROM (", found, f") {alias})"),
@@ -62,12 +69,12 @@ def groups(asked: Groups, rows: List, alias: str) -> Pieces:
 class _Values:
     """The terms of a row, which stand under an alias as t0, t1, ..."""
 
-    def __init__(self, noun: str, terms: tuple[Term, ...], alias: str) -> None:
-        self._noun = noun
+    def __init__(self, entity: str, terms: tuple[Term, ...], alias: str) -> None:
+        self._noun = entity
         self._terms = terms
         self._alias = alias
 
-    def json(self, term: Term, key: Term | None = None) -> Pieces:
+    def json(self, term: Term, key: Term | None = None) -> SqlText:
         """`key` is what stands for the term, if that is not itself."""
         key = key or term
         value = f"{self._alias}.t{self._terms.index(term)}"
@@ -75,8 +82,8 @@ class _Values:
         return json_of(kind_of(self._noun, key), value, nullable=nullable)
 
 
-def _object(fields: Iterable[Any], json: Callable[[Term], Pieces]) -> Pieces:
-    def value(field: Any) -> Pieces:
+def _object(fields: Iterable[Any], json: Callable[[Term], SqlText]) -> SqlText:
+    def value(field: Any) -> SqlText:
         match field:
             case TermOf():
                 return json(field.term)

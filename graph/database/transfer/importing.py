@@ -15,10 +15,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
-from graph.database.transaction import Interrupted, transaction
+from graph.database.transaction import RetryableConflict, transaction
 from graph.database.transfer.files import records
-from graph.database.transfer.staging import NOUNS, staged
-from graph.errors import Problem, Refusal, TransferFailed
+from graph.database.transfer.rows import staged
+from graph.errors import DomainError, Problem, TransferFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.database.transaction import Transaction
     from graph.database.transfer.files import Format, Record
-    from graph.database.transfer.staging import Noun
+    from graph.database.transfer.rows import Entity
 
 _BATCH_ROWS = 10_000
 _SAMPLED_BYTES = 1_048_576
@@ -58,13 +58,14 @@ async def import_file(
     database: Database,
     path: Path,
     into: str,
+    entity: Entity,
     format_: Format,
     *,
     bad_rows: Path,
     progress: Callable[[int, int], None],
     batch_rows: int = _BATCH_ROWS,
 ) -> Progress:
-    """Merge the rows of a file into a noun's; go on where an earlier import of it has ended.
+    """Merge the rows of a file into an entity's; go on where an earlier import of it has ended.
 
     `progress` is told the bytes read and the bytes in total.
 
@@ -73,26 +74,26 @@ async def import_file(
     """
     source, size = _identity(path, into)
     with path.open("rb") as file, bad_rows.open("ab") as side:
-        async with transaction(database) as own:
-            begun = Progress(*(await own.first(_BEGIN, source)).values())
-            await own.commit()
+        async with transaction(database) as tx:
+            begun = Progress(*(await tx.first(_BEGIN, source)).values())
+            await tx.commit()
         side.truncate(begun.refused_bytes)
         done = begun
         read = records(file, format_, offset=done.position, number=done.rows)
         progress(done.position, size)
         while batch := list(islice(read, batch_rows)):
-            done = await _committed(database, NOUNS[into], batch, done, side=side, source=source)
+            done = await _committed(database, entity, batch, done, side=side, source=source)
             progress(done.position, size)
-        async with transaction(database) as own:
-            await own.fetch(_END, source)
-            await own.commit()
+        async with transaction(database) as tx:
+            await tx.fetch(_END, source)
+            await tx.commit()
     _remove_if_empty(bad_rows)
     return done
 
 
 async def _committed(
     database: Database,
-    noun: Noun,
+    entity: Entity,
     batch: Sequence[Record],
     before: Progress,
     *,
@@ -101,8 +102,8 @@ async def _committed(
 ) -> Progress:
     """Merge one batch; return how far the import has come with it."""
     try:
-        async with transaction(database) as own:
-            wrong = await _merge(own, noun, batch)
+        async with transaction(database) as tx:
+            wrong = await _merge(tx, entity, batch)
             after = Progress(
                 position=batch[-1].ends_at,
                 rows=before.rows + len(batch),
@@ -110,10 +111,10 @@ async def _committed(
                 refused_bytes=before.refused_bytes + _write_refused(side, batch, wrong),
             )
             moved = (after.position, after.rows, after.refused, after.refused_bytes)
-            if not await own.fetch(_GO_ON, source, before.position, *moved):
+            if not await tx.fetch(_GO_ON, source, before.position, *moved):
                 raise TransferFailed("another process imports the same file")
-            await own.commit()
-    except (Interrupted, Refusal) as error:
+            await tx.commit()
+    except (RetryableConflict, DomainError) as error:
         raise TransferFailed(
             f"others were changing the same rows at row {before.rows + 1:,};"
             " what came before is in the store: run it again to go on"
@@ -121,19 +122,23 @@ async def _committed(
     return after
 
 
-async def _merge(own: Transaction, noun: Noun, batch: Sequence[Record]) -> dict[int, list[Problem]]:
+async def _merge(
+    tx: Transaction, entity: Entity, batch: Sequence[Record]
+) -> dict[int, list[Problem]]:
     """Put a batch into the store; return what is wrong with rows, by their number in the batch."""
-    await own.fetch("SET LOCAL statement_timeout = 0")
-    wrong = await _stage(own, noun, batch)
-    for row in await own.fetch(noun.refuse):
+    await tx.fetch("SET LOCAL statement_timeout = 0")
+    wrong = await _stage(tx, entity, batch)
+    for row in await tx.fetch(entity.refuse):
         nth, field, code, message = row.values()
         wrong.setdefault(nth, []).append(Problem(tuple(field.split(".")), code, message))
-    for statement in noun.merge:
-        await own.fetch(statement, list(wrong))
+    for statement in entity.merge:
+        await tx.fetch(statement, list(wrong))
     return wrong
 
 
-async def _stage(own: Transaction, noun: Noun, batch: Sequence[Record]) -> dict[int, list[Problem]]:
+async def _stage(
+    tx: Transaction, entity: Entity, batch: Sequence[Record]
+) -> dict[int, list[Problem]]:
     """Copy what can be; return what is wrong with the other rows, by their number in the batch."""
     wrong: dict[int, list[Problem]] = {}
     tables: dict[str, list[Any]] = {}
@@ -141,17 +146,17 @@ async def _stage(own: Transaction, noun: Noun, batch: Sequence[Record]) -> dict[
         if record.values is None:
             wrong[nth] = [Problem((), "INVALID", "This is no record.")]
             continue
-        rows, problems = staged(noun, nth, record.values)
+        rows, problems = staged(entity, nth, record.values)
         if problems:
             wrong[nth] = problems
             continue
         for table, more in rows.items():
             tables.setdefault(table, []).extend(more)
-    for table, columns in noun.tables.items():
+    for table, columns in entity.tables.items():
         declared = ", ".join(f"{column} {type_}" for column, type_ in columns.items())
-        await own.fetch(f"CREATE TEMPORARY TABLE {table} ({declared}) ON COMMIT DROP")
+        await tx.fetch(f"CREATE TEMPORARY TABLE {table} ({declared}) ON COMMIT DROP")
         if all_rows := tables.get(table):
-            await own.copy(table, list(columns)[: len(all_rows[0])], all_rows)
+            await tx.copy(table, list(columns)[: len(all_rows[0])], all_rows)
     return wrong
 
 

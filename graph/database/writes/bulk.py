@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graph.database.writes import stock
-from graph.errors import InvalidId, Problem, Refusal, ValidationFailed
-from graph.opaque import decode_id
+from graph.errors import DomainError, Problem, ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,6 +32,7 @@ async def create_all(
     rows: Sequence[Mapping[str, Any]],
     *,
     skips: bool,
+    before: Callable[[Transaction, Sequence[Mapping[str, Any]]], Awaitable[None]] | None = None,
 ) -> list[RowOutcome]:
     """Create a row for each that is given; one outcome for each, same order.
 
@@ -45,7 +44,8 @@ async def create_all(
     if not 1 <= len(rows) <= MOST_ROWS:
         message = f"There are from 1 to {MOST_ROWS} rows, not {len(rows)}."
         raise ValidationFailed([Problem(("rows",), "OUT_OF_RANGE", message)])
-    await _lock_items(transaction, rows)
+    if before is not None:
+        await before(transaction, rows)
     outcomes = [
         await _outcome(transaction, create, index, given) for index, given in enumerate(rows)
     ]
@@ -71,19 +71,5 @@ async def _outcome(
             for problem in refusal.problems
         ]
         return RowOutcome(index, None, problems)
-    except Refusal as refusal:
+    except DomainError as refusal:
         return RowOutcome(index, None, [Problem(path, refusal.code, refusal.message)])
-
-
-async def _lock_items(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Take the items of all rows in the order of their ids: row by row they come in any order."""
-    found = set()
-    for row in rows:
-        for line in row.get("lines") or ():
-            try:
-                noun, key = decode_id(line["item_id"])
-            except InvalidId:
-                continue
-            found |= {key} if noun == "Item" else set()
-    if found:
-        await stock.locked(transaction, sorted(found))

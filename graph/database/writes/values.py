@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String
 
-from graph.database.edges import mappers
+from graph.database.relationships import mappers
 from graph.errors import Conflict, InvalidId, NotFound, Problem, ValidationFailed
-from graph.opaque import INT4_MAX, decode_id, encode_id
+from graph.relay import INT4_MAX, from_global_id, to_global_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,9 +67,9 @@ class Values:
         """Whatever was given; None if nothing was."""
         return self._given.get(name)
 
-    def texts(self, noun: str, *names: str, required: bool) -> dict[str, str | None]:
-        """Texts that are columns of a noun, as long as these may be."""
-        return {name: self._text(noun, name, required=required) for name in names}
+    def texts(self, entity: str, *names: str, required: bool) -> dict[str, str | None]:
+        """Texts that are columns of an entity, as long as these may be."""
+        return {name: self._text(entity, name, required=required) for name in names}
 
     def email(self, name: str) -> None:
         text = self._given.get(name)
@@ -101,15 +101,15 @@ class Values:
     def stock(self, name: str = "stock") -> int | None:
         return self.number(name, 0, INT4_MAX, required=False)
 
-    def key(self, name: str, noun: str) -> int:
-        """The key in a global id of a noun."""
+    def key(self, name: str, entity: str) -> int:
+        """The key in a global id of an entity."""
         text = self._given.get(name)
         try:
-            found, key = decode_id(text or "")
+            found, key = from_global_id(text or "")
         except InvalidId:
             found, key = "", 0
-        if found != noun:
-            self.wrong(name, "INVALID_ID", f"'{(text or '')[:64]}' is not the id of a {noun}.")
+        if found != entity:
+            self.wrong(name, "INVALID_ID", f"'{(text or '')[:64]}' is not the id of a {entity}.")
         return key
 
     def expected_version(self) -> int | None:
@@ -121,9 +121,9 @@ class Values:
         value: int | None = self._given.get("expected_version")
         return value
 
-    def _text(self, noun: str, name: str, *, required: bool) -> str | None:
+    def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         text: str | None = self._present(name, required=required)
-        type_ = mappers()[noun].columns[name].type
+        type_ = mappers()[entity].columns[name].type
         most = type_.length if isinstance(type_, String) else None
         if text is None:
             return None
@@ -141,7 +141,7 @@ class Values:
         return value
 
 
-def check_version(noun: str, key: int, *, expected: int | None, row: Any) -> None:
+def check_version(entity: str, key: int, *, expected: int | None, row: Any) -> None:
     """Return when the row is there, at the version that was expected.
 
     Raises:
@@ -149,9 +149,9 @@ def check_version(noun: str, key: int, *, expected: int | None, row: Any) -> Non
         Conflict: it has another version.
     """
     if row is None:
-        raise NotFound(noun, encode_id(noun, key))
+        raise NotFound(entity, to_global_id(entity, key))
     if expected is not None and row["version"] != expected:
-        raise Conflict(noun, key, expected=expected, current=row["version"])
+        raise Conflict(entity, key, expected=expected, current=row["version"])
 
 
 def _camel(name: str) -> tuple[str, ...]:

@@ -70,14 +70,14 @@ class Arguments:
         )
 
     def of_field(self, field: GraphQLField) -> str:
-        nouns = self._nouns(field)
+        entities = self._nouns(field)
         if set(SIZES) < set(field.args):
-            written = self._of_connection(field, nouns)
+            written = self._of_connection(field, entities)
         elif "by" in field.args and "having" in field.args:
-            written = self._of_groups(field, nouns)
+            written = self._of_groups(field, entities)
         else:
             written = {
-                name: self._written(argument.type, Place(name, nouns))
+                name: self._written(argument.type, Place(name, entities))
                 for name, argument in field.args.items()
                 if is_required_argument(argument) or self._choices.chance(25)
             }
@@ -96,13 +96,13 @@ class Arguments:
         return "true" if self._choices.chance(50) else "false"
 
     def _nouns(self, field: GraphQLField) -> tuple[str, ...]:
-        """The nouns that the field's arguments speak of."""
+        """The entities that the field's arguments speak of."""
         type_ = element_of(field) or get_named_type(field.type)
         if is_abstract_type(type_):
             return tuple(possible.name for possible in self._schema.get_possible_types(type_))
         return (type_.name,)
 
-    def _of_connection(self, field: GraphQLField, nouns: tuple[str, ...]) -> dict[str, str]:
+    def _of_connection(self, field: GraphQLField, entities: tuple[str, ...]) -> dict[str, str]:
         written = {}
         ranked = False
         if "where" in field.args and self._choices.chance(45):
@@ -111,38 +111,38 @@ class Arguments:
                 words = self._values.value(GraphQLNonNull(GraphQLString), Place("search"))
                 written["where"] = literal({"search": words}, where)
             else:
-                written["where"] = self._written(where, Place("where", nouns))
+                written["where"] = self._written(where, Place("where", entities))
         orders: tuple[str, ...] | None = tuple("" for _ in self._sets)
         if "text" in field.args:
             words = self._values.value(field.args["text"].type, Place("text"))
             written["text"] = self._given_as_is(words, field.args["text"].type)
             orders = tuple(f"text: {literal(words, GraphQLString)}" for _ in self._sets)
         if "orderBy" in field.args and (ranked or self._choices.chance(35)):
-            written["orderBy"], orders = self._order(field, nouns, ranked=ranked)
+            written["orderBy"], orders = self._order(field, entities, ranked=ranked)
             if ranked and orders:
                 orders = tuple(f"where: {written['where']}, {order}" for order in orders)
-        written |= self._sizes(nouns)
+        written |= self._sizes(entities)
         cursors = {}
         if orders is not None:
             cursors = {
-                name: self._cursor(name, nouns, listed_by(field) or "", orders)
+                name: self._cursor(name, entities, listed_by(field) or "", orders)
                 for name in CURSORS
                 if self._choices.chance(18)
             }
         from_start = not cursors and "last" not in written
         offset = from_start and self._choices.chance(30)
         if "offset" in field.args and (offset or self._values.is_careless()):
-            written["offset"] = self._written(GraphQLInt, Place("offset", nouns))
+            written["offset"] = self._written(GraphQLInt, Place("offset", entities))
         return written | cursors
 
     def _order(
-        self, field: GraphQLField, nouns: tuple[str, ...], *, ranked: bool
+        self, field: GraphQLField, entities: tuple[str, ...], *, ranked: bool
     ) -> tuple[str, tuple[str, ...] | None]:
         """A sort; and for each set of variables the argument that says the same.
 
         None instead where a variable is inside of it.
         """
-        type_, place = field.args["orderBy"].type, Place("orderBy", nouns)
+        type_, place = field.args["orderBy"].type, Place("orderBy", entities)
         if ranked:
             self._choices.note("rank")
             value = sort_by_rank(self._values.value(type_, place))
@@ -160,10 +160,10 @@ class Arguments:
         return written, tuple(f"orderBy: {literal(value, type_)}" for value in given)
 
     def _cursor(
-        self, name: str, nouns: tuple[str, ...], listed: str, orders: tuple[str, ...]
+        self, name: str, entities: tuple[str, ...], listed: str, orders: tuple[str, ...]
     ) -> str:
         """A cursor of each of these orders."""
-        place = Place(name, nouns)
+        place = Place(name, entities)
         if not any(orders) or self._values.is_careless():
             return self._written(GraphQLString, place)
         known = [self._known.cursors_under(listed, order) for order in orders]
@@ -174,17 +174,17 @@ class Arguments:
         self._variables.append(Variable(f"v{len(self._variables)}", "", place, "String", values))
         return f"${self._variables[-1].name}"
 
-    def _of_groups(self, field: GraphQLField, nouns: tuple[str, ...]) -> dict[str, str]:
+    def _of_groups(self, field: GraphQLField, entities: tuple[str, ...]) -> dict[str, str]:
         by_type: Any = field.args["by"].type
         keys = [
-            self._values.value(_element(by_type), Place("by", nouns))
+            self._values.value(_element(by_type), Place("by", entities))
             for _ in range(self._choices.one_of((1, 1, 1, 2, 2, 3)))
         ]
         if not self._values.is_careless():
             keys = without_doubles(keys)
         written = {"by": self._given_as_is(keys, by_type)}
         if self._choices.chance(40):
-            written["having"] = self._written(field.args["having"].type, Place("having", nouns))
+            written["having"] = self._written(field.args["having"].type, Place("having", entities))
         if self._choices.chance(50):
             type_ = field.args["orderBy"].type
             if self._choices.chance(50):
@@ -194,9 +194,9 @@ class Arguments:
                 sorts = [{"key": sort_by_key(self._choices.one_of(keys), direction)}]
                 written["orderBy"] = self._given_as_is(sorts, type_)
             else:
-                written["orderBy"] = self._written(type_, Place("orderBy", nouns))
+                written["orderBy"] = self._written(type_, Place("orderBy", entities))
         if self._choices.chance(30):
-            written["first"] = self._written(GraphQLInt, Place("first", nouns))
+            written["first"] = self._written(GraphQLInt, Place("first", entities))
         return written
 
     def _given_as_is(self, value: Any, type_: GraphQLInputType) -> str:
@@ -209,28 +209,28 @@ class Arguments:
         self._variables.append(Variable(name, "", Place("as is"), declared, values))
         return f"${name}"
 
-    def _sizes(self, nouns: tuple[str, ...]) -> dict[str, str]:
+    def _sizes(self, entities: tuple[str, ...]) -> dict[str, str]:
         """The size of a page from one end, or from that which the variables say."""
         if self._choices.chance(10):
             self._choices.note("either end by variables")
-            return self._either_size(nouns)
+            return self._either_size(entities)
         names = [(), SIZES[:1], SIZES[1:]][self._choices.number(0, 8) % 3]
         if self._values.is_careless():
             names = SIZES
-        return {name: self._written(GraphQLInt, Place(name, nouns)) for name in names}
+        return {name: self._written(GraphQLInt, Place(name, entities)) for name in names}
 
-    def _either_size(self, nouns: tuple[str, ...]) -> dict[str, str]:
+    def _either_size(self, entities: tuple[str, ...]) -> dict[str, str]:
         given = [self._choices.one_of(SIZES) for _ in self._sets]
         variables = {}
         for size in SIZES:
             values = tuple(
-                self._values.value(GraphQLInt, Place(size, nouns))
+                self._values.value(GraphQLInt, Place(size, entities))
                 if size == end
                 else self._choices.one_of((ABSENT, None))
                 for end in given
             )
             name = f"v{len(self._variables)}"
-            self._variables.append(Variable(name, "", Place(size, nouns), "Int", values))
+            self._variables.append(Variable(name, "", Place(size, entities), "Int", values))
             variables[size] = f"${name}"
         return variables
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Known:
-    """`values` are by the name of the field, and by that of its type; the others by noun.
+    """`values` are by the name of the field, and by that of its type; the others by entity.
 
     `ask` answers an operation, and `roots` are the names of Query's connections, by what they list.
     """
@@ -52,7 +52,7 @@ def listed_by(field_: GraphQLField) -> str | None:
 
 
 def element_of(field_: GraphQLField) -> GraphQLObjectType | None:
-    """The noun of a connection's rows; None where a field is not a connection."""
+    """The entity of a connection's rows; None where a field is not a connection."""
     nodes = getattr(get_named_type(field_.type), "fields", {}).get("nodes")
     element = get_named_type(nodes.type) if nodes and "first" in field_.args else None
     return element if isinstance(element, GraphQLObjectType) else None

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from tests.execution.generator.arguments import Arguments
 from tests.execution.generator.choices import Choices
-from tests.execution.generator.shapes import Asked, Shape
+from tests.execution.generator.shapes import SelectedField, Shape
 from tests.execution.generator.values import Values
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ class _Writer:
         self._fields_left -= 1
         name, definition = self._picked(parent, depth)
         if definition is None:
-            key = self._key(parent, Asked(name, "", "String!"), shapes)
+            key = self._key(parent, SelectedField(name, "", "String!"), shapes)
             return self._aliased(key, name) + self._directives()
-        asked = Asked(name, self._arguments.of_field(definition), str(definition.type))
+        asked = SelectedField(name, self._arguments.of_field(definition), str(definition.type))
         return self._written(definition, self._key(parent, asked, shapes), asked, shapes, depth)
 
     def _again(self, parent: Any, shapes: tuple[Shape, ...], depth: int) -> str | None:
@@ -151,7 +151,7 @@ class _Writer:
         self,
         definition: GraphQLField,
         key: str,
-        asked: Asked,
+        asked: SelectedField,
         shapes: tuple[Shape, ...],
         depth: int,
     ) -> str:
@@ -183,7 +183,7 @@ class _Writer:
         name = self._choices.one_of(leaves)
         return name, fields[name]
 
-    def _key(self, parent: Any, asked: Asked, shapes: tuple[Shape, ...]) -> str:
+    def _key(self, parent: Any, asked: SelectedField, shapes: tuple[Shape, ...]) -> str:
         """A response key that nothing else has: most often the field's own name."""
         keys = [asked.name]
         if self._choices.chance(25):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Asked(NamedTuple):
+class SelectedField(NamedTuple):
     """A field with its arguments, as the document writes them."""
 
     name: str
@@ -22,13 +22,13 @@ class Asked(NamedTuple):
 class Shape:
     """The response keys of a selection set, its fragments included: what each of them asks for."""
 
-    asked: dict[str, Asked] = field(default_factory=dict)
+    asked: dict[str, SelectedField] = field(default_factory=dict)
     below: dict[str, Shape] = field(default_factory=dict)
 
-    def admits(self, key: str, asked: Asked) -> bool:
+    def admits(self, key: str, asked: SelectedField) -> bool:
         return self.asked.get(key, asked) == asked
 
-    def add(self, key: str, asked: Asked) -> Shape:
+    def add(self, key: str, asked: SelectedField) -> Shape:
         """Note what a key asks for; return the shape of what is selected below it."""
         self.asked[key] = asked
         return self.below.setdefault(key, Shape())

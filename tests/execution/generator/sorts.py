@@ -29,6 +29,6 @@ def without_doubles(keys: list[Any]) -> list[Any]:
 
 
 def _column(name: str) -> str:
-    """The field that a value of a noun's `Column` enum names: `DATE_PLACED`, `datePlaced`."""
+    """The field that a value of an entity's `Column` enum names: `DATE_PLACED`, `datePlaced`."""
     first, *rest = name.lower().split("_")
     return first + "".join(word.capitalize() for word in rest)

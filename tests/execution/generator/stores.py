@@ -23,9 +23,10 @@ from sqlalchemy import (
     text,
 )
 
-from graph.database.edges import mappers
-from graph.database.models import Base, JsonText
-from graph.opaque import INT4_MAX
+from graph.database.relationships import mappers
+from graph.database.types import JsonText
+from graph.relay import INT4_MAX
+from graph.store.models import Base
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ TIMES = (
 )
 JSON = ("{}", "[]", '"text"', "10.50", "null", '{"status": ["PLACED", "PAID"], "a": [1.0, null]}')
 
-# The nouns' tables, parents first.
+# The entities' tables, parents first.
 _NOUNS = {mapper.local_table.name for mapper in mappers().values()}  # type: ignore[attr-defined]
 _TABLES = [table for table in Base.metadata.sorted_tables if table.name in _NOUNS]
 

@@ -16,9 +16,9 @@ from graphql import (
     is_required_input_field,
 )
 
-from graph.opaque import INT4_MAX, encode_id
+from graph.relay import INT4_MAX, to_global_id
 from tests.execution.generator.stores import TEXTS
-from tests.store import cursor_of
+from tests.rows import cursor_of
 
 if TYPE_CHECKING:
     from graphql import GraphQLInputType
@@ -44,12 +44,12 @@ _WRONG_NUMBERS = {
 _WRONG_TEXTS = ("nul \0 nul", "\0")
 _WRONG_ZONES = ("Mars/Olympus", "", "utc", "+02:00", "localtime", "UTC'--")
 _WRONG_IDS = (
-    *("", "x", "nul \0", "bnVsbA==", "Customer:1", encode_id("Customer", 1) + "\n"),
-    *(encode_id("Invoice", 1), encode_id("Customer", 0), encode_id("Order", 2**31)),
+    *("", "x", "nul \0", "bnVsbA==", "Customer:1", to_global_id("Customer", 1) + "\n"),
+    *(to_global_id("Invoice", 1), to_global_id("Customer", 0), to_global_id("Order", 2**31)),
 )
 _WRONG_CURSORS = (
     *("", "x", "nul \0", "bnVsbA==", cursor_of("Order", 1) + "\n"),
-    *(cursor_of("Invoice", 1), cursor_of("Item", 2**31), encode_id("Item", 1)),
+    *(cursor_of("Invoice", 1), cursor_of("Item", 2**31), to_global_id("Item", 1)),
 )
 _MOMENTS = (
     *("0001-01-01T00:00:00Z", "2026-01-31T12:00:00.5+02:00", "9999-12-31T23:59:59.999999Z"),
@@ -70,13 +70,13 @@ ABSENT = object()
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value goes: an argument or input field of this name, of a field of these nouns.
+    """Where a value goes: an argument or input field of this name, of a field of these entities.
 
     `operator` is that of a filter, whose name is then what it is about: `town: {contains: ...}`.
     """
 
     name: str
-    nouns: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
     operator: str = ""
 
 
@@ -175,14 +175,14 @@ class Values:
     def _scalar(self, type_name: str, place: Place) -> Any:  # noqa: PLR0911  one for each
         if type_name == "Int" and (small := self._number(place.name)) is not None:
             return small
-        if place.name in CURSORS and place.nouns:
-            return self._cursor(place.nouns[0])
+        if place.name in CURSORS and place.entities:
+            return self._cursor(place.entities[0])
         if place.name == "timeZone":
             return self._choices.one_of(ZONES)
         if place.name in {"search", "text"}:
             return self._words()
         if type_name == "ID":
-            return self._id(place.nouns)
+            return self._id(place.entities)
         known = self._known.values.get(place.name) or self._known.values.get(type_name)
         if not known or type_name == "Boolean" or not self._choices.chance(85):
             known = list(_SCALARS.get(type_name, TEXTS))
@@ -224,20 +224,20 @@ class Values:
         start = self._choices.number(0, len(words) - 1)
         return " ".join(words[start : start + self._choices.number(1, 2)])[:40]
 
-    def _cursor(self, noun: str) -> str:
-        known = self._known.cursors.get(noun)
+    def _cursor(self, entity: str) -> str:
+        known = self._known.cursors.get(entity)
         if known and self._choices.chance(85):
             return self._choices.one_of(known)
         # That of a row that is not there, or not any more.
-        return cursor_of(noun, self._choices.one_of((3, 0, -1, 9, INT4_MAX)))
+        return cursor_of(entity, self._choices.one_of((3, 0, -1, 9, INT4_MAX)))
 
-    def _id(self, nouns: tuple[str, ...]) -> str:
-        noun = self._choices.one_of(nouns or ("Customer",))
-        known = self._known.ids.get(noun)
+    def _id(self, entities: tuple[str, ...]) -> str:
+        entity = self._choices.one_of(entities or ("Customer",))
+        known = self._known.ids.get(entity)
         if known and self._choices.chance(85):
             return self._choices.one_of(known)
         self._choices.note("id of no row")
-        return encode_id(noun, self._choices.one_of((999, 3, INT4_MAX)))
+        return to_global_id(entity, self._choices.one_of((999, 3, INT4_MAX)))
 
     def _wrong(self, type_name: str, place: Place) -> Any:
         """A value that is refused, mostly: for what it says, or by its type."""
@@ -258,13 +258,13 @@ def below(type_: GraphQLInputObjectType, name: str, place: Place) -> Place:
     """The place of a member: that of an operator is still about what its filter is about."""
     if type_.name.endswith("Filter"):
         return replace(place, operator=name)
-    return Place(name, place.nouns)
+    return Place(name, place.entities)
 
 
 def within(type_: GraphQLInputObjectType, place: Place) -> Place:
-    """In a noun's filter, ids are the noun's."""
+    """In an entity's filter, ids are the entity's."""
     if "id" in type_.fields and type_.name.endswith("Where"):
-        return replace(place, nouns=(type_.name.removesuffix("Where"),))
+        return replace(place, entities=(type_.name.removesuffix("Where"),))
     return place
 
 

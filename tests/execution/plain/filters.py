@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 FUNCTIONS = ("count", "sum", "avg", "min", "max")
 
 
-def meets(shop: Shop, noun: str, row: Row, where: dict[str, Any] | None) -> bool:
-    return all(_meets(shop, noun, row, name, value) for name, value in (where or {}).items())
+def meets(shop: Shop, entity: str, row: Row, where: dict[str, Any] | None) -> bool:
+    return all(_meets(shop, entity, row, name, value) for name, value in (where or {}).items())
 
 
-def _meets(shop: Shop, noun: str, row: Row, name: str, value: Any) -> bool:
+def _meets(shop: Shop, entity: str, row: Row, name: str, value: Any) -> bool:
     if name in {"and", "or", "not"}:
-        return _logic(name, value, lambda inner: meets(shop, noun, row, inner))
+        return _logic(name, value, lambda inner: meets(shop, entity, row, inner))
     if name == "id":
         return passes(row["databaseId"], _keys_of(value), int)
-    if name in COLUMNS[noun]:
-        return passes(row[name], value, COLUMNS[noun][name])
-    if name in TO_ONE.get(noun, {}):
-        return meets(shop, *shop.one(noun, row, name), value)
-    target, rows = shop.many(noun, row, name)
+    if name in COLUMNS[entity]:
+        return passes(row[name], value, COLUMNS[entity][name])
+    if name in TO_ONE.get(entity, {}):
+        return meets(shop, *shop.one(entity, row, name), value)
+    target, rows = shop.many(entity, row, name)
     return all(_of_list(shop, target, rows, what, inner) for what, inner in value.items())
 
 
@@ -40,37 +40,37 @@ def _logic(name: str, value: Any, check: Callable[[Any], bool]) -> bool:
     return (all if name == "and" else any)(check(inner) for inner in as_list(value))
 
 
-def _of_list(shop: Shop, noun: str, rows: list[Row], what: str, value: Any) -> bool:
+def _of_list(shop: Shop, entity: str, rows: list[Row], what: str, value: Any) -> bool:
     if what in FUNCTIONS:
-        return measures_pass(noun, rows, what, value)
-    met = [meets(shop, noun, row, value) for row in rows]
+        return measures_pass(entity, rows, what, value)
+    met = [meets(shop, entity, row, value) for row in rows]
     return {"some": any(met), "every": all(met), "none": not any(met)}[what]
 
 
-def has(noun: str, rows: list[Row], having: dict[str, Any] | None) -> bool:
+def has(entity: str, rows: list[Row], having: dict[str, Any] | None) -> bool:
     """Whether a group of these rows meets a `having`."""
     return all(
-        measures_pass(noun, rows, name, value)
+        measures_pass(entity, rows, name, value)
         if name in FUNCTIONS
-        else _logic(name, value, lambda inner: has(noun, rows, inner))
+        else _logic(name, value, lambda inner: has(entity, rows, inner))
         for name, value in (having or {}).items()
     )
 
 
-def measures_pass(noun: str, rows: list[Row], function: str, tests: dict[str, Any]) -> bool:
+def measures_pass(entity: str, rows: list[Row], function: str, tests: dict[str, Any]) -> bool:
     if function == "count":
         return passes(len(rows), tests, int)
     return all(
         passes(
-            measure(noun, rows, function, column),
+            measure(entity, rows, function, column),
             inner,
-            Decimal if function in {"sum", "avg"} else COLUMNS[noun][column],
+            Decimal if function in {"sum", "avg"} else COLUMNS[entity][column],
         )
         for column, inner in tests.items()
     )
 
 
-def measure(noun: str, rows: list[Row], function: str, column: str = "") -> Any:
+def measure(entity: str, rows: list[Row], function: str, column: str = "") -> Any:
     """An aggregate of rows: nulls are left out, and over none of them it is None."""
     if function == "count":
         return len(rows)
@@ -81,7 +81,7 @@ def measure(noun: str, rows: list[Row], function: str, column: str = "") -> Any:
         return None
     if function in {"min", "max"}:
         return (min if function == "min" else max)(values)
-    assert COLUMNS[noun][column] in {int, Decimal}
+    assert COLUMNS[entity][column] in {int, Decimal}
     total = sum(map(Decimal, values), Decimal(0))
     if function == "sum":
         return total

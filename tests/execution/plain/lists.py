@@ -45,20 +45,20 @@ def compare(one: Sequence[Key], other: Sequence[Key]) -> int:
 
 @dataclass(frozen=True)
 class Order:
-    """The complete order of a noun's rows.
+    """The complete order of an entity's rows.
 
     A second sort by the same decides nothing. At last comes the key, in the last sort's direction.
     """
 
     shop: Shop
-    noun: str
+    entity: str
     order_by: Any
 
     def keys(self, row: Row) -> list[Key]:
         once: dict[tuple[str, ...], Any] = {}
         for sort in as_list(self.order_by):
             once.setdefault(_path_of_sort(sort)[0], sort)
-        keys = [self._key(self.noun, row, sort) for sort in once.values()]
+        keys = [self._key(self.entity, row, sort) for sort in once.values()]
         descends = bool(keys) and keys[-1].direction.startswith("DESC")
         return [*keys, Key(row["databaseId"], "DESC" if descends else "ASC")]
 
@@ -66,13 +66,13 @@ class Order:
         by_keys: Any = cmp_to_key(lambda a, b: compare(self.keys(a), self.keys(b)))
         return sorted(rows, key=by_keys)
 
-    def _key(self, noun: str, row: Row, sort: dict[str, Any]) -> Key:
+    def _key(self, entity: str, row: Row, sort: dict[str, Any]) -> Key:
         ((name, value),) = sort.items()
-        if name in COLUMNS[noun]:
+        if name in COLUMNS[entity]:
             return Key(row[name], value)
-        if name in TO_ONE.get(noun, {}):
-            return self._key(*self.shop.one(noun, row, name), value)
-        return _measured(*self.shop.many(noun, row, name), value)
+        if name in TO_ONE.get(entity, {}):
+            return self._key(*self.shop.one(entity, row, name), value)
+        return _measured(*self.shop.many(entity, row, name), value)
 
 
 class Cut(NamedTuple):
@@ -118,20 +118,20 @@ class Group:
     rows: list[Row]
 
 
-def groups(shop: Shop, noun: str, rows: list[Row], arguments: dict[str, Any]) -> list[Group]:
+def groups(shop: Shop, entity: str, rows: list[Row], arguments: dict[str, Any]) -> list[Group]:
     """The groups of these rows, in order."""
     by = [_path(key) for key in as_list(arguments["by"])]
     found: dict[tuple[Any, ...], Group] = {}
     for row in rows:
-        values = tuple(_value(shop, noun, row, path, bucket) for path, bucket in by)
+        values = tuple(_value(shop, entity, row, path, bucket) for path, bucket in by)
         paths = [path for path, _ in by]
         group = found.setdefault(values, Group(dict(zip(paths, values, strict=True)), []))
         group.rows.append(row)
-    met = [group for group in found.values() if has(noun, group.rows, arguments.get("having"))]
+    met = [group for group in found.values() if has(entity, group.rows, arguments.get("having"))]
 
     def keys(group: Group) -> list[Key]:
         sorts = as_list(arguments.get("orderBy"))
-        said = [_key_of_group(noun, group, sort) for sort in sorts]
+        said = [_key_of_group(entity, group, sort) for sort in sorts]
         return [*said, *(Key(group.key[path], "ASC") for path, _ in by)]
 
     met.sort(key=cmp_to_key(lambda a, b: compare(keys(a), keys(b))))
@@ -173,17 +173,17 @@ def _settled(local: datetime) -> datetime:
     return later if offsets[0] > offsets[1] else earlier
 
 
-def _measured(noun: str, rows: list[Row], sort: dict[str, Any]) -> Key:
+def _measured(entity: str, rows: list[Row], sort: dict[str, Any]) -> Key:
     ((function, value),) = sort.items()
     if function == "count":
         return Key(len(rows), value)
     ((column, direction),) = value.items()
-    return Key(measure(noun, rows, function, column), direction)
+    return Key(measure(entity, rows, function, column), direction)
 
 
-def _key_of_group(noun: str, group: Group, sort: dict[str, Any]) -> Key:
+def _key_of_group(entity: str, group: Group, sort: dict[str, Any]) -> Key:
     if "key" not in sort:
-        return _measured(noun, group.rows, sort)
+        return _measured(entity, group.rows, sort)
     path, direction = _path_of_sort(sort["key"])
     return Key(group.key[path], direction)
 
@@ -210,11 +210,11 @@ def _path(key: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, str] | None]:
 
 
 def _value(
-    shop: Shop, noun: str, row: Row, path: tuple[str, ...], bucket: dict[str, str] | None
+    shop: Shop, entity: str, row: Row, path: tuple[str, ...], bucket: dict[str, str] | None
 ) -> Any:
     *edges, column = path
     for edge in edges:
-        noun, row = shop.one(noun, row, edge)
+        entity, row = shop.one(entity, row, edge)
     if bucket is None:
         return row[column]
     return bucket_of(row[column], bucket["unit"], bucket.get("timeZone", "UTC"))

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from graph.opaque import encode_id
+from graph.relay import to_global_id
 from graph.schema.scalars import serialize_datetime
 from tests.execution.generator.known import Known
 from tests.execution.plain.filters import measure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.execution.plain.lists import Group
     from tests.execution.plain.shop import Row, Shop
 
-# The field of Query that has every row of a noun; and each other way to its rows.
+# The field of Query that has every row of an entity; and each other way to its rows.
 ROOTS = {"Customer": "customers", "Item": "items", "Order": "orders", "OrderLine": "orderLines"}
 EDGES = {
     "Order": [("Customer", "orders")],
@@ -36,9 +36,9 @@ def known_of(shop: Shop) -> Known:
     known = Known()
     types = {int: "Int", str: "String", Decimal: "Decimal", datetime: "DateTime"}
     types |= {bool: "Boolean", Status: "OrderStatus"}
-    for noun, rows in shop.rows.items():
-        known.ids[noun] = [encode_id(noun, row["databaseId"]) for row in rows]
-        for name, type_ in COLUMNS[noun].items():
+    for entity, rows in shop.rows.items():
+        known.ids[entity] = [to_global_id(entity, row["databaseId"]) for row in rows]
+        for name, type_ in COLUMNS[entity].items():
             values = [shown(row[name]) for row in rows if row[name] is not None]
             known.values[name] += values
             known.values[types[type_]] += values
@@ -53,39 +53,41 @@ def shown(value: Any) -> Any:
     return serialize_datetime(value) if isinstance(value, datetime) else value
 
 
-def aggregates_asked(noun: str) -> str:
-    """All aggregates of a noun's rows."""
-    asked = ["count", f"distinctCount {{ {' '.join(COLUMNS[noun])} }}"]
+def aggregates_asked(entity: str) -> str:
+    """All aggregates of an entity's rows."""
+    asked = ["count", f"distinctCount {{ {' '.join(COLUMNS[entity])} }}"]
     asked += [
-        f"{function} {{ {' '.join(columns[noun])} }}"
+        f"{function} {{ {' '.join(columns[entity])} }}"
         for function, columns in FUNCTIONS.items()
-        if columns[noun]
+        if columns[entity]
     ]
     return " ".join(asked)
 
 
-def aggregates_of(noun: str, rows: list[Row]) -> dict[str, Any]:
+def aggregates_of(entity: str, rows: list[Row]) -> dict[str, Any]:
     """What they must be."""
-    counts = {name: measure(noun, rows, "distinctCount", name) for name in COLUMNS[noun]}
+    counts = {name: measure(entity, rows, "distinctCount", name) for name in COLUMNS[entity]}
     return {
         "count": len(rows),
         "distinctCount": counts,
         **{
-            function: {name: shown(measure(noun, rows, function, name)) for name in columns[noun]}
+            function: {
+                name: shown(measure(entity, rows, function, name)) for name in columns[entity]
+            }
             for function, columns in FUNCTIONS.items()
-            if columns[noun]
+            if columns[entity]
         },
     }
 
 
-def keys_asked(noun: str) -> str:
-    """All keys that groups of a noun's rows can have."""
-    edges = [f"{edge} {{ {keys_asked(to)} }}" for edge, (to, _) in TO_ONE.get(noun, {}).items()]
-    return " ".join((*COLUMNS[noun], *edges))
+def keys_asked(entity: str) -> str:
+    """All keys that groups of an entity's rows can have."""
+    edges = [f"{edge} {{ {keys_asked(to)} }}" for edge, (to, _) in TO_ONE.get(entity, {}).items()]
+    return " ".join((*COLUMNS[entity], *edges))
 
 
-def keys_of(noun: str, group: Group, path: tuple[str, ...] = ()) -> dict[str, Any]:
+def keys_of(entity: str, group: Group, path: tuple[str, ...] = ()) -> dict[str, Any]:
     """What they must be: null where rows were not put together by it."""
-    columns = {name: shown(group.key.get((*path, name))) for name in COLUMNS[noun]}
-    edges = TO_ONE.get(noun, {}).items()
+    columns = {name: shown(group.key.get((*path, name))) for name in COLUMNS[entity]}
+    edges = TO_ONE.get(entity, {}).items()
     return columns | {edge: keys_of(to, group, (*path, edge)) for edge, (to, _) in edges}

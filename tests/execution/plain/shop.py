@@ -1,4 +1,4 @@
-"""A small store in memory: rows by noun, with values by the names of their fields."""
+"""A small store in memory: rows by entity, with values by the names of their fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import DateTime, String, bindparam, cast, insert, text
 
-from graph.database.models import Base, OrderStatus
+from graph.store.models import Base, OrderStatus
 
 if TYPE_CHECKING:
     from graph.database.engine import Database
@@ -52,7 +52,7 @@ COLUMNS: dict[str, dict[str, type]] = {
         "unitPriceChanged": bool,
     },
 }
-# What an edge leads to: the noun, and the field that holds the key.
+# What an edge leads to: the entity, and the field that holds the key.
 TO_ONE = {
     "Order": {"customer": ("Customer", "customerId")},
     "OrderLine": {"order": ("Order", "orderId"), "item": ("Item", "itemId")},
@@ -70,8 +70,8 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "OrderLine": ("quantity", "unitPrice", "cancelled", "subtotal"),
 }
 ORDERED = {
-    noun: tuple(name for name, type_ in columns.items() if type_ is not bool)
-    for noun, columns in COLUMNS.items()
+    entity: tuple(name for name, type_ in columns.items() if type_ is not bool)
+    for entity, columns in COLUMNS.items()
 }
 STATUSES = ("PLACED", "PAID", "SHIPPED", "CANCELLED")
 # Equal but for their case, beginnings of each other, in another order by UTF-16, and what SQL,
@@ -111,15 +111,15 @@ MOMENTS = (
 class Shop:
     rows: dict[str, list[Row]]
 
-    def one(self, noun: str, row: Row, edge: str) -> tuple[str, Row]:
-        """The noun and the row that a to-one edge leads to."""
-        target, key = TO_ONE[noun][edge]
+    def one(self, entity: str, row: Row, edge: str) -> tuple[str, Row]:
+        """The entity and the row that a to-one edge leads to."""
+        target, key = TO_ONE[entity][edge]
         (found,) = [other for other in self.rows[target] if other["databaseId"] == row[key]]
         return target, found
 
-    def many(self, noun: str, row: Row, edge: str) -> tuple[str, list[Row]]:
-        """The noun and the rows, by their keys, that a to-many edge leads to."""
-        target, key = TO_MANY[noun][edge]
+    def many(self, entity: str, row: Row, edge: str) -> tuple[str, list[Row]]:
+        """The entity and the rows, by their keys, that a to-many edge leads to."""
+        target, key = TO_MANY[entity][edge]
         return target, [other for other in self.rows[target] if other[key] == row["databaseId"]]
 
 
@@ -159,11 +159,11 @@ def drawn_shop(choices: Choices) -> Shop:
 
 async def write_shop(database: Database, shop: Shop) -> None:
     """Let the database hold these rows and no others."""
-    nouns = {mapper.class_.__name__: mapper.local_table for mapper in Base.registry.mappers}
+    entities = {mapper.class_.__name__: mapper.local_table for mapper in Base.registry.mappers}
     async with database.write() as session:
         await session.execute(text("TRUNCATE customers, items, orders, order_lines, events"))
-        for noun, rows in shop.rows.items():
-            table: Any = nouns[noun]
+        for entity, rows in shop.rows.items():
+            table: Any = entities[entity]
             stored = [
                 {_column(name): _stored(row[name]) for name in row if _column(name) in table.c}
                 for row in rows

@@ -1,0 +1,235 @@
+"""The JSON text of a whole tree: one statement for one operation, one column for each root field.
+
+PostgreSQL pages, joins and encodes; what comes back is the answer. The SQL of pages, look-ups and
+counts is the same as the loaders' (`columns`, `terms`, `lists`); around it this module writes text:
+
+    an object      '{"a":'||...||',"b":'||...||'}'
+    a to-one relationship  a scalar sub-select: it cannot become a join that loses the order of the rows
+    a connection   see `connections`
+
+A level's rows are an alias, r0, r1, ..., with the plain columns that the level needs: text is made
+above the page, so nothing is encoded for rows that a LIMIT cuts off. An inner level names its
+parent's key as `r0.id`, in words, so there is nothing for SQLAlchemy to correlate (it would add the
+parent to the FROM of a page that sits in a FROM: wrong rows).
+
+A NULL in `||` would make the whole answer NULL, so whatever can be NULL is coalesced.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ARRAY, ColumnElement, Integer, String, bindparam, select
+from sqlalchemy import literal_column as raw_sql
+
+from graph.database.reads import columns
+from graph.database.reads.connections import ConnectionWriter
+from graph.database.reads.expressions import can_be_null, kind_of
+from graph.database.reads.sql_fragments import (
+    DIALECT,
+    Expression,
+    Json,
+    Sql,
+    SqlText,
+    base64_of,
+    concatenated,
+    json_of,
+    named,
+    object_of,
+)
+from graph.selection import (
+    Attribute,
+    Column,
+    EnumLookup,
+    GlobalId,
+    Connection,
+    Nodes,
+    ToOne,
+    Selection,
+    Typename,
+    Variants,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from graph.selection import DataField, Value
+
+
+# The name of a parameter: a argument_index, what is read there, and which of several.
+_PARAMETER = re.compile(r"([0-9]+)\.([a-z]+)([0-9]*)")
+
+
+@dataclass(slots=True)
+class JsonStatement:
+    """`sql` returns one row, and in it the JSON text of each root field as bytes, in order."""
+
+    sql: str
+    _binders: tuple[Callable[[Sequence[Value]], Any], ...]
+    runs: int = 0
+
+    def parameters(self, values: Sequence[Value]) -> list[Any]:
+        """The positional parameters for these values of the operation's arguments."""
+        return [bind(values) for bind in self._binders]
+
+
+class JsonQuery:
+    """Root fields that one statement answers. It is written when the server's version is known."""
+
+    def __init__(self, roots: tuple[DataField, ...]) -> None:
+        self._roots = roots
+        self._statement: JsonStatement | None = None
+
+    def statement(self, json_function: str) -> JsonStatement:
+        if self._statement is None:
+            self._statement = json_statement(self._roots, json_function)
+        return self._statement
+
+
+@lru_cache(maxsize=1024)
+def json_statement(roots: tuple[DataField, ...], json_function: str) -> JsonStatement:
+    """The statement that answers these root fields.
+
+    `json_function` makes JSON of a scalar: `json_scalar`, or `to_json` before PostgreSQL 17.
+    """
+    writer = RowWriter(json_function)
+    columns = [
+        Expression(("textsend(", *concatenated(writer.root(root)), ")")).label(f"root{nth}")
+        for nth, root in enumerate(roots)
+    ]
+    compiled: Any = select(*columns).compile(dialect=DIALECT)
+    return JsonStatement(str(compiled), tuple(_binder(name) for name in compiled.positiontup or ()))
+
+
+class RowWriter:
+    """Writes rows, and whatever is asked below them. Each level has an alias of its own."""
+
+    def __init__(self, json_function: str) -> None:
+        self.json_function = json_function
+        self.aliases = (f"r{number}" for number in count())
+
+    def root(self, root: DataField) -> SqlText:
+        match root:
+            case ToOne():
+                return self._lookup(root)
+            case Connection():
+                return ConnectionWriter(self, root, parent="").text()
+            case Nodes():
+                return self._nodes(root)
+        raise NotImplementedError(root)
+
+    def row(self, selection: Selection | Variants, alias: str) -> SqlText:
+        """The text of one row, whose columns are the alias's."""
+        if isinstance(selection, Variants):
+            key = raw_sql(f"{alias}.id", Integer)
+            return [self._by_entity(selection.selections, f"{alias}.entity", key)]
+        entity = selection.entity
+        return object_of(
+            (field.key, self._field(entity, field, alias)) for field in selection.fields
+        )
+
+    def _field(self, entity: str, field: Any, alias: str) -> SqlText:
+        match field:
+            case Column():
+                term = Attribute(field.name)
+                return json_of(
+                    kind_of(entity, term),
+                    named(alias, field.name),
+                    nullable=can_be_null(entity, term),
+                    function=self.json_function,
+                )
+            case GlobalId():
+                return base64_of(f"'{entity}:'||{named(alias, 'id')}")
+            case EnumLookup():
+                return [_enum_lookup(named(alias, field.name), field.texts)]
+            case Typename():
+                return [Json(f'"{field.text}"')]
+            case ToOne():
+                return self._relationship(field, alias)
+            case Connection():
+                return ConnectionWriter(self, field, parent=alias).text()
+        raise NotImplementedError(field)
+
+    def _relationship(self, one: ToOne, parent: str) -> SqlText:
+        key = raw_sql(named(parent, one.relationship.source_column or "id"), Integer)
+        return [self._one(one, columns.belongs(one.relationship, key))]
+
+    def _lookup(self, one: ToOne) -> SqlText:
+        column = columns.column_of(one.relationship.target, one.relationship.target_column)
+        value = bindparam(f"{one.argument_index}.value", type_=column.type)
+        return [
+            ("coalesce(", *self._one(one, columns.matches(one.relationship, value)), ",'null')")
+        ]
+
+    def _one(self, one: ToOne, found: ColumnElement[bool]) -> Sql:
+        alias = next(self.aliases)
+        row = select(*columns.columns_of(one.relationship.target, one.selection.columns)).where(
+            found
+        )
+        text = concatenated(self.row(one.selection, alias))
+        return ("(SELECT ", *text, " FROM (", row, f") {alias})")
+
+    def _by_entity(
+        self, selections: tuple[Selection, ...], entity: str, key: ColumnElement[int]
+    ) -> Sql:
+        """The text of the row of this entity and key; only its entity's branch is run."""
+        branches: list[Any] = []
+        for selection in selections:
+            alias = next(self.aliases)
+            found = columns.column_of(selection.entity, "id") == key
+            row = select(*columns.columns_of(selection.entity, selection.columns)).where(found)
+            text = concatenated(self.row(selection, alias))
+            branches += [f" WHEN '{selection.entity}' THEN (SELECT ", *text, " FROM (", row]
+            branches.append(f") {alias})")
+        return (f"CASE {entity}", *branches, " END")
+
+    def _nodes(self, nodes: Nodes) -> SqlText:
+        """An id without a row is null in its argument_index."""
+        ids = next(self.aliases)
+        key = raw_sql(f"{ids}.key", Integer)
+        answer = ("coalesce(", *self._by_entity(nodes.selections, f"{ids}.entity", key), ",'null')")
+        entities = bindparam(f"{nodes.argument_index}.entities", type_=ARRAY(String))
+        keys = bindparam(f"{nodes.argument_index}.keys", type_=ARRAY(Integer))
+        source = (" FROM unnest(", entities, ",", keys, f") WITH ORDINALITY {ids}(entity,key,nth)")
+        if not nodes.is_list:
+            return [("(SELECT ", *answer, *source, ")")]
+        listed = ("(SELECT coalesce(string_agg(", *answer, f",',' ORDER BY {ids}.nth),'')")
+        return [Json("["), (*listed, *source, ")"), Json("]")]
+
+
+def _enum_lookup(value: str, texts: Iterable[tuple[str, str]]) -> Sql:
+    """ToOne of a few texts, by the value of a column."""
+    quoted = ((given.replace("'", "''"), text.replace("'", "''")) for given, text in texts)
+    return (f"CASE {value}", *(f" WHEN '{given}' THEN '{text}'" for given, text in quoted), " END")
+
+
+def _binder(name: str) -> Callable[[Sequence[Any]], Any]:
+    """What reads a parameter, such as `3.limit`, from the values of an operation's arguments."""
+    argument_index, what, number = _PARAMETER.fullmatch(name).groups()  # type: ignore[union-attr]
+    return _reader(int(argument_index), what, int(number or 0))
+
+
+def _reader(  # noqa: PLR0911  one for each
+    argument_index: int, what: str, number: int
+) -> Callable[[Sequence[Any]], Any]:
+    match what:
+        case "o":
+            return lambda values: values[argument_index].operands[number]
+        case "limit":
+            return lambda values: values[argument_index].size
+        case "offset":
+            return lambda values: values[argument_index].offset
+        case "after":
+            return lambda values: values[argument_index].after[number]
+        case "before":
+            return lambda values: values[argument_index].before[number]
+        case "entities":
+            return lambda values: [entity for entity, _ in values[argument_index].keys]
+        case "keys":
+            return lambda values: [key for _, key in values[argument_index].keys]
+        case _:
+            return lambda values: values[argument_index].value

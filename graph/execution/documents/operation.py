@@ -1,0 +1,184 @@
+"""An operation of a document, and what has been made of it: plans, and compiled statements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLDeferDirective,
+    GraphQLError,
+    GraphQLIncludeDirective,
+    GraphQLSkipDirective,
+    GraphQLStreamDirective,
+    InlineFragmentNode,
+    NameNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+    print_ast,
+    strip_ignored_characters,
+)
+
+from graph.errors import RequestError
+from graph.execution.failures import RequestRejected
+from graph.execution.planning.compile import Compiled, compile_plan
+from graph.execution.planning.select import MAX_FIELDS, select
+from graph.execution.planning.variables import Variables
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema
+    from graphql.execution.values import VariableValues
+
+    from graph.execution.planning.plan import Plan, Recipe
+    from graph.selection import Value
+
+_CONDITIONS = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
+_PARTS = {GraphQLDeferDirective.name, GraphQLStreamDirective.name}
+# Kinds of variables that one operation is compiled for. A client has few; a flood is forgotten.
+_MAX_VARIANTS = 32
+# What they may select together: a small operation has all of its variants, a large one some.
+_MAX_KEPT_FIELDS = 2 * MAX_FIELDS
+
+
+class Operation:
+    """Compiled once for each shape of its variables; lives as long as its document.
+
+    Most requests change values only. So the first request of a shape walks the operation, and
+    leaves behind the recipes by which the next one's variables become the statement's parameters.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        node: OperationDefinitionNode,
+        fragments: dict[str, FragmentDefinitionNode],
+    ) -> None:
+        self.node = node
+        self.variables = Variables(schema, node.variable_definitions or ())
+        self._schema = schema
+        self._fragments = fragments
+        directives = list(_directives(node, fragments))
+        self.may_have_parts = any(each.name.value in _PARTS for each in directives)
+        # The variables by which fields are included or skipped.
+        deciding = [each for each in directives if each.name.value in _CONDITIONS]
+        self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
+        self._recipes: dict[Hashable, list[Recipe]] = {}
+        self._compiled: dict[Hashable, Compiled] = {}
+        self._selected = 0  # in what is compiled
+        self._texts: dict[str, str] = {}
+
+    @property
+    def is_query(self) -> bool:
+        return self.node.operation is OperationType.QUERY
+
+    @property
+    def is_mutation(self) -> bool:
+        return self.node.operation is OperationType.MUTATION
+
+    @property
+    def is_atomic(self) -> bool:
+        return any(node.name.value == "atomic" for node in self.node.directives or ())
+
+    def plan(self, variables: VariableValues) -> Plan:
+        """What the operation asks for.
+
+        Raises:
+            RequestRejected: its arguments do not say what they must.
+        """
+        try:
+            plan = select(self._schema, self._fragments, self.node, variables)
+        except GraphQLError as error:  # a directive's argument, where no field is to blame
+            raise RequestRejected([error], code="BAD_USER_INPUT") from None
+        if plan.errors:
+            raise RequestRejected(plan.errors, code="BAD_USER_INPUT")
+        return plan
+
+    def compiled(self, variables: VariableValues) -> tuple[Compiled, list[Value]]:
+        """The operation compiled for variables of this shape, and what its arguments say.
+
+        Raises:
+            RequestRejected: as `plan`.
+        """
+        plan: Plan | None = None
+        conditions = tuple(variables.coerced.get(name) for name in self._conditions)
+        recipes = self._recipes.get(conditions)
+        if recipes is None:
+            plan = self.plan(variables)
+            if len(self._recipes) >= _MAX_VARIANTS:
+                self._recipes.clear()
+            recipes = self._recipes[conditions] = plan.recipes
+        values = plan.values if plan else self._values(recipes, variables)
+        shape = (conditions, tuple(value.shape for value in values))
+        compiled = self._compiled.get(shape)
+        if compiled is None:
+            plan = plan or self.plan(variables)
+            self._make_room(plan.selected)
+            compiled = self._compiled[shape] = compile_plan(plan)
+        return compiled, values
+
+    @property
+    def alone(self) -> DocumentNode:
+        """A document of this operation and no other."""
+        return DocumentNode(definitions=(self.node, *self._fragments.values()))
+
+    def only(self, plan: Plan, keys: frozenset[str]) -> DocumentNode:
+        """A document that asks for these root fields and no others."""
+        fields = [node for key in plan.nodes if key in keys for node in plan.nodes[key]]
+        operation = OperationDefinitionNode(
+            operation=self.node.operation,
+            name=self.node.name,
+            variable_definitions=self.node.variable_definitions,
+            selection_set=SelectionSetNode(selections=tuple(fields)),
+        )
+        return DocumentNode(definitions=(operation, *self._fragments.values()))
+
+    def bare(self, plan: Plan, key: str) -> DocumentNode:
+        """A document that asks for one root field, and of it for nothing but its type."""
+        typename = SelectionSetNode(selections=(FieldNode(name=NameNode(value="__typename")),))
+        (node, *_) = plan.nodes[key]
+        bare = replace(plan, nodes={key: [replace(node, selection_set=typename)]})
+        return self.only(bare, frozenset({key}))
+
+    def text_of(self, plan: Plan, key: str) -> str:
+        """ToOne root field as text, the same whatever white space the client has used."""
+        if key not in self._texts:
+            document = self.only(plan, frozenset({key}))
+            self._texts[key] = strip_ignored_characters(print_ast(document))
+        return self._texts[key]
+
+    def _make_room(self, selected: int) -> None:
+        self._selected += selected
+        if len(self._compiled) >= _MAX_VARIANTS or self._selected > _MAX_KEPT_FIELDS:
+            self._compiled.clear()
+            self._selected = selected
+
+    def _values(self, recipes: list[Recipe], variables: VariableValues) -> list[Value]:
+        try:
+            return [recipe(variables) for recipe in recipes]
+        except (RequestError, GraphQLError):
+            # The whole plan says all that is wrong, and where.
+            return self.plan(variables).values
+
+
+def _directives(
+    node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
+) -> Iterator[DirectiveNode]:
+    """Those of all selections."""
+    ahead = [node.selection_set, *(fragment.selection_set for fragment in fragments.values())]
+    while ahead:
+        for selection in ahead.pop().selections:
+            yield from selection.directives or ()
+            if isinstance(selection, FieldNode | InlineFragmentNode) and selection.selection_set:
+                ahead.append(selection.selection_set)
+
+
+def _variables_of(directive: DirectiveNode) -> Iterator[str]:
+    for argument in directive.arguments or ():
+        if isinstance(argument.value, VariableNode):
+            yield argument.value.name.value

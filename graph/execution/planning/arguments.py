@@ -1,0 +1,230 @@
+"""The one check of arguments: after variables were coerced, before any SQL or resolver runs.
+
+What GraphQL's types cannot say is said here: page sizes, cursors, ids, the range of a key, text
+that PostgreSQL can hold. Each refusal is a `RequestError` with a stable code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graph.database.reads import ScalarKind, can_be_null, kind_of
+from graph.database.search import FOUND
+from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
+from graph.execution.planning.filters import Filters
+from graph.relay import INT4_MAX, INT8_MAX, decode_cursor, from_global_id
+from graph.schema.node import ENTITIES
+from graph.schema.scalars import parse_datetime, parse_decimal
+from graph.selection import (
+    BY_KEY,
+    DEFAULT_COUNT_LIMIT,
+    DEFAULT_PAGE_SIZE,
+    MAX_COUNT_LIMIT,
+    MAX_OFFSET,
+    MAX_PAGE_SIZE,
+    Attribute,
+    Grouping,
+    Ids,
+    Key,
+    Limit,
+    Page,
+    Rank,
+    Sort,
+    sort_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graph.selection import Condition, Cursor
+
+
+def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
+    """The page that a connection's arguments ask for; null is as good as absent.
+
+    Raises:
+        InvalidPage: both `first` and `last`; negative; over the cap; an offset beside a cursor.
+        InvalidCursor: mangled, or made under another sort.
+        InvalidFilter, InvalidOrder, InvalidId: as `Filters.where` and `Filters.order`.
+    """
+    filters = Filters()
+    where = filters.where(arguments.get("where"), entity)
+    order = filters.order(arguments.get("orderBy"), entity)
+    return _page(arguments, entity, filters, where, order)
+
+
+def found_page_of(arguments: Mapping[str, Any]) -> Page:
+    """The page of all that `text` finds, the best first; raises as `page_of`."""
+    filters = Filters()
+    where = filters.search(arguments["text"])
+    order = (
+        Sort(Rank(filters.words), descending=True, nulls_first=True),
+        Sort(Attribute("entity")),
+        *BY_KEY,
+    )
+    return _page(arguments, FOUND, filters, where, order)
+
+
+def limit_of(arguments: Mapping[str, Any]) -> Limit:
+    """How far `limit` says to count; null is as good as absent.
+
+    Raises:
+        InvalidPage: less than 1, or over the cap.
+    """
+    limit = arguments.get("limit")
+    limit = DEFAULT_COUNT_LIMIT if limit is None else limit
+    if not 1 <= limit <= MAX_COUNT_LIMIT:
+        raise InvalidPage(f"'limit' must be between 1 and {MAX_COUNT_LIMIT:,}, not {limit}.")
+    return Limit(limit)
+
+
+def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
+    """The groups that a connection's `groups` asks for.
+
+    Raises:
+        InvalidPage: `first` is negative, or over the cap.
+        InvalidGroups, InvalidOrder, InvalidFilter: as the methods of `Filters`.
+    """
+    size = _size("first", arguments)
+    filters = Filters()
+    by = filters.keys(arguments["by"], entity)
+    return Grouping(
+        by=by,
+        having=filters.having(arguments.get("having"), entity),
+        order=filters.order_of_groups(arguments.get("orderBy"), entity, by),
+        operands=tuple(map(_hashable, filters.operands)),
+        size=DEFAULT_PAGE_SIZE if size is None else size,
+    )
+
+
+def ids_of(arguments: Mapping[str, Any]) -> Ids:
+    """What the global ids in `ids`, or the one in `id`, name.
+
+    Raises:
+        InvalidId: not an id, or of an entity that this schema does not have.
+        InvalidPage: more ids than a page has rows.
+    """
+    texts = arguments["ids"] if "ids" in arguments else [arguments["id"]]
+    if len(texts) > MAX_PAGE_SIZE:
+        raise InvalidPage(f"'ids' holds {len(texts)} ids; at most {MAX_PAGE_SIZE} are allowed.")
+    return Ids(tuple(_id(text) for text in texts))
+
+
+def key_of(arguments: Mapping[str, Any], entity: str) -> Key:
+    """The unique value that the `@oneOf` argument `by` names.
+
+    Raises:
+        InvalidId: an id of another entity.
+    """
+    ((name, value),) = arguments["by"].items()
+    if name == "id":
+        found, key = _id(value)
+        if found != entity:
+            raise InvalidId(value)
+        return Key("id", key)
+    return Key("id" if name == "databaseId" else name, value)
+
+
+def check_text(name: str, value: object) -> None:
+    """Refuse, at any depth, text that PostgreSQL cannot hold.
+
+    Raises:
+        InvalidText: U+0000, or a lone surrogate.
+    """
+    match value:
+        case str():
+            if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+                raise InvalidText(name)
+        case dict():
+            for key, inner in value.items():
+                check_text(key, inner)
+        case list():
+            for inner in value:
+                check_text(name, inner)
+
+
+def _page(
+    arguments: Mapping[str, Any],
+    entity: str,
+    filters: Filters,
+    where: Condition | None,
+    order: tuple[Sort, ...],
+) -> Page:
+    first, last = _size("first", arguments), _size("last", arguments)
+    if first is not None and last is not None:
+        raise InvalidPage("'first' and 'last' exclude each other: give one of them.")
+    if first is None and last is None:
+        first = DEFAULT_PAGE_SIZE
+    return Page(
+        first=first,
+        last=last,
+        after=_cursor("after", arguments, entity, order),
+        before=_cursor("before", arguments, entity, order),
+        offset=_offset(arguments),
+        where=where,
+        order=order,
+        operands=tuple(map(_hashable, filters.operands)),
+    )
+
+
+def _size(name: str, arguments: Mapping[str, Any]) -> int | None:
+    size: int | None = arguments.get(name)
+    if size is not None and not 0 <= size <= MAX_PAGE_SIZE:
+        raise InvalidPage(f"'{name}' must be between 0 and {MAX_PAGE_SIZE}, not {size}.")
+    return size
+
+
+def _offset(arguments: Mapping[str, Any]) -> int:
+    offset: int = arguments.get("offset") or 0
+    if not 0 <= offset <= MAX_OFFSET:
+        raise InvalidPage(f"'offset' must be between 0 and {MAX_OFFSET:,}, not {offset}.")
+    others = [name for name in ("after", "before", "last") if arguments.get(name) is not None]
+    if offset and others:
+        raise InvalidPage(f"'offset' counts from the start of the list: not with '{others[0]}'.")
+    return offset
+
+
+def _hashable(operand: Any) -> Any:
+    return tuple(operand) if isinstance(operand, list) else operand
+
+
+def _cursor(
+    name: str, arguments: Mapping[str, Any], entity: str, order: tuple[Sort, ...]
+) -> Cursor | None:
+    text: str | None = arguments.get(name)
+    if text is None:
+        return None
+    values = decode_cursor(name, text, sort_of(entity, order))
+    try:
+        return tuple(
+            _key_value(value, entity, sort) for value, sort in zip(values, order, strict=True)
+        )
+    except (ValueError, TypeError, RequestError):
+        raise InvalidCursor(name, "is not a cursor of this API.") from None
+
+
+def _key_value(value: Any, entity: str, sort: Sort) -> Any:
+    """A cursor's value as it is bound; raises ValueError or TypeError if no row can have it."""
+    if value is None and can_be_null(entity, sort.term):
+        return None
+    kind = kind_of(entity, sort.term)
+    if kind in {ScalarKind.INTEGER, ScalarKind.COUNT}:
+        most = INT4_MAX if kind is ScalarKind.INTEGER else INT8_MAX
+        if type(value) is int and -most <= value <= most:
+            return value
+        raise ValueError(value)
+    if type(value) is not (bool if kind is ScalarKind.BOOLEAN else str):
+        raise TypeError(value)
+    if kind is ScalarKind.BOOLEAN:
+        return value
+    check_text("", value)
+    if kind is ScalarKind.DECIMAL:
+        return parse_decimal(value)
+    return parse_datetime(value).isoformat() if kind is ScalarKind.TIME else value
+
+
+def _id(text: str) -> tuple[str, int]:
+    entity, key = from_global_id(text)
+    if entity not in ENTITIES:
+        raise InvalidId(text)
+    return entity, key

@@ -1,0 +1,178 @@
+"""From a plan to an answer's writer: what one SQL statement says, and what is uncompiled to resolvers.
+
+A root field compiles when all that is selected below it has a meaning in SQL. ToOne that does not is
+uncompiled to the standard executor; the others compile all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graph.database import relationships
+from graph.database.reads import JsonQuery
+from graph.execution.planning.cost import Price
+from graph.selection import (
+    Aggregates,
+    CountUpTo,
+    EdgeList,
+    EdgeNode,
+    Groups,
+    Connection,
+    NodeList,
+    Nodes,
+    ToOne,
+    PageInfo,
+    Plain,
+    Resolved,
+    Selection,
+    Terms,
+    Typename,
+    Variants,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from graph.execution.planning.plan import Plan
+    from graph.selection import Payload
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTemplate:
+    """JSON with placeholders: `fragments` is what stands before, between and after the fields.
+
+    `placeholders` says what fills each: a number is the statement's column, a name is a field that is said
+    otherwise.
+    """
+
+    query: JsonQuery | None
+    fragments: tuple[bytes, ...]
+    placeholders: tuple[int | str, ...]
+
+    @property
+    def uncompiled(self) -> frozenset[str]:
+        return frozenset(
+            placeholder for placeholder in self.placeholders if isinstance(placeholder, str)
+        )
+
+    def body(self, columns: Sequence[bytes], uncompiled: Mapping[str, bytes]) -> bytes:
+        """All of it, given the statement's columns and the text of what was uncompiled."""
+        pieces = [self.fragments[0]]
+        for placeholder, writer in zip(self.placeholders, self.fragments[1:], strict=True):
+            pieces += (
+                uncompiled[placeholder] if isinstance(placeholder, str) else columns[placeholder],
+                writer,
+            )
+        return b"".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled(ResponseTemplate):
+    """An answer: its root fields are the statement's, or uncompiled to the executor."""
+
+    price: Price
+    cache_control: bytes
+
+
+class _TemplateWriter:
+    """Writes an object around what fills it: columns of a statement, and what is said otherwise."""
+
+    def __init__(self) -> None:
+        self.columns: list[Any] = []
+        self._texts = ["{"]
+        self._placeholders: list[int | str] = []
+
+    def add(self, field: Any, column: Any | None) -> None:
+        """A member; `column` is what the statement is selected for, if it is to say the member."""
+        first = self._texts == ["{"]
+        self._texts[-1] += f'{"" if first else ","}"{field.key}":'
+        if isinstance(field, Typename):
+            self._texts[-1] += f'"{field.text}"'
+            return
+        self._placeholders.append(field.key if column is None else len(self.columns))
+        self.columns += [] if column is None else [column]
+        self._texts.append("")
+
+    def template(self, before: str = "", after: str = "") -> ResponseTemplate:
+        texts = [before + self._texts[0], *self._texts[1:]]
+        texts[-1] += "}" + after
+        query = JsonQuery(tuple(self.columns)) if self.columns else None
+        return ResponseTemplate(
+            query, tuple(text.encode() for text in texts), tuple(self._placeholders)
+        )
+
+
+def compile_plan(plan: Plan) -> Compiled:
+    """Compile what can be; the query is None where nothing needs one."""
+    writer = _TemplateWriter()
+    for root in plan.root:
+        obstacle = next(_obstacles(root), None)
+        if obstacle is not None:
+            logger.debug(
+                "'%s' is uncompiled to resolvers: %s has no meaning in SQL", root.key, obstacle
+            )
+        writer.add(root, root if obstacle is None else None)
+    template = writer.template('{"data":', "}")
+    price = Price(plan.charges)
+    return Compiled(
+        template.query, template.fragments, template.placeholders, price, plan.cache_control
+    )
+
+
+def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate | None:
+    """Compile what is selected of a mutation's success; None where resolvers have to answer.
+
+    Its rows are looked up by keys at `argument_index` and the argument_indexes after it, in the order of the columns.
+    """
+    writer = _TemplateWriter()
+    for field in payload.fields:
+        if any(_obstacles(field)) or _names_rows_below(field):
+            return None
+        row = None
+        if isinstance(field, ToOne):
+            relationship = relationships.lookup(field.selection.entity, "id")
+            row = ToOne(
+                field.key, relationship, field.selection, argument_index + len(writer.columns)
+            )
+        writer.add(field, row)
+    return writer.template()
+
+
+def _names_rows_below(field: Any) -> bool:
+    """Whether rows are selected for in a list of plain objects: there are many, and loaders batch."""
+    below = field.fields if isinstance(field, Plain) else ()
+    return any(isinstance(each, ToOne) or _names_rows_below(each) for each in below)
+
+
+def _obstacles(selected: Any) -> Iterator[str]:
+    """The fields below this one that a Python resolver answers."""
+    match selected:
+        case Resolved():
+            yield selected.name
+        case ToOne() | NodeList() | EdgeNode():
+            yield from _obstacles(selected.selection)
+        case Selection():
+            yield from _obstacles_among(selected.fields)
+        case Variants(selections=selections) | Nodes(selections=selections):
+            for selection in selections:
+                yield from _obstacles(selection)
+        case (
+            Connection()
+            | EdgeList()
+            | PageInfo()
+            | Plain()
+            | CountUpTo()
+            | Aggregates()
+            | Groups()
+            | Terms()
+        ):
+            yield from _obstacles_among(selected.fields)
+
+
+def _obstacles_among(fields: Sequence[Any]) -> Iterator[str]:
+    for field in fields:
+        yield from _obstacles(field)

@@ -1,0 +1,120 @@
+"""What an operation costs, before it runs: see `graph.schema.costs` for what it is made of.
+
+The plan notes what each field is charged, and which pages multiply it. So the price of a compiled
+operation is a short sum of products, made anew for each request from the sizes of its pages.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from graphql import GraphQLError
+
+from graph.errors import TooCostly
+from graph.execution.failures import RequestRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# How many of the most_expensive fields an answer names.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one field costs each time, and the argument_indexes of the pages that say how often."""
+
+    path: tuple[str, ...]
+    weight: int
+    argument_indexes: tuple[int, ...]
+    is_object: bool
+
+    def total(self, values: Sequence[Any]) -> int:
+        times: int = prod(values[argument_index].size for argument_index in self.argument_indexes)
+        return self.weight * times
+
+
+class _Level(NamedTuple):
+    """What the same pages multiply: the `argument_index` of the last, the number of the level above it."""
+
+    above: int
+    argument_index: int
+    cost: int
+    objects: int
+
+
+class Price:
+    """What an operation costs; lives as long as it is compiled."""
+
+    def __init__(self, charges: Iterable[Charge]) -> None:
+        self.charges = tuple(charges)
+        costs, objects = Counter[tuple[int, ...]](), Counter[tuple[int, ...]]()
+        for charge in self.charges:
+            costs[charge.argument_indexes] += charge.weight
+            objects[charge.argument_indexes] += charge.weight if charge.is_object else 0
+        self._once = (costs.pop((), 0), objects.pop((), 0))
+        every = {
+            argument_indexes[:end]
+            for argument_indexes in costs
+            for end in range(1, len(argument_indexes) + 1)
+        }
+        levels = sorted(every, key=len)
+        numbers = {
+            argument_indexes: number for number, argument_indexes in enumerate(((), *levels))
+        }
+        self._levels = tuple(
+            _Level(
+                numbers[argument_indexes[:-1]],
+                argument_indexes[-1],
+                costs[argument_indexes],
+                objects[argument_indexes],
+            )
+            for argument_indexes in levels
+        )
+
+    def total(self, values: Sequence[Any]) -> int:
+        return self._sums(values)[0]
+
+    def check(self, values: Sequence[Any], most: int | None) -> int:
+        """The total.
+
+        Raises:
+            RequestRejected: it is more than an operation may cost.
+        """
+        total = self.total(values)
+        if most is not None and total > most:
+            error = TooCostly(total, most, self.most_expensive(values))
+            raise RequestRejected([GraphQLError(str(error), original_error=error)], code=error.code)
+        return total
+
+    def total_and_actual(self, values: Sequence[Any], came: int) -> tuple[int, int]:
+        """The total, and what an answer of so many objects turned out to cost."""
+        total, objects = self._sums(values)
+        came -= 2  # the answer itself, and its `data`
+        if came >= objects:
+            return total, total
+        return total, ceil(total * max(came, 0) / max(objects, 1))
+
+    def most_expensive(self, values: Sequence[Any]) -> list[tuple[str, int]]:
+        """The fields that cost most, and how much."""
+        costs = [(".".join(charge.path), charge.total(values)) for charge in self.charges]
+        return sorted(costs, key=lambda cost: -cost[1])[:_NAMED]
+
+    def _sums(self, values: Sequence[Any]) -> tuple[int, int]:
+        """What the operation may cost, and how many objects it may ask for."""
+        total, objects = self._once
+        times = [1]
+        for above, argument_index, cost, objects_each in self._levels:
+            product: int = times[above] * values[argument_index].size
+            times.append(product)
+            total += product * cost
+            objects += product * objects_each
+        return total, objects
+
+
+def objects_in(body: bytes) -> int:
+    """How many objects JSON has, and texts that end with a brace."""
+    return body.count(b'{"')

@@ -1,0 +1,381 @@
+"""Filters, sorts and groupings: from arguments to what is selected of the store.
+
+Values are taken out on the way: each becomes an operand, and the condition names it by its number.
+So two filters that differ in values only are one condition, and one statement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
+
+from graph.database import relationships
+from graph.database.reads import can_be_null
+from graph.database.search import words_of
+from graph.errors import InvalidFilter, InvalidGroups, InvalidId, InvalidOrder
+from graph.relay import from_global_id
+from graph.schema.entities import entity_of
+from graph.selection import (
+    MAX_DEPTH,
+    MAX_KEYS,
+    MAX_PREDICATES,
+    MAX_SEARCH_CHARS,
+    MAX_SORTS,
+    MAX_VALUES,
+    MAX_WORDS,
+    AllOf,
+    AnyOf,
+    Attribute,
+    Bucket,
+    Exists,
+    Matches,
+    Measure,
+    Not,
+    Rank,
+    Sort,
+    Test,
+    Through,
+    grouped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from graph.schema.entities import Entity
+    from graph.selection import Condition, Relationship, Term
+
+_FUNCTIONS = ("count", "sum", "avg", "min", "max")
+_OPPOSITES = {"ne": "eq", "notIn": "in"}
+_PATTERNS = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
+_IGNORE_CASE = "IgnoreCase"
+
+
+@dataclass
+class Filters:
+    """Reads what the arguments of one field say of an entity; `operands` are the values in it."""
+
+    operands: list[Any] = field(default_factory=list)
+    # The words searched for among the rows of the list itself, by the numbers of their operands.
+    words: tuple[int, ...] = ()
+    _predicates: int = 0
+
+    def where(self, given: Mapping[str, Any] | None, name: str) -> Condition | None:
+        """The condition of a `where`; null is as good as absent.
+
+        Raises:
+            InvalidFilter: a null inside, too much or too deep, nothing to search for.
+            InvalidId: an id of another entity.
+        """
+        return self._where(entity_of(name), given, ("where",)) if given else None
+
+    def having(self, given: Mapping[str, Any] | None, name: str) -> Condition | None:
+        """The condition on groups of an entity's rows; raises as `where`."""
+        return self._having(entity_of(name), given, ("having",)) if given else None
+
+    def order(self, given: list[Mapping[str, Any]] | None, name: str) -> tuple[Sort, ...]:
+        """The complete order of a list: its last sort is by the key.
+
+        Raises:
+            InvalidOrder: too many sorts, or a rank without a search.
+        """
+        sorts = self._sorts([self._sort(entity_of(name), each) for each in given or ()])
+        terms = [sort.term for sort in sorts]
+        if _KEY in terms:  # whatever comes after it decides nothing
+            return tuple(sorts[: terms.index(_KEY) + 1])
+        descending = bool(sorts) and sorts[-1].descending
+        return (*sorts, Sort(_KEY, descending, nulls_first=descending))
+
+    def keys(self, given: list[Mapping[str, Any]], name: str) -> tuple[Term, ...]:
+        """What a grouping puts together by.
+
+        Raises:
+            InvalidGroups: none, too many, one of them twice, or a time zone that does not exist.
+        """
+        if not 1 <= len(given) <= MAX_KEYS:
+            raise InvalidGroups(f"'by' needs from 1 to {MAX_KEYS} keys, not {len(given)}.")
+        keys = tuple(self._key(entity_of(name), each) for each in given)
+        plain = [_without_bucket(key) for key in keys]
+        if len(set(plain)) < len(plain):
+            raise InvalidGroups("'by' names a key twice.")
+        return keys
+
+    def order_of_groups(
+        self, given: list[Mapping[str, Any]] | None, name: str, by: tuple[Term, ...]
+    ) -> tuple[Sort, ...]:
+        """The complete order of groups: at last by their keys.
+
+        Raises:
+            InvalidOrder: too many sorts.
+            InvalidGroups: a key that is not among those in `by`.
+        """
+        sorts = self._sorts(
+            [self._sort_of_group(entity_of(name), each, by) for each in given or ()]
+        )
+        known = {sort.term for sort in sorts}
+        return (*sorts, *(Sort(key) for key in by if key not in known))
+
+    def _where(self, entity: Entity, given: Any, path: tuple[str, ...]) -> Condition:
+        conditions: list[Condition] = []
+        for name, value in self._members(given, path):
+            at = (*path, name)
+            if name in {"and", "or", "not"}:
+                conditions.append(self._logic(name, value, at, partial(self._where, entity)))
+            elif name in entity.columns:
+                term = Attribute(entity.columns[name].name)
+                conditions += self._tests(term, value, at)
+            elif name == "id":
+                conditions += self._tests(_KEY, _keys_of_ids(value, entity.name), at)
+            elif name == "search":
+                conditions.append(self._search(value, at))
+            elif name in entity.to_one:
+                relationship = relationships.relationship(entity.name, entity.to_one[name].name)
+                inner = self._where(entity_of(relationship.target), value, at)
+                conditions.append(Exists(relationship, inner))
+            else:
+                relationship = relationships.relationship(entity.name, entity.to_many[name].name)
+                conditions += self._list(relationship, value, at)
+        return _all(conditions)
+
+    def _having(self, entity: Entity, given: Any, path: tuple[str, ...]) -> Condition:
+        conditions: list[Condition] = []
+        for name, value in self._members(given, path):
+            at = (*path, name)
+            if name in _FUNCTIONS:
+                conditions += self._measures(entity, name, value, at, None)
+            else:
+                conditions.append(self._logic(name, value, at, partial(self._having, entity)))
+        return _all(conditions)
+
+    def _list(
+        self, relationship: Relationship, given: Any, path: tuple[str, ...]
+    ) -> Iterator[Condition]:
+        """What is said of the rows that a to-many relationship leads to."""
+        entity = entity_of(relationship.target)
+        for name, value in self._members(given, path):
+            at = (*path, name)
+            if name in _FUNCTIONS:
+                yield from self._measures(entity, name, value, at, relationship)
+                continue
+            inner = self._where(entity, value, at)
+            match name:
+                case "some":
+                    yield Exists(relationship, inner)
+                case "none":
+                    yield Not(Exists(relationship, inner))
+                case _:
+                    yield Not(Exists(relationship, Not(inner)))
+
+    def _logic(self, name: str, value: Any, path: tuple[str, ...], read: Any) -> Condition:
+        if name == "not":
+            return Not(read(value, path))
+        conditions = []
+        for nth, each in enumerate(value):
+            self._count(path)
+            conditions.append(read(each, (*path, str(nth))))
+        return (AllOf if name == "and" else AnyOf)(tuple(conditions))
+
+    def _measures(
+        self,
+        entity: Entity,
+        function: str,
+        given: Any,
+        path: tuple[str, ...],
+        relationship: Relationship | None,
+    ) -> Iterator[Condition]:
+        if function == "count":
+            yield from self._tests(Measure("count", None, relationship), given, path)
+            return
+        for name, tests in self._members(given, path):
+            measure = Measure(function, entity.columns[name].name, relationship)
+            yield from self._tests(measure, tests, (*path, name))
+
+    def _tests(self, term: Term, given: Any, path: tuple[str, ...]) -> Iterator[Condition]:
+        for operator, value in self._members(given, path):
+            if operator == "isNull":
+                test: Condition = Test(term, "is_null")
+                yield test if value else Not(test)
+                continue
+            plain = _OPPOSITES.get(operator, operator)
+            name, operand = _operator(plain, value)
+            if isinstance(operand, list) and len(operand) > MAX_VALUES:
+                message = f"'{'.'.join(path)}' lists {len(operand)} values; at most {MAX_VALUES}."
+                raise InvalidFilter(message)
+            test = Test(term, name, self._operand(operand))
+            yield test if plain == operator else Not(test)
+
+    def search(self, text: str) -> Matches:
+        """What a search of everything asks for; raises as `where`."""
+        return self._search(text, ("text",))
+
+    def _search(self, text: str, path: tuple[str, ...]) -> Matches:
+        name = ".".join(path)
+        if len(text) > MAX_SEARCH_CHARS:
+            message = f"'{name}' has {len(text)} characters; at most {MAX_SEARCH_CHARS}."
+            raise InvalidFilter(message)
+        words = words_of(text)
+        if not 1 <= len(words) <= MAX_WORDS:
+            message = f"'{name}' needs from 1 to {MAX_WORDS} words, not {len(words)}."
+            raise InvalidFilter(message)
+        numbers = tuple(self._operand(word) for word in words)
+        if path in {("where", "search"), ("text",)}:
+            self.words = numbers
+        return Matches(numbers)
+
+    def _sort(self, entity: Entity, given: Mapping[str, Any], depth: int = 0) -> Sort:
+        ((name, value),) = given.items()
+        if name in entity.columns:
+            return _directed(entity.name, Attribute(entity.columns[name].name), value)
+        if name == "rank":
+            if not self.words or depth:
+                raise InvalidOrder("'rank' needs 'search' in the list's own 'where'.")
+            return _directed(entity.name, Rank(self.words), value)
+        if name in entity.to_one:
+            _check_depth(depth, "orderBy")
+            relationship = relationships.relationship(entity.name, entity.to_one[name].name)
+            inner = self._sort(entity_of(relationship.target), value, depth + 1)
+            through = Through(relationship, inner.term)
+            return Sort(through, inner.descending, inner.nulls_first)
+        relationship = relationships.relationship(entity.name, entity.to_many[name].name)
+        return _directed(
+            entity.name, *_measured(entity_of(relationship.target), value, relationship)
+        )
+
+    def _sort_of_group(
+        self, entity: Entity, given: Mapping[str, Any], by: tuple[Term, ...]
+    ) -> Sort:
+        if "key" not in given:
+            return _directed(entity.name, *_measured(entity, given, None))
+        sort = self._sort(entity, given["key"])
+        term = None if isinstance(sort.term, Measure) else grouped(sort.term, by)
+        if term is None:
+            raise InvalidGroups("'orderBy' names a key that is not among those in 'by'.")
+        return Sort(term, sort.descending, sort.nulls_first)
+
+    def _sorts(self, sorts: list[Sort]) -> list[Sort]:
+        """Each term once: what is sorted already cannot be sorted again."""
+        if len(sorts) > MAX_SORTS:
+            raise InvalidOrder(f"'orderBy' has {len(sorts)} sorts; at most {MAX_SORTS}.")
+        found: dict[Term, Sort] = {}
+        for sort in sorts:
+            found.setdefault(sort.term, sort)
+        return list(found.values())
+
+    def _key(self, entity: Entity, given: Mapping[str, Any], depth: int = 0) -> Term:
+        ((name, value),) = given.items()
+        if name == "column":
+            return Attribute(entity.columns[_plain(value)].name)
+        if name in entity.columns:
+            if value["timeZone"] not in _time_zones():
+                raise InvalidGroups(f"There is no time zone '{value['timeZone'][:64]}'.")
+            zone = self._operand(value["timeZone"])
+            return Bucket(Attribute(entity.columns[name].name), _plain(value["unit"]), zone)
+        _check_depth(depth, "by")
+        relationship = relationships.relationship(entity.name, entity.to_one[name].name)
+        inner = self._key(entity_of(relationship.target), value, depth + 1)
+        if isinstance(inner, Bucket):
+            return Bucket(Through(relationship, inner.term), inner.unit, inner.zone)
+        return Through(relationship, inner)
+
+    def _members(
+        self, given: Mapping[str, Any], path: tuple[str, ...]
+    ) -> Iterator[tuple[str, Any]]:
+        """What an input object says; each is counted, and none may be null."""
+        if len(path) > _DEEPEST:
+            raise InvalidFilter(f"'{path[0]}' is nested more than {MAX_DEPTH} deep.")
+        for name, value in given.items():
+            self._count(path)
+            if value is None:
+                where = ".".join((*path, name))
+                raise InvalidFilter(f"'{where}' is null: leave it out, or use 'isNull'.")
+            yield name, value
+
+    def _count(self, path: tuple[str, ...]) -> None:
+        self._predicates += 1
+        if self._predicates > MAX_PREDICATES:
+            raise InvalidFilter(f"'{path[0]}' says more than {MAX_PREDICATES} things.")
+
+    def _operand(self, value: Any) -> int:
+        self.operands.append(value)
+        return len(self.operands) - 1
+
+
+_KEY = Attribute("id")
+# Of a path: each level has a name, those of lists a number too; then a column and an operator.
+_DEEPEST = 2 * MAX_DEPTH + 2
+
+
+@cache
+def _time_zones() -> set[str]:
+    # A link on this machine: no name of the database, and PostgreSQL's would be another.
+    return available_timezones() - {"localtime"}
+
+
+def _all(conditions: list[Condition]) -> Condition:
+    return conditions[0] if len(conditions) == 1 else AllOf(tuple(conditions))
+
+
+def _operator(name: str, value: Any) -> tuple[str, Any]:
+    """The operator and operand that an operator of the schema stands for."""
+    plain = name.removesuffix(_IGNORE_CASE)
+    if plain in _PATTERNS:
+        escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return ("like" if plain == name else "ilike"), _PATTERNS[plain].format(escaped)
+    if plain != name:
+        return "same", value
+    return name, [_bound(each) for each in value] if isinstance(value, list) else _bound(value)
+
+
+def _bound(value: Any) -> Any:
+    """A value as it is bound: see `graph.database.reads.expressions`."""
+    return value.isoformat() if isinstance(value, datetime) else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """The value of an enum's member."""
+    return getattr(value, "value", value)
+
+
+def _keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:
+    def key(text: str | None) -> int | None:
+        if text is None:
+            return None  # refused with the others
+        found, key = from_global_id(text)
+        if found != entity:
+            raise InvalidId(text)
+        return key
+
+    return {
+        operator: [key(text) for text in value] if isinstance(value, list) else key(value)
+        for operator, value in given.items()
+    }
+
+
+def _measured(
+    entity: Entity, given: Mapping[str, Any], relationship: Relationship | None
+) -> tuple[Measure, Any]:
+    """The aggregate that a `@oneOf` input names, and its direction."""
+    ((function, value),) = given.items()
+    if function == "count":
+        return Measure("count", None, relationship), value
+    ((name, direction),) = value.items()
+    return Measure(function, entity.columns[name].name, relationship), direction
+
+
+def _directed(entity: str, term: Term, direction: Any) -> Sort:
+    """What can never be null is sorted in one way, whatever was said of nulls."""
+    said = _plain(direction)
+    descending = said.startswith("DESC")
+    nulls_first = "FIRST" in said if "NULLS" in said else descending
+    return Sort(term, descending, nulls_first if can_be_null(entity, term) else descending)
+
+
+def _without_bucket(key: Term) -> Term:
+    return key.term if isinstance(key, Bucket) else key
+
+
+def _check_depth(depth: int, argument: str) -> None:
+    if depth >= MAX_DEPTH:
+        raise InvalidOrder(f"'{argument}' is nested more than {MAX_DEPTH} deep.")

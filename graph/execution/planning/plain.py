@@ -1,0 +1,45 @@
+"""JSON of objects that are no rows: small, made in Python, and described by declared fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from graphql import GraphQLList, GraphQLNonNull, get_named_type, is_leaf_type
+
+from graph.selection import Column, Plain, Typename
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def text_of(value: Any, type_: Any, fields: Sequence[Any]) -> str:
+    """The text of what is selected of a value of a GraphQL type."""
+    return orjson.dumps(plain(value, type_, fields)).decode()
+
+
+def plain(value: Any, type_: Any, fields: Sequence[Any]) -> Any:
+    """The value as the answer shows it, made of what JSON is made of."""
+    if isinstance(type_, GraphQLNonNull):
+        return plain(value, type_.of_type, fields)
+    if value is None:
+        return None
+    if isinstance(type_, GraphQLList):
+        return [plain(each, type_.of_type, fields) for each in value]
+    if is_leaf_type(type_):
+        return type_.serialize(value)
+    return {field.key: member(value, type_, field) for field in fields}
+
+
+def member(value: Any, type_: Any, field: Any) -> Any:
+    """What a field of an object says."""
+    if isinstance(field, Typename):
+        return field.text
+    assert isinstance(field, Column | Plain)  # noqa: S101  nothing else stands below such objects
+    declared = next(
+        definition
+        for definition in get_named_type(type_).fields.values()
+        if definition.extensions["strawberry-definition"].python_name == field.name
+    )
+    below = field.fields if isinstance(field, Plain) else ()
+    return plain(getattr(value, field.name), declared.type, below)

@@ -1,0 +1,145 @@
+"""A plan: what an operation asks for, and a field as it is selected for at one argument_index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphql import get_named_type
+
+from graph.database import relationships
+from graph.execution.planning.arguments import check_text
+from graph.execution.planning.variables import argument_reader, names_variable
+from graph.schema.fields import Meaning, meaning_of
+from graph.selection import Attribute, Measure, Through
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
+    from graphql.execution.collect_fields import FieldDetails
+    from graphql.execution.values import VariableValues
+
+    from graph.execution.planning.cost import Charge
+    from graph.loading.prefetch import KeyPath
+    from graph.schema.caching import CacheControl
+    from graph.schema.context import FieldPath
+    from graph.selection import DataField, Root, Term, Value
+
+# What an argument's value at one argument_index is made of, for other variables: see `Plan.recipes`.
+Recipe: TypeAlias = "Callable[[VariableValues], Value]"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an operation asks for; nothing may run unless `errors` is empty.
+
+    `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
+    that need rows, by their argument_index in the answer, and `selected` how many there are of any kind;
+    `values` what its arguments say. `recipes` make these values anew from other variables: they
+    hold for every request whose variables include and skip the same fields. `charges` are what its
+    fields cost, and `charges_of_parts` what it costs to send some by themselves. `deferred` are the
+    fields that may come later than what is around them, `streamed` the lists of which so many
+    elements come first.
+    """
+
+    root: list[Root] = field(default_factory=list)
+    nodes: dict[str, list[FieldNode]] = field(default_factory=dict)
+    fields: dict[FieldPath, DataField] = field(default_factory=dict)
+    values: list[Value] = field(default_factory=list)
+    selected: int = 0
+    recipes: list[Recipe] = field(default_factory=list)
+    errors: list[GraphQLError] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    charges_of_parts: list[Charge] = field(default_factory=list)
+    hints: list[CacheControl] = field(default_factory=list)
+    deferred: set[KeyPath] = field(default_factory=set)
+    streamed: dict[KeyPath, int] = field(default_factory=dict)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether its answer can come in parts."""
+        return bool(self.deferred or self.streamed)
+
+    def below(self, keys: Collection[str]) -> dict[FieldPath, DataField]:
+        """Of `fields`, those below these root fields."""
+        return {path: selected for path, selected in self.fields.items() if path[0][1] in keys}
+
+    @property
+    def cache_control(self) -> bytes:
+        """How long the answer may be kept, and by whom: as the strictest hint says."""
+        age = min((hint.max_age for hint in self.hints), default=0)
+        scope = "public" if all(hint.is_public for hint in self.hints) else "private"
+        return f"{scope}, max-age={age}".encode() if age else b"private, no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedField:
+    """A field as it is selected for at one argument_index."""
+
+    key: str
+    path: FieldPath
+    name: str  # in Python: the column's, the relationship's
+    parent: GraphQLObjectType
+    definition: GraphQLField
+    details: list[FieldDetails]
+    above: SelectedField | None
+
+    @property
+    def keys(self) -> KeyPath:
+        return tuple(key for _, key in self.path)
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return meaning_of(self.definition.extensions.get("strawberry-definition"))
+
+    @property
+    def entity(self) -> str:
+        """What the field is about, where its type does not tell."""
+        entity: str = self.definition.extensions["strawberry-definition"].metadata["entity"]
+        return entity
+
+    @property
+    def type(self) -> Any:
+        return get_named_type(self.definition.type)
+
+    @property
+    def more(self) -> Any:
+        """What its declaration says beside its meaning."""
+        return self.definition.extensions["strawberry-definition"].metadata["more"]
+
+    def reader(self) -> Callable[[VariableValues], dict[str, Any]]:
+        """What reads its arguments, and refuses text that no argument may hold."""
+        node = self.details[0].node
+        read = argument_reader(self.definition, node)
+
+        def read_and_check(variables: VariableValues) -> dict[str, Any]:
+            arguments = read(variables)
+            check_text(node.name.value, arguments)
+            return arguments
+
+        return read_and_check
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its arguments are the same whatever the variables are."""
+        arguments = self.details[0].node.arguments or ()
+        return not any(names_variable(node.value) for node in arguments)
+
+
+def measure_of(selected: SelectedField) -> Measure:
+    """`sum { total }`: the column below names what the function above is taken over."""
+    assert selected.above is not None  # noqa: S101  aggregates are never at the root
+    if selected.parent.name.endswith("Aggregates"):
+        return Measure("count")
+    return Measure(selected.above.name, selected.name)
+
+
+def group_key_of(selected: SelectedField) -> Term:
+    """`customer { town }`: a column, across the relationships above it."""
+    term: Term = Attribute(selected.name)
+    above = selected.above
+    while above is not None and above.parent.name.endswith("GroupKey"):
+        term = Through(relationships.relationship(above.entity, above.name), term)
+        above = above.above
+    return term

@@ -1,0 +1,425 @@
+"""From an operation to selections: what it asks of the store, as plain data.
+
+graphql-core's own field collection flattens fragments and type conditions, merges fields and
+applies `@skip` and `@include`; what each field means is said where it is declared
+(`graph.schema.fields`). The outcome is a plan: for each argument_index in the answer where rows are needed,
+the selection that was made there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphql import (
+    GraphQLError,
+    GraphQLObjectType,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+)
+from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
+
+from graph.database import relationships
+from graph.errors import RequestError, TooLarge
+from graph.execution.planning.arguments import (
+    found_page_of,
+    grouping_of,
+    ids_of,
+    key_of,
+    limit_of,
+    page_of,
+)
+from graph.execution.planning.cost import Charge
+from graph.execution.planning.plain import text_of
+from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
+from graph.execution.running.parts import initial_count, is_deferred
+from graph.schema.caching import NOT_KEPT, hint_of
+from graph.schema.costs import SEARCH, assumed_size_of, weight_of
+from graph.schema.fields import Meaning
+from graph.schema.node import ENTITIES
+from graph.selection import (
+    Aggregates,
+    Column,
+    CountUpTo,
+    EdgeCursor,
+    EdgeList,
+    EdgeNode,
+    EnumLookup,
+    GlobalId,
+    Grouping,
+    Groups,
+    Ids,
+    Key,
+    Limit,
+    Connection,
+    Mutate,
+    NodeList,
+    Nodes,
+    ToOne,
+    Page,
+    PageInfo,
+    Payload,
+    Plain,
+    Resolved,
+    Selection,
+    TermOf,
+    Terms,
+    TotalCount,
+    Typename,
+    Variants,
+    searches_in,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from graphql import (
+        FragmentDefinitionNode,
+        GraphQLSchema,
+        OperationDefinitionNode,
+    )
+    from graphql.execution.collect_fields import FieldDetails
+    from graphql.execution.values import VariableValues
+
+    from graph.schema.context import FieldPath
+    from graph.selection import Term
+
+F = TypeVar("F", ToOne, Connection, Nodes, CountUpTo, Aggregates, Groups, TermOf)
+V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
+
+
+# A few fragments that spread each other twice can write out to billions of fields; one that is
+# deferred many times asks for its own as often, and each of them is looked at. So many take about
+# 80 ms to become a statement.
+MAX_FIELDS = 1_000
+# How often each field of the introspection costs: it lists types, and their fields.
+_INTROSPECTED = 100
+# What a deferred fragment costs for each object, beside what is in it.
+_SENT_ALONE = 10
+
+
+def select(
+    schema: GraphQLSchema,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    operation: OperationDefinitionNode,
+    variables: VariableValues,
+) -> Plan:
+    """Walk an operation once, and check all of its arguments on the way."""
+    return _Selector(schema, fragments, operation, variables).select_root()
+
+
+class _Selector:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        operation: OperationDefinitionNode,
+        variables: VariableValues,
+    ) -> None:
+        self._schema = schema
+        self._operation = operation
+        self._variables = variables
+        self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
+        self._plan = Plan()
+        self._selected = 0
+        self._sizes: dict[FieldPath, tuple[int, tuple[int, ...]]] = {(): (1, ())}
+        self._pages: dict[FieldPath, int] = {}
+        self._selects: dict[Meaning, Callable[[SelectedField], Any]] = {
+            Meaning.COLUMN: lambda selected: Column(selected.key, selected.name),
+            Meaning.GLOBAL_ID: lambda selected: GlobalId(selected.key),
+            Meaning.TO_ONE: self._relationship,
+            Meaning.CONNECTION: self._connection,
+            Meaning.LOOKUP: self._lookup,
+            Meaning.NODE: self._nodes,
+            Meaning.NODES: self._nodes,
+            Meaning.NODE_LIST: lambda selected: NodeList(selected.key, self._rows(selected)),
+            Meaning.EDGE_LIST: lambda selected: EdgeList(
+                selected.key, self._fields(selected, selected.type)
+            ),
+            Meaning.PAGE_INFO: lambda selected: PageInfo(
+                selected.key, self._fields(selected, selected.type)
+            ),
+            Meaning.TOTAL_COUNT: lambda selected: TotalCount(selected.key),
+            Meaning.SEARCH: self._search,
+            Meaning.COUNT: self._count,
+            Meaning.AGGREGATES: self._aggregates,
+            Meaning.GROUPS: self._groups,
+            Meaning.TERMS: lambda selected: Terms(
+                selected.key, self._fields(selected, selected.type)
+            ),
+            Meaning.MEASURE: lambda selected: self._term(selected, measure_of(selected)),
+            Meaning.GROUP_KEY: lambda selected: self._term(selected, group_key_of(selected)),
+            Meaning.EDGE_NODE: lambda selected: EdgeNode(selected.key, self._rows(selected)),
+            Meaning.EDGE_CURSOR: lambda selected: EdgeCursor(selected.key),
+            Meaning.ENUM_LOOKUP: self._enum_lookup,
+            Meaning.PLAIN: lambda selected: Plain(
+                selected.key, selected.name, self._fields(selected, selected.type)
+            ),
+            Meaning.MUTATION: self._mutation,
+            Meaning.REFERENCE: self._reference,
+            Meaning.CURRENT: self._current,
+        }
+
+    def select_root(self) -> Plan:
+        root = self._schema.get_root_type(self._operation.operation)
+        assert root is not None  # noqa: S101  validation has seen to it
+        collected = collect_fields(
+            self._schema, self._fragments, self._variables, root, self._operation
+        )
+        self._charge_parts((), len(collected.new_defer_usages))
+        for key, details in collected.grouped_field_set.items():
+            self._plan.root.append(self._field(root, key, details, None))
+            self._plan.nodes[key] = [detail.node for detail in details]
+        return replace(self._plan, selected=self._selected)
+
+    def _field(
+        self,
+        parent: GraphQLObjectType,
+        key: str,
+        details: list[FieldDetails],
+        above: SelectedField | None,
+    ) -> Any:
+        self._spend(len(details))
+        name = details[0].node.name.value
+        if name == "__typename":
+            return Typename(key, parent.name)
+        definition = self._schema.get_field(parent, name)
+        assert definition is not None  # noqa: S101  validation has seen to it
+        declared = definition.extensions.get("strawberry-definition")
+        selected = SelectedField(
+            key=key,
+            path=(*(above.path if above else ()), (parent.name, key)),
+            name=getattr(declared, "python_name", name),
+            parent=parent,
+            definition=definition,
+            details=details,
+            above=above,
+        )
+        meaning = selected.meaning
+        self._charge(selected)
+        self._note_parts(selected)
+        return self._selects[meaning](selected) if meaning else self._resolved(selected)
+
+    def _spend(self, selected: int) -> None:
+        self._selected += selected
+        if self._selected > MAX_FIELDS:
+            message = f"The operation selects more than {MAX_FIELDS:,} fields, fragments included."
+            error = TooLarge(message)
+            raise GraphQLError(str(error), original_error=error)
+
+    def _charge(self, selected: SelectedField) -> None:
+        """Note what the field costs and how long it keeps, and what multiplies what is below it.
+
+        A value that the field's arguments say is going to be the next one.
+        """
+        times, above = self._sizes[selected.above.path if selected.above else ()]
+        below, meaning, argument_index = above, selected.meaning, len(self._plan.values)
+        declared = selected.definition.extensions.get("strawberry-definition")
+        if selected.details[0].node.name.value in {"__schema", "__type"}:
+            times = _INTROSPECTED
+        if meaning in {Meaning.NODE_LIST, Meaning.EDGE_LIST}:
+            assert selected.above is not None  # noqa: S101  they are parts of a connection
+            below = (*above, self._pages[selected.above.path])
+        elif meaning in {Meaning.CONNECTION, Meaning.SEARCH}:
+            self._pages[selected.path] = argument_index
+        elif meaning in {Meaning.NODES, Meaning.GROUPS}:
+            below = (*above, argument_index)
+        keys = selected.keys
+        if weight := weight_of(declared):
+            self._plan.charges.append(Charge(keys, weight * times, above, is_object=False))
+        if selected.above is None or hint_of(declared):
+            self._plan.hints.append(hint_of(declared) or NOT_KEPT)
+        if meaning is None:
+            times *= assumed_size_of(declared)
+        self._sizes[selected.path] = (times, below)
+        if not is_leaf_type(selected.type):
+            self._plan.charges.append(Charge(keys, times, below, is_object=True))
+
+    def _charge_parts(self, path: FieldPath, parts: int) -> None:
+        """Note what it costs to send so much of each object at this argument_index by itself."""
+        if parts:
+            self._spend(parts)
+            times, argument_indexes = self._sizes[path]
+            keys = tuple(key for _, key in path)
+            charge = Charge(keys, parts * times * _SENT_ALONE, argument_indexes, is_object=False)
+            self._plan.charges_of_parts.append(charge)
+
+    def _charge_searches(self, selected: SelectedField, searches: int) -> None:
+        if searches:
+            times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
+            cost = searches * int(SEARCH.weight) * times
+            self._plan.charges.append(
+                Charge(selected.keys, cost, argument_indexes, is_object=False)
+            )
+
+    def _note_parts(self, selected: SelectedField) -> None:
+        """Note whether the field may come later, or the elements of its list."""
+        if is_deferred(selected):
+            self._plan.deferred.add(selected.keys)
+        first = self._checked(selected, partial(initial_count, selected, self._variables), None)
+        if first is not None:
+            self._plan.streamed[selected.keys] = first
+
+    def _fields(self, selected: SelectedField, type_: GraphQLObjectType) -> tuple[Any, ...]:
+        """What is selected of an object of this type, in the order of the answer."""
+        collected = collect_subfields(
+            self._schema, self._fragments, self._variables, self._operation, type_, selected.details
+        )
+        self._charge_parts(selected.path, len(collected.new_defer_usages))
+        return tuple(
+            self._field(type_, key, details, selected)
+            for key, details in collected.grouped_field_set.items()
+        )
+
+    def _rows(self, selected: SelectedField) -> Any:
+        if is_abstract_type(selected.type):
+            return Variants(self._variants(selected))
+        return Selection(selected.type.name, self._fields(selected, selected.type))
+
+    def _variants(self, selected: SelectedField) -> tuple[Selection, ...]:
+        possible = self._schema.get_possible_types(selected.type)
+        return tuple(Selection(type_.name, self._fields(selected, type_)) for type_ in possible)
+
+    def _relationship(self, selected: SelectedField) -> ToOne:
+        relationship = relationships.relationship(selected.parent.name, selected.name)
+        return self._planned(selected, ToOne(selected.key, relationship, self._rows(selected)))
+
+    def _lookup(self, selected: SelectedField) -> ToOne:
+        entity = selected.type.name
+        argument_index, key = self._value(
+            selected, lambda arguments: key_of(arguments, entity), Key("id", 0)
+        )
+        relationship = relationships.lookup(entity, key.column)
+        return self._planned(
+            selected, ToOne(selected.key, relationship, self._rows(selected), argument_index)
+        )
+
+    def _connection(self, selected: SelectedField) -> Connection:
+        if selected.parent.name in ENTITIES:
+            relationship = relationships.relationship(selected.parent.name, selected.name)
+        else:
+            relationship = relationships.every(
+                get_named_type(selected.type.fields["nodes"].type).name
+            )
+        argument_index, page = self._value(
+            selected, lambda arguments: page_of(arguments, relationship.target), Page()
+        )
+        self._charge_searches(selected, searches_in(page.where))
+        parts = self._fields(selected, selected.type)
+        return self._planned(
+            selected, Connection(selected.key, relationship, argument_index, page.shape, parts)
+        )
+
+    def _search(self, selected: SelectedField) -> Connection:
+        argument_index, page = self._value(selected, found_page_of, Page())
+        parts = self._fields(selected, selected.type)
+        return self._planned(
+            selected,
+            Connection(selected.key, relationships.found(), argument_index, page.shape, parts),
+        )
+
+    def _count(self, selected: SelectedField) -> CountUpTo:
+        argument_index, _ = self._value(selected, limit_of, Limit(1))
+        return self._planned(
+            selected, CountUpTo(selected.key, argument_index, self._fields(selected, selected.type))
+        )
+
+    def _aggregates(self, selected: SelectedField) -> Aggregates:
+        return self._planned(
+            selected, Aggregates(selected.key, self._fields(selected, selected.type))
+        )
+
+    def _groups(self, selected: SelectedField) -> Groups:
+        argument_index, grouping = self._value(
+            selected, lambda arguments: grouping_of(arguments, selected.entity), Grouping()
+        )
+        fields = self._fields(selected, selected.type)
+        return self._planned(selected, Groups(selected.key, argument_index, grouping.shape, fields))
+
+    def _term(self, selected: SelectedField, term: Term) -> TermOf:
+        return self._planned(selected, TermOf(selected.key, term))
+
+    def _nodes(self, selected: SelectedField) -> Nodes:
+        argument_index, _ = self._value(selected, ids_of, Ids(()))
+        is_list = "ids" in selected.definition.args
+        return self._planned(
+            selected, Nodes(selected.key, argument_index, self._variants(selected), is_list=is_list)
+        )
+
+    def _enum_lookup(self, selected: SelectedField) -> EnumLookup:
+        """The text of each value that the field can have, written here and now."""
+        choice = selected.more
+        fields = self._fields(selected, selected.type)
+        texts = tuple(
+            (value.value, text_of(choice.value_of(value), selected.definition.type, fields))
+            for value in choice.values
+        )
+        return EnumLookup(selected.key, choice.column, texts)
+
+    def _mutation(self, selected: SelectedField) -> Mutate:
+        self._checked(selected, lambda: selected.reader()(self._variables), None)
+        possible = self._schema.get_possible_types(selected.type)
+        return Mutate(
+            selected.key,
+            tuple(Payload(type_.name, self._fields(selected, type_)) for type_ in possible),
+        )
+
+    def _reference(self, selected: SelectedField) -> ToOne:
+        relationship = relationships.reference(
+            selected.parent.name, selected.name, selected.type.name
+        )
+        return self._planned(selected, ToOne(selected.key, relationship, self._rows(selected)))
+
+    def _current(self, selected: SelectedField) -> Nodes:
+        """A row of some entity: which one is known when the mutation has been refused."""
+        possible = self._schema.get_possible_types(selected.type)
+        to = tuple(Selection(type_.name, self._fields(selected, type_)) for type_ in possible)
+        return self._planned(selected, Nodes(selected.key, -1, to, is_list=False))
+
+    def _resolved(self, selected: SelectedField) -> Resolved:
+        """A Python resolver answers; what it returns may have relationships all the same."""
+        possible = (
+            self._schema.get_possible_types(selected.type)
+            if is_abstract_type(selected.type)
+            else [selected.type]
+        )
+        for type_ in possible:
+            if isinstance(type_, GraphQLObjectType):
+                self._fields(selected, type_)
+        self._checked(selected, lambda: selected.reader()(self._variables), None)
+        return Resolved(
+            selected.key, f"{selected.parent.name}.{selected.details[0].node.name.value}"
+        )
+
+    def _planned(self, selected: SelectedField, follows: F) -> F:
+        self._plan.fields[selected.path] = follows
+        return follows
+
+    def _value(
+        self, selected: SelectedField, read: Callable[[dict[str, Any]], V], otherwise: V
+    ) -> tuple[int, V]:
+        """The next argument_index, and what the arguments say there."""
+        arguments = selected.reader()
+
+        def recipe(variables: VariableValues) -> V:
+            return read(arguments(variables))
+
+        value = self._checked(selected, lambda: recipe(self._variables), otherwise)
+        self._plan.values.append(value)
+        self._plan.recipes.append((lambda _: value) if selected.is_fixed else recipe)
+        return len(self._plan.values) - 1, value
+
+    def _checked(self, selected: SelectedField, check: Callable[[], Any], otherwise: Any) -> Any:
+        """What a check of arguments returns; where it refuses them, note why and go on."""
+        try:
+            return check()
+        except (RequestError, GraphQLError) as error:
+            nodes = [details.node for details in selected.details]
+            path = [key for _, key in selected.path]
+            message = getattr(error, "message", None) or str(error)
+            self._plan.errors.append(
+                GraphQLError(message, nodes=nodes, path=path, original_error=error)
+            )
+            return otherwise

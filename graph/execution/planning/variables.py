@@ -1,0 +1,208 @@
+"""The variables of a request (specification, section 6.1.2), coerced without a walk where they can.
+
+Most variables are plain: an Int, a String, an ID, a Boolean, and of just that type. For these one
+comparison says what graphql-core's coercion would; whatever is not plain goes there.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphql import (
+    GraphQLError,
+    GraphQLNonNull,
+    ListValueNode,
+    ObjectValueNode,
+    Undefined,
+    VariableNode,
+    coerce_input_literal,
+    get_argument_values,
+    get_variable_values,
+    is_input_object_type,
+    is_list_type,
+    is_non_null_type,
+)
+from graphql.execution.get_variable_signature import get_variable_signature
+from graphql.execution.values import VariableValues, VariableValueSource
+
+from graph.execution.failures import RequestRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from graphql import (
+        FieldNode,
+        GraphQLField,
+        GraphQLInputObjectType,
+        GraphQLInputType,
+        GraphQLSchema,
+        ValueNode,
+        VariableDefinitionNode,
+    )
+    from graphql.execution.get_variable_signature import GraphQLVariableSignature
+
+_MAX_ERRORS = 50
+
+# Reads a part of a document for the variables of a request; Undefined where one is not given.
+Reader: TypeAlias = "Callable[[dict[str, Any]], Any]"
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "Int": lambda value: type(value) is int and -(2**31) <= value < 2**31,
+    "String": lambda value: type(value) is str,
+    "ID": lambda value: type(value) is str,
+    "Boolean": lambda value: type(value) is bool,
+}
+
+
+class Variables:
+    """Coerces the variables of one operation; lives as long as the operation."""
+
+    def __init__(
+        self, schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
+    ) -> None:
+        self._schema = schema
+        self._definitions = definitions
+        self._plain = _plain(schema, definitions)
+
+    def coerced(self, given: dict[str, Any]) -> VariableValues:
+        """The values of all variables.
+
+        Raises:
+            RequestRejected: some do not fit their types.
+        """
+        return self._coerced_plainly(given) or self._coerced_by_the_book(given)
+
+    def _coerced_plainly(self, given: dict[str, Any]) -> VariableValues | None:
+        """The same, or None where a variable is not plain."""
+        if self._plain is None:
+            return None
+        sources, coerced = {}, {}
+        for name, signature, fits, nullable in self._plain:
+            value = given.get(name, Undefined)
+            if not (fits(value) or (nullable and (value is None or value is Undefined))):
+                return None
+            sources[name] = VariableValueSource(signature, value)
+            if value is not Undefined:
+                coerced[name] = value
+        return VariableValues(sources, coerced)
+
+    def _coerced_by_the_book(self, given: dict[str, Any]) -> VariableValues:
+        outcome = get_variable_values(self._schema, self._definitions, given, _MAX_ERRORS)
+        if isinstance(outcome, list):
+            raise RequestRejected(outcome, code="BAD_USER_INPUT")
+        return outcome
+
+
+def argument_reader(
+    definition: GraphQLField, node: FieldNode
+) -> Callable[[VariableValues], dict[str, Any]]:
+    """What reads a field's arguments, as graphql-core's `get_argument_values` does for each object.
+
+    The document is valid and the variables are coerced, so that an argument that is a variable has
+    that variable's value. What is more than that goes by the book.
+    """
+    by_the_book = partial(get_argument_values, definition, node)
+    readers = {
+        argument.name.value: _reader(argument.value, definition.args[argument.name.value].type)
+        for argument in node.arguments or ()
+    }
+    if None in readers.values() or any(
+        argument.default_value is not Undefined for argument in definition.args.values()
+    ):
+        return by_the_book
+
+    required = [
+        name for name, argument in definition.args.items() if is_non_null_type(argument.type)
+    ]
+
+    def read(variables: VariableValues) -> dict[str, Any]:
+        values = {name: read(variables.coerced) for name, read in readers.items() if read}
+        # A variable with a default is let in where null is not, and may be null all the same.
+        if any(values.get(name) is None for name in required):
+            return by_the_book(variables)
+        return {name: value for name, value in values.items() if value is not Undefined}
+
+    return read
+
+
+def names_variable(node: ValueNode) -> bool:
+    match node:
+        case VariableNode():
+            return True
+        case ListValueNode():
+            return any(names_variable(value) for value in node.values)
+        case ObjectValueNode():
+            return any(names_variable(member.value) for member in node.fields)
+    return False
+
+
+def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
+    """For a constant, a variable, or what is made of them; None where the book has more to say."""
+    if isinstance(type_, GraphQLNonNull):
+        type_ = type_.of_type
+    if not names_variable(node):
+        constant = coerce_input_literal(node, type_)
+        return lambda _: constant
+    if isinstance(node, VariableNode):
+        variable = node.name.value
+        return lambda coerced: coerced.get(variable, Undefined)
+    if is_list_type(type_):
+        items = node.values if isinstance(node, ListValueNode) else (node,)
+        return _reader_of_list([_reader_within(item, type_.of_type) for item in items])
+    if isinstance(node, ObjectValueNode) and is_input_object_type(type_):
+        return _reader_of_object(node, type_)
+    return None
+
+
+def _reader_within(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
+    """The same; but a variable with a default may be null where that is not let in."""
+    refuses_null = is_non_null_type(type_) and isinstance(node, VariableNode)
+    return None if refuses_null else _reader(node, type_)
+
+
+def _reader_of_list(readers: list[Reader | None]) -> Reader | None:
+    if None in readers:
+        return None
+
+    def read(coerced: dict[str, Any]) -> list[Any]:
+        values = (reader(coerced) for reader in readers if reader)
+        return [None if value is Undefined else value for value in values]
+
+    return read
+
+
+def _reader_of_object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> Reader | None:
+    readers = {
+        member.name.value: _reader_within(member.value, type_.fields[member.name.value].type)
+        for member in node.fields
+    }
+    defaults = any(field.default_value is not Undefined for field in type_.fields.values())
+    if None in readers.values() or defaults:
+        return None
+
+    def read(coerced: dict[str, Any]) -> Any:
+        values = ((name, reader(coerced)) for name, reader in readers.items() if reader)
+        found = {name: value for name, value in values if value is not Undefined}
+        # What the one member names may not be null: by the book that is refused.
+        return None if type_.is_one_of and None in (found or {"": None}).values() else found
+
+    return read
+
+
+def _plain(
+    schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
+) -> list[tuple[str, GraphQLVariableSignature, Callable[[Any], bool], bool]] | None:
+    """For each variable its name, signature, test and nullability; None if one is not plain."""
+    found = []
+    for definition in definitions:
+        signature = get_variable_signature(schema, definition)
+        if isinstance(signature, GraphQLError) or definition.default_value:
+            return None
+        type_: Any = signature.type
+        required = isinstance(type_, GraphQLNonNull)
+        fits = _FITS.get(getattr(type_.of_type if required else type_, "name", ""))
+        if fits is None:
+            return None
+        found.append((signature.name, signature, fits, not required))
+    return found

@@ -1,0 +1,113 @@
+"""How much each client may ask for over time: a bucket that fills steadily up to its brim."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from itertools import count
+from math import ceil
+from typing import TYPE_CHECKING, Protocol
+
+from graph.database import token_buckets
+from graph.errors import RateLimited, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.database.engine import Database
+    from graph.execution.running.concurrency import Limiter
+
+# Who has not selected for longest is forgotten; by then the bucket is full, or there is a flood.
+_MAX_CLIENTS = 100_000
+# With every so many takes, so many buckets in the database are looked at: two for each take.
+_FORGET_EVERY = 16
+_FORGET_AMONG = 32
+
+
+class TokenBuckets(Protocol):
+    """Takes what an operation may cost before it runs; gives back what it did not."""
+
+    async def consume(self, client: str, cost: int) -> None:
+        """Take from a client's bucket.
+
+        Raises:
+            RateLimited: there is less in it.
+        """
+
+    async def refund(self, client: str, cost: int) -> None: ...
+
+
+class MemoryTokenBuckets:
+    """The buckets of one process."""
+
+    def __init__(
+        self, capacity: int, per_second: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._capacity = capacity
+        self._per_second = per_second
+        self._now = now
+        # For each client what was in the bucket, and when.
+        self._buckets = OrderedDict[str, tuple[float, float]]()
+
+    async def consume(self, client: str, cost: int) -> None:
+        now = self._now()
+        level, since = self._buckets.get(client, (self._capacity, now))
+        level = min(self._capacity, level + (now - since) * self._per_second)
+        if level < cost:
+            raise RateLimited(cost, ceil((cost - level) / self._per_second))
+        self._buckets[client] = (level - cost, now)
+        self._buckets.move_to_end(client)
+        if len(self._buckets) > _MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+
+    async def refund(self, client: str, cost: int) -> None:
+        # Who was forgotten has a full bucket. What is over the brim is lost with the next take.
+        if client in self._buckets:
+            level, since = self._buckets[client]
+            self._buckets[client] = (level + cost, since)
+
+
+class DatabaseTokenBuckets:
+    """The buckets of all processes on one database.
+
+    A bucket is selected for before the limiters: a limiter of its own bounds how many connections that holds.
+    """
+
+    def __init__(
+        self, database: Database, capacity: int, per_second: float, limiter: Limiter
+    ) -> None:
+        self._database = database
+        self._capacity_seconds = capacity / per_second
+        self._per_second = per_second
+        self._limiter = limiter
+        self._takes = count(1)
+
+    async def consume(self, client: str, cost: int) -> None:
+        if cost == 0:
+            return
+        await self._limiter.acquire()
+        try:
+            wait_seconds = await token_buckets.consume(
+                self._database,
+                client,
+                cost_seconds=cost / self._per_second,
+                capacity_seconds=self._capacity_seconds,
+            )
+            if next(self._takes) % _FORGET_EVERY == 0:
+                await token_buckets.forget(self._database, most=_FORGET_AMONG)
+        finally:
+            self._limiter.release()
+        if wait_seconds is not None:
+            raise RateLimited(cost, wait_seconds)
+
+    async def refund(self, client: str, cost: int) -> None:
+        # Time gives it back as well: for want of a statement no answer is withheld.
+        with suppress(Unavailable):
+            await self._limiter.acquire()
+            try:
+                await token_buckets.refund(
+                    self._database, client, cost_seconds=cost / self._per_second
+                )
+            finally:
+                self._limiter.release()

@@ -1,0 +1,63 @@
+"""Texts that clients keep without looking inside: global ids and cursors.
+
+Both are base64: a global id of `Customer:17` (Relay's Global Object Identification), a cursor of
+`["Customer:id",17]`, its sort and the key values of its row. Neither grants anything, so neither is
+signed; what does not decode to something this code would have made is refused. Cursors are written
+by the statement that reads their rows (`graph.database.reads`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode, b64encode
+from typing import Any, cast
+
+from graph.errors import InvalidCursor, InvalidId
+
+INT4_MAX = 2**31 - 1
+INT8_MAX = 2**63 - 1
+
+_GLOBAL_ID = re.compile(r"([A-Z][A-Za-z]*):([1-9][0-9]{0,9})", re.ASCII)
+
+
+def to_global_id(entity: str, key: int) -> str:
+    return b64encode(f"{entity}:{key}".encode()).decode()
+
+
+def from_global_id(text: str) -> tuple[str, int]:
+    """The (entity, key) of a global id; the entity may be one that does not exist.
+
+    Raises:
+        InvalidId: not made by `to_global_id`.
+    """
+    match = _GLOBAL_ID.fullmatch(_plain(text))
+    if match is None or int(match[2]) > INT4_MAX:
+        raise InvalidId(text)
+    return match[1], int(match[2])
+
+
+def decode_cursor(argument: str, text: str, sort: str) -> list[Any]:
+    """The key values that a cursor of this sort holds, as JSON has them.
+
+    `argument` is what to call it.
+
+    Raises:
+        InvalidCursor: mangled, or of another sort.
+    """
+    try:
+        found, *values = cast("list[Any]", json.loads(_plain(text)))
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidCursor(argument, "is not a cursor of this API.") from None
+    if found != sort:
+        raise InvalidCursor(argument, "is a cursor of another list, or of another order.")
+    return values
+
+
+def _plain(text: str) -> str:
+    """What the text encodes; empty unless it is the one text that encodes it."""
+    try:
+        decoded = b64decode(text, validate=True)
+        return decoded.decode() if b64encode(decoded).decode() == text else ""
+    except ValueError:
+        return ""

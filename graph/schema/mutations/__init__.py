@@ -1,5 +1,0 @@
-"""The changes that a client may ask for. Each is a transaction, and answers with a union."""
-
-from graph.schema.mutations.resolvers import Mutation
-
-__all__ = ["Mutation"]

@@ -1,0 +1,335 @@
+"""What is stored: customers place orders, an order has lines, a line names an item.
+
+Relationships raise when they were not loaded, so that no row ever arrives by a hidden statement.
+A computed value is a `column_property`: `Order.total` stands for its SQL expression wherever
+a column may stand, and is read only when it is asked for.
+
+What must hold whoever writes is the database's business (`triggers`): versions move, a line gets
+its item's price and name, and every change is an event.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Enum,
+    FetchedValue,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    ScalarSelect,
+    SmallInteger,
+    String,
+    Table,
+    event,
+    func,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    column_property,
+    mapped_column,
+    relationship,
+)
+
+from graph.database.catalog import catalog
+from graph.database.search import index_expressions
+from graph.database.types import JsonText
+from graph.store import triggers
+
+# A violation names its constraint, and by that name it becomes a typed error.
+NAMING_CONVENTION = {
+    "pk": "%(table_name)s_pkey",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "uq": "%(table_name)s_%(column_0_name)s_key",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy's own spelling
+        datetime: DateTime(timezone=True),
+        Decimal: Numeric(10, 2),
+    }
+    # What the database fills in comes back with the INSERT or UPDATE itself (RETURNING): an
+    # attribute that would have to be fetched later cannot be, in asyncio.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
+
+
+triggers.create_with(Base.metadata)
+catalog.models = Base
+catalog.searched = {
+    "Customer": ("first_name", "last_name", "username", "email", "town"),
+    "Item": ("name",),
+}
+
+
+class OrderStatus(StrEnum):
+    PLACED = "PLACED"
+    PAID = "PAID"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+class EventKind(StrEnum):
+    """What happened to a row; an order that moves on has the name of its new status."""
+
+    CREATED = "CREATED"
+    CHANGED = "CHANGED"
+    DELETED = "DELETED"
+    PAID = "PAID"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+def _one_of(names: type[StrEnum], column: str) -> Enum:
+    """Text, with a CHECK: what PostgreSQL calls an enum is known to no driver at first sight."""
+    return Enum(names, name=column, native_enum=False, create_constraint=True, length=20)
+
+
+def _version() -> Any:
+    """Moved by a trigger, with every change."""
+    return mapped_column(server_default=text("1"), server_onupdate=FetchedValue())
+
+
+def _within_four_digit_years(column: str) -> str:
+    """Refuse times that Python and RFC 3339 cannot say: infinity, BC, years past 9999."""
+    return f"{column} >= '0001-01-01 00:00:00+00' AND {column} < '10000-01-01 00:00:00+00'"
+
+
+def _a_price(column: str) -> str:
+    """Refuse negative amounts and NaN, which PostgreSQL sorts above every number."""
+    return f"{column} >= 0 AND {column} <> 'NaN'"
+
+
+def _search_indexes(entity: str, table: str) -> tuple[Index, Index]:
+    words, trigrams = index_expressions(entity)
+    return (
+        Index(f"{table}_words_idx", text(words), postgresql_using="gin"),
+        Index(f"{table}_trigrams_idx", text(trigrams), postgresql_using="gin"),
+    )
+
+
+class Customer(Base):
+    __tablename__ = "customers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    first_name: Mapped[str] = mapped_column(String(100))
+    last_name: Mapped[str] = mapped_column(String(100))
+    username: Mapped[str] = mapped_column(String(50), unique=True)
+    email: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str] = mapped_column(String(200))
+    town: Mapped[str] = mapped_column(String(100))
+    created_on: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_on: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
+    version: Mapped[int] = _version()
+
+    orders: Mapped[list[Order]] = relationship(back_populates="customer", lazy="raise")
+
+    __table_args__ = (
+        Index("customers_lower_email_key", text("lower(email)"), unique=True),
+        # Each serves an order, or a filter in the default order.
+        Index(None, "last_name", "id"),
+        Index(None, "town", "id"),
+        Index(None, "created_on", "id"),
+        *_search_indexes("Customer", "customers"),
+        CheckConstraint(_within_four_digit_years("created_on"), name="created_on"),
+        CheckConstraint(_within_four_digit_years("updated_on"), name="updated_on"),
+    )
+
+    def __repr__(self) -> str:
+        return f"<Customer:{self.id}-{self.username}>"
+
+
+class Item(Base):
+    __tablename__ = "items"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    cost_price: Mapped[Decimal]
+    selling_price: Mapped[Decimal]
+    stock: Mapped[int | None]
+    version: Mapped[int] = _version()
+
+    order_lines: Mapped[list[OrderLine]] = relationship(back_populates="item", lazy="raise")
+
+    __table_args__ = (
+        Index(None, "name", "id"),
+        Index(None, "selling_price", "id"),
+        *_search_indexes("Item", "items"),
+        CheckConstraint(_a_price("cost_price"), name="cost_price"),
+        CheckConstraint(_a_price("selling_price"), name="selling_price"),
+        CheckConstraint("stock >= 0", name="stock"),
+    )
+
+    def __repr__(self) -> str:
+        return f"<Item:{self.id}-{self.name}>"
+
+
+def _price_differs(item_id: Mapped[int], unit_price: Mapped[Decimal]) -> ScalarSelect[bool]:
+    items = Item.__table__
+    differs = select(items.c.selling_price != unit_price).where(items.c.id == item_id)
+    return differs.correlate_except(items).scalar_subquery()
+
+
+class OrderLine(Base):
+    __tablename__ = "order_lines"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+    quantity: Mapped[int] = mapped_column(SmallInteger)
+    # What was true when the line was placed: a trigger asks the item where nobody says.
+    unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
+    item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
+    cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    subtotal: Mapped[Decimal] = column_property(
+        unit_price * (quantity - cancelled), deferred=True, raiseload=True
+    )
+    unit_price_changed: Mapped[bool] = column_property(
+        _price_differs(item_id, unit_price), deferred=True, raiseload=True
+    )
+
+    order: Mapped[Order] = relationship(back_populates="line_items", lazy="raise")
+    item: Mapped[Item] = relationship(back_populates="order_lines", lazy="raise")
+
+    # Each composite index serves the page order of one edge: an order's lines, an item's lines.
+    __table_args__ = (
+        Index(None, "order_id", "id"),
+        Index(None, "item_id", "id"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint(_a_price("unit_price"), name="unit_price"),
+        CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
+    )
+
+    def __repr__(self) -> str:
+        return f"<OrderLine:{self.id}-{self.order_id}>"
+
+
+def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
+    lines = OrderLine.__table__
+    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled))
+    # An order without lines costs 0.00: the scale of money is kept.
+    total = select(func.coalesce(subtotals, literal_column("0.00", Numeric(10, 2))))
+    total = total.select_from(lines).where(lines.c.order_id == order_id)
+    return total.correlate_except(lines).scalar_subquery()
+
+
+class Order(Base):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+    date_placed: Mapped[datetime] = mapped_column(server_default=func.now())
+    status: Mapped[OrderStatus] = mapped_column(
+        _one_of(OrderStatus, "status"), server_default=OrderStatus.PLACED
+    )
+    version: Mapped[int] = _version()
+    total: Mapped[Decimal] = column_property(
+        _sum_of_subtotals(order_id=id),  # noqa: A003  the column of this name
+        deferred=True,
+        raiseload=True,
+    )
+
+    customer: Mapped[Customer] = relationship(back_populates="orders", lazy="raise")
+    line_items: Mapped[list[OrderLine]] = relationship(back_populates="order", lazy="raise")
+    history: Mapped[list[Event]] = relationship(
+        primaryjoin="Order.id == foreign(Event.order_id)", viewonly=True, lazy="raise"
+    )
+
+    __table_args__ = (
+        Index(None, "customer_id", "id"),
+        Index(None, "date_placed", "id"),
+        CheckConstraint(_within_four_digit_years("date_placed"), name="date_placed"),
+    )
+
+    def __repr__(self) -> str:
+        return f"<Order:{self.id}-{self.customer_id}>"
+
+
+class Event(Base):
+    """One change of one row, written by a trigger in the transaction of the change.
+
+    `order_id` is that of an order, or of the order of a line. It is no foreign key: what happened
+    stays known when the order is gone.
+    """
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    entity: Mapped[str] = mapped_column(String(20))
+    entity_id: Mapped[int]
+    kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
+    payload: Mapped[str] = mapped_column(JsonText)
+    actor: Mapped[str | None] = mapped_column(String(200))
+    order_id: Mapped[int | None]
+
+    __table_args__ = (
+        Index(None, "order_id", "id"),
+        CheckConstraint(_within_four_digit_years("at"), name="at"),
+    )
+
+    def __repr__(self) -> str:
+        return f"<Event:{self.id}-{self.entity}>"
+
+
+# Not an entity: nobody asks for it. The answer to a request is kept under its key, so that asking
+# again does not do it again.
+idempotency_keys = Table(
+    "idempotency_keys",
+    Base.metadata,
+    Column("viewer", String(200), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
+    Column("created_on", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("viewer", "key"),
+    Index(None, "created_on"),
+)
+
+# How far the import of a file has come, by the file's fingerprint; it is gone when that has ended.
+imports = Table(
+    "imports",
+    Base.metadata,
+    Column("source", String(64), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("refused_bytes", BigInteger, nullable=False),
+)
+
+# What clients may still ask for, where several processes have to agree (`buckets`). It is no loss
+# if a crash empties it. A bucket changes with every request: there is room for that in its page.
+cost_buckets = Table(
+    "cost_buckets",
+    Base.metadata,
+    Column("client", LargeBinary, primary_key=True),
+    Column("full_at", DateTime(timezone=True), nullable=False),
+    Column("given", Boolean, nullable=False),
+    prefixes=["UNLOGGED"],
+    postgresql_with={"fillfactor": 50},
+)
+
+# The indexes for trigrams need it.
+event.listen(Base.metadata, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))  # type: ignore[no-untyped-call]

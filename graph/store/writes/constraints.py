@@ -1,0 +1,71 @@
+"""What a violated constraint means, by its name: the last line of defence behind the rules.
+
+A rule that was checked, and then broken by somebody else at the same moment, ends here; so does one
+that a rule of `writes` forgot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graph.database.catalog import catalog
+from graph.errors import DomainError, NotAllowed, Problem, Reason, ValidationFailed
+
+_OUT_OF_RANGE = "22003"
+_NOT_NULL = "23502"
+_FOREIGN_KEY = "23503"
+
+TAKEN = "TAKEN"
+
+# Constraint -> the values that it speaks of, code, message.
+_PROBLEMS: dict[str, tuple[str, str, str]] = {
+    "customers_username_key": ("username", TAKEN, "The username is taken."),
+    "customers_lower_email_key": ("email", TAKEN, "The mail address is taken."),
+    "customers_created_on_check": ("createdOn", "OUT_OF_RANGE", "Years have four digits."),
+    "customers_updated_on_check": ("updatedOn", "OUT_OF_RANGE", "Years have four digits."),
+    "items_cost_price_check": ("costPrice", "OUT_OF_RANGE", "A price is not negative."),
+    "items_selling_price_check": ("sellingPrice", "OUT_OF_RANGE", "A price is not negative."),
+    "orders_customer_id_fkey": ("customerId", "NOT_FOUND", "There is no such customer."),
+    "orders_date_placed_check": ("datePlaced", "OUT_OF_RANGE", "Years have four digits."),
+    "orders_status_check": ("status", "OUT_OF_RANGE", "There is no such status."),
+    "order_lines_order_id_fkey": ("orderId", "NOT_FOUND", "There is no such order."),
+    "order_lines_item_id_fkey": ("itemId", "NOT_FOUND", "There is no such item."),
+    "order_lines_quantity_check": ("quantity", "OUT_OF_RANGE", "A line has a piece at least."),
+    "order_lines_unit_price_check": ("unitPrice", "OUT_OF_RANGE", "A price is not negative."),
+    "events_at_check": ("at", "OUT_OF_RANGE", "Years have four digits."),
+    "events_kind_check": ("kind", "OUT_OF_RANGE", "There is no such kind of event."),
+}
+# Constraint -> why it is not allowed.
+_REASONS: dict[str, Reason] = {
+    "items_stock_check": Reason("OUT_OF_STOCK", "Fewer pieces are in stock than are wanted."),
+    "order_lines_cancelled_check": Reason(
+        "NOTHING_LEFT", "A line cannot have more pieces cancelled than it has."
+    ),
+}
+# The same, where the row that others name was to be deleted.
+_NAMED_BY_OTHERS: dict[str, Reason] = {
+    "orders_customer_id_fkey": Reason("HAS_ORDERS", "The customer has orders."),
+    "order_lines_order_id_fkey": Reason("HAS_LINES", "The order has lines."),
+    "order_lines_item_id_fkey": Reason("HAS_LINES", "Order lines name the item."),
+}
+
+
+def domain_error_of(error: Any) -> DomainError | None:
+    """The refusal that a driver's error stands for; None if it is no rule of the store."""
+    state, name = getattr(error, "sqlstate", None), getattr(error, "constraint_name", None)
+    if state == _OUT_OF_RANGE:
+        return ValidationFailed([Problem(("input",), "OUT_OF_RANGE", "A number is too large.")])
+    if state == _NOT_NULL:
+        column = str(error.column_name)
+        return ValidationFailed([Problem(("input", column), "REQUIRED", "A value is missing.")])
+    if state == _FOREIGN_KEY and "still referenced" in (getattr(error, "detail", None) or ""):
+        return NotAllowed(_NAMED_BY_OTHERS[name]) if name in _NAMED_BY_OTHERS else None
+    if name in _REASONS:
+        return NotAllowed(_REASONS[name])
+    if name in _PROBLEMS:
+        field, code, message = _PROBLEMS[name]
+        return ValidationFailed([Problem(("input", field), code, message)])
+    return None
+
+
+catalog.domain_error_of = domain_error_of

@@ -1,0 +1,103 @@
+"""Customers are added, changed and deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graph.database.writes.values import INPUT, Values, check_version
+from graph.errors import NotAllowed, Reason
+from graph.store.writes.constraints import TAKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graph.database.transaction import Transaction
+
+_TEXTS = ("first_name", "last_name", "username", "email", "address", "town")
+
+_IN_USE = """
+    SELECT EXISTS (SELECT FROM customers WHERE username = $1 AND id <> $3) AS username,
+           EXISTS (SELECT FROM customers WHERE lower(email) = lower($2) AND id <> $3) AS email
+"""
+_INSERT = """
+    INSERT INTO customers (first_name, last_name, username, email, address, town)
+    VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+"""
+_LOCK = "SELECT version FROM customers WHERE id = $1 FOR NO KEY UPDATE"
+_UPDATE = """
+    UPDATE customers SET first_name = coalesce($2, first_name),
+        last_name = coalesce($3, last_name), username = coalesce($4, username),
+        email = coalesce($5, email), address = coalesce($6, address), town = coalesce($7, town)
+    WHERE id = $1
+"""
+_LOCK_WITH_ORDERS = """
+    SELECT version, EXISTS (SELECT FROM orders WHERE customer_id = $1) AS has_orders
+    FROM customers WHERE id = $1 FOR UPDATE
+"""
+_DELETE = "DELETE FROM customers WHERE id = $1"
+
+
+async def create(
+    transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
+) -> int:
+    """Add a customer; return its key. `path` leads to it through the mutation's arguments.
+
+    Raises:
+        ValidationFailed: texts that are missing or too long; a name or address that is taken.
+    """
+    values = Values(given, path)
+    texts = values.texts("Customer", *_TEXTS, required=True)
+    values.email("email")
+    await _check_free(transaction, values, 0)
+    row = await transaction.first(_INSERT, *texts.values())
+    key: int = row["id"]
+    return key
+
+
+async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
+    """Change what is given of a customer.
+
+    Raises:
+        ValidationFailed: as `create`.
+        NotFound, Conflict: it is not there, or not as it was read.
+    """
+    values = Values(given)
+    key, expected = values.key("id", "Customer"), values.expected_version()
+    texts = values.texts("Customer", *_TEXTS, required=False)
+    values.email("email")
+    if values.problems:
+        values.check()
+    check_version("Customer", key, expected=expected, row=await transaction.first(_LOCK, key))
+    if "username" in values or "email" in values:
+        await _check_free(transaction, values, key)
+    await transaction.fetch(_UPDATE, key, *texts.values())
+    return key
+
+
+async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
+    """Delete a customer who has no orders.
+
+    Raises:
+        ValidationFailed, NotFound, Conflict: as `update`.
+        NotAllowed: there are orders.
+    """
+    values = Values(given)
+    key, expected = values.key("id", "Customer"), values.expected_version()
+    values.check()
+    row = await transaction.first(_LOCK_WITH_ORDERS, key)
+    check_version("Customer", key, expected=expected, row=row)
+    if row["has_orders"]:
+        raise NotAllowed(Reason("HAS_ORDERS", "The customer has orders."))
+    await transaction.fetch(_DELETE, key)
+    return key
+
+
+async def _check_free(transaction: Transaction, values: Values, key: int) -> None:
+    """Note names that others have, and return when nothing at all is wrong."""
+    username, email = values.given("username"), values.given("email")
+    row = await transaction.first(_IN_USE, username, email, key)
+    if row["username"]:
+        values.wrong("username", TAKEN, "The username is taken.")
+    if row["email"]:
+        values.wrong("email", TAKEN, "The mail address is taken.")
+    values.check()

@@ -1,0 +1,95 @@
+"""Items are added and changed, and their pieces counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graph.database.writes.values import INPUT, Values, check_version
+from graph.errors import InsufficientStock, NotAllowed, Reason, Shortage
+from graph.relay import INT4_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graph.database.transaction import Transaction
+
+_INSERT = """
+    INSERT INTO items (name, cost_price, selling_price, stock)
+    VALUES ($1, $2, $3, $4) RETURNING id
+"""
+_LOCK = "SELECT version, stock FROM items WHERE id = $1 FOR NO KEY UPDATE"
+_UPDATE = """
+    UPDATE items SET name = coalesce($2, name), cost_price = coalesce($3, cost_price),
+        selling_price = coalesce($4, selling_price)
+    WHERE id = $1
+"""
+_SET_STOCK = "UPDATE items SET stock = $2 WHERE id = $1"
+
+
+async def create(
+    transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
+) -> int:
+    """Add an item; return its key. `path` leads to it through the mutation's arguments.
+
+    Raises:
+        ValidationFailed: a name or price that cannot be.
+    """
+    values = Values(given, path)
+    name = values.texts("Item", "name", required=True)["name"]
+    prices = [values.money(price, required=True) for price in ("cost_price", "selling_price")]
+    stock = values.stock() if values.given("stock") is not None else None
+    values.check()
+    row = await transaction.first(_INSERT, name, *prices, stock)
+    key: int = row["id"]
+    return key
+
+
+async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
+    """Change what is given of an item.
+
+    Raises:
+        ValidationFailed: as `create`.
+        NotFound, Conflict: it is not there, or not as it was read.
+    """
+    values = Values(given)
+    key, expected = values.key("id", "Item"), values.expected_version()
+    name = values.texts("Item", "name", required=False)["name"]
+    prices = [values.money(price, required=False) for price in ("cost_price", "selling_price")]
+    values.check()
+    check_version("Item", key, expected=expected, row=await transaction.first(_LOCK, key))
+    await transaction.fetch(_UPDATE, key, name, *prices)
+    return key
+
+
+async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> int:
+    """Count some pieces more or less, or so many in all; `to: null` ends the counting.
+
+    Raises:
+        ValidationFailed: neither `by` nor `to`, or both; more pieces than can be counted.
+        NotFound, Conflict: the item is not there, or not as it was read.
+        NotAllowed: pieces of an item are to be added that nobody counts.
+        InsufficientStock: there are fewer pieces than are to be taken away.
+    """
+    values = Values(given)
+    key, expected = values.key("id", "Item"), values.expected_version()
+    by = values.number("by", -INT4_MAX, INT4_MAX) if "by" in values else None
+    to = values.stock("to") if values.given("to") is not None else None
+    if ("by" in values) == ("to" in values):
+        values.wrong("", "BY_OR_TO", "Give either 'by' or 'to'.")
+    values.check()
+    row = await transaction.first(_LOCK, key)
+    check_version("Item", key, expected=expected, row=row)
+    stock = to if by is None else _moved(key, row["stock"], by, values)
+    await transaction.fetch(_SET_STOCK, key, stock)
+    return key
+
+
+def _moved(key: int, stock: int | None, by: int, values: Values) -> int:
+    if stock is None:
+        raise NotAllowed(Reason("NOT_COUNTED", "Nobody counts the item: say 'to' how many."))
+    if stock + by < 0:
+        raise InsufficientStock([Shortage(key, -by, stock)])
+    if stock + by > INT4_MAX:
+        values.wrong("by", "OUT_OF_RANGE", f"There are {INT4_MAX} pieces at most.")
+        values.check()
+    return stock + by

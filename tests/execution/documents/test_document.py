@@ -1,0 +1,24 @@
+"""What is left in memory of a text that was read."""
+
+from __future__ import annotations
+
+import gc
+
+from graphql.language import Token
+
+from graph.execution.documents.document import Documents
+from graph.store import schema
+
+
+def test_a_document_that_is_kept_holds_no_token_of_its_text() -> None:
+    documents = Documents(schema._schema)  # noqa: SLF001
+    gc.collect()
+    before = sum(isinstance(each, Token) for each in gc.get_objects())
+
+    text = "{ customers(first: 2) { nodes { id ...F } } } fragment F on Node { id }"
+    document = documents.read(text)
+
+    gc.collect()
+    assert sum(isinstance(each, Token) for each in gc.get_objects()) == before
+    assert document.node.loc is not None
+    assert (document.node.loc.start, document.node.loc.end) == (0, len(text))

@@ -1,0 +1,227 @@
+"""How PostgreSQL answers in a large store: by indexes, and a deep page as the first one.
+
+The store has 100,000 customers, some 500,000 orders and 1.5 million lines. What a plan costs is
+counted in the blocks it reads, which are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from graph.database.engine import Database, connect_arguments
+from graph.execution.documents.document import Documents
+from graph.store import schema
+from graph.store.seed import seed
+from tests.conftest import administer, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from graph.database.embedded import Cluster
+
+CUSTOMERS = 100_000
+LARGE = ("customers", "orders", "order_lines")
+DOCUMENTED = [  # the queries: a mutation has plans of its own
+    text
+    for text in re.findall(
+        r"```graphql\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL
+    )
+    if not text.startswith("mutation")
+]
+SERVED = [
+    *(
+        f"{{ {connection}({page}: 20{order}) {{ nodes {{ id }} pageInfo {{ hasNextPage }} }} }}"
+        for connection in ("customers", "items", "orders", "orderLines")
+        for page, order in (("first", ""), ("last", ", orderBy: {databaseId: DESC}"))
+    ),
+    *(
+        f"{{ {connection}(last: 20, orderBy: {{{column}: ASC}}) {{ nodes {{ id }} }} }}"
+        for connection, column in (
+            ("customers", "lastName"),
+            ("customers", "town"),
+            ("customers", "createdOn"),
+            ("items", "name"),
+            ("items", "sellingPrice"),
+            ("orders", "datePlaced"),
+        )
+    ),
+    """{ customers { nodes { orders { totalCount
+           nodes { lineItems { nodes { item { name } } } } } } } }""",
+    """{ items(first: 1) { nodes { orderLines(last: 5) {
+           nodes { order { customer { town } } } } } } }""",
+    '{ customer(by: {email: "X@example.com"}) { id } }',
+    '{ customer(by: {username: "x"}) { id } }',
+    '{ customers(where: {town: {eq: "Berlin"}}) { nodes { id } } }',
+    '{ customers(where: {orders: {count: {gt: 30}}, town: {eq: "Oslo"}}) { nodes { id } } }',
+    '{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}}) { nodes { id } totalCount } }',
+    '{ search(text: "wanda") { totalCount nodes { __typename } } }',
+]
+# (the list's arguments, how many times the blocks of the first page a deep one may read)
+WALKS = [
+    ("", 1.5),
+    ("orderBy: {lastName: ASC}", 1.5),
+    ("orderBy: {datePlaced: DESC}", 1.5),
+    # Three ranges, each read as far as a page goes.
+    ("orderBy: [{lastName: DESC}, {town: ASC}]", 3.0),
+]
+
+
+# (a query, whether one plan serves it whatever its values are)
+PLANNED = [
+    ("{ customers { nodes { orders(first: 5) { nodes { id } } } } }", True),
+    ('{ customers(where: {town: {eq: "Berlin"}}) { nodes { id } } }', True),
+    (
+        """{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}},
+                   orderBy: [{datePlaced: ASC}]) { nodes { id } } }""",
+        True,
+    ),
+    # In the order of the key the latest orders are found last, or by the index of their dates.
+    ('{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}}) { nodes { id } } }', False),
+]
+
+
+class Large:
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._documents = Documents(schema._schema)  # noqa: SLF001
+
+    async def data(self, text: str) -> Any:
+        sql, parameters = self._statement(text)
+        row = await self._connection.fetchrow(sql, *parameters)
+        return [json.loads(value) for value in row]
+
+    async def plan(self, text: str) -> Any:
+        sql, parameters = self._statement(text)
+        return await self.plan_of(sql, *parameters)
+
+    async def plan_of(self, sql: str, *parameters: Any) -> Any:
+        explained = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql
+        return json.loads(await self._connection.fetchval(explained, *parameters))[0]["Plan"]
+
+    async def plans_once(self, text: str) -> bool:
+        """Whether PostgreSQL has stopped to look at the values, as it does after five runs."""
+        sql, parameters = self._statement(text)
+        prepared = await self._connection.prepare(sql)
+        for _ in range(8):
+            await prepared.fetchrow(*parameters)
+        plans = "SELECT generic_plans FROM pg_prepared_statements WHERE statement = $1"
+        return bool(await self._connection.fetchval(plans, sql))
+
+    async def run(self, statement: str) -> None:
+        await self._connection.execute(statement)
+
+    def _statement(self, text: str) -> tuple[str, list[Any]]:
+        operation = self._documents.read(text).operation(None)
+        compiled, values = operation.compiled(operation.variables.coerced({}))
+        assert compiled.query
+        statement = compiled.query.statement("json_scalar")
+        return statement.sql, statement.parameters(values)
+
+
+@pytest.fixture(scope="module")
+def large_url(cluster: Cluster, template: str) -> Iterator[str]:
+    async def make() -> None:
+        await administer(cluster, f"CREATE DATABASE large TEMPLATE {template} STRATEGY file_copy")
+        database = Database.connect(settings_for(cluster.url("large")))
+        await seed(database, customers=CUSTOMERS)
+        await database.close()
+
+    asyncio.run(make())
+    yield cluster.url("large")
+    asyncio.run(administer(cluster, "DROP DATABASE large WITH (FORCE)"))
+
+
+@pytest.fixture
+async def large(large_url: str) -> AsyncIterator[Large]:
+    settings = settings_for(large_url)
+    options = connect_arguments(settings)["server_settings"]
+    connection = await asyncpg.connect(
+        large_url.replace("+asyncpg", ""), server_settings=options | {"statement_timeout": "60000"}
+    )
+    yield Large(connection)
+    await connection.close()
+
+
+def nodes_of(plan: Any) -> Iterator[Any]:
+    yield plan
+    yield from chain.from_iterable(map(nodes_of, plan.get("Plans", ())))
+
+
+def blocks_of(plan: Any) -> int:
+    blocks: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return blocks
+
+
+def test_the_documentation_has_queries() -> None:
+    assert len(DOCUMENTED) >= 4
+
+
+@pytest.mark.parametrize("text", [*DOCUMENTED, *SERVED])
+async def test_no_large_table_is_read_from_end_to_end(large: Large, text: str) -> None:
+    plan = await large.plan(text)
+
+    scanned = {node["Relation Name"] for node in nodes_of(plan) if node["Node Type"] == "Seq Scan"}
+    assert not scanned & set(LARGE)
+
+
+@pytest.mark.parametrize(("text", "once"), PLANNED)
+async def test_values_are_looked_at_where_they_make_a_difference(
+    large: Large, text: str, *, once: bool
+) -> None:
+    assert await large.plans_once(text) is once
+
+
+@pytest.mark.parametrize(("arguments", "factor"), WALKS)
+async def test_a_deep_page_reads_as_little_as_the_first(
+    large: Large, arguments: str, factor: float
+) -> None:
+    entity = "orders" if "datePlaced" in arguments else "customers"
+    if "town" in arguments:  # an index has to go the same ways as the order
+        await large.run("CREATE INDEX IF NOT EXISTS mixed ON customers (last_name DESC, town, id)")
+    order = f", {arguments}" if arguments else ""
+    page = """{{ {entity}(first: 20{place}{order}) {{
+                   nodes {{ id }} pageInfo {{ hasNextPage {end} }} }} }}"""
+    # Numbered pages reach row 10,000; by cursors the walk goes on from there, ever deeper.
+    text = page.format(entity=entity, place=", offset: 9980", order=order, end="endCursor")
+    for _ in range(5):
+        (found,) = await large.data(text)
+        cursor = found["pageInfo"]["endCursor"]
+        text = page.format(
+            entity=entity, place=f', after: "{cursor}"', order=order, end="endCursor"
+        )
+
+    first = blocks_of(await large.plan(page.format(entity=entity, place="", order=order, end="")))
+    deep = blocks_of(await large.plan(text.replace("endCursor", "")))
+    assert deep <= factor * first + 8  # the ways down the indexes
+
+
+async def test_a_count_with_a_limit_reads_no_further(large: Large) -> None:
+    def text(limit: int) -> str:
+        return f"{{ orderLines {{ count(limit: {limit}) {{ value precision }} }} }}"
+
+    (found,) = await large.data(text(1_000))
+    few, many = [blocks_of(await large.plan(text(limit))) for limit in (1_000, 100_000)]
+
+    assert found == {"count": {"value": 1_000, "precision": "AT_LEAST"}}
+    assert few * 10 < many
+
+
+async def test_aggregates_of_children_read_what_a_grouped_statement_does(large: Large) -> None:
+    plan = await large.plan(
+        "{ orders(first: 20) { nodes { lineItems { aggregates { count sum { quantity } } } } } }"
+    )
+    by_hand = await large.plan_of(
+        """SELECT o.id, count(l.id), sum(l.quantity)
+           FROM (SELECT id FROM orders ORDER BY id LIMIT 20) AS o
+           LEFT JOIN order_lines l ON l.order_id = o.id GROUP BY o.id"""
+    )
+
+    assert blocks_of(plan) <= 2 * blocks_of(by_hand)
