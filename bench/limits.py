@@ -93,7 +93,7 @@ class _OpenExecution(Execution):
         compiled, values = operation.compiled(variables)
         if compiled.uncompiled or compiled.query is None or operation.is_mutation:
             raise AssertionError(request)
-        columns = await self._database.text(compiled.query, values)
+        columns = await self._database.fetch_json(compiled.query, values)
         return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
 
 

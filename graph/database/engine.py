@@ -77,8 +77,8 @@ class ReadSession:
             except Exception as error:
                 raise translated(error) from error
 
-    async def text(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
-        """The same as `Database.text`, within the session's snapshot."""
+    async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
+        """The same as `Database.fetch_json`, within the session's snapshot."""
         async with self._lock:
             try:
                 connection = await self._session.connection()
@@ -137,7 +137,7 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
 
-    async def text(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
+    async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """Run the statement that is a whole operation; return the JSON text of its root fields.
 
         ToOne statement is one snapshot: it needs neither a session nor a transaction, and goes to

@@ -113,8 +113,8 @@ class Transaction:
             except Exception as error:
                 raise self._translated(error) from error
 
-    async def text(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
-        """The same as `Database.text`, after all changes so far."""
+    async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
+        """The same as `Database.fetch_json`, after all changes so far."""
         statement = query.statement(json_function(self._driver))
         columns: Sequence[bytes] = await self.first(statement.sql, *statement.parameters(values))
         return columns

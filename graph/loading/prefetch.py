@@ -112,7 +112,7 @@ class Prefetcher:
         """Load what each of these fields asks for; of one that is deferred, when it is reached."""
         now = []
         for field in fields:
-            at = (*path, field.key)
+            at = (*path, field.response_key)
             if at in self._deferred:
                 self._put_off[at].append(partial(load, at, field))
             else:

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    key: str
+    response_key: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class GlobalId:
-    key: str
+    response_key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Typename:
-    key: str
+    response_key: str
     text: str
 
 
@@ -36,7 +36,7 @@ class Resolved:
     `name` says which, as in `Customer.fullName`.
     """
 
-    key: str
+    response_key: str
     name: str
 
 
@@ -55,7 +55,7 @@ class Variants:
 class EnumLookup:
     """A value chosen by that of a column: its JSON for each value that the column can have."""
 
-    key: str
+    response_key: str
     name: str
     texts: tuple[tuple[str, str], ...]
 
@@ -64,7 +64,7 @@ class EnumLookup:
 class Plain:
     """Objects that are no rows, below one that is none either."""
 
-    key: str
+    response_key: str
     name: str
     fields: tuple[Column | Typename | Plain | ToOne | Resolved, ...]
 
@@ -73,7 +73,7 @@ class Plain:
 class ToOne:
     """At most one row. A look-up has a `argument_index`: that of the key value among the values."""
 
-    key: str
+    response_key: str
     relationship: Relationship
     selection: Selection
     argument_index: int | None = None
@@ -87,7 +87,7 @@ class Nodes:
     its row is not in a list.
     """
 
-    key: str
+    response_key: str
     argument_index: int
     selections: tuple[Selection, ...]
     is_list: bool
@@ -100,7 +100,7 @@ class Connection:
     `argument_index` is that of the page among the values.
     """
 
-    key: str
+    response_key: str
     relationship: Relationship
     argument_index: int
     shape: PageShape
@@ -152,50 +152,50 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class NodeList:
-    key: str
+    response_key: str
     selection: Selection | Variants
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeList:
-    key: str
+    response_key: str
     fields: tuple[EdgeNode | EdgeCursor | Typename | Resolved, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeNode:
-    key: str
+    response_key: str
     selection: Selection | Variants
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeCursor:
-    key: str
+    response_key: str
 
 
 @dataclass(frozen=True, slots=True)
 class PageInfo:
-    key: str
+    response_key: str
     fields: tuple[Column | Typename | Resolved, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TotalCount:
-    key: str
+    response_key: str
 
 
 @dataclass(frozen=True, slots=True)
 class CountUpTo:
     """A count that gives up at the limit at `argument_index`: its `value`, and its `precision`."""
 
-    key: str
+    response_key: str
     argument_index: int
     fields: tuple[Column | Typename | Resolved, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TermOf:
-    key: str
+    response_key: str
     term: Term
 
 
@@ -203,7 +203,7 @@ class TermOf:
 class Terms:
     """An object that only puts terms together."""
 
-    key: str
+    response_key: str
     fields: tuple[TermOf | Terms | Typename | Resolved, ...]
 
 
@@ -211,7 +211,7 @@ class Terms:
 class Aggregates:
     """Measures of all rows of the list, whatever the page."""
 
-    key: str
+    response_key: str
     fields: tuple[TermOf | Terms | Typename | Resolved, ...]
 
 
@@ -219,7 +219,7 @@ class Aggregates:
 class Groups:
     """The rows of the list put together; what is asked of each group. `argument_index`: the grouping's."""
 
-    key: str
+    response_key: str
     argument_index: int
     shape: GroupingShape
     fields: tuple[Terms | Typename | Resolved, ...]
@@ -249,7 +249,7 @@ class Payload:
 class Mutate:
     """A mutation: one payload is asked of it for each type of its union."""
 
-    key: str
+    response_key: str
     payloads: tuple[Payload, ...]
 
 

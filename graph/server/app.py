@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     database,
                     settings.execution,
                     Limits.of(settings),
-                    keeping=IdempotencyPolicy.of(settings),
+                    idempotency_policy=IdempotencyPolicy.of(settings),
                     max_cost=settings.max_cost,
                     token_buckets=_token_buckets(settings, database),
                     persisted=persisted,

@@ -47,7 +47,7 @@ class Written(JsonQuery):
 
 
 async def said(database: Database, sql: str = PID) -> str:
-    (column,) = await database.text(Written(sql), [])
+    (column,) = await database.fetch_json(Written(sql), [])
     return column.decode()
 
 

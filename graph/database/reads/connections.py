@@ -74,7 +74,7 @@ class ConnectionWriter:
     def _parts(self, *, listed: Callable[[Any], Sql], info: Callable[[str], SqlText]) -> SqlText:
         """The text of the connection, given the SQL of its lists and the text of its pageInfo."""
         return object_of(
-            (part.key, self._part(part, listed, info)) for part in self._connection.fields
+            (part.response_key, self._part(part, listed, info)) for part in self._connection.fields
         )
 
     def _part(  # noqa: PLR0911  one for each
@@ -86,7 +86,7 @@ class ConnectionWriter:
             case PageInfo():
                 return object_of(
                     (
-                        field.key,
+                        field.response_key,
                         info(field.name) if isinstance(field, Column) else typename_of(field),
                     )
                     for field in part.fields
@@ -127,11 +127,11 @@ class ConnectionWriter:
         for field in part.fields:
             match field:
                 case EdgeNode():
-                    members.append((field.key, row(field.selection)))
+                    members.append((field.response_key, row(field.selection)))
                 case EdgeCursor():
-                    members.append((field.key, cursor))
+                    members.append((field.response_key, cursor))
                 case _:
-                    members.append((field.key, typename_of(field)))
+                    members.append((field.response_key, typename_of(field)))
         return object_of(members)
 
     def _paged(self) -> Sql:

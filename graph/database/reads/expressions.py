@@ -120,7 +120,7 @@ def can_be_null(entity: str, term: Term) -> bool:
             return isinstance(term, Measure)
 
 
-class Terms:
+class ExpressionCompiler:
     """The SQL of terms and conditions over one row; `prefix` begins the names of parameters.
 
     With `joins`, rows across an relationship are joined to this one, once each: right for a statement that
@@ -130,7 +130,7 @@ class Terms:
     def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:
         self.row = row
         self._prefix = prefix
-        self._joined: dict[Relationship, tuple[Terms, ColumnElement[bool]]] | None = (
+        self._joined: dict[Relationship, tuple[ExpressionCompiler, ColumnElement[bool]]] | None = (
             {} if joins else None
         )
 
@@ -191,9 +191,9 @@ class Terms:
     ) -> ColumnElement[Any]:
         return kind.bound(f"{self._prefix}o{number}", is_list=is_list)
 
-    def _across(self, relationship: Relationship) -> tuple[Terms, ColumnElement[bool]]:
+    def _across(self, relationship: Relationship) -> tuple[ExpressionCompiler, ColumnElement[bool]]:
         row, belongs = self.row.across(relationship)
-        return Terms(row, self._prefix), belongs
+        return ExpressionCompiler(row, self._prefix), belongs
 
     def _over(self, relationship: Relationship | None, term: Term) -> ColumnElement[Any]:
         """A term of what the relationship leads to, as a value of this row."""
@@ -207,7 +207,10 @@ class Terms:
             return self._over(term.relationship, term.term)
         if term.relationship not in self._joined:
             row, belongs = self.row.across(term.relationship)
-            self._joined[term.relationship] = Terms(row, self._prefix, joins=True), belongs
+            self._joined[term.relationship] = (
+                ExpressionCompiler(row, self._prefix, joins=True),
+                belongs,
+            )
         return self._joined[term.relationship][0].term(term.term)
 
     def _exists(self, found: Exists) -> ColumnElement[bool]:

@@ -129,7 +129,7 @@ class RowWriter:
             return [self._by_entity(selection.selections, f"{alias}.entity", key)]
         entity = selection.entity
         return object_of(
-            (field.key, self._field(entity, field, alias)) for field in selection.fields
+            (field.response_key, self._field(entity, field, alias)) for field in selection.fields
         )
 
     def _field(self, entity: str, field: Any, alias: str) -> SqlText:

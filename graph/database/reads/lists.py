@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads.columns import Row, belongs, columns_of
-from graph.database.reads.expressions import Terms, is_stored
+from graph.database.reads.expressions import ExpressionCompiler, is_stored
 from graph.database.reads.keyset import Ordering, same
 from graph.selection import (
     BY_KEY,
@@ -60,12 +60,12 @@ class RowList:
     ) -> None:
         self.entity = relationship.target
         self.prefix = prefix
-        self.terms = Terms(Row(relationship.target), prefix)
-        filtered = () if where is None else (self.terms.condition(where),)
+        self.expressions = ExpressionCompiler(Row(relationship.target), prefix)
+        filtered = () if where is None else (self.expressions.condition(where),)
         self.conditions = (belongs(relationship, key), *filtered)
 
     def select(self, *what: Any) -> Select[Any]:
-        return select(*what).select_from(self.terms.row.source).where(*self.conditions)
+        return select(*what).select_from(self.expressions.row.source).where(*self.conditions)
 
     def count(self) -> Select[Any]:
         """How many rows the list has, on all pages."""
@@ -80,11 +80,11 @@ class RowList:
         """ToOne row: the terms, which are measures, as t0, t1, ..."""
         named = {term.column for term in terms if isinstance(term, Measure) and term.column}
         computed = any(not is_stored(self.entity, Attribute(name)) for name in named)
-        row, source = self.terms, self.select
+        row, source = self.expressions, self.select
         if computed:  # once for each row, though several measures are taken of it
-            columns = [self.terms.term(Attribute(name)).label(name) for name in sorted(named)]
+            columns = [self.expressions.term(Attribute(name)).label(name) for name in sorted(named)]
             rows = self.select(*columns).offset(raw_sql("0")).subquery()
-            row, source = Terms(Row(self.entity, rows, names=rows.c)), select
+            row, source = ExpressionCompiler(Row(self.entity, rows, names=rows.c)), select
         measures = [row.term(term).label(f"t{nth}") for nth, term in enumerate(terms)]
         return source(*measures) if measures else source(func.count())
 
@@ -94,7 +94,7 @@ class RowList:
         A term by which the rows are not put together is NULL. `own` is the prefix of the grouping's
         parameters.
         """
-        groups = Terms(self.terms.row, own, joins=True)
+        groups = ExpressionCompiler(self.expressions.row, own, joins=True)
         keys = [groups.term(term) for term in shape.by]
         having = () if shape.having is None else (groups.condition(shape.having),)
         order = Ordering(self.entity, shape.order)
@@ -126,7 +126,7 @@ class Paged:
         self._shape = shape
         forwards = Ordering(rows.entity, shape.order)
         self._order = forwards.backwards if shape.backwards else forwards
-        self._keys = [self._list.terms.term(sort.term) for sort in self._order.sorts]
+        self._keys = [self._list.expressions.term(sort.term) for sort in self._order.sorts]
         after = self._values("after", shape.after)
         before = self._values("before", shape.before)
         # Where the page begins and where it must end, in its own direction.

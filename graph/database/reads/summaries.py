@@ -35,7 +35,10 @@ def count_up_to(asked: CountUpTo, rows: RowList, alias: str) -> SqlText:
         ),
     }
     text = object_of(
-        (field.key, [texts[field.name]] if isinstance(field, Column) else typename_of(field))
+        (
+            field.response_key,
+            [texts[field.name]] if isinstance(field, Column) else typename_of(field),
+        )
         for field in asked.fields
     )
     counted = rows.count_up_to(limit)
@@ -91,4 +94,4 @@ def _object(fields: Iterable[Any], json: Callable[[Term], SqlText]) -> SqlText:
                 return _object(field.fields, json)
         return typename_of(field)
 
-    return object_of((field.key, value(field)) for field in fields)
+    return object_of((field.response_key, value(field)) for field in fields)

@@ -1,7 +1,7 @@
-"""From a plan to an answer's writer: what one SQL statement says, and what is uncompiled to resolvers.
+"""From a plan to an answer's writer: what one SQL statement says, and what is left to resolvers.
 
 A root field compiles when all that is selected below it has a meaning in SQL. ToOne that does not is
-uncompiled to the standard executor; the others compile all the same.
+left to the standard executor; the others compile all the same.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ResponseTemplate:
         )
 
     def body(self, columns: Sequence[bytes], uncompiled: Mapping[str, bytes]) -> bytes:
-        """All of it, given the statement's columns and the text of what was uncompiled."""
+        """All of it, given the statement's columns and the texts of the uncompiled fields."""
         pieces = [self.fragments[0]]
         for placeholder, writer in zip(self.placeholders, self.fragments[1:], strict=True):
             pieces += (
@@ -72,7 +72,7 @@ class ResponseTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Compiled(ResponseTemplate):
-    """An answer: its root fields are the statement's, or uncompiled to the executor."""
+    """An answer: its root fields are the statement's, or left to the executor."""
 
     price: Price
     cache_control: bytes
@@ -89,11 +89,11 @@ class _TemplateWriter:
     def add(self, field: Any, column: Any | None) -> None:
         """A member; `column` is what the statement is selected for, if it is to say the member."""
         first = self._texts == ["{"]
-        self._texts[-1] += f'{"" if first else ","}"{field.key}":'
+        self._texts[-1] += f'{"" if first else ","}"{field.response_key}":'
         if isinstance(field, Typename):
             self._texts[-1] += f'"{field.text}"'
             return
-        self._placeholders.append(field.key if column is None else len(self.columns))
+        self._placeholders.append(field.response_key if column is None else len(self.columns))
         self.columns += [] if column is None else [column]
         self._texts.append("")
 
@@ -113,7 +113,7 @@ def compile_plan(plan: Plan) -> Compiled:
         obstacle = next(_obstacles(root), None)
         if obstacle is not None:
             logger.debug(
-                "'%s' is uncompiled to resolvers: %s has no meaning in SQL", root.key, obstacle
+                "'%s' is left to resolvers: %s has no meaning in SQL", root.response_key, obstacle
             )
         writer.add(root, root if obstacle is None else None)
     template = writer.template('{"data":', "}")
@@ -136,7 +136,10 @@ def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate |
         if isinstance(field, ToOne):
             relationship = relationships.lookup(field.selection.entity, "id")
             row = ToOne(
-                field.key, relationship, field.selection, argument_index + len(writer.columns)
+                field.response_key,
+                relationship,
+                field.selection,
+                argument_index + len(writer.columns),
             )
         writer.add(field, row)
     return writer.template()

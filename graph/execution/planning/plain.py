@@ -28,7 +28,7 @@ def plain(value: Any, type_: Any, fields: Sequence[Any]) -> Any:
         return [plain(each, type_.of_type, fields) for each in value]
     if is_leaf_type(type_):
         return type_.serialize(value)
-    return {field.key: member(value, type_, field) for field in fields}
+    return {field.response_key: member(value, type_, field) for field in fields}
 
 
 def member(value: Any, type_: Any, field: Any) -> Any:

@@ -77,7 +77,7 @@ class Plan:
 class SelectedField:
     """A field as it is selected for at one argument_index."""
 
-    key: str
+    response_key: str
     path: FieldPath
     name: str  # in Python: the column's, the relationship's
     parent: GraphQLObjectType

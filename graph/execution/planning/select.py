@@ -127,35 +127,39 @@ class _Selector:
         self._sizes: dict[FieldPath, tuple[int, tuple[int, ...]]] = {(): (1, ())}
         self._pages: dict[FieldPath, int] = {}
         self._selects: dict[Meaning, Callable[[SelectedField], Any]] = {
-            Meaning.COLUMN: lambda selected: Column(selected.key, selected.name),
-            Meaning.GLOBAL_ID: lambda selected: GlobalId(selected.key),
+            Meaning.COLUMN: lambda selected: Column(selected.response_key, selected.name),
+            Meaning.GLOBAL_ID: lambda selected: GlobalId(selected.response_key),
             Meaning.TO_ONE: self._relationship,
             Meaning.CONNECTION: self._connection,
             Meaning.LOOKUP: self._lookup,
             Meaning.NODE: self._nodes,
             Meaning.NODES: self._nodes,
-            Meaning.NODE_LIST: lambda selected: NodeList(selected.key, self._rows(selected)),
+            Meaning.NODE_LIST: lambda selected: NodeList(
+                selected.response_key, self._rows(selected)
+            ),
             Meaning.EDGE_LIST: lambda selected: EdgeList(
-                selected.key, self._fields(selected, selected.type)
+                selected.response_key, self._fields(selected, selected.type)
             ),
             Meaning.PAGE_INFO: lambda selected: PageInfo(
-                selected.key, self._fields(selected, selected.type)
+                selected.response_key, self._fields(selected, selected.type)
             ),
-            Meaning.TOTAL_COUNT: lambda selected: TotalCount(selected.key),
+            Meaning.TOTAL_COUNT: lambda selected: TotalCount(selected.response_key),
             Meaning.SEARCH: self._search,
             Meaning.COUNT: self._count,
             Meaning.AGGREGATES: self._aggregates,
             Meaning.GROUPS: self._groups,
             Meaning.TERMS: lambda selected: Terms(
-                selected.key, self._fields(selected, selected.type)
+                selected.response_key, self._fields(selected, selected.type)
             ),
             Meaning.MEASURE: lambda selected: self._term(selected, measure_of(selected)),
             Meaning.GROUP_KEY: lambda selected: self._term(selected, group_key_of(selected)),
-            Meaning.EDGE_NODE: lambda selected: EdgeNode(selected.key, self._rows(selected)),
-            Meaning.EDGE_CURSOR: lambda selected: EdgeCursor(selected.key),
+            Meaning.EDGE_NODE: lambda selected: EdgeNode(
+                selected.response_key, self._rows(selected)
+            ),
+            Meaning.EDGE_CURSOR: lambda selected: EdgeCursor(selected.response_key),
             Meaning.ENUM_LOOKUP: self._enum_lookup,
             Meaning.PLAIN: lambda selected: Plain(
-                selected.key, selected.name, self._fields(selected, selected.type)
+                selected.response_key, selected.name, self._fields(selected, selected.type)
             ),
             Meaning.MUTATION: self._mutation,
             Meaning.REFERENCE: self._reference,
@@ -189,7 +193,7 @@ class _Selector:
         assert definition is not None  # noqa: S101  validation has seen to it
         declared = definition.extensions.get("strawberry-definition")
         selected = SelectedField(
-            key=key,
+            response_key=key,
             path=(*(above.path if above else ()), (parent.name, key)),
             name=getattr(declared, "python_name", name),
             parent=parent,
@@ -284,7 +288,9 @@ class _Selector:
 
     def _relationship(self, selected: SelectedField) -> ToOne:
         relationship = relationships.relationship(selected.parent.name, selected.name)
-        return self._planned(selected, ToOne(selected.key, relationship, self._rows(selected)))
+        return self._planned(
+            selected, ToOne(selected.response_key, relationship, self._rows(selected))
+        )
 
     def _lookup(self, selected: SelectedField) -> ToOne:
         entity = selected.type.name
@@ -293,7 +299,8 @@ class _Selector:
         )
         relationship = relationships.lookup(entity, key.column)
         return self._planned(
-            selected, ToOne(selected.key, relationship, self._rows(selected), argument_index)
+            selected,
+            ToOne(selected.response_key, relationship, self._rows(selected), argument_index),
         )
 
     def _connection(self, selected: SelectedField) -> Connection:
@@ -309,7 +316,8 @@ class _Selector:
         self._charge_searches(selected, searches_in(page.where))
         parts = self._fields(selected, selected.type)
         return self._planned(
-            selected, Connection(selected.key, relationship, argument_index, page.shape, parts)
+            selected,
+            Connection(selected.response_key, relationship, argument_index, page.shape, parts),
         )
 
     def _search(self, selected: SelectedField) -> Connection:
@@ -317,18 +325,21 @@ class _Selector:
         parts = self._fields(selected, selected.type)
         return self._planned(
             selected,
-            Connection(selected.key, relationships.found(), argument_index, page.shape, parts),
+            Connection(
+                selected.response_key, relationships.found(), argument_index, page.shape, parts
+            ),
         )
 
     def _count(self, selected: SelectedField) -> CountUpTo:
         argument_index, _ = self._value(selected, limit_of, Limit(1))
         return self._planned(
-            selected, CountUpTo(selected.key, argument_index, self._fields(selected, selected.type))
+            selected,
+            CountUpTo(selected.response_key, argument_index, self._fields(selected, selected.type)),
         )
 
     def _aggregates(self, selected: SelectedField) -> Aggregates:
         return self._planned(
-            selected, Aggregates(selected.key, self._fields(selected, selected.type))
+            selected, Aggregates(selected.response_key, self._fields(selected, selected.type))
         )
 
     def _groups(self, selected: SelectedField) -> Groups:
@@ -336,16 +347,19 @@ class _Selector:
             selected, lambda arguments: grouping_of(arguments, selected.entity), Grouping()
         )
         fields = self._fields(selected, selected.type)
-        return self._planned(selected, Groups(selected.key, argument_index, grouping.shape, fields))
+        return self._planned(
+            selected, Groups(selected.response_key, argument_index, grouping.shape, fields)
+        )
 
     def _term(self, selected: SelectedField, term: Term) -> TermOf:
-        return self._planned(selected, TermOf(selected.key, term))
+        return self._planned(selected, TermOf(selected.response_key, term))
 
     def _nodes(self, selected: SelectedField) -> Nodes:
         argument_index, _ = self._value(selected, ids_of, Ids(()))
         is_list = "ids" in selected.definition.args
         return self._planned(
-            selected, Nodes(selected.key, argument_index, self._variants(selected), is_list=is_list)
+            selected,
+            Nodes(selected.response_key, argument_index, self._variants(selected), is_list=is_list),
         )
 
     def _enum_lookup(self, selected: SelectedField) -> EnumLookup:
@@ -356,13 +370,13 @@ class _Selector:
             (value.value, text_of(choice.value_of(value), selected.definition.type, fields))
             for value in choice.values
         )
-        return EnumLookup(selected.key, choice.column, texts)
+        return EnumLookup(selected.response_key, choice.column, texts)
 
     def _mutation(self, selected: SelectedField) -> Mutate:
         self._checked(selected, lambda: selected.reader()(self._variables), None)
         possible = self._schema.get_possible_types(selected.type)
         return Mutate(
-            selected.key,
+            selected.response_key,
             tuple(Payload(type_.name, self._fields(selected, type_)) for type_ in possible),
         )
 
@@ -370,13 +384,15 @@ class _Selector:
         relationship = relationships.reference(
             selected.parent.name, selected.name, selected.type.name
         )
-        return self._planned(selected, ToOne(selected.key, relationship, self._rows(selected)))
+        return self._planned(
+            selected, ToOne(selected.response_key, relationship, self._rows(selected))
+        )
 
     def _current(self, selected: SelectedField) -> Nodes:
         """A row of some entity: which one is known when the mutation has been refused."""
         possible = self._schema.get_possible_types(selected.type)
         to = tuple(Selection(type_.name, self._fields(selected, type_)) for type_ in possible)
-        return self._planned(selected, Nodes(selected.key, -1, to, is_list=False))
+        return self._planned(selected, Nodes(selected.response_key, -1, to, is_list=False))
 
     def _resolved(self, selected: SelectedField) -> Resolved:
         """A Python resolver answers; what it returns may have relationships all the same."""
@@ -390,7 +406,7 @@ class _Selector:
                 self._fields(selected, type_)
         self._checked(selected, lambda: selected.reader()(self._variables), None)
         return Resolved(
-            selected.key, f"{selected.parent.name}.{selected.details[0].node.name.value}"
+            selected.response_key, f"{selected.parent.name}.{selected.details[0].node.name.value}"
         )
 
     def _planned(self, selected: SelectedField, follows: F) -> F:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from graph.viewer import Viewer
 
 
-_KEEPING = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
+_IDEMPOTENCY_POLICY = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Execution:
         max_cost: int | None = None,
         token_buckets: TokenBuckets | None = None,
         persisted: Persisted | None = None,
-        keeping: IdempotencyPolicy = _KEEPING,
+        idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
         limiters: Limiters | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
@@ -108,13 +108,13 @@ class Execution:
         self._documents = Documents(self._schema, limits)
         self._max_cost = max_cost
         self._token_buckets = token_buckets
-        self._gate = limiters or Limiters()
+        self._limiters = limiters or Limiters()
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {entity: _type_of(schema, entity) for entity in ENTITIES}
         self._mutations = Mutations(
-            self._schema, database, self._types, keeping, compiles=self._compiles
+            self._schema, database, self._types, idempotency_policy, compiles=self._compiles
         )
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
@@ -172,7 +172,7 @@ class Execution:
                 answer = _combined(done)
             elif compiled is not None and not compiled.uncompiled:
                 query = compiled.query
-                columns = await self._database.text(query, values) if query else ()
+                columns = await self._database.fetch_json(query, values) if query else ()
                 body = compiled.body(columns, {})
                 answer = Answer(body, cache_control=compiled.cache_control)
             else:
@@ -185,7 +185,7 @@ class Execution:
         return answer
 
     async def _admitted(self, price: Price, values: Sequence[Value], request: Request) -> Limiter:
-        """The limiter that was entered for an operation, and is to be uncompiled after it.
+        """The limiter that was entered for an operation, and is to be released after it.
 
         Raises:
             RequestRejected, RateLimited, Overloaded: it costs too much; for this client; for now.
@@ -193,7 +193,7 @@ class Execution:
         requested = price.check(values, self._max_cost)
         if self._token_buckets is not None:
             await self._token_buckets.consume(request.client, requested)
-        limiter = self._gate.limiter(requested)
+        limiter = self._limiters.limiter(requested)
         try:
             await limiter.acquire()
         except (Overloaded, CancelledError):
@@ -273,8 +273,10 @@ class Execution:
         async with AsyncExitStack() as held:
             session, loaders = self._reading(held, fields, plan)
             query = compiled.query if compiled else None
-            columns = await session.text(query, plan.values) if query else ()
-            await Prefetcher(loaders).load(root for root in plan.root if root.key in uncompiled)
+            columns = await session.fetch_json(query, plan.values) if query else ()
+            await Prefetcher(loaders).load(
+                root for root in plan.root if root.response_key in uncompiled
+            )
             document, context = operation.only(plan, uncompiled), Context(viewer, loaders, fields)
             result = await run(self._schema, document, context, request.variables)
         return _build_answer(result, plan, compiled, columns)

@@ -223,18 +223,18 @@ class IncrementalExecutor(_Declared):
         complete = partial(super().complete_stream_item, path, *rest)
         return self._reached([(*_keys(path), REST)], complete)
 
-    def _reached(self, paths: list[KeyPath], reschedule: Callable[[], Any]) -> Any:
+    def _reached(self, paths: list[KeyPath], proceed: Callable[[], Any]) -> Any:
         loading = self.context_value.ahead.reach(paths)
         if loading is None and self._pace.spend(_FIELDS_OF_A_PART):
-            return reschedule()
-        return self._later(loading, reschedule)
+            return proceed()
+        return self._later(loading, proceed)
 
-    async def _later(self, loading: Awaitable[Any] | None, reschedule: Callable[[], Any]) -> Any:
+    async def _later(self, loading: Awaitable[Any] | None, proceed: Callable[[], Any]) -> Any:
         if loading is not None:
             await loading
         if not self._pace.spend(_FIELDS_OF_A_PART):
             await self._pace.next_turn()
-        result = reschedule()
+        result = proceed()
         return await result if inspect.isawaitable(result) else result
 
 

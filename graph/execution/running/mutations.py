@@ -118,8 +118,10 @@ class _Field:
     is_dry_run: bool
 
     def error(self, error: Exception) -> GraphQLError:
-        nodes = self.request.plan.nodes[self.selected.key]
-        return GraphQLError(str(error), nodes=nodes, path=[self.selected.key], original_error=error)
+        nodes = self.request.plan.nodes[self.selected.response_key]
+        return GraphQLError(
+            str(error), nodes=nodes, path=[self.selected.response_key], original_error=error
+        )
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ class Mutations:
     schema: GraphQLSchema
     database: Database
     types: Mapping[str, type]
-    keeping: IdempotencyPolicy
+    idempotency_policy: IdempotencyPolicy
     compiles: bool
     _pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
@@ -151,12 +153,12 @@ class Mutations:
         if operation.is_atomic:
             done = await self._guarded_together(fields)
         else:
-            done = {each.selected.key: await self._guarded(each) for each in fields}
-        typenames = {root.key: root for root in plan.root if isinstance(root, Typename)}
+            done = {each.selected.response_key: await self._guarded(each) for each in fields}
+        typenames = {root.response_key: root for root in plan.root if isinstance(root, Typename)}
         return {
-            root.key: FieldResult(f'"{typenames[root.key].text}"'.encode())
-            if root.key in typenames
-            else done[root.key]
+            root.response_key: FieldResult(f'"{typenames[root.response_key].text}"'.encode())
+            if root.response_key in typenames
+            else done[root.response_key]
             for root in plan.root
         }
 
@@ -180,13 +182,15 @@ class Mutations:
         variables: VariableValues,
         header: str | None,
     ) -> _Field:
-        (node, *_) = request.plan.nodes[selected.key]
+        (node, *_) = request.plan.nodes[selected.response_key]
         definition = self.schema.mutation_type.fields[node.name.value]  # type: ignore[union-attr]
         arguments = argument_reader(definition, node)(variables)
-        given = self._given_keys(request, selected.key, variables) | ({header} - {None})
+        given = self._given_keys(request, selected.response_key, variables) | ({header} - {None})
         if len(given) > 1:
-            raise _refused(InvalidKey(f"'{selected.key}' has more than one idempotency key."))
-        key = _kept_under(given.pop(), request, selected.key) if given else None
+            raise _refused(
+                InvalidKey(f"'{selected.response_key}' has more than one idempotency key.")
+            )
+        key = _kept_under(given.pop(), request, selected.response_key) if given else None
         return _Field(selected, request, key, is_dry_run=arguments.get("dryRun") is True)
 
     def _given_keys(
@@ -209,7 +213,7 @@ class Mutations:
             return FieldResult(None, [field_.error(error)])
 
     async def _guarded_together(self, fields: Sequence[_Field]) -> dict[str, FieldResult]:
-        names = [each.selected.key for each in fields]
+        names = [each.selected.response_key for each in fields]
         try:
             done = await self._persistently(
                 fields[0].request, lambda tx: self._together(tx, fields)
@@ -259,7 +263,8 @@ class Mutations:
                 await tx.rollback()
                 await tx.begin()
                 because = Reason(
-                    "ROLLED_BACK", f"Nothing was changed, as '{each.selected.key}' was refused."
+                    "ROLLED_BACK",
+                    f"Nothing was changed, as '{each.selected.response_key}' was refused.",
                 )
                 return [
                     await self._shown(tx, one, refusal if one is each else NotAllowed(because))
@@ -292,10 +297,10 @@ class Mutations:
         return FieldResult(text)
 
     async def _claimed(self, tx: Transaction, key: idempotency.Key) -> bytes | None:
-        keeping = self.keeping
+        idempotency_policy = self.idempotency_policy
         try:
             return await idempotency.claim(
-                tx, key, kept=keeping.kept, wait_seconds=keeping.wait_seconds
+                tx, key, kept=idempotency_policy.kept, wait_seconds=idempotency_policy.wait_seconds
             )
         except RetryableConflict:
             raise TryAgain("A request with the same idempotency key is running.") from None
@@ -322,11 +327,13 @@ class Mutations:
         found = [each for each in selected.fields if hasattr(each, "relationship")]
         own_keys = [Key("id", getattr(success, each.relationship.source_column)) for each in found]
         values = [*plan.values, *own_keys]
-        columns = await change.transaction.text(compiled.query, values) if compiled.query else ()
+        columns = (
+            await change.transaction.fetch_json(compiled.query, values) if compiled.query else ()
+        )
         texts = {
-            each.key: orjson.dumps(member(success, name, each))
+            each.response_key: orjson.dumps(member(success, name, each))
             for each in selected.fields
-            if each.key in compiled.uncompiled
+            if each.response_key in compiled.uncompiled
         }
         return compiled.body(columns, texts)
 
@@ -337,7 +344,7 @@ class Mutations:
             DomainError, RetryableConflict, Unavailable: as the resolver has raised it.
             _Failed: a resolver failed otherwise.
         """
-        request, key = field_.request, field_.selected.key
+        request, key = field_.request, field_.selected.response_key
         fields = {} if bare else request.plan.below({key})
         loaders = Loaders(change.transaction, fields.values(), request.plan.values, self.types)
         operation, plan = request.operation, request.plan
