@@ -54,7 +54,7 @@ _TRANSIENT = ("08", "28", "3D", "53", "55000", "57")
 
 
 class ReadSession:
-    """ToOne operation's view of the store; runs its statements one after another.
+    """One operation's view of the store; runs its statements one after another.
 
     An `AsyncSession` must not be used by two tasks at once, and the resolvers of one operation are
     many tasks: hence the lock.
@@ -94,7 +94,7 @@ class ReadSession:
 
 
 class WriteSession(AsyncSession):
-    """ToOne transaction that may change the store. Nothing inside it commits."""
+    """One transaction that may change the store. Nothing inside it commits."""
 
 
 class Database:
@@ -140,7 +140,7 @@ class Database:
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """Run the statement that is a whole operation; return the JSON text of its root fields.
 
-        ToOne statement is one snapshot: it needs neither a session nor a transaction, and goes to
+        One statement is one snapshot: it needs neither a session nor a transaction, and goes to
         the driver as it is.
 
         Raises:

@@ -26,7 +26,7 @@ _Asked: TypeAlias = "tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]"
 
 
 class LevelScheduler:
-    """ToOne per operation: runs the batches of a level one after another, answers them together."""
+    """One per operation: runs the batches of a level one after another, answers them together."""
 
     def __init__(self) -> None:
         self._waiting: list[_Asked] = []

@@ -22,7 +22,7 @@ FieldPath: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class Change:
-    """ToOne mutation: the transaction it runs in, and what came of it."""
+    """One mutation: the transaction it runs in, and what came of it."""
 
     transaction: Transaction
     outcome: Any = None
@@ -36,7 +36,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """ToOne per operation. `plan` holds what was selected at each place; it was checked before.
+    """One per operation. `plan` holds what was selected at each place; it was checked before.
 
     In a mutation, one for each of its fields, and `change` is that. Where the answer comes in
     parts, `ahead` loads the rows of those that are reached.

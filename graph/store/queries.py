@@ -88,9 +88,9 @@ class Query:
         "The objects with these global ids, in the order of the ids; null where there is none.",
         resolver=_nodes,
     )
-    customer: Customer | None = lookup("ToOne customer; null if there is none.", _customer)
-    item: Item | None = lookup("ToOne item; null if there is none.", _item)
-    order: Order | None = lookup("ToOne order; null if there is none.", _order)
+    customer: Customer | None = lookup("One customer; null if there is none.", _customer)
+    item: Item | None = lookup("One item; null if there is none.", _item)
+    order: Order | None = lookup("One order; null if there is none.", _order)
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,
         "Customers and items that a text finds, the best first.",

@@ -58,7 +58,7 @@ class Order(Node):
         return self
 
 
-@strawberry.type(description="ToOne way in.")
+@strawberry.type(description="One way in.")
 class Query:
     customers: connections.Connection[Customer] = connection("All customers.")
 

@@ -166,7 +166,7 @@ class ConnectionWriter:
         )
 
     def _listed(self, part: NodeList | EdgeList, texts: str) -> Sql:
-        """ToOne of the lists, of texts that are there already."""
+        """One of the lists, of texts that are there already."""
         element = self._element(
             part,
             [(f"{texts}.cu",)],

@@ -202,7 +202,7 @@ class RowWriter:
 
 
 def _enum_lookup(value: str, texts: Iterable[tuple[str, str]]) -> Sql:
-    """ToOne of a few texts, by the value of a column."""
+    """One of a few texts, by the value of a column."""
     quoted = ((given.replace("'", "''"), text.replace("'", "''")) for given, text in texts)
     return (f"CASE {value}", *(f" WHEN '{given}' THEN '{text}'" for given, text in quoted), " END")
 

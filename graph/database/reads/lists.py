@@ -77,7 +77,7 @@ class RowList:
         return select(func.count().label("total")).select_from(rows)
 
     def aggregates(self, terms: Sequence[Term]) -> Select[Any]:
-        """ToOne row: the terms, which are measures, as t0, t1, ..."""
+        """One row: the terms, which are measures, as t0, t1, ..."""
         named = {term.column for term in terms if isinstance(term, Measure) and term.column}
         computed = any(not is_stored(self.entity, Attribute(name)) for name in named)
         row, source = self.expressions, self.select

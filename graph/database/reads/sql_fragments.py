@@ -1,7 +1,7 @@
 """Text in pieces: what is known already, and SQL that PostgreSQL has to work out.
 
 An expression is put together from words, and from pages and parameters that are left to SQLAlchemy.
-ToOne element holds it all: building it costs a fraction of what a chain of `||` operators does.
+One element holds it all: building it costs a fraction of what a chain of `||` operators does.
 """
 
 from __future__ import annotations

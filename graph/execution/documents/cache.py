@@ -46,7 +46,7 @@ class _Segment(Generic[K, V]):
 
 
 class SegmentedLRU(Generic[K, V]):
-    """ToOne fifth of the bounds is for probation, the rest for what has proved itself."""
+    """One fifth of the bounds is for probation, the rest for what has proved itself."""
 
     def __init__(self, *, max_entries: int, max_weight: int) -> None:
         self._probation = _Segment[K, V](max_entries // 5, max_weight // 5)
@@ -64,5 +64,5 @@ class SegmentedLRU(Generic[K, V]):
         return found[0]
 
     def put(self, key: K, value: V, *, weight: int) -> None:
-        """Keep a value that was not there. ToOne heavier than the probation allows is not kept."""
+        """Keep a value that was not there. One heavier than the probation allows is not kept."""
         self._probation.add(key, value, weight)

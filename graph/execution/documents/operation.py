@@ -146,7 +146,7 @@ class Operation:
         return self.only(bare, frozenset({key}))
 
     def text_of(self, plan: Plan, key: str) -> str:
-        """ToOne root field as text, the same whatever white space the client has used."""
+        """One root field as text, the same whatever white space the client has used."""
         if key not in self._texts:
             document = self.only(plan, frozenset({key}))
             self._texts[key] = strip_ignored_characters(print_ast(document))

@@ -1,6 +1,6 @@
 """From a plan to an answer's writer: what one SQL statement says, and what is left to resolvers.
 
-A root field compiles when all that is selected below it has a meaning in SQL. ToOne that does not is
+A root field compiles when all that is selected below it has a meaning in SQL. One that does not is
 left to the standard executor; the others compile all the same.
 """
 

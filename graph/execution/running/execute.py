@@ -341,7 +341,7 @@ def _refused(refused: RequestRejected) -> Answer:
 
 def _failed(errors: Sequence[GraphQLError]) -> Answer:
     """An answer without data: an error took all of it along."""
-    # ToOne snapshot and one connection: when the store was lost on the way, all of the answer is.
+    # One snapshot and one connection: when the store was lost on the way, all of the answer is.
     if reason := unavailability(errors):
         error = {"message": str(reason), "extensions": {"code": reason.code}}
         return Answer(orjson.dumps({"errors": [error]}), status=reason.status)

@@ -110,7 +110,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """ToOne mutation of an operation, by its key in the answer."""
+    """One mutation of an operation, by its key in the answer."""
 
     selected: Mutate | Resolved
     request: _Request

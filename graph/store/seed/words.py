@@ -120,7 +120,7 @@ STREETS = {
         {} Bridge Street
         {} Canal Walk
         {} Castle Hill
-        {} Chapel Limiter
+        {} Chapel Lane
         {} Church Row
         {} Clarence Square
         {} Fairfield Drive
@@ -131,7 +131,7 @@ STREETS = {
         {} Kinney Street
         {} Lime Grove
         {} Market Place
-        {} Mill Limiter
+        {} Mill Lane
         {} Nelson Crescent
         {} Old Station Road
         {} Orchard Way

@@ -53,7 +53,7 @@ def refusal(answer: dict[str, Any]) -> dict[str, Any]:
     return dict(error)
 
 
-# ToOne argument at a time
+# One argument at a time
 
 
 PAGES = {
