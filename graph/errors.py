@@ -195,8 +195,8 @@ class TooCostly(RequestError):
     def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
         named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
         super().__init__(
-            f"The operation may cost {requested:,}, more than the {most:,} that one may."
-            f" Most expensive are {named}: ask for smaller pages on the way to them, or for less below."
+            f"The operation may cost {requested:,}; the limit is {most:,}. The most expensive"
+            f" fields are {named}. Ask for smaller pages above them, or for fewer fields below."
         )
         fields = [{"path": path, "cost": cost} for path, cost in most_expensive]
         self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}

@@ -30,10 +30,10 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from graph.app import create_app
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
-from graph.server.app import create_app
 from graph.settings import Settings
 from graph.store.seed import seed
 

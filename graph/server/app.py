@@ -21,13 +21,13 @@ from graph.execution.running.concurrency import Limiter, Limiters
 from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
+from graph.schema.schema import Schema, text_of
 from graph.server.client_key import ClientKeys
 from graph.server.graphql import GraphQL
 from graph.server.middleware import ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
 from graph.server.responses import JsonResponse
-from graph.settings import Settings, TokenBucketMode, read_settings
-from graph.store import Schema, schema, text_of
+from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ logger = logging.getLogger(__name__)
 _BUCKETS_AT_ONCE = 2
 
 
-def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> Starlette:
-    """The whole of graph as an ASGI application, on the database that the settings name."""
-    settings = settings or read_settings()
+def build_app(schema: Schema, settings: Settings) -> Starlette:
+    """The ASGI application that serves a schema on the database that the settings name."""
     start_logging(settings.log_level)
     manifest = settings.documents_manifest
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})

@@ -1,6 +1,7 @@
 """What every request passes, as plain ASGI: each class wraps an app and does one thing.
 
-They read and add raw headers: what Starlette makes of these would be more expensive than all of the rest.
+They read and add raw headers: what Starlette makes of these would be more expensive than all of
+the rest.
 """
 
 from __future__ import annotations

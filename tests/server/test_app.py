@@ -10,8 +10,8 @@ import pytest
 import strawberry
 from sqlalchemy import text
 
-from graph.server.app import create_app
-from graph.store import Schema
+from graph.app import create_app
+from graph.schema.schema import Schema
 from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:

@@ -170,7 +170,7 @@ DEAR = """
 
 
 async def _beside_a_crowd(server: LiveServer) -> tuple[list[float], list[tuple[int, str | None]]]:
-    """How long cheap queries take while 200 expensive ones are there, and what these are answered."""
+    """How long cheap queries take beside 200 expensive ones, and the answers of these."""
     expensive = "{" + " ".join(f"a{n}: {DEAR}" for n in range(20)) + "}"
     # In a process of its own: what a crowd receives is not to be waited for here.
     crowd = await asyncio.create_subprocess_exec(

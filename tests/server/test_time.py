@@ -14,10 +14,10 @@ import asyncpg
 import httpx
 import pytest
 
+from graph.app import create_app
 from graph.errors import Overloaded
 from graph.execution.running.concurrency import Limiter
 from graph.relay import to_global_id
-from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, serving, settings_for
 from tests.execution.test_failures import waiting_for_a_lock

@@ -12,12 +12,12 @@ import pytest
 import strawberry
 import zstandard
 
+from graph.app import create_app
 from graph.errors import InvalidSetting
 from graph.execution.documents.persisted import read_manifest
 from graph.schema.caching import CacheControl, CacheControlScope
-from graph.server.app import create_app
+from graph.schema.schema import Schema
 from graph.settings import Settings
-from graph.store import Schema
 from tests.conftest import client_of, settings_for
 from tests.rows import fill
 

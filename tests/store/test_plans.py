@@ -18,7 +18,7 @@ import pytest
 
 from graph.database.engine import Database, connect_arguments
 from graph.execution.documents.document import Documents
-from graph.store import schema
+from graph.store.schema import schema
 from graph.store.seed import seed
 from tests.conftest import administer, settings_for
 
