@@ -4,6 +4,7 @@
     ```json variables   the variables of the operation above
     ```json answer      the whole answer to the operation, or to the `curl` command, above
     ```json parts       the same where the answer comes in parts: a list of them
+    ```sql              the one statement that the operation above becomes
     ```console          commands, each after a `$`, and what they print
 
 A string `"..."` in an answer stands for any string.
@@ -15,6 +16,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,7 @@ class Example:
     variables: dict[str, Any] = field(default_factory=dict)
     answer: Any = None
     parts: Any = None
+    sql: str = ""
 
     def __str__(self) -> str:
         return str(self.block)
@@ -89,11 +92,15 @@ class Command:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that stand before the command."""
-        return dict(word.split("=", 1) for word in self._words[: self._begin])  # type: ignore[misc]
+        return dict(word.split("=", 1) for word in self._words[: self._begin])
 
     @property
     def words(self) -> list[str]:
         return self._words[self._begin :]
+
+    def runs(self, name: str) -> bool:
+        """Whether it is this program, or this command of it."""
+        return name in self.words[:2]
 
     @property
     def _words(self) -> list[str]:
@@ -138,13 +145,18 @@ def examples(page: Path) -> list[Example]:
             found.append(Example(block))
         elif block.language == "json" and block.note in {"variables", "answer", "parts"}:
             found[-1] = replace(found[-1], **{block.note: json.loads(block.text)})
+        elif block.language == "sql":
+            found[-1] = replace(found[-1], sql=block.text)
     return found
 
 
 def operations() -> list[Example]:
     """The operations of all pages that are not sent by `curl`."""
     return [
-        example for page in PAGES for example in examples(page) if example.block.language != "console"
+        example
+        for page in PAGES
+        for example in examples(page)
+        if example.block.language != "console"
     ]
 
 
@@ -182,7 +194,7 @@ def headings(page: Path) -> list[str]:
     all_tokens = tokens(page)
     titles = [
         "".join(child.content for child in token.children or ())
-        for before, token in zip(all_tokens, all_tokens[1:], strict=False)
+        for before, token in pairwise(all_tokens)
         if before.type == "heading_open"
     ]
     return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,17 +22,32 @@ from graph.settings import Settings
 from tests.docs.pages import PAGES, ROOT, commands, spans
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.docs.pages import Command
 
 SHOWN = [command for page in PAGES for command in commands(page)]
+# By page, those that end by themselves, and change nothing but a store.
+RUN = {
+    page: found
+    for page in PAGES
+    if (found := [each for each in commands(page) if each.runs("graph") and not each.runs("serve")])
+}
 # Within lines: a name at the beginning, and more than that.
 _BEGINS = re.compile(r"(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:graph|make|pytest|python|docker) .")
 SPANS = [(page, span) for page in PAGES for span in spans(page) if _BEGINS.match(span)]
-# What a command is given, if it is not of the repository itself.
-GIVEN = {"queries/customers.graphql": "{ customers(first: 10) { nodes { username } } }"}
+# The files that a command is given, if no command before it has written them.
+GIVEN = {
+    "queries/customers.graphql": "{ customers(first: 10) { nodes { username } } }",
+    "schema.graphql": (ROOT / "schema.graphql").read_text(),
+}
 SETTINGS = {f"GRAPH_{name.upper()}" for name in Settings.model_fields}
 # Variables that are no settings, and the file that reads them.
-OTHERS = {"FUZZ_EXAMPLES": "tests/server/test_fuzz.py", "GRAPH_PROVE_ROUNDS": "tests/prove/conftest.py"}
+OTHERS = {
+    "FUZZ_EXAMPLES": "tests/server/test_fuzz.py",
+    "GRAPH_PROVE_ROUNDS": "tests/prove/conftest.py",
+    "GRAPH_TEST_EXAMPLES": "tests/execution/test_oracle.py",
+}
 
 
 def test_there_are_commands() -> None:
@@ -41,19 +55,17 @@ def test_there_are_commands() -> None:
     assert len(SPANS) > 15
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_one_after_another(
-    page: Path, database_url: str, tmp_path: Path
+    page: Path, own_demo_url: str, tmp_path: Path
 ) -> None:
     """Those of `graph`, in a folder of their own, each with what the page says that it prints."""
-    shutil.copy(ROOT / "schema.graphql", tmp_path)
     for name, text in GIVEN.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    for command in commands(page):
-        if command.words[0] == "graph" and command.words[1] != "serve":
-            printed = run(command, database_url, tmp_path)
-            assert re.fullmatch(pattern(command.prints), printed), (str(command), printed)
+    for command in RUN[page]:
+        printed = run(command, own_demo_url, tmp_path)
+        assert re.fullmatch(pattern(command.prints), printed), (str(command), printed)
 
 
 @pytest.mark.parametrize("command", SHOWN, ids=str)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from tests.docs.pages import ROOT, rows
+from tests.rows import fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from graph.database.engine import Database
     from tests.conftest import Client
 
 # A document and its variables.
@@ -34,8 +36,8 @@ def filtered(where: dict[str, Any]) -> Asked:
 def names(number: int) -> Asked:
     """`or` is one; each of its entries, with a column and its condition, is three."""
     entries, rest = divmod(number - 1, 3)
-    more: dict[str, Any] = [{}, {"search": "x"}, {"town": {"eq": "x"}}][rest]
-    return filtered({"or": [{"town": {"eq": "x"}}] * entries} | more)
+    more: list[dict[str, Any]] = [{}, {"search": "x"}, {"town": {"eq": "x"}}]
+    return filtered({"or": [{"town": {"eq": "x"}}] * entries} | more[rest])
 
 
 def levels(number: int) -> Asked:
@@ -132,8 +134,9 @@ def test_every_limit_of_the_table_is_tried() -> None:
 
 @pytest.mark.parametrize(("what", "most", "error"), LIMITS, ids=[each[0] for each in LIMITS])
 async def test_a_limit_is_where_the_table_says(
-    client: Client, what: str, most: int, error: str
+    client: Client, database: Database, what: str, most: int, error: str
 ) -> None:
+    await fill(database, customers=1)
     fits, exceeds = ASKED[what](most), ASKED[what](most + 1)
 
     assert outcome_of(await client.answer(fits[0], **fits[1])) != error

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, headings, links, spans
+from tests.docs.pages import PAGES, ROOT, blocks, headings, links, spans
 
 LINKS = [(page, link) for page in PAGES for link in links(page)]
 # A file or folder of the repository, within code: `graph/errors.py`, `tests/docs/`.
@@ -50,6 +50,17 @@ def test_no_heading_of_a_page_has_the_same_anchor_as_another() -> None:
     for page in PAGES:
         if page.name != "CHANGELOG.md":  # each version has "Added"
             assert len(set(headings(page))) == len(headings(page)), page
+
+
+def test_every_folder_of_the_picture_exists_and_no_stage_is_missing() -> None:
+    (picture,) = (
+        block for block in blocks(ROOT / "docs" / "design.md") if block.language == "mermaid"
+    )
+    named = set(re.findall(r"<b>([\w/]+)/</b>", picture.text))
+    stages = {path.parent.name for path in ROOT.glob("graph/*/__init__.py")} - {"selection"}
+
+    assert [name for name in named if not (ROOT / "graph" / name).is_dir()] == []
+    assert {name.split("/")[0] for name in named} == stages
 
 
 def expanded(name: str) -> list[str]:

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from annotated_types import Ge, Le
 
 from graph import errors
 from graph.errors import GraphError
@@ -33,8 +32,8 @@ TABLES_OF_SETTINGS = (
     "What others can see",
 )
 SETTINGS = {row[0]: row for heading in TABLES_OF_SETTINGS for row in rows(OPERATIONS, heading)}
-# Names that begin like settings: of tests, and in the history of changes.
-OTHERS = {"GRAPH_PROVE_ROUNDS"}
+# Names that begin like settings, and belong to the tests.
+OTHERS = {"GRAPH_PROVE_ROUNDS", "GRAPH_TEST_EXAMPLES"}
 
 
 # Settings
@@ -63,8 +62,7 @@ def test_a_setting_has_the_default_that_the_table_says(name: str) -> None:
 def test_a_setting_takes_the_values_that_the_table_says(name: str) -> None:
     _, _, shown, _ = SETTINGS[f"`{variable(name)}`"]
     type_, metadata = FIELDS[name].annotation, FIELDS[name].metadata
-    bounds = [each.ge for each in metadata if isinstance(each, Ge)]
-    bounds += [each.le for each in metadata if isinstance(each, Le)]
+    bounds = [getattr(each, way) for way in ("ge", "le") for each in metadata if hasattr(each, way)]
 
     if isinstance(type_, type) and issubclass(type_, StrEnum):
         assert shown == ", ".join(f"`{value}`" for value in type_)
@@ -139,7 +137,9 @@ def test_every_mutation_is_in_the_table_and_no_other() -> None:
 
 def test_every_condition_is_in_the_table_and_no_other() -> None:
     """Of filters of columns: those of rows have the names of fields."""
-    filters = [type_ for name, type_ in SCHEMA.type_map.items() if name.endswith("Filter")]
+    filters: list[Any] = [
+        SCHEMA.type_map[name] for name in SCHEMA.type_map if name.endswith("Filter")
+    ]
     conditions = {name for filter_ in filters for name in filter_.fields}
     shown = [row[1] for row in rows(API, "Filters")]
 
