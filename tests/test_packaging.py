@@ -64,7 +64,7 @@ def server(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_the_wheel_holds_all_code(wheel: Path) -> None:
     code = {path for path in files_below("graph") if path.endswith(".py")}
 
-    assert "graph/database/migrations/versions/0001_store.py" in code
+    assert "graph/store/migrations/versions/0001_store.py" in code
     assert code - set(contents(wheel)) == set()
 
 
