@@ -19,23 +19,23 @@ from bench import limits
 from bench.__main__ import app as bench
 from graph.cli import app
 from graph.settings import Settings
-from tests.docs.pages import PAGES, ROOT, commands, spans
+from tests.docs.pages import ROOT, TRIED, commands, spans
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.docs.pages import Command
 
-SHOWN = [command for page in PAGES for command in commands(page)]
+SHOWN = [command for page in TRIED for command in commands(page)]
 # By page, those that end by themselves, and change nothing but a store.
 RUN = {
     page: found
-    for page in PAGES
+    for page in TRIED
     if (found := [each for each in commands(page) if each.runs("graph") and not each.runs("serve")])
 }
 # Within lines: a name at the beginning, and more than that.
 _BEGINS = re.compile(r"(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:graph|make|pytest|python|docker) .")
-SPANS = [(page, span) for page in PAGES for span in spans(page) if _BEGINS.match(span)]
+SPANS = [(page, span) for page in TRIED for span in spans(page) if _BEGINS.match(span)]
 # The files that a command is given, if no command before it has written them.
 GIVEN = {
     "queries/customers.graphql": "{ customers(first: 10) { nodes { username } } }",

@@ -9,12 +9,12 @@ import pytest
 from graph.server.app import create_app
 from tests.conftest import client_of, recorded, settings_for
 from tests.docs.asking import asked
-from tests.docs.pages import PAGES, as_shown, examples
+from tests.docs.pages import TRIED, as_shown, examples
 
 if TYPE_CHECKING:
     from tests.docs.pages import Example
 
-EXAMPLES = [example for page in PAGES for example in examples(page)]
+EXAMPLES = [example for page in TRIED for example in examples(page)]
 READING = [example for example in EXAMPLES if not example.is_mutation]
 WRITING = [example for example in EXAMPLES if example.is_mutation]
 
