@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from bench.store import Store
     from bench.workloads import Workload
-    from graph.execution.documents.operation import Operation
     from graph.execution.running.request import Request
     from graph.server.accept import Accepted
     from graph.viewer import Viewer
@@ -87,8 +86,9 @@ async def _body(receive: Receive) -> bytes:
 class _OpenExecution(Execution):
     """A compiled query, without limits."""
 
-    async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
+    async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         del viewer
+        operation = self._operation(request)
         variables = operation.variables.coerced(request.variables)
         if request.takes_parts or not (self._compiles and operation.is_query):
             raise AssertionError(request)
