@@ -24,8 +24,9 @@ from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryToken
 from graph.schema.schema import Schema, text_of
 from graph.server.client_key import ClientKeys
 from graph.server.graphql import GraphQL
-from graph.server.middleware import ErrorMiddleware, FastPath, RequestLog
+from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
+from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
@@ -82,12 +83,12 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
                     ),
                 ),
                 "schema_text": text_of(schema),
-                "client_timeout_seconds": settings.client_timeout_seconds,
+                "connection_limits": ConnectionLimits.of(settings),
             }
         finally:
             await database.close()
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql),
@@ -99,12 +100,20 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
         ],
         middleware=[
             Middleware(RequestLog),
+            *_hosts(settings.served_hosts),
             *_cross_origin(settings.cors_origins),
             Middleware(ErrorMiddleware),
             Middleware(FastPath, path="/graphql", endpoint=graphql),
             *_compression(settings.compress_from_bytes),
         ],
     )
+    # It would redirect to the host that the client names.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _hosts(names: frozenset[str] | None) -> list[Middleware]:
+    return [] if names is None else [Middleware(AllowedHosts, hosts=names)]
 
 
 def _compression(from_bytes: int) -> list[Middleware]:

@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from graph.errors import AddressUnavailable
-from graph.server.protocol import TimedProtocol
+from graph.server.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     from graph.settings import Settings
@@ -57,8 +57,9 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         log_config=None,
         access_log=False,
         server_header=False,
-        http=TimedProtocol,
+        http=BoundedProtocol,
         proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = uvicorn.Server(config)

@@ -54,7 +54,7 @@ def code_of(answer: Any) -> str:
     [
         {},
         {"sec-fetch-mode": "cors"},  # what Node's fetch sends, and any site's page could not alone
-        {"sec-fetch-site": "same-origin", "referer": "http://graph/", "cookie": "a=b"},
+        {"sec-fetch-site": "same-origin", "referer": "http://localhost/", "cookie": "a=b"},
         {"sec-fetch-site": "none", "cookie": "a=b"},
         {"sec-fetch-site": "cross-site", "graphql-require-preflight": "1"},
         {"origin": "https://evil.example", "apollo-require-preflight": "true"},
