@@ -1,6 +1,7 @@
-"""uvicorn's HTTP, for clients that take their time: it has no timeout but the one between requests.
+"""uvicorn's HTTP protocol with timeouts for slow clients.
 
-What comes in one piece costs nothing here: a timer starts only where something is left to come.
+uvicorn itself limits only the time between requests. A request that arrives in one piece costs
+nothing here: a timer starts only while more bytes are expected.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ _TOO_SLOW = (
     b"connection: close\r\n\r\n"
     b"The request took too long to be sent.\r\n"
 )
-# Of an application that does not say: enough for anybody who means to ask something.
+# For an application whose state does not set `client_timeout_seconds`.
 _DEFAULT_SECONDS = 10.0
 
 
 class TimedProtocol(HttpToolsProtocol):
-    """Ends a connection whose request, or whose reading of the answer, makes no end.
+    """Closes a connection whose client sends a request or reads a response too slowly.
 
-    The head of a request has to be there in time, counted from its first byte (of the first one,
-    from the connection), and so has the rest of a body that was answered before its end. How long
-    the body of a request may take is the endpoint's affair: it has an answer to that.
+    The head of a request must arrive in time, counted from its first byte (for the first request,
+    from the connection). So must the rest of a body that was answered before its end. The endpoint
+    itself limits the time for a body, since it can respond with an error.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -206,7 +206,7 @@ async def test_a_missing_content_type_is_unsupported(http: httpx.AsyncClient) ->
     response = await http.post("/graphql", content=b'{"query":"{__typename}"}')
 
     assert response.status_code == 415
-    assert sole_error(response)["message"].endswith("not without a Content-Type.")
+    assert sole_error(response)["message"].endswith("got no Content-Type.")
 
 
 # Operations
@@ -321,12 +321,12 @@ async def test_a_query_with_variables_comes_by_get(client: Client) -> None:
         ("query=", "'query' must be a string"),
         ("query=%20", "'query' must be a string"),
         ("QUERY={__typename}", "'query' must be a string"),
-        ("query={__typename}&variables={", "The parameter 'variables' is not JSON"),
-        ("query={__typename}&variables=%FF", "The parameter 'variables' is not JSON"),
-        ("query={__typename}&variables={%22x%22:%22%5Cud800%22}", "'variables' is not JSON"),
+        ("query={__typename}&variables={", "The parameter 'variables' is not valid JSON"),
+        ("query={__typename}&variables=%FF", "The parameter 'variables' is not valid JSON"),
+        ("query={__typename}&variables={%22x%22:%22%5Cud800%22}", "'variables' is not valid JSON"),
         ("query={__typename}&variables=[]", "'variables' must be an object."),
         ("query={__typename}&variables=%22x%22", "'variables' must be an object."),
-        ("query={__typename}&variables=" + "[" * 20_000, "The parameter 'variables' is not JSON"),
+        ("query={__typename}&variables=" + "[" * 20_000, "The parameter 'variables' is not valid JSON"),
         ("query={__typename}&extensions=1", "'extensions' must be an object."),
     ],
 )
@@ -434,7 +434,7 @@ async def test_a_store_that_cannot_be_reached_is_a_503(accept: str) -> None:
     assert response.status_code == 503
     assert response.headers["content-type"] == f"{accept}; charset=utf-8"
     assert sole_error(response) == {
-        "message": "The store cannot be reached. Try again later.",
+        "message": "The database cannot be reached. Try again later.",
         "extensions": {"code": "SERVICE_UNAVAILABLE"},
     }
 

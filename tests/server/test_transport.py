@@ -269,7 +269,7 @@ async def test_there_are_no_batches_unless_somebody_says_so(cluster: Cluster) ->
         response = await client.http.post("/graphql", json=[{"query": QUERY}])
 
     assert response.status_code == 400
-    assert "Batches are switched off" in response.json()["errors"][0]["message"]
+    assert "Batches are disabled" in response.json()["errors"][0]["message"]
 
 
 # Caches
