@@ -177,8 +177,8 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
 ) -> None:
     """Generate schema.graphql in the current folder."""
-    from graph.store import schema as served
-    from graph.store import text_of
+    from graph.schema.schema import text_of
+    from graph.store.schema import schema as served
 
     text = text_of(served)
     if not check:
@@ -196,6 +196,7 @@ def doctor() -> None:
 
     The exit code is 1 if the store cannot be served.
     """
+    import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import state_of
     from graph.doctor import dangers, effective
 
@@ -227,7 +228,7 @@ def check_documents(
     """Validate every document of a manifest against the schema; exit 1 if one is invalid."""
     from graph.execution.documents.document import Documents, problems_of
     from graph.execution.documents.persisted import read_manifest
-    from graph.store import schema as served
+    from graph.store.schema import schema as served
 
     texts = read_manifest(manifest)
     problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
@@ -258,6 +259,7 @@ class SchemaDrift(GraphError):
 
 
 def _with_database(run: Callable[[Database], Awaitable[None]]) -> None:
+    import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import connected, reachable_store
 
     async def connect_and_run(store: Settings) -> None:
@@ -288,7 +290,7 @@ async def _export_query(database: Database, query: str, file: IO[bytes], advance
 
     from graph.execution.running.execute import Execution
     from graph.execution.running.export import exported_nodes
-    from graph.store import schema as served
+    from graph.store.schema import schema as served
 
     rows = 0
     async for node in exported_nodes(Execution(served, database), query):
@@ -311,6 +313,7 @@ def _format(file: Path, name: str | None) -> Format:
 
 async def _prepare(store: Settings, *, ours: bool) -> None:
     """Migrate and fill the embedded database (`ours`); check that any other is migrated."""
+    import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import check_migrated, connected, is_empty, is_migrated
 
     async with connected(store) as database:

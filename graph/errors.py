@@ -4,6 +4,7 @@
      ├─ RequestError              the request cannot be executed                 code
      │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
+     │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          the body exceeds the limit in bytes            PAYLOAD_TOO_LARGE
@@ -80,6 +81,17 @@ class BadRequest(RequestError):
 class MethodNotAllowed(RequestError):
     code = "METHOD_NOT_ALLOWED"
     status = 405
+
+
+class HostNotAllowed(RequestError):
+    code = "HOST_NOT_ALLOWED"
+    status = 421
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"This server does not answer for the host '{_shortened(got)}'."
+            " Its operator can allow it with GRAPH_ALLOWED_HOSTS."
+        )
 
 
 class NotAcceptable(RequestError):
@@ -199,8 +211,8 @@ class TooCostly(RequestError):
     def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
         named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
         super().__init__(
-            f"The operation may cost {requested:,}; the limit is {most:,}."
-            f" The most expensive fields are {named}. Request smaller pages or fewer fields."
+            f"The operation may cost {requested:,}; the limit is {most:,}. The most expensive"
+            f" fields are {named}. Ask for smaller pages above them, or for fewer fields below."
         )
         fields = [{"path": path, "cost": cost} for path, cost in most_expensive]
         self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}

@@ -22,6 +22,8 @@ class Catalog:
     """One per process, as SQLAlchemy's registry is."""
 
     models: type[DeclarativeBase] | None = None
+    # The package of the store's migrations.
+    migrations: str = ""
     # By entity: the columns in which a search looks.
     searched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # The refusal that a violated constraint stands for.

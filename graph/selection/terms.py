@@ -19,8 +19,8 @@ class Relationship:
     """`name` states result and key: `orders_of_customer`.
 
     A row of `target` belongs to a row of `source` when its `target_column` equals the other's
-    `source_column`. From the root there is no source; without a `target_column` the relationship leads to
-    every row of the target.
+    `source_column`. From the root there is no source; without a `target_column` the relationship
+    leads to every row of the target.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """A term of the one row that an relationship leads to."""
+    """A term of the one row that a relationship leads to."""
 
     relationship: Relationship
     term: Term
@@ -49,8 +49,8 @@ class Through:
 class Measure:
     """An aggregate: `function` is count, sum, avg, min, max or distinct.
 
-    It is taken over the rows that `relationship` leads to; without one, over the rows of the group. A count
-    has no `column`.
+    It is taken over the rows that `relationship` leads to; without one, over the rows of the
+    group. A count has no `column`.
     """
 
     function: str

@@ -11,7 +11,8 @@ from graphql import GraphQLEnumType, GraphQLNonNull, GraphQLSchema
 from graph.database.relationships import mappers
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.node import ENTITIES
-from graph.store import schema, text_of
+from graph.schema.schema import text_of
+from graph.store.schema import schema
 
 SCHEMA: GraphQLSchema = schema._schema  # noqa: SLF001
 

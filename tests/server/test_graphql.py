@@ -13,9 +13,10 @@ import orjson
 import pytest
 import strawberry
 
+from graph.app import create_app
 from graph.execution.documents.document import Documents
-from graph.server.app import create_app
-from graph.store import Schema, schema
+from graph.schema.schema import Schema
+from graph.store.schema import schema
 from tests.conftest import client_of, settings_for
 from tests.rows import fill
 
@@ -326,7 +327,10 @@ async def test_a_query_with_variables_comes_by_get(client: Client) -> None:
         ("query={__typename}&variables={%22x%22:%22%5Cud800%22}", "'variables' is not valid JSON"),
         ("query={__typename}&variables=[]", "'variables' must be an object."),
         ("query={__typename}&variables=%22x%22", "'variables' must be an object."),
-        ("query={__typename}&variables=" + "[" * 20_000, "The parameter 'variables' is not valid JSON"),
+        (
+            "query={__typename}&variables=" + "[" * 20_000,
+            "The parameter 'variables' is not valid JSON",
+        ),
         ("query={__typename}&extensions=1", "'extensions' must be an object."),
     ],
 )

@@ -78,6 +78,6 @@ class Row:
         return self._adapter.traverse(column)
 
     def across(self, relationship: Relationship) -> tuple[Row, ColumnElement[bool]]:
-        """Any row that the relationship leads to from this one, under an alias; and what says so."""
+        """An alias of the relationship's target, and the condition that joins it to this row."""
         to = Row(relationship.target, table_of(relationship.target).alias())
         return to, to.column(relationship.target_column) == self.column(relationship.source_column)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph.app import create_app
 from graph.errors import InvalidId, InvalidPage, InvalidText
 from graph.execution.planning.arguments import check_text, ids_of, key_of, page_of
 from graph.relay import to_global_id
 from graph.selection import DEFAULT_PAGE_SIZE, Ids
-from graph.server.app import create_app
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import cursor_of, fill
 
