@@ -225,8 +225,8 @@ async def test_one_of_several_operations_runs_by_its_name(http: httpx.AsyncClien
 @pytest.mark.parametrize(
     ("query", "name", "message"),
     [
-        (TWO, None, "Name the operation to run: the document has more than one."),
-        (TWO, "", "Name the operation to run: the document has more than one."),
+        (TWO, None, "'operationName' is required: the document has more than one operation."),
+        (TWO, "", "'operationName' is required: the document has more than one operation."),
         (TWO, "C", "There is no operation named 'C'."),
         ("{__typename}", "A", "There is no operation named 'A'."),
         (TWO, "x" * 100_000, "There is no operation named 'x"),
