@@ -400,6 +400,10 @@ class PendingMigrations(StartupError):
         )
 
 
+class MigrationRefused(StartupError):
+    """A migration cannot go on; what it has done so far stays, and the next run goes on from there."""
+
+
 class TransferFailed(StartupError):
     pass
 
