@@ -5,6 +5,7 @@
     log_changes      every change is an event, in the same transaction
     touch_orders     a changed line moves its order's version, once in a transaction
     refuse_change    events are neither changed nor deleted
+    dry_run_keys     what a dry run takes its keys from (`SET LOCAL graph.dry_run = 'on'`)
 
 Events are written once for a statement, not for a row. `SET LOCAL graph.logging = 'off'` leaves
 them out, and orders' versions where they are: for the seed, whose rows have no history.
@@ -58,7 +59,7 @@ _FUNCTIONS = {
         IF TG_OP = 'UPDATE' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], id, kind, payload,
-                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::integer
+                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::bigint
             FROM (SELECT n.id, to_jsonb(o) AS before, to_jsonb(n) AS after
                   FROM old_rows o JOIN new_rows n ON n.id = o.id) AS changes
             CROSS JOIN LATERAL (
@@ -74,13 +75,13 @@ _FUNCTIONS = {
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], n.id, 'CREATED', to_jsonb(n) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(n) ->> TG_ARGV[1])::integer
+                   (to_jsonb(n) ->> TG_ARGV[1])::bigint
             FROM new_rows n ORDER BY n.id;
         ELSE
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], o.id, 'DELETED', to_jsonb(o) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(o) ->> TG_ARGV[1])::integer
+                   (to_jsonb(o) ->> TG_ARGV[1])::bigint
             FROM old_rows o ORDER BY o.id;
         END IF;
         RETURN NULL;
@@ -114,6 +115,15 @@ _FUNCTIONS = {
     END
     """,
 }
+# A dry run takes its keys from a sequence of its own, beyond all that rows will ever have: what it
+# rolls back leaves no gap, and what it answers with is never the key of another row.
+_DRY_RUN_KEYS = f"CREATE SEQUENCE dry_run_keys MINVALUE {2**62} CYCLE"
+_NEXT_KEY = """
+    ALTER TABLE {table} ALTER id SET DEFAULT nextval(
+        CASE current_setting('graph.dry_run', true) WHEN 'on' THEN 'dry_run_keys'::regclass
+        ELSE '{table}_id_seq'::regclass END)
+"""
+_KEYED = ("customers", "items", "orders", "order_lines", "events")
 # The entity that a table's events name, and the column that leads to the order.
 _LOGGED = {
     "customers": ("Customer", ""),
@@ -134,6 +144,7 @@ def create_with(metadata: MetaData) -> None:
         event.listen(metadata, "after_create", _ddl(statement))
     for name in _FUNCTIONS:
         event.listen(metadata, "after_drop", _ddl(f"DROP FUNCTION IF EXISTS {name}()"))
+    event.listen(metadata, "after_drop", _ddl("DROP SEQUENCE IF EXISTS dry_run_keys"))
 
 
 def _ddl(statement: str) -> DDL:
@@ -141,7 +152,10 @@ def _ddl(statement: str) -> DDL:
 
 
 def statements() -> Iterator[str]:
-    """All functions and triggers, one statement each."""
+    """All sequences, functions and triggers, one statement each."""
+    yield _DRY_RUN_KEYS
+    for table in _KEYED:
+        yield _NEXT_KEY.format(table=table)
     for name, body in _FUNCTIONS.items():
         yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
     for table, touch in (
