@@ -191,6 +191,8 @@ class OrderLine(Base):
     unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
     item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
     cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    # The pieces that came out of stock and were not put back: `writes.stock` keeps the number.
+    taken: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     subtotal: Mapped[Decimal] = column_property(
         unit_price * (quantity - cancelled), deferred=True, raiseload=True
     )
@@ -208,6 +210,7 @@ class OrderLine(Base):
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint(_a_price("unit_price"), name="unit_price"),
         CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
+        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled", name="taken"),
     )
 
     def __repr__(self) -> str:

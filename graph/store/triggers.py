@@ -3,12 +3,14 @@
     touch            a changed row's version moves, and a customer's `updated_on`
     price_line       a line without a price or a name gets those of its item
     log_changes      every change is an event, in the same transaction
-    touch_orders     a changed line moves its order's version, once in a transaction
+    touch_orders     a changed line moves its order's version, once in a transaction; an order of
+                     which nothing is left is CANCELLED
     refuse_change    events are neither changed nor deleted
     dry_run_keys     what a dry run takes its keys from (`SET LOCAL graph.dry_run = 'on'`)
 
 Events are written once for a statement, not for a row. `SET LOCAL graph.logging = 'off'` leaves
 them out, and orders' versions where they are: for the seed, whose rows have no history.
+`SET LOCAL graph.updated_on = 'given'` leaves `updated_on` to the statement: for imports.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ _FUNCTIONS = {
     "touch_customer": """
     BEGIN
         NEW.version := OLD.version + 1;
-        IF NEW.updated_on = OLD.updated_on THEN
+        IF NEW.updated_on = OLD.updated_on
+            AND current_setting('graph.updated_on', true) IS DISTINCT FROM 'given' THEN
             NEW.updated_on := now();
         END IF;
         RETURN NEW;
@@ -67,8 +70,9 @@ _FUNCTIONS = {
                 FROM jsonb_each(before) AS was JOIN jsonb_each(after) AS becomes USING (key)
                 WHERE was.value <> becomes.value) AS differing
             CROSS JOIN LATERAL (
-                SELECT CASE WHEN payload ? 'status' THEN after ->> 'status' ELSE 'CHANGED' END
-                    AS kind) AS naming
+                -- An order that moves on names the event; PLACED is where it comes from.
+                SELECT CASE WHEN payload ? 'status' AND after ->> 'status' <> 'PLACED'
+                       THEN after ->> 'status' ELSE 'CHANGED' END AS kind) AS naming
             WHERE payload IS NOT NULL
             ORDER BY id;
         ELSIF TG_OP = 'INSERT' THEN
@@ -87,25 +91,32 @@ _FUNCTIONS = {
         RETURN NULL;
     END
     """,
-    # Rows that this transaction has written already have moved, or are new.
+    # Rows that this transaction has written already have moved, or are new: they are written
+    # again only if they are to be CANCELLED.
     "touch_orders": """
+    DECLARE
+        touched bigint[];
     BEGIN
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
         END IF;
         IF TG_OP = 'INSERT' THEN
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT order_id FROM new_rows) AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT order_id FROM new_rows);
         ELSIF TG_OP = 'DELETE' THEN
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT order_id FROM old_rows) AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT order_id FROM old_rows);
         ELSE
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT unnest(ARRAY[o.order_id, n.order_id])
-                         FROM old_rows o JOIN new_rows n USING (id)
-                         WHERE (o.*) IS DISTINCT FROM (n.*))
-            AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT unnest(ARRAY[o.order_id, n.order_id])
+                             FROM old_rows o JOIN new_rows n USING (id)
+                             WHERE (o.*) IS DISTINCT FROM (n.*));
         END IF;
+        UPDATE orders SET version = version + 1,
+            status = CASE WHEN pieces > 0 THEN status ELSE 'CANCELLED' END
+        FROM (SELECT id AS touched_id,
+                     (SELECT coalesce(sum(quantity - cancelled), 0) FROM order_lines
+                      WHERE order_id = given.id) AS pieces
+              FROM unnest(touched) AS given(id) OFFSET 0) AS remaining
+        WHERE id = touched_id
+        AND (xmin <> pg_current_xact_id()::xid OR (pieces = 0 AND status <> 'CANCELLED'));
         RETURN NULL;
     END
     """,
