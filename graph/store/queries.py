@@ -7,7 +7,17 @@ from strawberry import UNSET
 
 from graph.schema.connections import Connection
 from graph.schema.context import Info
-from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, many, with_arguments
+from graph.schema.fields import (
+    PAGE,
+    REQUIRED,
+    Meaning,
+    argument,
+    connection,
+    declare,
+    lookup,
+    many,
+    with_arguments,
+)
 from graph.schema.node import Node
 from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS, MAX_WORDS
 from graph.store.types import Customer, Item, Order
@@ -38,40 +48,23 @@ class OrderLookup:
     database_id: int | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
 
 
-def _argument(description: str) -> Any:
-    return strawberry.argument(description=description)
+_ID = argument(strawberry.ID, "A global id.")
+_IDS = argument(list[strawberry.ID], f"Global ids, at most {MAX_PAGE_SIZE}.")
+_TEXT = argument(
+    str,
+    f"Up to {MAX_WORDS} words, or beginnings of words: all of them are in it, or much like one that"
+    f" is. At most {MAX_SEARCH_CHARS} characters.",
+)
 
 
-def _customer(
-    info: Info, by: Annotated[CustomerLookup, _argument("What names the customer.")]
-) -> Any:
-    return info.context.loaders.one(info.context.selected(info.path), None)
-
-
-def _item(info: Info, by: Annotated[ItemLookup, _argument("What names the item.")]) -> Any:
-    return info.context.loaders.one(info.context.selected(info.path), None)
-
-
-def _order(info: Info, by: Annotated[OrderLookup, _argument("What names the order.")]) -> Any:
-    return info.context.loaders.one(info.context.selected(info.path), None)
-
-
-def _node(info: Info, id: Annotated[strawberry.ID, _argument("A global id.")]) -> Any:  # noqa: A002
+def _node(_root: Any, info: Info) -> Any:
     (node,) = info.context.loaders.nodes(info.context.selected(info.path))
     return node
 
 
-def _nodes(
-    info: Info,
-    ids: Annotated[list[strawberry.ID], _argument(f"Global ids, at most {MAX_PAGE_SIZE}.")],
-) -> Any:
+def _nodes(_root: Any, info: Info) -> Any:
     return info.context.loaders.nodes(info.context.selected(info.path))
 
-
-_TEXT = _argument(
-    f"Up to {MAX_WORDS} words, or beginnings of words: all of them are in it, or much like one that"
-    f" is. At most {MAX_SEARCH_CHARS} characters."
-)
 
 SearchResult = Annotated[
     Customer | Item, strawberry.union("SearchResult", description="What a search can find.")
@@ -81,20 +74,29 @@ SearchResult = Annotated[
 @strawberry.type(description="The ways into the store.")
 class Query:
     node: Node | None = declare(
-        Meaning.NODE, "The object with this global id; null if there is none.", resolver=_node
+        Meaning.NODE,
+        "The object with this global id; null if there is none.",
+        resolver=with_arguments(_node, {"id": _ID}, id=REQUIRED),
     )
     nodes: list[Node | None] = declare(
         Meaning.NODES,
         "The objects with these global ids, in the order of the ids; null where there is none.",
-        resolver=_nodes,
+        resolver=with_arguments(_nodes, {"ids": _IDS}, ids=REQUIRED),
     )
-    customer: Customer | None = lookup("One customer; null if there is none.", _customer)
-    item: Item | None = lookup("One item; null if there is none.", _item)
-    order: Order | None = lookup("One order; null if there is none.", _order)
+    customer: Customer | None = lookup(
+        "One customer; null if there is none.",
+        by=argument(CustomerLookup, "What names the customer."),
+    )
+    item: Item | None = lookup(
+        "One item; null if there is none.", by=argument(ItemLookup, "What names the item.")
+    )
+    order: Order | None = lookup(
+        "One order; null if there is none.", by=argument(OrderLookup, "What names the order.")
+    )
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,
         "Customers and items that a text finds, the best first.",
-        resolver=with_arguments(many, {"text": Annotated[str, _TEXT], **PAGE}),
+        resolver=with_arguments(many, {"text": _TEXT, **PAGE}, text=REQUIRED),
     )
     customers = connection(
         "All customers, in the order they were added.", entity="Customer", offset=True

@@ -517,8 +517,8 @@ def test_a_folder_that_vanishes_does_not_break_the_way_out(place: Path) -> None:
 def test_a_file_instead_of_a_folder_is_named(place: Path) -> None:
     (place / "file").touch()
 
-    assert f"{place / 'file'} is a file" in refusal(place / "file")
-    assert f"{place / 'file' / 'below'} is a file, or lies in one" in refusal(
+    assert f"{place / 'file'} must be a folder" in refusal(place / "file")
+    assert f"{place / 'file' / 'below'} must be a folder, or lies in one" in refusal(
         place / "file" / "below"
     )
 

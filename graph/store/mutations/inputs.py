@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal  # noqa: TC003  Strawberry reads the annotations
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from strawberry import UNSET
 
 from graph.schema.enums import enum
 
-DryRun = Annotated[
-    bool,
-    strawberry.argument(
-        description="Do all of it and answer in full, but change nothing in the end."
-    ),
-]
 _VERSION = (
     "The version that you have read: if there is another one by now, the answer is `Conflict`."
     " It must be given; null says on purpose that any will do."

@@ -17,7 +17,7 @@ from graph.schema.error_types import (
     ValidationFailed,
 )
 from graph.schema.fields import column
-from graph.schema.payloads import reference
+from graph.schema.payloads import Success, reference
 from graph.store.errors import InsufficientStock
 from graph.store.types import Customer, Item, Order, OrderLine
 
@@ -90,14 +90,18 @@ class OrdersImported:
     rows: list[OrderRow] = plain("What came of each, in the order of `rows`.")
 
 
-def imported(type_: type, row_type: type, entity: str, outcomes: Sequence[RowOutcome]) -> Any:
-    """What came of all rows, each with its outcome."""
-    rows: list[Any] = [
-        build(row_type, index=each.index, problems=each.problems, **{f"{entity}_id": each.key})
-        for each in outcomes
-    ]
-    refused = sum(each.key is None for each in outcomes)
-    return build(type_, saved=len(rows) - refused, refused=refused, rows=rows)
+def imported(payload: type, row: type, attribute: str) -> Success:
+    """Builds a payload from the outcomes of its rows; `attribute` is that of a row's key."""
+
+    def build_payload(outcomes: Sequence[RowOutcome]) -> Any:
+        rows: list[Any] = [
+            build(row, index=each.index, problems=each.problems, **{attribute: each.key})
+            for each in outcomes
+        ]
+        refused = sum(each.key is None for each in outcomes)
+        return build(payload, saved=len(rows) - refused, refused=refused, rows=rows)
+
+    return build_payload
 
 
 def _union(name: str) -> object:
