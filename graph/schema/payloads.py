@@ -27,7 +27,7 @@ Rule: TypeAlias = "Callable[[Transaction, Mapping[str, Any]], Awaitable[Any]]"
 # Builds a payload from the result of a rule.
 Success: TypeAlias = "Callable[[Any], Any]"
 
-_DRY_RUN = argument(bool, "Do all of it and answer in full, but change nothing in the end.")
+_DRY_RUN = argument(bool, "Make the change, return the full result, and roll everything back.")
 
 
 def mutation(description: str, *, rule: Rule, input: type, success: Success) -> Any:  # noqa: A002
@@ -41,7 +41,7 @@ def mutation(description: str, *, rule: Rule, input: type, success: Success) -> 
         return success(await rule(info.context.transaction, given(input)))
 
     return change_field(
-        description, change, {"input": argument(input, "What is to be done.")}, input=REQUIRED
+        description, change, {"input": argument(input, "The values of the change.")}, input=REQUIRED
     )
 
 

@@ -1,13 +1,13 @@
-"""What the database sees to by itself, so that it also holds for changes made by plain SQL.
+"""The triggers of the tables. They also apply to changes that are made by plain SQL.
 
-    touch            a changed row's version moves, and a customer's `updated_on`
-    price_line       a line without a price or a name gets those of its item
-    log_changes      every change is an event, in the same transaction
-    touch_orders     a changed line moves its order's version, once in a transaction
-    refuse_change    events are neither changed nor deleted
+    touch            increments a changed row's version, and sets a customer's `updated_on`
+    price_line       gives a line without a price or name those of its item
+    log_changes      writes an event for every changed row, in the same transaction
+    touch_orders     increments the version of a changed line's order, once per transaction
+    refuse_change    forbids changing and deleting events
 
-Events are written once for a statement, not for a row. `SET LOCAL graph.logging = 'off'` leaves
-them out, and orders' versions where they are: for the seed, whose rows have no history.
+Events are written once per statement. `SET LOCAL graph.logging = 'off'` disables events and the
+versions of orders: for the seed, whose rows have no history.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FUNCTIONS = {
         RETURN NEW;
     END
     """,
-    # Who says when it was changed is believed.
+    # An explicit `updated_on` is left as it is.
     "touch_customer": """
     BEGIN
         NEW.version := OLD.version + 1;
@@ -86,7 +86,7 @@ _FUNCTIONS = {
         RETURN NULL;
     END
     """,
-    # Rows that this transaction has written already have moved, or are new.
+    # Orders that this transaction has written already have a new version, or are new.
     "touch_orders": """
     BEGIN
         IF current_setting('graph.logging', true) = 'off' THEN
@@ -114,7 +114,7 @@ _FUNCTIONS = {
     END
     """,
 }
-# The entity that a table's events name, and the column that leads to the order.
+# The entity in a table's events, and the column with the key of the order.
 _LOGGED = {
     "customers": ("Customer", ""),
     "items": ("Item", ""),
@@ -129,7 +129,7 @@ _ROWS = {
 
 
 def create_with(metadata: MetaData) -> None:
-    """Let `create_all` and `drop_all` take functions and triggers along with the tables."""
+    """Let `create_all` and `drop_all` create and drop the functions and triggers as well."""
     for statement in statements():
         event.listen(metadata, "after_create", _ddl(statement))
     for name in _FUNCTIONS:
@@ -157,7 +157,7 @@ def statements() -> Iterator[str]:
         "CREATE TRIGGER order_lines_price BEFORE INSERT ON order_lines FOR EACH ROW"
         " WHEN (NEW.unit_price IS NULL OR NEW.item_name IS NULL) EXECUTE FUNCTION price_line()"
     )
-    # Triggers of one statement run in the order of their names: an order is touched at the end.
+    # Triggers of one statement run in the order of their names: order_lines_touch runs last.
     for table, (entity, order_column) in _LOGGED.items():
         for operation, rows in _ROWS.items():
             yield (

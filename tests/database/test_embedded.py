@@ -643,7 +643,7 @@ def test_closed_folders_are_opened_by_a_single_bit_and_a_line_in_the_log(
     modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (closed, open_already, data_dir)]
     assert modes == [0o701, 0o755, 0o2751]
     assert [record.getMessage() for record in caplog.records] == [
-        f"opened (chmod o+x) for the account nobody, as which PostgreSQL runs: {closed}, {data_dir}"
+        f"opened (chmod o+x) for the account nobody, which runs PostgreSQL: {closed}, {data_dir}"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The changes that a client may ask for. Each is a transaction, and answers with a union."""
+"""The mutations. Each is a transaction and returns a union of its success and its errors."""
 
 from graph.store.mutations.fields import Mutation
 

@@ -14,7 +14,7 @@ from graph.store.mutations.inputs import OnError
 from graph.store.mutations.results import imported
 from graph.store.writes import customers, items, orders, stock
 
-_ON_ERROR = argument(OnError, "What to do where rows are refused.")
+_ON_ERROR = argument(OnError, "The handling of rows that are refused.")
 
 
 def _bulk_mutation(

@@ -9,8 +9,8 @@ from graph.store.writes import customers, items, lines, orders
 
 
 @strawberry.type(
-    description="The changes that can be made. Each is a transaction of its own, one after the"
-    " other, unless the operation is `@atomic`."
+    description="All fields that change the store. They run one after the other, each in a"
+    " transaction of its own unless the operation is `@atomic`."
 )
 class Mutation(BulkMutation):
     create_customer: results.CreateCustomerResult | None = mutation(
@@ -44,13 +44,13 @@ class Mutation(BulkMutation):
         success=saved(results.ItemSaved, "item_id"),
     )
     adjust_stock: results.AdjustStockResult | None = mutation(
-        "Count pieces of an item in or out.",
+        "Change the number of pieces of an item in stock.",
         rule=items.adjust_stock,
         input=inputs.AdjustStockInput,
         success=saved(results.ItemSaved, "item_id"),
     )
     place_order: results.PlaceOrderResult | None = mutation(
-        "Place an order at the prices of this moment, and take its pieces from stock.",
+        "Place an order at the current prices, and take its pieces from stock.",
         rule=orders.place,
         input=inputs.PlaceOrderInput,
         success=saved(results.OrderSaved, "order_id"),
@@ -62,7 +62,7 @@ class Mutation(BulkMutation):
         success=saved(results.OrderLineSaved, "order_id", "line_id"),
     )
     change_order_line: results.ChangeOrderLineResult | None = mutation(
-        "Change how many pieces a line of an order has that is not paid yet.",
+        "Change the quantity of a line of an order that is not paid yet.",
         rule=lines.change,
         input=inputs.ChangeOrderLineInput,
         success=saved(results.OrderLineSaved, "order_id", "line_id"),
@@ -74,13 +74,13 @@ class Mutation(BulkMutation):
         success=saved(results.OrderSaved, "order_id"),
     )
     advance_order: results.AdvanceOrderResult | None = mutation(
-        "Note that an order was paid, sent off, or has arrived.",
+        "Record that an order was paid, shipped or delivered.",
         rule=orders.advance,
         input=inputs.AdvanceOrderInput,
         success=saved(results.OrderSaved, "order_id"),
     )
     cancel_order: results.CancelOrderResult | None = mutation(
-        "Cancel an order or some of its pieces, and put them back in stock.",
+        "Cancel an order or some of its pieces, and return them to stock.",
         rule=orders.cancel,
         input=inputs.CancelOrderInput,
         success=saved(results.OrderSaved, "order_id"),
