@@ -32,6 +32,7 @@ from graph.selection import (
     Sort,
     sort_of,
 )
+from graph.texts import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,6 +123,7 @@ def key_of(arguments: Mapping[str, Any], entity: str) -> Key:
         if found != entity:
             raise InvalidId(value)
         return Key("id", key)
+    value = trimmed(value) if type(value) is str else value  # as it was when it was written
     return Key("id" if name == "databaseId" else name, value)
 
 
