@@ -29,7 +29,8 @@ class Values:
     """What was given at one place of a mutation's arguments, and what is wrong with it.
 
     Texts are taken in Normalization Form C, without blanks at their ends (`graph.texts`). A name
-    that is not among the values was not given. Each method returns a value that holds, or None and notes why it does not; nothing may be done before `check` has returned.
+    that is not among the values was not given. Each method returns a value that holds, or None
+    and notes why it does not; nothing may be done before `check` has returned.
     """
 
     def __init__(
