@@ -1,4 +1,4 @@
-"""What a document must hold to, beside the rules of the specification."""
+"""Validation rules beyond those of the specification."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from graphql import FieldNode, ValidationContext
 
 
-# Enough for who asks for a few types by name; explorers need none.
+# Enough to query a few types by name; GraphiQL uses none.
 _MAX_INTROSPECTION_ALIASES = 10
 
 
@@ -40,17 +40,17 @@ class StreamedLists(ValidationRule):
 
 
 class IdempotentMutations(ValidationRule):
-    """`@idempotent` stands at a mutation: elsewhere it would do nothing."""
+    """`@idempotent` may only be used on fields of Mutation: elsewhere it would have no effect."""
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
-        found = [each for each in node.directives or () if each.name.value == "idempotent"]
-        if found and self.context.get_parent_type() is not self.context.schema.mutation_type:
+        uses = [each for each in node.directives or () if each.name.value == "idempotent"]
+        if uses and self.context.get_parent_type() is not self.context.schema.mutation_type:
             message = "Directive '@idempotent' may only be used on fields of 'Mutation'."
-            self.report_error(GraphQLError(message, found))
+            self.report_error(GraphQLError(message, uses))
 
 
 class FewIntrospectionAliases(ValidationRule):
-    """With aliases a short document asks for all of the schema many times over."""
+    """Limits aliases in introspection: with them a short document repeats the whole schema."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
