@@ -49,7 +49,11 @@ class Customer(Node):
     created_on: datetime = column("When the customer was added.")
     updated_on: datetime = column("When the customer was last changed.")
     version: int = column(_VERSION)
-    orders = connection("What the customer has ordered, oldest first.", entity="Order")
+    orders = connection(
+        "What the customer has ordered, oldest first: by `datePlaced`, then `databaseId`.",
+        entity="Order",
+        order=("date_placed",),
+    )
 
 
 @strawberry.type(description="Something the store sells.")
@@ -60,7 +64,7 @@ class Item(Node):
     selling_price: Decimal = column("What one piece costs the customer.")
     stock: int | None = column("How many pieces are there to be sold; null if nobody counts them.")
     version: int = column(_VERSION)
-    order_lines = connection("The order lines that name the item.", entity="OrderLine")
+    order_lines = connection("The order lines that name the item, by `databaseId`.", entity="OrderLine")
 
 
 @strawberry.type(description="What a customer bought at one time.")
@@ -78,8 +82,11 @@ class Order(Node):
         value_of=actions_of,
     )
     customer: Customer = to_one("Who placed the order.")
-    line_items = connection("What was ordered, line by line.", entity="OrderLine")
-    history = connection("What happened to the order and its lines, oldest first.", entity="Event")
+    line_items = connection("What was ordered, line by line, by `databaseId`.", entity="OrderLine")
+    history = connection(
+        "What happened to the order and its lines, in the order of the changes: by `databaseId`.",
+        entity="Event",
+    )
 
 
 @strawberry.type(description="One line of an order: so many pieces of one item.")

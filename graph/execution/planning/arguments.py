@@ -35,13 +35,15 @@ from graph.selection import (
 from graph.texts import trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from graph.selection import Condition, Cursor
 
 
-def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
+def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[str] = ()) -> Page:
     """The page that a connection's arguments ask for; null is as good as absent.
+
+    Without an order of the client's own, rows come by the columns of `default_order`.
 
     Raises:
         InvalidPage: both `first` and `last`; negative; over the cap; an offset beside a cursor.
@@ -50,7 +52,7 @@ def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
     """
     filters = Filters()
     where = filters.where(arguments.get("where"), entity)
-    order = filters.order(arguments.get("orderBy"), entity)
+    order = filters.order(arguments.get("orderBy"), entity, default_order)
     return _page(arguments, entity, filters, where, order)
 
 
