@@ -249,7 +249,8 @@ class Order(Base):
     )
 
     __table_args__ = (
-        Index(None, "customer_id", "id"),
+        # The order of a customer's orders, and of all.
+        Index(None, "customer_id", "date_placed", "id"),
         Index(None, "date_placed", "id"),
         CheckConstraint(_within_four_digit_years("date_placed"), name="date_placed"),
     )
