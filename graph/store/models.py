@@ -75,11 +75,12 @@ class Base(DeclarativeBase):
 
 
 triggers.create_with(Base.metadata)
-catalog.models = Base
-catalog.searched = {
+catalog.bases.append(Base)
+catalog.searched |= {
     "Customer": ("first_name", "last_name", "username", "email", "town"),
     "Item": ("name",),
 }
+catalog.unions["SearchResult"] = ("Customer", "Item")
 
 
 class OrderStatus(StrEnum):

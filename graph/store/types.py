@@ -112,4 +112,4 @@ class Event(Node):
     order_id: int | None = column("The number of the order that was changed, or whose line was.")
 
 
-register(Customer, Item, Order, OrderLine, Event)
+ENTITIES = register(Customer, Item, Order, OrderLine, Event)

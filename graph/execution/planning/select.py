@@ -27,7 +27,7 @@ from graph.execution.planning.arguments import (
     found_page_of,
     grouping_of,
     ids_of,
-    key_of,
+    lookup_key_of,
     limit_of,
     page_of,
 )
@@ -295,7 +295,7 @@ class _Selector:
     def _lookup(self, selected: SelectedField) -> ToOne:
         entity = selected.type.name
         argument_index, key = self._value(
-            selected, lambda arguments: key_of(arguments, entity), Key("id", 0)
+            selected, lambda arguments: lookup_key_of(arguments, entity), Key("id", 0)
         )
         relationship = relationships.lookup(entity, key.column)
         return self._planned(
@@ -307,9 +307,7 @@ class _Selector:
         if selected.parent.name in ENTITIES:
             relationship = relationships.relationship(selected.parent.name, selected.name)
         else:
-            relationship = relationships.every(
-                get_named_type(selected.type.fields["nodes"].type).name
-            )
+            relationship = relationships.every(_element_of(selected.type))
         argument_index, page = self._value(
             selected, lambda arguments: page_of(arguments, relationship.target), Page()
         )
@@ -321,13 +319,15 @@ class _Selector:
         )
 
     def _search(self, selected: SelectedField) -> Connection:
-        argument_index, page = self._value(selected, found_page_of, Page())
+        union = _element_of(selected.type)
+        argument_index, page = self._value(
+            selected, lambda arguments: found_page_of(arguments, union), Page()
+        )
         parts = self._fields(selected, selected.type)
+        found = relationships.every(union)
         return self._planned(
             selected,
-            Connection(
-                selected.response_key, relationships.found(), argument_index, page.shape, parts
-            ),
+            Connection(selected.response_key, found, argument_index, page.shape, parts),
         )
 
     def _count(self, selected: SelectedField) -> CountUpTo:
@@ -367,7 +367,7 @@ class _Selector:
         choice = selected.more
         fields = self._fields(selected, selected.type)
         texts = tuple(
-            (value.value, text_of(choice.value_of(value), selected.definition.type, fields))
+            (value.name, text_of(choice.value_of(value), selected.definition.type, fields))
             for value in choice.values
         )
         return EnumLookup(selected.response_key, choice.column, texts)
@@ -439,3 +439,9 @@ class _Selector:
                 GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
+
+
+def _element_of(connection: GraphQLObjectType) -> str:
+    """The name of the type, or the union, that a connection lists."""
+    name: str = get_named_type(connection.fields["nodes"].type).name
+    return name

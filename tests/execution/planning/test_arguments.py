@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import InvalidId, InvalidPage, InvalidText
-from graph.execution.planning.arguments import check_text, ids_of, key_of, page_of
+from graph.execution.planning.arguments import check_text, ids_of, lookup_key_of, page_of
 from graph.relay import to_global_id
 from graph.selection import DEFAULT_PAGE_SIZE, Ids
 from graph.server.app import create_app
@@ -433,15 +433,15 @@ def test_ids_keep_their_order() -> None:
 
 
 def test_a_key_is_a_column_and_its_value() -> None:
-    by_id = key_of({"by": {"id": CUSTOMER}}, "Customer")
-    by_number = key_of({"by": {"databaseId": 7}}, "Customer")
-    by_name = key_of({"by": {"username": "Ada"}}, "Customer")
+    by_id = lookup_key_of({"by": {"id": CUSTOMER}}, "Customer")
+    by_number = lookup_key_of({"by": {"databaseId": 7}}, "Customer")
+    by_name = lookup_key_of({"by": {"username": "Ada"}}, "Customer")
 
     assert (by_id.column, by_id.value) == ("id", 1)
     assert (by_number.column, by_number.value) == ("id", 7)
     assert (by_name.column, by_name.value) == ("username", "Ada")
     with pytest.raises(InvalidId):
-        key_of({"by": {"id": ITEM}}, "Customer")
+        lookup_key_of({"by": {"id": ITEM}}, "Customer")
 
 
 @given(st.text(st.characters(exclude_categories=())))
