@@ -35,8 +35,11 @@ class DeclaredColumn:
 class Catalog:
     """One per process, as SQLAlchemy's registry is."""
 
-    # The declarative bases of the stores' models.
+    # The declarative bases of all stores' models; and that of the store which is served.
     bases: list[type[DeclarativeBase]] = field(default_factory=list)
+    models: type[DeclarativeBase] | None = None
+    # The package of the store's migrations.
+    migrations: str = ""
     # By entity: the columns in which a search looks.
     searched: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # By union of the schema: the entities whose rows one search can find.

@@ -10,13 +10,14 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
 
-from graph.database.revisions import applied_revision, head_revision
+from graph.database.revisions import ENGINE, store
 from graph.errors import InvalidSetting, PendingMigrations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from graph.database.engine import Database
+    from graph.database.revisions import Chain
 
 # Any number will do, as long as every process that migrates takes the same.
 _ADVISORY_LOCK = 0x67726170
@@ -41,18 +42,28 @@ async def migrate(database: Database, to: str = "head") -> tuple[str | None, str
 
 
 def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
-    config = Config()
-    config.set_main_option("script_location", "graph.store:migrations")
-    config.attributes["connection"] = connection
-    before = applied_revision(connection)
-    if before is not None and before > head_revision():
-        raise PendingMigrations(before, head_revision())
+    chain = store()
+    before = chain.applied(connection)
+    if before is not None and before > chain.head():
+        raise PendingMigrations(before, chain.head())
+    command.upgrade(_config(ENGINE, connection), "head")
+    config = _config(chain, connection)
     try:
         downwards = _is_below(ScriptDirectory.from_config(config), to, before)
         (command.downgrade if downwards else command.upgrade)(config, to)
     except (CommandError, AssertionError) as error:
         raise InvalidSetting("--to", f"{error}" or "it names no revision") from error
-    return before, applied_revision(connection)
+    if to == "base":
+        command.downgrade(_config(ENGINE, connection), "base")
+    return before, chain.applied(connection)
+
+
+def _config(chain: Chain, connection: Connection) -> Config:
+    config = Config()
+    package, folder = chain.package.rsplit(".", 1)
+    config.set_main_option("script_location", f"{package}:{folder}")
+    config.attributes["connection"] = connection
+    return config
 
 
 def _is_below(scripts: ScriptDirectory, to: str, current: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""The relationships of the stores: one for each of the models, and ways in from the root."""
+"""The relationships of the models, and those that lead from the root to an entity."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def every(entity: str) -> Relationship:
 
 @cache
 def lookup(entity: str, column: str) -> Relationship:
-    """The relationship from the root to the one row of an entity that has a value in a unique column."""
+    """The relationship from the root to the row of an entity with a value in a unique column."""
     return Relationship(
         name=f"{_snake_case(entity)}_by_{column}", target=entity, target_column=column
     )

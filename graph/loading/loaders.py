@@ -1,7 +1,8 @@
 """Loaders: one for each relationship (and page) that an operation asks for.
 
 A loader is a `DataLoader` whose batch is one statement: all keys of a level in, their rows out. It
-is known by its relationship and page, not by the field that asks: two fields that follow one relationship in the
+is known by its relationship and page, not by the field that asks: two fields that follow one
+relationship in the
 same way share a loader, so the same rows by the same key are loaded once, with the columns that
 either of them needs.
 """
@@ -21,12 +22,12 @@ from graph.loading.levels import LevelScheduler
 from graph.loading.rows import Counted, FoundRow, PageResult
 from graph.selection import (
     Aggregates,
-    Groups,
     Connection,
+    Groups,
     Nodes,
-    ToOne,
     Page,
     Selection,
+    ToOne,
     Variants,
     terms_of,
 )
@@ -67,7 +68,8 @@ class _Wanted:
 class Loaders:
     """The loaders of one operation: they keep what they have loaded, and its one snapshot.
 
-    `types` makes the records: a record is an instance of its entity's type that has just the columns
+    `types` makes the records: a record is an instance of its entity's type that has just the
+    columns
     that were selected for. What is loaded is answered at once; a future stands for the rest.
     """
 
@@ -88,7 +90,7 @@ class Loaders:
             self._note(follows)
 
     def one(self, one: ToOne, source: Any) -> Any:
-        """The record that an relationship leads to from a source row, or that a look-up names; or None."""
+        """The record of a to-one relationship or of a look-up; None if there is none."""
         if one.argument_index is None:
             key = getattr(source, one.relationship.source_column or "id")
         else:
@@ -109,7 +111,7 @@ class Loaders:
         return self._row(relationships.lookup(entity, "id")).load(key)
 
     def many(self, many: Connection, source: Any) -> PageResult | Awaitable[PageResult]:
-        """The page of a source's relationship; without its rows, at once, where only a count is selected."""
+        """The page of a source's relationship. It has no rows if only a count is selected."""
         column = many.relationship.source_column
         key = reads.ROOT_KEY if column is None else getattr(source, column)
         if not many.needs_rows:
@@ -117,7 +119,7 @@ class Loaders:
         return _loaded(self._page(many.relationship, self._page_at(many.argument_index)), key)
 
     def count(self, many: Connection, key: RowKey) -> int | Awaitable[int]:
-        """How many rows an relationship leads to from the source with this key, on all pages."""
+        """How many rows a relationship leads to from the source with this key, on all pages."""
         identity, page = self._list(many, "count"), self._page_at(many.argument_index)
         return _loaded(self._loader(identity, partial(self._counts, many.relationship, page)), key)
 
@@ -131,7 +133,7 @@ class Loaders:
         return _loaded(self._loader(identity, batch), key)
 
     def aggregates(self, many: Connection, key: RowKey) -> Any:
-        """The measures of all rows that an relationship leads to from the source with this key."""
+        """The measures of all rows that a relationship leads to from the source with this key."""
         identity, page = self._list(many, "aggregates"), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
         return _loaded(

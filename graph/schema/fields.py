@@ -108,7 +108,7 @@ def declare(
 
 
 def derived(name: str) -> Any:
-    """A type of `graph.schema.generated_types`, which is made after the entities it is made from."""
+    """A type of `graph.schema.generated_types`, by name: it is made after its entity."""
     return LazyType(name, "graph.schema.generated_types")
 
 

@@ -89,3 +89,8 @@ def _column(name: str, declared: DeclaredColumn | None) -> Callable[[Any, Any], 
 def _without_arguments(resolve: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """What the arguments say is part of what was selected."""
     return lambda source, info, **_arguments: resolve(source, info)
+
+
+def text_of(schema: Schema) -> str:
+    """The schema in its own language, as `schema.graphql` holds it."""
+    return schema.as_str() + "\n"

@@ -53,7 +53,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """A term of the one row that an relationship leads to."""
+    """A term of the one row that a relationship leads to."""
 
     relationship: Relationship
     term: Term
@@ -63,8 +63,8 @@ class Through:
 class Measure:
     """An aggregate: `function` is count, sum, avg, min, max or distinct.
 
-    It is taken over the rows that `relationship` leads to; without one, over the rows of the group. A count
-    has no `column`.
+    It is taken over the rows that `relationship` leads to; without one, over the rows of the
+    group. A count has no `column`.
     """
 
     function: str

@@ -1,4 +1,4 @@
-"""What an operation's arguments say, each at its argument_index; `shape` is what is left without values."""
+"""The values of an operation's arguments, by index. Their `shape` leaves the values out."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ class Row:
         return column if self._adapter is None else self._adapter.traverse(column)
 
     def across(self, relationship: Relationship) -> tuple[Row, ColumnElement[bool]]:
-        """Any row that the relationship leads to from this one, under an alias; and what says so."""
+        """An alias of the relationship's target, and the condition that joins it to this row."""
         to = Row(relationship.target, table_of(relationship.target).alias())
         key = self.column(relationship.source_column)
         return to, _leads(relationship, key, to.column(relationship.target_column))

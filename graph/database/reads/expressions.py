@@ -93,8 +93,8 @@ def is_stored(entity: str, term: Term) -> bool:
 class ExpressionCompiler:
     """The SQL of terms and conditions over one row; `prefix` begins the names of parameters.
 
-    With `joins`, rows across an relationship are joined to this one, once each: right for a statement that
-    puts rows together. Without, each term finds them by itself.
+    With `joins`, rows across a relationship are joined to this one, once each: right for a
+    statement that puts rows together. Without, each term finds them by itself.
     """
 
     def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:

@@ -4,8 +4,8 @@ PostgreSQL pages, joins and encodes; what comes back is the answer. The SQL of p
 counts is the same as the loaders' (`columns`, `terms`, `lists`); around it this module writes text:
 
     an object      '{"a":'||...||',"b":'||...||'}'
-    a to-one relationship  a scalar sub-select: it cannot become a join that loses the order of the rows
-    a connection   see `connections`
+    a to-one relationship  a scalar sub-select: it cannot become a join that loses the order of the
+    rows a connection   see `connections`
 
 A level's rows are an alias, r0, r1, ..., with the plain columns that the level needs: text is made
 above the page, so nothing is encoded for rows that a LIMIT cuts off. An inner level names its
@@ -42,12 +42,12 @@ from graph.database.reads.sql_fragments import (
 )
 from graph.selection import (
     Column,
+    Connection,
     EnumLookup,
     GlobalId,
-    Connection,
     Nodes,
-    ToOne,
     Selection,
+    ToOne,
     Typename,
     Variants,
 )

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, or_, tuple_
 
-from graph.database.reads.expressions import is_stored, scalar_of
 from graph.database.kinds import Scalar, ScalarKind
+from graph.database.reads.expressions import is_stored, scalar_of
 from graph.database.reads.sql_fragments import Json, concatenated, json_of, named
 from graph.selection import sort_of
 

@@ -14,7 +14,6 @@ from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, Req
 from graph.execution.planning.filters import Filters, bound
 from graph.relay import RowKey, decode_cursor, from_global_id
 from graph.schema.entities import entity_of
-from graph.schema.node import ENTITIES
 from graph.schema.scalars import (
     parse_date,
     parse_datetime,
@@ -41,7 +40,7 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from graph.selection import Condition, Cursor
 
@@ -104,8 +103,8 @@ def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
     )
 
 
-def ids_of(arguments: Mapping[str, Any]) -> Ids:
-    """What the global ids in `ids`, or the one in `id`, name.
+def ids_of(arguments: Mapping[str, Any], entities: Collection[str]) -> Ids:
+    """What the global ids in `ids`, or the one in `id`, name: rows of these entities.
 
     Raises:
         InvalidId: not an id, or of an entity that this schema does not have.
@@ -114,7 +113,7 @@ def ids_of(arguments: Mapping[str, Any]) -> Ids:
     texts = arguments["ids"] if "ids" in arguments else [arguments["id"]]
     if len(texts) > MAX_PAGE_SIZE:
         raise InvalidPage(f"'ids' holds {len(texts)} ids; at most {MAX_PAGE_SIZE} are allowed.")
-    return Ids(tuple(_id(text) for text in texts))
+    return Ids(tuple(_id(text, entities) for text in texts))
 
 
 def lookup_key_of(arguments: Mapping[str, Any], entity: str) -> Key:
@@ -244,8 +243,8 @@ _READ: dict[ScalarKind, Callable[[Any], Any]] = {
 }
 
 
-def _id(text: str) -> tuple[str, RowKey]:
+def _id(text: str, entities: Collection[str]) -> tuple[str, RowKey]:
     entity, key = from_global_id(text)
-    if entity not in ENTITIES or not fits(scalar_of_column(entity, "id").kind, key):
+    if entity not in entities or not fits(scalar_of_column(entity, "id").kind, key):
         raise InvalidId(text)
     return entity, key

@@ -2,8 +2,8 @@
 
 graphql-core's own field collection flattens fragments and type conditions, merges fields and
 applies `@skip` and `@include`; what each field means is said where it is declared
-(`graph.schema.fields`). The outcome is a plan: for each argument_index in the answer where rows are needed,
-the selection that was made there.
+(`graph.schema.fields`). The outcome is a plan: for each argument_index in the answer where rows
+are needed, the selection that was made there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from graph.execution.planning.arguments import (
     found_page_of,
     grouping_of,
     ids_of,
-    lookup_key_of,
     limit_of,
+    lookup_key_of,
     page_of,
 )
 from graph.execution.planning.cost import Charge
+from graph.execution.planning.deferral import initial_count, is_deferred
 from graph.execution.planning.plain import text_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
-from graph.execution.running.parts import initial_count, is_deferred
 from graph.schema.caching import NOT_KEPT, hint_of
 from graph.schema.costs import SEARCH, assumed_size_of, weight_of
 from graph.schema.fields import Meaning
@@ -42,6 +42,7 @@ from graph.schema.node import ENTITIES
 from graph.selection import (
     Aggregates,
     Column,
+    Connection,
     CountUpTo,
     EdgeCursor,
     EdgeList,
@@ -53,11 +54,9 @@ from graph.selection import (
     Ids,
     Key,
     Limit,
-    Connection,
     Mutate,
     NodeList,
     Nodes,
-    ToOne,
     Page,
     PageInfo,
     Payload,
@@ -66,6 +65,7 @@ from graph.selection import (
     Selection,
     TermOf,
     Terms,
+    ToOne,
     TotalCount,
     Typename,
     Variants,
@@ -355,7 +355,10 @@ class _Selector:
         return self._planned(selected, TermOf(selected.response_key, term))
 
     def _nodes(self, selected: SelectedField) -> Nodes:
-        argument_index, _ = self._value(selected, ids_of, Ids(()))
+        entities = {type_.name for type_ in self._schema.get_possible_types(selected.type)}
+        argument_index, _ = self._value(
+            selected, lambda arguments: ids_of(arguments, entities), Ids(())
+        )
         is_list = "ids" in selected.definition.args
         return self._planned(
             selected,
