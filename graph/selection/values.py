@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graph.selection.terms import BY_KEY, Condition, Sort, Term
 
 if TYPE_CHECKING:
-    from graph.relay import RowKey
+    from uuid import UUID
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
@@ -99,7 +99,7 @@ class Key:
 class Ids:
     """The entity and key of each global id."""
 
-    keys: tuple[tuple[str, RowKey], ...]
+    keys: tuple[tuple[str, int | UUID], ...]
 
     @property
     def size(self) -> int:
