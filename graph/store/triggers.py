@@ -3,11 +3,14 @@
     touch            a changed row's version moves, and a customer's `updated_on`
     price_line       a line without a price or a name gets those of its item
     log_changes      every change is an event, in the same transaction
-    touch_orders     a changed line moves its order's version, once in a transaction
+    touch_orders     a changed line moves its order's version, once in a transaction; an order of
+                     which nothing is left is CANCELLED
     refuse_change    events are neither changed nor deleted
+    dry_run_keys     what a dry run takes its keys from (`SET LOCAL graph.dry_run = 'on'`)
 
 Events are written once for a statement, not for a row. `SET LOCAL graph.logging = 'off'` leaves
 them out, and orders' versions where they are: for the seed, whose rows have no history.
+`SET LOCAL graph.updated_on = 'given'` leaves `updated_on` to the statement: for imports.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ _FUNCTIONS = {
     "touch_customer": """
     BEGIN
         NEW.version := OLD.version + 1;
-        IF NEW.updated_on = OLD.updated_on THEN
+        IF NEW.updated_on = OLD.updated_on
+            AND current_setting('graph.updated_on', true) IS DISTINCT FROM 'given' THEN
             NEW.updated_on := now();
         END IF;
         RETURN NEW;
@@ -58,7 +62,7 @@ _FUNCTIONS = {
         IF TG_OP = 'UPDATE' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], id, kind, payload,
-                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::integer
+                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::bigint
             FROM (SELECT n.id, to_jsonb(o) AS before, to_jsonb(n) AS after
                   FROM old_rows o JOIN new_rows n ON n.id = o.id) AS changes
             CROSS JOIN LATERAL (
@@ -66,45 +70,53 @@ _FUNCTIONS = {
                 FROM jsonb_each(before) AS was JOIN jsonb_each(after) AS becomes USING (key)
                 WHERE was.value <> becomes.value) AS differing
             CROSS JOIN LATERAL (
-                SELECT CASE WHEN payload ? 'status' THEN after ->> 'status' ELSE 'CHANGED' END
-                    AS kind) AS naming
+                -- An order that moves on names the event; PLACED is where it comes from.
+                SELECT CASE WHEN payload ? 'status' AND after ->> 'status' <> 'PLACED'
+                       THEN after ->> 'status' ELSE 'CHANGED' END AS kind) AS naming
             WHERE payload IS NOT NULL
             ORDER BY id;
         ELSIF TG_OP = 'INSERT' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], n.id, 'CREATED', to_jsonb(n) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(n) ->> TG_ARGV[1])::integer
+                   (to_jsonb(n) ->> TG_ARGV[1])::bigint
             FROM new_rows n ORDER BY n.id;
         ELSE
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], o.id, 'DELETED', to_jsonb(o) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(o) ->> TG_ARGV[1])::integer
+                   (to_jsonb(o) ->> TG_ARGV[1])::bigint
             FROM old_rows o ORDER BY o.id;
         END IF;
         RETURN NULL;
     END
     """,
-    # Rows that this transaction has written already have moved, or are new.
+    # Rows that this transaction has written already have moved, or are new: they are written
+    # again only if they are to be CANCELLED.
     "touch_orders": """
+    DECLARE
+        touched bigint[];
     BEGIN
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
         END IF;
         IF TG_OP = 'INSERT' THEN
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT order_id FROM new_rows) AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT order_id FROM new_rows);
         ELSIF TG_OP = 'DELETE' THEN
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT order_id FROM old_rows) AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT order_id FROM old_rows);
         ELSE
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT unnest(ARRAY[o.order_id, n.order_id])
-                         FROM old_rows o JOIN new_rows n USING (id)
-                         WHERE (o.*) IS DISTINCT FROM (n.*))
-            AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT unnest(ARRAY[o.order_id, n.order_id])
+                             FROM old_rows o JOIN new_rows n USING (id)
+                             WHERE (o.*) IS DISTINCT FROM (n.*));
         END IF;
+        UPDATE orders SET version = version + 1,
+            status = CASE WHEN pieces > 0 THEN status ELSE 'CANCELLED' END
+        FROM (SELECT id AS touched_id,
+                     (SELECT coalesce(sum(quantity - cancelled), 0) FROM order_lines
+                      WHERE order_id = given.id) AS pieces
+              FROM unnest(touched) AS given(id) OFFSET 0) AS remaining
+        WHERE id = touched_id
+        AND (xmin <> pg_current_xact_id()::xid OR (pieces = 0 AND status <> 'CANCELLED'));
         RETURN NULL;
     END
     """,
@@ -114,6 +126,15 @@ _FUNCTIONS = {
     END
     """,
 }
+# A dry run takes its keys from a sequence of its own, beyond all that rows will ever have: what it
+# rolls back leaves no gap, and what it answers with is never the key of another row.
+_DRY_RUN_KEYS = f"CREATE SEQUENCE dry_run_keys MINVALUE {2**62} CYCLE"
+_NEXT_KEY = """
+    ALTER TABLE {table} ALTER id SET DEFAULT nextval(
+        CASE current_setting('graph.dry_run', true) WHEN 'on' THEN 'dry_run_keys'::regclass
+        ELSE '{table}_id_seq'::regclass END)
+"""
+_KEYED = ("customers", "items", "orders", "order_lines", "events")
 # The entity that a table's events name, and the column that leads to the order.
 _LOGGED = {
     "customers": ("Customer", ""),
@@ -134,6 +155,7 @@ def create_with(metadata: MetaData) -> None:
         event.listen(metadata, "after_create", _ddl(statement))
     for name in _FUNCTIONS:
         event.listen(metadata, "after_drop", _ddl(f"DROP FUNCTION IF EXISTS {name}()"))
+    event.listen(metadata, "after_drop", _ddl("DROP SEQUENCE IF EXISTS dry_run_keys"))
 
 
 def _ddl(statement: str) -> DDL:
@@ -141,7 +163,10 @@ def _ddl(statement: str) -> DDL:
 
 
 def statements() -> Iterator[str]:
-    """All functions and triggers, one statement each."""
+    """All sequences, functions and triggers, one statement each."""
+    yield _DRY_RUN_KEYS
+    for table in _KEYED:
+        yield _NEXT_KEY.format(table=table)
     for name, body in _FUNCTIONS.items():
         yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
     for table, touch in (

@@ -91,6 +91,10 @@ class OrderLine(Node):
     unit_price: Decimal = column("What one piece cost when the line was placed.")
     item_name: str = column("What the item was called when the line was placed.")
     cancelled: int = column("How many of the pieces were cancelled since.")
+    taken: int = column(
+        "How many of the pieces were taken from stock: so many go back when the line is cancelled."
+        " Lines of imported orders, and of items whose stock is null, take none."
+    )
     subtotal: Decimal = column("What the pieces that are not cancelled cost.")
     unit_price_changed: bool = column("Whether the item's price is another one by now.")
     order: Order = to_one("The order the line belongs to.")

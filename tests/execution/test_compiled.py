@@ -645,7 +645,7 @@ async def test_a_flood_of_documents_leaves_little_behind(flooded: Execution) -> 
             data = await data_of(flooded, f"{{ items {{ a{nth}: totalCount }} }}")
             assert data == {"items": {f"a{nth}": 0}}
 
-    assert len(flooded._documents._kept) <= documents._MAX_KEPT
+    assert len(flooded._documents._cache) <= documents._MAX_CACHED
     assert json_statement.cache_info().currsize <= 1024
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS
 

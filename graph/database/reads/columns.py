@@ -136,6 +136,12 @@ def key_type_of(relationship: Relationship) -> TypeEngine[Any]:
     return attribute_of(relationship.source, relationship.source_column).type
 
 
+def column_key_type(entity: str, name: str) -> TypeEngine[Any]:
+    """A SQL type that has whatever a column can be compared with: no key is too large for it."""
+    kinds = {scalar_of_column(entity, name).kind, kind_of_type(attribute_of(entity, name).type)}
+    return key_type(*(kind for kind in kinds if kind is not None))
+
+
 def key_of(global_id: str, entity: str) -> Any:
     """The key in a global id of this entity.
 

@@ -41,6 +41,9 @@ _REASONS: dict[str, Reason] = {
     "order_lines_cancelled_check": Reason(
         "NOTHING_LEFT", "A line cannot have more pieces cancelled than it has."
     ),
+    "order_lines_taken_check": Reason(
+        "NOTHING_LEFT", "A line cannot have taken more pieces from stock than it has left."
+    ),
 }
 # The same, where the row that others name was to be deleted.
 _NAMED_BY_OTHERS: dict[str, Reason] = {

@@ -1,9 +1,14 @@
-"""SqlText are taken from stock and put back, never more than there are.
+"""Pieces are taken from stock and put back, never more than there are.
 
 Rows are locked in the order of their ids, so that two baskets with the same items never wait for
 each other. Whoever waits sees what the other has left: the numbers are read under the lock. The
 update asks once more, and `items_stock_check` stands behind it. Items whose stock is NULL are not
 counted, and not locked.
+
+A line remembers what it took (`order_lines.taken`), and no more is ever put back. An item that
+begins to be counted changes nothing for lines that are there: they took nothing, the count says
+what can be sold beside them. A piece that such a line gets later is taken, and is the first to
+go back. Stock and what all lines have taken add up to the same number, whatever orders do.
 """
 
 from __future__ import annotations
@@ -20,23 +25,23 @@ if TYPE_CHECKING:
 
 _COUNTED = """
     SELECT id, stock FROM items
-    WHERE id = ANY($1::integer[]) AND stock IS NOT NULL ORDER BY id FOR NO KEY UPDATE
+    WHERE id = ANY($1::bigint[]) AND stock IS NOT NULL ORDER BY id FOR NO KEY UPDATE
 """
 LOCK = f"""
     WITH counted AS ({_COUNTED})
     SELECT items.id, counted.stock FROM items LEFT JOIN counted USING (id)
-    WHERE items.id = ANY($1::integer[])
+    WHERE items.id = ANY($1::bigint[])
 """  # noqa: S608  nothing of it is a client's
 _TAKE = """
     UPDATE items SET stock = stock - taken.pieces
-    FROM unnest($1::integer[], $2::integer[]) AS taken(id, pieces)
+    FROM unnest($1::bigint[], $2::integer[]) AS taken(id, pieces)
     WHERE items.id = taken.id AND stock >= taken.pieces
     RETURNING items.id
 """
 _PUT_BACK = f"""
     UPDATE items SET stock = items.stock + given.pieces
     FROM ({_COUNTED}) AS counted
-    JOIN unnest($1::integer[], $2::integer[]) AS given(id, pieces) USING (id)
+    JOIN unnest($1::bigint[], $2::integer[]) AS given(id, pieces) USING (id)
     WHERE items.id = counted.id
 """  # noqa: S608
 
@@ -58,22 +63,26 @@ def check_enough(stock: Mapping[int, int | None], wanted: Mapping[int, int]) -> 
 
 async def take(
     transaction: Transaction, stock: Mapping[int, int | None], wanted: Mapping[int, int]
-) -> None:
+) -> dict[int, int]:
     """Take pieces of items that are locked, and that there are enough of.
+
+    Return how many were taken, by item: all that are wanted, or none where they are not counted.
 
     Raises:
         InsufficientStock: there are not.
     """
     check_enough(stock, wanted)
     counted = {item: pieces for item, pieces in wanted.items() if stock[item] is not None}
+    result = dict.fromkeys(wanted, 0) | counted
     if not counted:
-        return
+        return result
     taken = await transaction.fetch(_TAKE, list(counted), list(counted.values()))
     if len(taken) != len(counted):
         rows = {row["id"] for row in taken}
         raise InsufficientStock(
             [Shortage(item, counted[item], stock[item] or 0) for item in counted.keys() - rows]
         )
+    return result
 
 
 async def locked(transaction: Transaction, items: list[int]) -> dict[int, int | None]:
@@ -82,7 +91,13 @@ async def locked(transaction: Transaction, items: list[int]) -> dict[int, int | 
     return {row["id"]: row["stock"] for row in rows}
 
 
+def returned(taken: int, gone: int) -> int:
+    """How many pieces go back to stock when so many of a line are gone: those taken go first."""
+    return min(taken, gone)
+
+
 async def put_back(transaction: Transaction, pieces: Mapping[int, int]) -> None:
+    pieces = {item: number for item, number in pieces.items() if number}
     if pieces:
         await transaction.fetch(_PUT_BACK, list(pieces), list(pieces.values()))
 
