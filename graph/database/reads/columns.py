@@ -193,12 +193,12 @@ def _leads(
 def matches(relationship: Relationship, value: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a look-up by this value finds a row."""
     column = column_of(relationship.target, relationship.target_column)
-    if _is_caseless(column):
+    if is_caseless(column):
         return func.lower(column) == func.lower(value)
     return column == value
 
 
-def _is_caseless(column: ColumnElement[Any]) -> bool:
+def is_caseless(column: ColumnElement[Any]) -> bool:
     """Whether the column is unique without regard to case: by an index on its `lower(...)`."""
     indexes = getattr(getattr(column, "table", None), "indexes", ())
     lowered = f"lower({getattr(column, 'name', '')})"

@@ -80,6 +80,7 @@ TIMES = (
 )
 JSON = ("{}", "[]", '"text"', "10.50", "null", '{"status": ["PLACED", "PAID"], "a": [1.0, null]}')
 
+
 async def write_store(database: Database, number: int) -> None:
     """Fill an empty database with the rows of this number; 0 is a store without any."""
     async with database.write() as session:
@@ -147,9 +148,7 @@ def _rows(random: Random, table: Table, ids: dict[str, list[Any]]) -> list[dict[
     for id_ in ids[table.name]:
         parents |= {name: [row["id"] for row in rows] for name in own}
         key = {"id": id_} if "id" in table.c else {}
-        rows.append(
-            key | {column.name: _value(random, column, parents, id_) for column in columns}
-        )
+        rows.append(key | {column.name: _value(random, column, parents, id_) for column in columns})
     return rows
 
 
