@@ -50,6 +50,7 @@ def serve(
     from graph.database.connect import reachable_store
     from graph.doctor import dangers_of_workers
     from graph.server.serve import bound_socket, serve
+    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
 
     settings = read_settings(host=host, port=port)
     for danger in dangers_of_workers(settings, workers):
