@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
-from graph.database.engine import json_function, translated
+from graph.database.engine import is_outdated, json_function, translated
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _LOCK_TIMEOUT = "55P03"
 
 
 class RetryableConflict(Exception):
-    """Another transaction was in the way: nothing is wrong with this one, and it may begin anew."""
+    """Another transaction, or a migration, was in the way: this one may begin anew."""
 
 
 class Transaction:
@@ -146,7 +146,7 @@ class Transaction:
             return error
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         state = getattr(original, "sqlstate", None)
-        if state in {_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT}:
+        if state in {_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT} or is_outdated(error):
             return RetryableConflict()
         if (refusal := catalog.domain_error_of(original)) is not None:
             return refusal
