@@ -2,7 +2,8 @@
 
 The application runs in this process, without HTTP's bytes: once as it is, and once without what
 each request pays for a limit (the sizes and the deadline of its body, the size of its variables,
-the price, the bucket, the limiter, the deadline of its operation and the watch for clients that hang
+the price, the bucket, the limiter, the deadline of its operation and the watch for clients that
+hang
 up). Blocks of requests alternate between the two; each pair of blocks gives a ratio of CPU seconds.
 """
 
@@ -28,8 +29,9 @@ from bench import report
 from bench.servers import SERVERS
 from bench.store import running_store
 from bench.workloads import WORKLOADS, Cursor
-from graph.execution.running.execute import Answer, Execution
-from graph.server.app import create_app
+from graph.app import create_app
+from graph.execution.running.execute import Execution
+from graph.execution.running.request import Answer
 from graph.server.graphql import GraphQL, _check_media_type
 from graph.server.requests import header, json_of, request_of
 from graph.server.responses import answered
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
 
     from bench.store import Store
     from bench.workloads import Workload
-    from graph.execution.documents.operation import Operation
-    from graph.execution.running.execute import Request
+    from graph.execution.running.request import Request
     from graph.server.accept import Accepted
     from graph.viewer import Viewer
 
@@ -85,8 +86,9 @@ async def _body(receive: Receive) -> bytes:
 class _OpenExecution(Execution):
     """A compiled query, without limits."""
 
-    async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
+    async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         del viewer
+        operation = self._operation(request)
         variables = operation.variables.coerced(request.variables)
         if request.takes_parts or not (self._compiles and operation.is_query):
             raise AssertionError(request)

@@ -175,8 +175,8 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
 ) -> None:
     """Write schema.graphql into this folder, from the code."""
-    from graph.store import schema as served
-    from graph.store import text_of
+    from graph.schema.schema import text_of
+    from graph.store.schema import schema as served
 
     text = text_of(served)
     if not check:
@@ -194,6 +194,7 @@ def doctor() -> None:
 
     The exit code is 1 if the store cannot be served.
     """
+    import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import state_of
     from graph.doctor import dangers, effective
 
@@ -225,7 +226,7 @@ def check_documents(
     """See that every document of a manifest runs on this schema; exit 1 if one does not."""
     from graph.execution.documents.document import Documents, problems_of
     from graph.execution.documents.persisted import read_manifest
-    from graph.store import schema as served
+    from graph.store.schema import schema as served
 
     texts = read_manifest(manifest)
     problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
@@ -256,6 +257,7 @@ class SchemaDrift(GraphError):
 
 
 def _with_database(run: Callable[[Database], Awaitable[None]]) -> None:
+    import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import connected, reachable_store
 
     async def connect_and_run(store: Settings) -> None:
@@ -286,7 +288,7 @@ async def _export_query(database: Database, query: str, file: IO[bytes], advance
 
     from graph.execution.running.execute import Execution
     from graph.execution.running.export import exported_nodes
-    from graph.store import schema as served
+    from graph.store.schema import schema as served
 
     rows = 0
     async for node in exported_nodes(Execution(served, database), query):
@@ -309,6 +311,7 @@ def _format(file: Path, given: str | None) -> Format:
 
 async def _prepare(store: Settings, *, ours: bool) -> None:
     """See that the database can be served: graph's own is made so, another has to be so."""
+    import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import check_migrated, connected, is_empty, is_migrated
 
     async with connected(store) as database:

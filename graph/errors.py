@@ -4,6 +4,7 @@
      ├─ RequestError              the client sent what cannot be answered       code
      │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
+     │   ├─ HostNotAllowed        a Host that is not one of the server's         HOST_NOT_ALLOWED
      │   ├─ NotAcceptable         a media type that answers do not come in       NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  a body that is not JSON                    UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          more bytes than the server reads               PAYLOAD_TOO_LARGE
@@ -78,6 +79,17 @@ class BadRequest(RequestError):
 class MethodNotAllowed(RequestError):
     code = "METHOD_NOT_ALLOWED"
     status = 405
+
+
+class HostNotAllowed(RequestError):
+    code = "HOST_NOT_ALLOWED"
+    status = 421
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"This server does not answer for the host '{_shortened(got)}'."
+            " Its operator can allow it with GRAPH_ALLOWED_HOSTS."
+        )
 
 
 class NotAcceptable(RequestError):
@@ -195,8 +207,8 @@ class TooCostly(RequestError):
     def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
         named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
         super().__init__(
-            f"The operation may cost {requested:,}, more than the {most:,} that one may."
-            f" Most expensive are {named}: ask for smaller pages on the way to them, or for less below."
+            f"The operation may cost {requested:,}; the limit is {most:,}. The most expensive"
+            f" fields are {named}. Ask for smaller pages above them, or for fewer fields below."
         )
         fields = [{"path": path, "cost": cost} for path, cost in most_expensive]
         self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}

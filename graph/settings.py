@@ -24,6 +24,8 @@ _URL_SCHEME = re.compile(r"^(postgresql\+asyncpg|postgresql|postgres)://")
 _SSL_MODE = re.compile(r"(?<=[?&])sslmode=")
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#\s]+")
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 # PostgreSQL counts in milliseconds: less than one would be 0 to it, and 0 means no timeout at all.
 _Seconds: TypeAlias = Annotated[float, Field(ge=0.001, le=86_400)]
 
@@ -89,6 +91,13 @@ class Settings(BaseSettings):
     # How long an operation may take, and a client to send a request or to read the answer.
     operation_timeout_seconds: _Seconds = 15
     client_timeout_seconds: _Seconds = 10
+    # Connections: how long an idle one is kept (longer than proxies keep theirs: 60 s), and bounds
+    # by worker and by address. A head is a request line and its header fields.
+    keep_alive_seconds: int = Field(default=75, ge=1, le=86_400)
+    max_connections: int = Field(default=1_000, ge=1)
+    max_connections_per_address: int = Field(default=256, ge=1)
+    max_head_bytes: int = Field(default=65_536, ge=1_024)
+    max_head_fields: int = Field(default=100, ge=10)
     # Operations at once, by each worker; so many wait, and of the expensive ones so many run.
     max_in_flight: int = Field(default=64, ge=1)
     max_waiting: int = Field(default=128, ge=0)
@@ -132,6 +141,9 @@ class Settings(BaseSettings):
     suggestions: bool = True
     graphiql: bool = True
 
+    # Host names that requests may be for, separated by commas; `*` for any. Where none is set, a
+    # server that listens on a loopback address in development answers for loopback names only.
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -204,7 +216,16 @@ class Settings(BaseSettings):
             raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
         return self
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @property
+    def served_hosts(self) -> frozenset[str] | None:
+        """The host names that requests may be for, in lower case; None for any."""
+        if self.allowed_hosts:
+            names = frozenset(name.lower() for name in self.allowed_hosts)
+            return None if "*" in names else names
+        is_local = self.profile is Profile.DEVELOPMENT and self.host in _LOOPBACK
+        return frozenset({*_LOOPBACK, self.host}) if is_local else None
+
+    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_by_commas(cls, given: object) -> object:
         if isinstance(given, str):

@@ -30,10 +30,10 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from graph.app import create_app
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
-from graph.server.app import create_app
 from graph.settings import Settings
 from graph.store.seed import seed
 
@@ -177,7 +177,7 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
             await app({**scope, "state": dict(state)}, receive, send)
 
         transport = httpx.ASGITransport(app=with_state, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://graph") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             yield Client(http, state["database"])
 
 

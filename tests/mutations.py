@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.store import schema
+from graph.store.schema import schema
 
 if TYPE_CHECKING:
     from tests.conftest import Client

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from graph.app import create_app
 from graph.doctor import dangers, dangers_of_workers
-from graph.server.app import create_app
 from graph.settings import Settings, TokenBucketMode
 from tests.conftest import client_of, settings_for
 

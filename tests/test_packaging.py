@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.conftest import LiveServer, eventually
+from tests.docs.pages import PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +64,17 @@ def server(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_the_wheel_holds_all_code(wheel: Path) -> None:
     code = {path for path in files_below("graph") if path.endswith(".py")}
 
-    assert "graph/database/migrations/versions/0001_store.py" in code
+    assert "graph/store/migrations/versions/0001_store.py" in code
     assert code - set(contents(wheel)) == set()
+
+
+def test_the_wheel_says_that_its_code_is_typed(wheel: Path) -> None:
+    assert "graph/py.typed" in contents(wheel)
+
+
+def test_the_sdist_holds_the_documentation(sdist: Path) -> None:
+    for page in PAGES:
+        assert (sdist / page.relative_to(ROOT)).read_bytes() == page.read_bytes()
 
 
 def test_the_wheel_holds_graphiql_as_bundled_and_not_its_sources(wheel: Path) -> None:

@@ -194,8 +194,8 @@ class Database:
         for listener in self.listeners:
             listener(statement.sql, parameters)
         statement.runs += 1
-        # SegmentedLRU by the backend, with its plan, from the second time on: a flood of statements that
-        # are seen once leaves nothing behind.
+        # SegmentedLRU by the backend, with its plan, from the second time on: a flood of
+        # statements that are seen once leaves nothing behind.
         if statement.runs > 1:
             return await driver.fetchrow(statement.sql, *parameters)
         prepared = await driver.prepare(statement.sql, name="")

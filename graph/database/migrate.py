@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
 
-from graph.database.revisions import applied_revision, head_revision
+from graph.database.revisions import ENGINE, store
 from graph.errors import InvalidSetting, PendingMigrations
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graph.database.engine import Database
+    from graph.database.revisions import Chain
 
 logger = logging.getLogger(__name__)
 
@@ -74,25 +75,35 @@ async def _take_turn(connection: AsyncConnection) -> None:
 
 
 def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
-    config = Config()
-    config.set_main_option("script_location", "graph.store:migrations")
-    config.attributes["connection"] = connection
-    before = _applied(connection)
-    if before is not None and before > head_revision():
-        raise PendingMigrations(before, head_revision())
+    chain = store()
+    before = _applied(chain, connection)
+    if before is not None and before > chain.head():
+        raise PendingMigrations(before, chain.head())
+    command.upgrade(_config(ENGINE, connection), "head")
+    config = _config(chain, connection)
     try:
         downwards = _is_below(ScriptDirectory.from_config(config), to, before)
         (command.downgrade if downwards else command.upgrade)(config, to)
     except (CommandError, AssertionError) as error:
         raise InvalidSetting("--to", f"{error}" or "it names no revision") from error
-    return before, _applied(connection)
+    if to == "base":
+        command.downgrade(_config(ENGINE, connection), "base")
+    return before, _applied(chain, connection)
 
 
-def _applied(connection: Connection) -> str | None:
+def _applied(chain: Chain, connection: Connection) -> str | None:
     """The revision; Alembic begins its own transactions, so none is left open."""
-    revision = applied_revision(connection)
+    revision = chain.applied(connection)
     connection.rollback()
     return revision
+
+
+def _config(chain: Chain, connection: Connection) -> Config:
+    config = Config()
+    package, folder = chain.package.rsplit(".", 1)
+    config.set_main_option("script_location", f"{package}:{folder}")
+    config.attributes["connection"] = connection
+    return config
 
 
 def _is_below(scripts: ScriptDirectory, to: str, current: str | None) -> bool:

@@ -1,6 +1,7 @@
 """SQLAlchemy's pool, with a short way for a statement that needs nothing but a connection.
 
-A checkout runs in a greenlet, wraps the connection, and rolls back when it is returned: more expensive than
+A checkout runs in a greenlet, wraps the connection, and rolls back when it is returned: more
+expensive than
 a look-up by key. What is one statement outside of any transaction leaves nothing to roll back, so
 it takes an idle entry as it is. Who takes and who checks out wait in one queue, by their order.
 """

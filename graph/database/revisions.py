@@ -1,30 +1,63 @@
-"""Which revision the code needs, and which one a database is at, without importing Alembic.
+"""Which revisions the code needs, and which a database is at, without importing Alembic.
 
-A migration's file is named after its revision (`0001_store.py`), so the head is the last file.
+There are two chains of migrations: the engine's own tables, and the store's. A migration's file is
+named after its revision (`0001_store.py`), so the head of a chain is its last file.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from graph.database.catalog import catalog
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-@cache
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Migrations in the folder `versions` of a package; `version_table` holds the applied one."""
+
+    package: str
+    version_table: str
+
+    def head(self) -> str:
+        return _head(self.package)
+
+    def applied(self, connection: Connection) -> str | None:
+        """The revision the database is at; None before the first migration."""
+        if connection.scalar(text("SELECT to_regclass(:name)"), {"name": self.version_table}):
+            query = text(f"SELECT version_num FROM {self.version_table}")  # noqa: S608  a constant
+            revision: str | None = connection.scalar(query)
+            return revision
+        return None
+
+
+ENGINE = Chain("graph.database.migrations", "engine_version")
+
+
+def store() -> Chain:
+    return Chain(catalog.migrations, "alembic_version")
+
+
 def head_revision() -> str:
-    folder = files("graph.store.migrations").joinpath("versions")
-    names = (entry.name for entry in folder.iterdir())
-    return max(name.split("_")[0] for name in names if name[:1].isdigit())
+    return store().head()
 
 
 def applied_revision(connection: Connection) -> str | None:
-    """The revision the database is at; None before the first migration."""
-    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-        return None
-    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return revision
+    """The store's revision; that of the engine's tables as long as they are behind."""
+    engine = ENGINE.applied(connection)
+    if engine != ENGINE.head() and (revision := store().applied(connection)) == head_revision():
+        return f"{revision} (engine {engine or 'none'})"
+    return store().applied(connection)
+
+
+@cache
+def _head(package: str) -> str:
+    names = (entry.name for entry in files(package).joinpath("versions").iterdir())
+    return max(name.split("_")[0] for name in names if name[:1].isdigit())

@@ -1,7 +1,8 @@
 """One transaction of a mutation: statements that change the store, and reads of what came of it.
 
 The statements of `writes` are SQL as it stands, and go to the driver. What they raise becomes one
-of graph's errors here: a violated constraint is a refusal by its name, a deadlock is `RetryableConflict`.
+of graph's errors here: a violated constraint is a refusal by its name, a deadlock is
+`RetryableConflict`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """When a batch runs.
 
 A DataLoader dispatches one turn of the event loop after its first key. That is enough for the keys
-of one loader, but not for a level: two aliases of an relationship are two loaders, their statements run one
+of one loader, but not for a level: two aliases of a relationship are two loaders, their
+statements run one
 after the other on the operation's one connection, and if each were answered as soon as its rows
-were there, the children of the first would be loaded before the children of the second had selected.
+were there, the children of the first would be loaded before the children of the second had
+selected.
 So the answers of a level are held back until all its statements have run. Then every resolver of
-the level goes on in the same turn, the keys of the next level come together, and each of its relationships
-is one statement.
+the level goes on in the same turn, the keys of the next level come together, and each of its
+relationships is one statement.
 
 A statement that fails ends its transaction, and with it the snapshot: nothing is selected after it.
 Whatever is still wanted fails for the same reason, not for the one that PostgreSQL would give.

@@ -5,10 +5,11 @@ each element. What declared fields lead to is known before any of them runs. So 
 field by field of the document, and resolvers find their rows in the loaders. What a Python resolver
 leads to is not known, and is loaded when it is selected for.
 
-An answer that comes in parts has argument_indexes whose rows are put off: fields that the document defers,
+An answer that comes in parts has argument_indexes whose rows are put off: fields that the document
+defers,
 and what comes after the first elements of a list that it streams. They are loaded when the executor
-reaches such a argument_index: for all objects there at once, and one argument_index after the other, so that the part
-that is reached first comes first.
+reaches such a argument_index: for all objects there at once, and one argument_index after the
+other, so that the part that is reached first comes first.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from graph.selection import (
     Aggregates,
+    Connection,
     CountUpTo,
     EdgeList,
     EdgeNode,
     Groups,
-    Connection,
     NodeList,
     Nodes,
     ToOne,
@@ -80,7 +81,7 @@ class Prefetcher:
         await self._each((), loaded, lambda path, root: self._load(path, root, [None]))
 
     def reach(self, paths: Iterable[KeyPath]) -> Awaitable[Any] | None:
-        """What ends when all that was put off at these argument_indexes is loaded; None if it is."""
+        """An awaitable that ends when all that was put off at these places is loaded; or None."""
         loading = [task for path in paths if (task := self._task(path)) and not task.done()]
         # It is shared: whoever gives up waiting does not end it.
         return asyncio.wait(loading) if loading else None
@@ -160,7 +161,7 @@ class Prefetcher:
     async def _list(
         self, path: KeyPath, lists: list[list[Any]], load: Callable[[list[Any]], Awaitable[None]]
     ) -> None:
-        """Load what is selected of the elements of lists; of a streamed one's first ones for now."""
+        """Load what the elements of lists select; of a streamed list the first ones only."""
         first = self._streamed.get(path)
         if first is not None:
             rest = [each for elements in lists for each in elements[first:]]

@@ -103,7 +103,7 @@ class Connection(Generic[T]):
 
 
 def connection_of(entity: str, type_: type) -> Any:
-    """The connection of an entity, `OrderConnection`: its lists have aggregates of their own kind."""
+    """The connection type of an entity, such as `OrderConnection`, with aggregates of its own."""
     aggregates = declare(
         Meaning.AGGREGATES,
         "Measures of the whole list, whatever the page.",

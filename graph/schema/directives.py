@@ -1,4 +1,4 @@
-"""What a client may say about how a mutation is to be run; `graph.execution.running.mutations` reads it."""
+"""Directives for mutations: `@idempotent` and `@atomic`. `graph.execution` reads them."""
 
 from typing import Annotated, Any
 

@@ -108,7 +108,7 @@ def declare(
 
 
 def derived(name: str) -> Any:
-    """A type of `graph.schema.generated_types`, which is made after the entities it is made from."""
+    """A type of `graph.schema.generated_types`, by name: it is made after its entity."""
     return LazyType(name, "graph.schema.generated_types")
 
 
@@ -123,34 +123,41 @@ def meaning_of(field: object) -> Meaning | None:
     return meaning
 
 
-def column(description: str, *, name: str | None = None) -> Any:
-    """A value of the row: the model's attribute of the same Python name."""
-    return declare(Meaning.COLUMN, description, name=name)
+def column(
+    description: str, *, name: str | None = None, references: str | None = None, **options: Any
+) -> Any:
+    """A value of the row: the model's attribute of the same Python name.
+
+    One that is annotated `strawberry.ID` is a foreign key, answered as the global id of the row it
+    leads to. `references` names the entity of that row where no constraint of the table does.
+    """
+    return declare(Meaning.COLUMN, description, name=name, more=references, **options)
 
 
 def global_id(description: str) -> Any:
     return declare(Meaning.GLOBAL_ID, description, name="id", resolver=_global_id)
 
 
-def to_one(description: str) -> Any:
+def to_one(description: str, **options: Any) -> Any:
     """A to-one relationship: the model's relationship of the same Python name."""
-    return declare(Meaning.TO_ONE, description, resolver=_one)
+    return declare(Meaning.TO_ONE, description, resolver=_one, **options)
 
 
-def connection(description: str, *, entity: str | None = None, offset: bool = False) -> Any:
+def connection(
+    description: str, *, entity: str | None = None, offset: bool = False, **options: Any
+) -> Any:
     """A to-many relationship: the model's of the same Python name; on Query, every row.
 
     With an entity it is of the entity's own type, `OrderConnection`, and has its filters and sorts.
     Without, the annotation tells (`Connection[Order]`), and there are pages only.
     """
-    return declare(
-        Meaning.CONNECTION, description, entity=entity, resolver=_many(entity, offset=offset)
-    )
+    resolver = _many(entity, offset=offset)
+    return declare(Meaning.CONNECTION, description, entity=entity, resolver=resolver, **options)
 
 
-def lookup(description: str, resolver: Callable[..., Any]) -> Any:
+def lookup(description: str, resolver: Callable[..., Any], **options: Any) -> Any:
     """The one row of an entity that `by`, an argument of the resolver, names."""
-    return declare(Meaning.LOOKUP, description, resolver=resolver)
+    return declare(Meaning.LOOKUP, description, resolver=resolver, **options)
 
 
 def argument(type_: Any, description: str) -> Any:

@@ -4,8 +4,9 @@ The words used here, and everywhere else:
 
     entity        what the store holds: Customer, Item, Order, OrderLine
     column      one value of an entity's row, stored or computed
-    relationship        a named way from one entity's rows to another's; from the root, its source is None
-    term        what can be said of a row: a column, one across an relationship, an aggregate
+    relationship        a named way from one entity's rows to another's; from the root, its source
+    is None
+    term        what can be said of a row: a column, one across a relationship, an aggregate
     page        a stretch of a list: which rows, in which order, how many, between which cursors
     part        what is asked of a connection: its nodes, edges, pageInfo, totalCount, aggregates
     key         in a selection: the name under which the value stands in the answer
@@ -20,6 +21,8 @@ selection, and one statement. Selections compare and hash by value.
 from graph.selection.fields import (
     Aggregates,
     Column,
+    Connection,
+    ConnectionField,
     CountUpTo,
     DataField,
     EdgeCursor,
@@ -29,13 +32,10 @@ from graph.selection.fields import (
     Field,
     GlobalId,
     Groups,
-    Connection,
     Mutate,
     NodeList,
     Nodes,
-    ToOne,
     PageInfo,
-    ConnectionField,
     Payload,
     Plain,
     Resolved,
@@ -43,6 +43,7 @@ from graph.selection.fields import (
     Selection,
     TermOf,
     Terms,
+    ToOne,
     TotalCount,
     Typename,
     Variants,
@@ -52,6 +53,7 @@ from graph.selection.terms import (
     BY_KEY,
     AllOf,
     AnyOf,
+    Association,
     Attribute,
     Bucket,
     Condition,
@@ -110,10 +112,13 @@ __all__ = [
     "Aggregates",
     "AllOf",
     "AnyOf",
+    "Association",
     "Attribute",
     "Bucket",
     "Column",
     "Condition",
+    "Connection",
+    "ConnectionField",
     "CountUpTo",
     "Cursor",
     "DataField",
@@ -130,18 +135,15 @@ __all__ = [
     "Ids",
     "Key",
     "Limit",
-    "Connection",
     "Matches",
     "Measure",
     "Mutate",
     "NodeList",
     "Nodes",
     "Not",
-    "ToOne",
     "Page",
     "PageInfo",
     "PageShape",
-    "ConnectionField",
     "Payload",
     "Plain",
     "Rank",
@@ -155,6 +157,7 @@ __all__ = [
     "Terms",
     "Test",
     "Through",
+    "ToOne",
     "TotalCount",
     "Typename",
     "Value",

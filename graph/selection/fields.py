@@ -81,10 +81,10 @@ class ToOne:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Rows of any entity by global id: one answer per id, same order; the ids are at `argument_index`.
+    """Rows of any entity by global id: one answer per id, same order.
 
-    `selections` holds a selection for each entity that can be among them. Without `is_list` it is one id, and
-    its row is not in a list.
+    `selections` holds a selection for each entity that can be among them. Without `is_list` it is
+    one id, and its row is not in a list.
     """
 
     response_key: str
@@ -95,7 +95,7 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection: a page of the rows of an relationship, and what is asked about it.
+    """A connection: a page of the rows of a relationship, and what is asked about it.
 
     `argument_index` is that of the page among the values.
     """
@@ -217,7 +217,7 @@ class Aggregates:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The rows of the list put together; what is asked of each group. `argument_index`: the grouping's."""
+    """Groups of the list's rows, and their fields. `argument_index` is the grouping's."""
 
     response_key: str
     argument_index: int

@@ -21,13 +21,14 @@ from graph.execution.running.concurrency import Limiter, Limiters
 from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
+from graph.schema.schema import Schema, text_of
 from graph.server.client_key import ClientKeys
 from graph.server.graphql import GraphQL
-from graph.server.middleware import ErrorMiddleware, FastPath, RequestLog
+from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
+from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
-from graph.settings import Settings, TokenBucketMode, read_settings
-from graph.store import Schema, schema, text_of
+from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ logger = logging.getLogger(__name__)
 _BUCKETS_AT_ONCE = 2
 
 
-def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> Starlette:
-    """The whole of graph as an ASGI application, on the database that the settings name."""
-    settings = settings or read_settings()
+def build_app(schema: Schema, settings: Settings) -> Starlette:
+    """The ASGI application that serves a schema on the database that the settings name."""
     start_logging(settings.log_level)
     manifest = settings.documents_manifest
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
@@ -83,12 +83,12 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
                     ),
                 ),
                 "schema_text": text_of(schema),
-                "client_timeout_seconds": settings.client_timeout_seconds,
+                "connection_limits": ConnectionLimits.of(settings),
             }
         finally:
             await database.close()
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql),
@@ -100,12 +100,20 @@ def create_app(settings: Settings | None = None, *, schema: Schema = schema) -> 
         ],
         middleware=[
             Middleware(RequestLog),
+            *_hosts(settings.served_hosts),
             *_cross_origin(settings.cors_origins),
             Middleware(ErrorMiddleware),
             Middleware(FastPath, path="/graphql", endpoint=graphql),
             *_compression(settings.compress_from_bytes),
         ],
     )
+    # It would redirect to the host that the client names.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _hosts(names: frozenset[str] | None) -> list[Middleware]:
+    return [] if names is None else [Middleware(AllowedHosts, hosts=names)]
 
 
 def _compression(from_bytes: int) -> list[Middleware]:

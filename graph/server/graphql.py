@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from graph.execution.running.execute import Answer, Execution, Request
+    from graph.execution.running.execute import Execution
+    from graph.execution.running.request import Answer, Request
     from graph.server.accept import Accepted
     from graph.server.client_key import ClientKeys
     from graph.server.streams import Wire

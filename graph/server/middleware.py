@@ -1,6 +1,7 @@
 """What every request passes, as plain ASGI: each class wraps an app and does one thing.
 
-They read and add raw headers: what Starlette makes of these would be more expensive than all of the rest.
+They read and add raw headers: what Starlette makes of these would be more expensive than all of
+the rest.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from graph.errors import HostNotAllowed
 from graph.server.headers import missing_defaults
 from graph.server.requests import header
-from graph.server.responses import internal_error
+from graph.server.responses import internal_error, refused
 from graph.telemetry import request_id
 
 if TYPE_CHECKING:
@@ -65,6 +67,31 @@ class RequestLog:
         finally:
             duration_ms = (perf_counter() - began) * 1000
             logger.info("%s %s %s %.1f ms", scope["method"], scope["path"], status, duration_ms)
+
+
+class AllowedHosts:
+    """Refuse requests for hosts that are not the server's (RFC 9110, section 7.2).
+
+    A page that a browser loaded from a foreign name could otherwise reach a local server, once its
+    DNS entry points to it.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = header(scope, b"host")
+            if host.lower() not in self._hosts and _without_port(host) not in self._hosts:
+                await refused(HostNotAllowed(host))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.lower().rpartition(":")
+    return (name if name and port.isdigit() else host.lower()).strip("[]").rstrip(".")
 
 
 class ErrorMiddleware:

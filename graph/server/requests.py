@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from graph.errors import BadRequest, BodyTooLarge, VariablesTooLarge
 from graph.execution.documents.persisted import names_document
-from graph.execution.running.execute import Request
+from graph.execution.running.request import Request
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from graph.execution.failures import INTERNAL
-from graph.execution.running.execute import Answer
+from graph.execution.running.request import Answer
 from graph.server.accept import GRAPHQL_RESPONSE, JSON
 from graph.server.streams import WIRES
 

@@ -1,25 +1,15 @@
-"""The store that graph serves: its models, types, rules and sample data. Nothing else names an entity."""
+"""The store that graph serves. Everything that names an entity is in this package.
 
-from strawberry.schema.config import StrawberryConfig
+    models        tables and computed columns             triggers      what the database keeps by
+    itself types         the entities as clients see them        queries       the fields of `Query`
+    mutations/    the fields of `Mutation`, their inputs and results
+    actions       what may be done with an order          writes/       the rules of each change
+    schema        all of it, as one GraphQL schema        errors        domain errors of this store
+    seed/         a demo store                            transfer/     import and export
+    migrations/   how the tables came to be
 
-from graph.schema.directives import DIRECTIVES
-from graph.schema.node import ENTITIES
-from graph.schema.scalars import SCALARS
-from graph.schema.schema import Schema
-from graph.store.mutations import Mutation
-from graph.store.queries import Query
+Importing the package fills `graph.database.catalog`, by which the engine knows the store.
+"""
 
-__all__ = ["Schema", "schema", "text_of"]
-
-schema = Schema(
-    query=Query,
-    mutation=Mutation,
-    types=list(ENTITIES.values()),
-    directives=DIRECTIVES,
-    config=StrawberryConfig(scalar_map=SCALARS, enable_experimental_incremental_execution=True),
-)
-
-
-def text_of(schema: Schema) -> str:
-    """The schema in its own language, as `schema.graphql` holds it."""
-    return schema.as_str() + "\n"
+from graph.store import models as models
+from graph.store.writes import constraints as constraints

@@ -9,7 +9,7 @@ import strawberry
 from graph.schema.build import build
 from graph.schema.enum_lookup import plain
 from graph.schema.enums import enum
-from graph.schema.error_types import ReasonShown
+from graph.schema.error_types import ReasonShown  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import column
 from graph.store.writes.rules import OrderAction, reasons_against
 

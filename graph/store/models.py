@@ -18,22 +18,17 @@ from typing import Any
 from sqlalchemy import (
     DDL,
     BigInteger,
-    Boolean,
     CheckConstraint,
-    Column,
     DateTime,
     Enum,
     FetchedValue,
     ForeignKey,
     Index,
-    LargeBinary,
     MetaData,
     Numeric,
-    PrimaryKeyConstraint,
     ScalarSelect,
     SmallInteger,
     String,
-    Table,
     event,
     func,
     literal_column,
@@ -50,17 +45,9 @@ from sqlalchemy.orm import (
 
 from graph.database.catalog import catalog
 from graph.database.search import index_expressions
+from graph.database.tables import NAMING_CONVENTION
 from graph.database.types import JsonText
 from graph.store import triggers
-
-# A violation names its constraint, and by that name it becomes a typed error.
-NAMING_CONVENTION = {
-    "pk": "%(table_name)s_pkey",
-    "fk": "%(table_name)s_%(column_0_name)s_fkey",
-    "uq": "%(table_name)s_%(column_0_name)s_key",
-    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-    "ck": "%(table_name)s_%(constraint_name)s_check",
-}
 
 
 class Base(DeclarativeBase):
@@ -75,11 +62,14 @@ class Base(DeclarativeBase):
 
 
 triggers.create_with(Base.metadata)
+catalog.bases.append(Base)
 catalog.models = Base
-catalog.searched = {
+catalog.migrations = "graph.store.migrations"
+catalog.searched |= {
     "Customer": ("first_name", "last_name", "username", "email", "town"),
     "Item": ("name",),
 }
+catalog.unions["SearchResult"] = ("Customer", "Item")
 
 
 class OrderStatus(StrEnum):
@@ -293,43 +283,6 @@ class Event(Base):
     def __repr__(self) -> str:
         return f"<Event:{self.id}-{self.entity}>"
 
-
-# Not an entity: nobody asks for it. The answer to a request is kept under its key, so that asking
-# again does not do it again.
-idempotency_keys = Table(
-    "idempotency_keys",
-    Base.metadata,
-    Column("viewer", String(200), nullable=False),
-    Column("key", String(200), nullable=False),
-    Column("request", LargeBinary, nullable=False),
-    Column("answer", LargeBinary),
-    Column("created_on", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    PrimaryKeyConstraint("viewer", "key"),
-    Index(None, "created_on"),
-)
-
-# How far the import of a file has come, by the file's fingerprint; it is gone when that has ended.
-imports = Table(
-    "imports",
-    Base.metadata,
-    Column("source", String(64), primary_key=True),
-    Column("position", BigInteger, nullable=False),
-    Column("rows", BigInteger, nullable=False),
-    Column("refused", BigInteger, nullable=False),
-    Column("refused_bytes", BigInteger, nullable=False),
-)
-
-# What clients may still ask for, where several processes have to agree (`buckets`). It is no loss
-# if a crash empties it. A bucket changes with every request: there is room for that in its page.
-cost_buckets = Table(
-    "cost_buckets",
-    Base.metadata,
-    Column("client", LargeBinary, primary_key=True),
-    Column("full_at", DateTime(timezone=True), nullable=False),
-    Column("given", Boolean, nullable=False),
-    prefixes=["UNLOGGED"],
-    postgresql_with={"fillfactor": 50},
-)
 
 # The indexes for trigrams need it.
 event.listen(Base.metadata, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))  # type: ignore[no-untyped-call]

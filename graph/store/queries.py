@@ -9,6 +9,7 @@ from graph.schema.connections import Connection
 from graph.schema.context import Info
 from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, many, with_arguments
 from graph.schema.node import Node
+from graph.schema.scalars import BigInt
 from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS, MAX_WORDS
 from graph.store.types import Customer, Item, Order
 
@@ -19,7 +20,7 @@ _DATABASE_ID = "The number in the database, as in the field `databaseId`."
 @strawberry.input(one_of=True, description="What names one customer: exactly one of these.")
 class CustomerLookup:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description=_GLOBAL_ID)
-    database_id: int | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
+    database_id: BigInt | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
     username: str | None = strawberry.field(default=UNSET, description="The exact user name.")
     email: str | None = strawberry.field(
         default=UNSET, description="The mail address, in upper or lower case."
@@ -29,13 +30,13 @@ class CustomerLookup:
 @strawberry.input(one_of=True, description="What names one item: exactly one of these.")
 class ItemLookup:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description=_GLOBAL_ID)
-    database_id: int | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
+    database_id: BigInt | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
 
 
 @strawberry.input(one_of=True, description="What names one order: exactly one of these.")
 class OrderLookup:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description=_GLOBAL_ID)
-    database_id: int | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
+    database_id: BigInt | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
 
 
 def _argument(description: str) -> Any:

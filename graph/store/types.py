@@ -9,7 +9,7 @@ from graph.schema.enum_lookup import enum_lookup
 from graph.schema.enums import enum
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node, register
-from graph.schema.scalars import Json
+from graph.schema.scalars import BigInt, Json
 from graph.store.actions import OrderActionState, actions_of
 from graph.store.models import EventKind, OrderStatus
 
@@ -39,7 +39,7 @@ _VERSION = "Moves with every change: give the one you read to a mutation as `exp
 
 @strawberry.type(description="Somebody who buys from the store.")
 class Customer(Node):
-    id: int = column("The customer's number in the database.", name="databaseId")
+    id: BigInt = column("The customer's number in the database.", name="databaseId")
     first_name: str = column("Given name.")
     last_name: str = column("Family name.")
     username: str = column("The name to sign in with; no two customers share one.")
@@ -54,7 +54,7 @@ class Customer(Node):
 
 @strawberry.type(description="Something the store sells.")
 class Item(Node):
-    id: int = column("The item's number in the database.", name="databaseId")
+    id: BigInt = column("The item's number in the database.", name="databaseId")
     name: str = column("What the item is called.")
     cost_price: Decimal = column("What one piece costs the store.")
     selling_price: Decimal = column("What one piece costs the customer.")
@@ -65,8 +65,8 @@ class Item(Node):
 
 @strawberry.type(description="What a customer bought at one time.")
 class Order(Node):
-    id: int = column("The order's number in the database.", name="databaseId")
-    customer_id: int = column("The number of the customer who placed the order.")
+    id: BigInt = column("The order's number in the database.", name="databaseId")
+    customer_id: strawberry.ID = column("The id of the customer who placed the order.")
     date_placed: datetime = column("When the order was placed.")
     status: OrderStatus = column("How far the order has come.")
     version: int = column(f"{_VERSION} A change of a line is one of its order.")
@@ -84,9 +84,9 @@ class Order(Node):
 
 @strawberry.type(description="One line of an order: so many pieces of one item.")
 class OrderLine(Node):
-    id: int = column("The line's number in the database.", name="databaseId")
-    order_id: int = column("The number of the order the line belongs to.")
-    item_id: int = column("The number of the item the line names.")
+    id: BigInt = column("The line's number in the database.", name="databaseId")
+    order_id: strawberry.ID = column("The id of the order the line belongs to.")
+    item_id: strawberry.ID = column("The id of the item the line names.")
     quantity: int = column("How many pieces; at least one.")
     unit_price: Decimal = column("What one piece cost when the line was placed.")
     item_name: str = column("What the item was called when the line was placed.")
@@ -99,17 +99,19 @@ class OrderLine(Node):
 
 @strawberry.type(description="One change of one row; events are never changed themselves.")
 class Event(Node):
-    id: int = column("The event's number in the database.", name="databaseId")
+    id: BigInt = column("The event's number in the database.", name="databaseId")
     at: datetime = column("When the change was made.")
     entity: str = column("What was changed: the name of a type, such as `Order`.")
-    entity_id: int = column("The number of the row that was changed.")
+    entity_id: BigInt = column("The number of the row that was changed.")
     kind: EventKind = column("What happened.")
     payload: Json = column(
         "The values, by column: `[before, after]` for those that a change touched, the values"
         " themselves where a row was created or deleted."
     )
     actor: str | None = column("Who made the change; null if nobody was signed in.")
-    order_id: int | None = column("The number of the order that was changed, or whose line was.")
+    order_id: strawberry.ID | None = column(
+        "The id of the order that was changed, or whose line was.", references="Order"
+    )
 
 
-register(Customer, Item, Order, OrderLine, Event)
+ENTITIES = register(Customer, Item, Order, OrderLine, Event)

@@ -22,11 +22,11 @@ from graphql.execution.collect_fields import FragmentDetails, collect_fields
 from hypothesis import HealthCheck, Phase, given, note, seed
 from hypothesis import settings as hypothesis_settings
 
+from graph.app import create_app
 from graph.execution.planning.compile import Compiled, compile_plan
-from graph.execution.running.execute import Answer, Execution, Request
-from graph.server.app import create_app
+from graph.execution.running.request import Answer, Request
 from graph.settings import ExecutionMode
-from graph.store import schema
+from graph.store.schema import schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import recorded, settings_for
 from tests.execution.generator import Drawn, Known, known_of, survey, write_store
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from graph.database.engine import Database
     from graph.execution.planning.plan import Plan
+    from graph.execution.running.execute import Execution
 
 T = TypeVar("T")
 

@@ -26,23 +26,24 @@ from graphql import (
 from sqlalchemy import event
 from strawberry.schema.config import StrawberryConfig
 
+from graph.app import create_app
 from graph.database.embedded import Cluster, binary
 from graph.database.engine import KEPT_STATEMENTS, Database
 from graph.database.reads import json_statement
 from graph.execution.documents import document as documents
 from graph.execution.documents import operation as operations
 from graph.execution.planning.compile import compile_plan
-from graph.execution.running.execute import Execution, Request
+from graph.execution.running.execute import Execution
+from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import column, connection, lookup
 from graph.schema.node import Node
 from graph.schema.scalars import SCALARS
-from graph.server.app import create_app
+from graph.schema.schema import Schema
 from graph.settings import ExecutionMode
-from graph.store import Schema
-from graph.store import schema as the_schema
 from graph.store.queries import _customer
+from graph.store.schema import schema as the_schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.execution.oracle import compilations

@@ -14,9 +14,9 @@ import pytest
 import strawberry
 from sqlalchemy import text
 
+from graph.app import create_app
 from graph.errors import GraphError, InvalidId
-from graph.server.app import create_app
-from graph.store import Schema
+from graph.schema.schema import Schema
 from tests.conftest import client_of, settings_for
 from tests.rows import fill
 

@@ -110,7 +110,7 @@ class Asking:
     def lists(
         self, entity: str, fields: str, declared: str, **variables: Any
     ) -> list[tuple[list[Row], Any]]:
-        """All lists of an entity's rows, from the root and nested: what is in them, what is answered.
+        """All lists of an entity's rows, at the root and nested: their rows, and the answers.
 
         `fields` is what is asked, `LIST` standing for the field.
         """
@@ -247,7 +247,9 @@ def test_a_walk_meets_every_row_once_and_in_order(database_url: str, backwards: 
         entity = asking.choices.one_of(list(ROOTS))
         where, order_by = asking.where(entity), asking.order_by(entity)
         rows = [row for row in asking.shop.rows[entity] if meets(asking.shop, entity, row, where)]
-        text = f"""query ($where: {entity}Where, $o: [{entity}OrderBy!], $size: Int, $from: String) {{
+        text = f"""query (
+        $where: {entity}Where, $o: [{entity}OrderBy!], $size: Int, $from: String
+    ) {{
             list: {ROOTS[entity]}(where: $where, orderBy: $o, {size_of}: $size, {beyond}: $from) {{
                 {PAGE} }} }}"""
         met: list[int] = []

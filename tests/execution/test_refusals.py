@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from graph.app import create_app
 from graph.execution.planning.filters import _time_zones
 from graph.relay import to_global_id
-from graph.server.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import fill

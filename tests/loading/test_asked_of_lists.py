@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.server.app import create_app
+from graph.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import fill

@@ -8,24 +8,24 @@ import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from graph.app import create_app
 from graph.loading.loaders import Loaders
 from graph.loading.prefetch import Prefetcher
 from graph.schema import connections  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import ENTITIES, Node
 from graph.schema.scalars import SCALARS
+from graph.schema.schema import Schema
 from graph.selection import (
     Column,
     Connection,
     NodeList,
-    ToOne,
     Page,
     Relationship,
     Selection,
+    ToOne,
     TotalCount,
 )
-from graph.server.app import create_app
-from graph.store import Schema
 from tests.conftest import Statements, client_of, recorded
 from tests.rows import fill
 

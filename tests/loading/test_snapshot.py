@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
+from graph.app import create_app
 from graph.database.embedded import Cluster, binary
-from graph.server.app import create_app
 from tests.conftest import client_of, settings_for
 from tests.loading.test_statements import NESTED
 from tests.rows import fill

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
+from graph.app import create_app
 from graph.relay import INT4_MAX, to_global_id
-from graph.server.app import create_app
 from tests.conftest import Client, client_of, settings_for
 from tests.mutations import mutation
 from tests.prove.books import Books

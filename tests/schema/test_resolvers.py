@@ -11,13 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import async_sessionmaker
 from strawberry.schema.config import StrawberryConfig
 
+from graph.app import create_app
 from graph.schema.connections import Connection  # noqa: TC001
 from graph.schema.context import Info  # noqa: TC001
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node
 from graph.schema.scalars import SCALARS
-from graph.server.app import create_app
-from graph.store import Schema, models
+from graph.schema.schema import Schema
+from graph.store import models
 from tests.conftest import client_of, recorded
 from tests.rows import fill
 

@@ -13,9 +13,10 @@ import orjson
 import pytest
 import strawberry
 
+from graph.app import create_app
 from graph.execution.documents.document import Documents
-from graph.server.app import create_app
-from graph.store import Schema, schema
+from graph.schema.schema import Schema
+from graph.store.schema import schema
 from tests.conftest import client_of, settings_for
 from tests.rows import fill
 

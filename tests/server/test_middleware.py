@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from graph.server.app import create_app
+from graph.app import create_app
 from graph.server.headers import DEFAULTS
 from graph.server.middleware import ErrorMiddleware, RequestLog
 from tests.conftest import client_of, settings_for

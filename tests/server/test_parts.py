@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from graph.server.app import create_app
+from graph.app import create_app
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, serving
 from tests.rows import fill

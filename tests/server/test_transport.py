@@ -12,12 +12,12 @@ import pytest
 import strawberry
 import zstandard
 
+from graph.app import create_app
 from graph.errors import InvalidSetting
 from graph.execution.documents.persisted import read_manifest
 from graph.schema.caching import CacheControl, CacheControlScope
-from graph.server.app import create_app
+from graph.schema.schema import Schema
 from graph.settings import Settings
-from graph.store import Schema
 from tests.conftest import client_of, settings_for
 from tests.rows import fill
 
@@ -54,7 +54,7 @@ def code_of(answer: Any) -> str:
     [
         {},
         {"sec-fetch-mode": "cors"},  # what Node's fetch sends, and any site's page could not alone
-        {"sec-fetch-site": "same-origin", "referer": "http://graph/", "cookie": "a=b"},
+        {"sec-fetch-site": "same-origin", "referer": "http://localhost/", "cookie": "a=b"},
         {"sec-fetch-site": "none", "cookie": "a=b"},
         {"sec-fetch-site": "cross-site", "graphql-require-preflight": "1"},
         {"origin": "https://evil.example", "apollo-require-preflight": "true"},

@@ -16,6 +16,7 @@ from graph.database.embedded import Cluster, binary
 from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.database.revisions import head_revision
+from graph.database.tables import METADATA
 from graph.errors import InvalidSetting, PendingMigrations
 from graph.store.models import Base
 from tests.conftest import settings_for
@@ -37,7 +38,13 @@ def dumped(cluster: Cluster, database: Database) -> str:
     name = database.engine.url.database
     assert name is not None
     dump = subprocess.run(
-        [binary("pg_dump"), "--schema-only", "--no-owner", "--exclude-table=alembic_version", name],
+        [
+            binary("pg_dump"),
+            "--schema-only",
+            "--no-owner",
+            "--exclude-table=(alembic|engine)_version",
+            name,
+        ],
         env=cluster.environment(),
         check=True,
         capture_output=True,
@@ -60,6 +67,7 @@ async def test_the_models_and_the_migrations_make_the_same_database(
     cluster: Cluster, database: Database, empty: Database
 ) -> None:
     async with empty.engine.begin() as connection:
+        await connection.run_sync(METADATA.create_all)
         await connection.run_sync(Base.metadata.create_all)
 
     migrated, created = dumped(cluster, database), dumped(cluster, empty)

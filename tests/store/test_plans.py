@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from itertools import chain
-from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -18,23 +17,22 @@ import pytest
 
 from graph.database.engine import Database, connect_arguments
 from graph.execution.documents.document import Documents
-from graph.store import schema
+from graph.store.schema import schema
 from graph.store.seed import seed
 from tests.conftest import administer, settings_for
+from tests.docs.pages import operations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from graph.database.embedded import Cluster
 
 CUSTOMERS = 100_000
 LARGE = ("customers", "orders", "order_lines")
 DOCUMENTED = [  # the queries: a mutation has plans of its own
-    text
-    for text in re.findall(
-        r"```graphql\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL
-    )
-    if not text.startswith("mutation")
+    (example.block.text, example.variables)
+    for example in operations()
+    if not example.is_mutation and not example.is_refused
 ]
 SERVED = [
     *(
@@ -98,8 +96,8 @@ class Large:
         row = await self._connection.fetchrow(sql, *parameters)
         return [json.loads(value) for value in row]
 
-    async def plan(self, text: str) -> Any:
-        sql, parameters = self._statement(text)
+    async def plan(self, text: str, **variables: Any) -> Any:
+        sql, parameters = self._statement(text, variables)
         return await self.plan_of(sql, *parameters)
 
     async def plan_of(self, sql: str, *parameters: Any) -> Any:
@@ -118,9 +116,11 @@ class Large:
     async def run(self, statement: str) -> None:
         await self._connection.execute(statement)
 
-    def _statement(self, text: str) -> tuple[str, list[Any]]:
+    def _statement(
+        self, text: str, variables: Mapping[str, Any] = MappingProxyType({})
+    ) -> tuple[str, list[Any]]:
         operation = self._documents.read(text).operation(None)
-        compiled, values = operation.compiled(operation.variables.coerced({}))
+        compiled, values = operation.compiled(operation.variables.coerced(dict(variables)))
         assert compiled.query
         statement = compiled.query.statement("json_scalar")
         return statement.sql, statement.parameters(values)
@@ -161,12 +161,14 @@ def blocks_of(plan: Any) -> int:
 
 
 def test_the_documentation_has_queries() -> None:
-    assert len(DOCUMENTED) >= 4
+    assert len(DOCUMENTED) >= 10
 
 
-@pytest.mark.parametrize("text", [*DOCUMENTED, *SERVED])
-async def test_no_large_table_is_read_from_end_to_end(large: Large, text: str) -> None:
-    plan = await large.plan(text)
+@pytest.mark.parametrize(("text", "variables"), [*DOCUMENTED, *((text, {}) for text in SERVED)])
+async def test_no_large_table_is_read_from_end_to_end(
+    large: Large, text: str, variables: dict[str, Any]
+) -> None:
+    plan = await large.plan(text, **variables)
 
     scanned = {node["Relation Name"] for node in nodes_of(plan) if node["Node Type"] == "Seq Scan"}
     assert not scanned & set(LARGE)

@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from graph.selection import Condition, GroupingShape, PageShape, Relationship, Term
 
 _ONE: ColumnElement[int] = raw_sql("1")
-# A LIMIT that is a parameter looks expensive to the planner, so it would plan a page anew each time:
-# half of its cost. Behind this bound the size makes no difference to it, and it plans once.
+# A LIMIT that is a parameter looks expensive to the planner, so it would plan a page anew each
+# time: half of its cost. Behind this bound the size makes no difference to it, and it plans once.
 _MOST: ColumnElement[int] = raw_sql(str(MAX_PAGE_SIZE + 1))
 _NULL: ColumnElement[Any] = raw_sql("NULL")
 
 
 class RowList:
-    """What an relationship leads to from the source row with this key: the rows that meet the filter."""
+    """The rows that a relationship leads to from one source row, as far as they meet the filter."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a row of a file must be before it is staged: fields by name, of the types that rules expect."""
+"""Checks a row of a file before it is staged: known fields, of the types that the rules expect."""
 
 from __future__ import annotations
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String
 
-from graph.database.relationships import mappers
+from graph.database.reads import key_of
+from graph.database.relationships import mapper_of
 from graph.errors import Conflict, InvalidId, NotFound, Problem, ValidationFailed
-from graph.relay import INT4_MAX, from_global_id, to_global_id
+from graph.relay import INT4_MAX, to_global_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,13 +104,12 @@ class Values:
 
     def key(self, name: str, entity: str) -> int:
         """The key in a global id of an entity."""
-        text = self._given.get(name)
+        text = self._given.get(name) or ""
         try:
-            found, key = from_global_id(text or "")
+            key: int = key_of(text, entity)
         except InvalidId:
-            found, key = "", 0
-        if found != entity:
-            self.wrong(name, "INVALID_ID", f"'{(text or '')[:64]}' is not the id of a {entity}.")
+            self.wrong(name, "INVALID_ID", f"'{text[:64]}' is not the id of a {entity}.")
+            return 0
         return key
 
     def expected_version(self) -> int | None:
@@ -123,7 +123,7 @@ class Values:
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         text: str | None = self._present(name, required=required)
-        type_ = mappers()[entity].columns[name].type
+        type_ = mapper_of(entity).columns[name].type
         most = type_.length if isinstance(type_, String) else None
         if text is None:
             return None

@@ -1,6 +1,7 @@
 """A cache that a flood cannot sweep: a segmented LRU, bounded in entries and in weight.
 
-What is selected for once waits on probation. What is selected for again is protected, and only others
+What is selected for once waits on probation. What is selected for again is protected, and only
+others
 that are selected for again can push it out: a flood of texts that nobody repeats takes the place of
 nothing but itself.
 """

@@ -57,7 +57,7 @@ _MAX_COMPARISONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The settings that begin with `max_`, by the rest of their names; see the README."""
+    """The settings that begin with `max_`, by the rest of their names; see `docs/operations.md`."""
 
     document_bytes: int = 100_000
     tokens: int = 5_000

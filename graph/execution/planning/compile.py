@@ -15,19 +15,19 @@ from graph.database.reads import JsonQuery
 from graph.execution.planning.cost import Price
 from graph.selection import (
     Aggregates,
+    Connection,
     CountUpTo,
     EdgeList,
     EdgeNode,
     Groups,
-    Connection,
     NodeList,
     Nodes,
-    ToOne,
     PageInfo,
     Plain,
     Resolved,
     Selection,
     Terms,
+    ToOne,
     Typename,
     Variants,
 )
@@ -45,8 +45,8 @@ logger = logging.getLogger(__name__)
 class ResponseTemplate:
     """JSON with placeholders: `fragments` is what stands before, between and after the fields.
 
-    `placeholders` says what fills each: a number is the statement's column, a name is a field that is said
-    otherwise.
+    `placeholders` says what fills each: a number is the statement's column, a name is a field that
+    is said otherwise.
     """
 
     query: JsonQuery | None
@@ -126,7 +126,8 @@ def compile_plan(plan: Plan) -> Compiled:
 def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate | None:
     """Compile what is selected of a mutation's success; None where resolvers have to answer.
 
-    Its rows are looked up by keys at `argument_index` and the argument_indexes after it, in the order of the columns.
+    Its rows are looked up by keys at `argument_index` and the argument_indexes after it, in the
+    order of the columns.
     """
     writer = _TemplateWriter()
     for field in payload.fields:
@@ -146,7 +147,7 @@ def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate |
 
 
 def _names_rows_below(field: Any) -> bool:
-    """Whether rows are selected for in a list of plain objects: there are many, and loaders batch."""
+    """Whether a list of plain objects selects rows: there are many, and loaders batch them."""
     below = field.fields if isinstance(field, Plain) else ()
     return any(isinstance(each, ToOne) or _names_rows_below(each) for each in below)
 

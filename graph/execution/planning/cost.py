@@ -38,7 +38,7 @@ class Charge:
 
 
 class _Level(NamedTuple):
-    """What the same pages multiply: the `argument_index` of the last, the number of the level above it."""
+    """The sums that the same pages multiply. `above` is the index of the level above."""
 
     above: int
     argument_index: int

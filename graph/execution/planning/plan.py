@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from graph.schema.context import FieldPath
     from graph.selection import DataField, Root, Term, Value
 
-# What an argument's value at one argument_index is made of, for other variables: see `Plan.recipes`.
+# What an argument's value at one argument_index is made of, for other variables: see
+# `Plan.recipes`.
 Recipe: TypeAlias = "Callable[[VariableValues], Value]"
 
 
@@ -35,7 +36,8 @@ class Plan:
     """What an operation asks for; nothing may run unless `errors` is empty.
 
     `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
-    that need rows, by their argument_index in the answer, and `selected` how many there are of any kind;
+    that need rows, by their argument_index in the answer, and `selected` how many there are of any
+    kind;
     `values` what its arguments say. `recipes` make these values anew from other variables: they
     hold for every request whose variables include and skip the same fields. `charges` are what its
     fields cost, and `charges_of_parts` what it costs to send some by themselves. `deferred` are the

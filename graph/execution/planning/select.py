@@ -2,8 +2,8 @@
 
 graphql-core's own field collection flattens fragments and type conditions, merges fields and
 applies `@skip` and `@include`; what each field means is said where it is declared
-(`graph.schema.fields`). The outcome is a plan: for each argument_index in the answer where rows are needed,
-the selection that was made there.
+(`graph.schema.fields`). The outcome is a plan: for each argument_index in the answer where rows
+are needed, the selection that was made there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from graph.execution.planning.arguments import (
     found_page_of,
     grouping_of,
     ids_of,
-    key_of,
     limit_of,
+    lookup_key_of,
     page_of,
 )
 from graph.execution.planning.cost import Charge
+from graph.execution.planning.deferral import initial_count, is_deferred
 from graph.execution.planning.plain import text_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
-from graph.execution.running.parts import initial_count, is_deferred
 from graph.schema.caching import NOT_KEPT, hint_of
 from graph.schema.costs import SEARCH, assumed_size_of, weight_of
 from graph.schema.fields import Meaning
@@ -42,6 +42,7 @@ from graph.schema.node import ENTITIES
 from graph.selection import (
     Aggregates,
     Column,
+    Connection,
     CountUpTo,
     EdgeCursor,
     EdgeList,
@@ -53,11 +54,9 @@ from graph.selection import (
     Ids,
     Key,
     Limit,
-    Connection,
     Mutate,
     NodeList,
     Nodes,
-    ToOne,
     Page,
     PageInfo,
     Payload,
@@ -66,6 +65,7 @@ from graph.selection import (
     Selection,
     TermOf,
     Terms,
+    ToOne,
     TotalCount,
     Typename,
     Variants,
@@ -295,7 +295,7 @@ class _Selector:
     def _lookup(self, selected: SelectedField) -> ToOne:
         entity = selected.type.name
         argument_index, key = self._value(
-            selected, lambda arguments: key_of(arguments, entity), Key("id", 0)
+            selected, lambda arguments: lookup_key_of(arguments, entity), Key("id", 0)
         )
         relationship = relationships.lookup(entity, key.column)
         return self._planned(
@@ -307,9 +307,7 @@ class _Selector:
         if selected.parent.name in ENTITIES:
             relationship = relationships.relationship(selected.parent.name, selected.name)
         else:
-            relationship = relationships.every(
-                get_named_type(selected.type.fields["nodes"].type).name
-            )
+            relationship = relationships.every(_element_of(selected.type))
         argument_index, page = self._value(
             selected, lambda arguments: page_of(arguments, relationship.target), Page()
         )
@@ -321,13 +319,15 @@ class _Selector:
         )
 
     def _search(self, selected: SelectedField) -> Connection:
-        argument_index, page = self._value(selected, found_page_of, Page())
+        union = _element_of(selected.type)
+        argument_index, page = self._value(
+            selected, lambda arguments: found_page_of(arguments, union), Page()
+        )
         parts = self._fields(selected, selected.type)
+        found = relationships.every(union)
         return self._planned(
             selected,
-            Connection(
-                selected.response_key, relationships.found(), argument_index, page.shape, parts
-            ),
+            Connection(selected.response_key, found, argument_index, page.shape, parts),
         )
 
     def _count(self, selected: SelectedField) -> CountUpTo:
@@ -355,7 +355,10 @@ class _Selector:
         return self._planned(selected, TermOf(selected.response_key, term))
 
     def _nodes(self, selected: SelectedField) -> Nodes:
-        argument_index, _ = self._value(selected, ids_of, Ids(()))
+        entities = {type_.name for type_ in self._schema.get_possible_types(selected.type)}
+        argument_index, _ = self._value(
+            selected, lambda arguments: ids_of(arguments, entities), Ids(())
+        )
         is_list = "ids" in selected.definition.args
         return self._planned(
             selected,
@@ -367,7 +370,7 @@ class _Selector:
         choice = selected.more
         fields = self._fields(selected, selected.type)
         texts = tuple(
-            (value.value, text_of(choice.value_of(value), selected.definition.type, fields))
+            (value.name, text_of(choice.value_of(value), selected.definition.type, fields))
             for value in choice.values
         )
         return EnumLookup(selected.response_key, choice.column, texts)
@@ -439,3 +442,9 @@ class _Selector:
                 GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
+
+
+def _element_of(connection: GraphQLObjectType) -> str:
+    """The name of the type, or the union, that a connection lists."""
+    name: str = get_named_type(connection.fields["nodes"].type).name
+    return name

@@ -1,6 +1,7 @@
-"""How many operations run at once: what is expensive waits in a limiter of its own, and in nobody's way.
+"""Limits how many operations run at once; expensive ones have a limiter of their own.
 
-So a crowd of expensive operations holds a few connections and as many cores, and a cheap one passes.
+So a crowd of expensive operations holds a few connections and as many cores, and a cheap one
+passes.
 """
 
 from __future__ import annotations

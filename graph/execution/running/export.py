@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from graph.errors import TransferFailed
-from graph.execution.running.execute import Request
+from graph.execution.running.request import Request
 from graph.viewer import ANONYMOUS
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ A field goes through these steps in its transaction:
     keep      the answer is stored under the key
     commit    or not, if it was a dry run
 
-A refusal rolls it back; what is selected of the refusal is read afterwards, and nothing is kept: the
+A refusal rolls it back; what is selected of the refusal is read afterwards, and nothing is kept:
+the
 same key may be tried again. A deadlock begins it anew. Where an operation is `@atomic`, its fields
 go through all of it together.
 """
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.execution.documents.operation import Operation
     from graph.execution.planning.plan import Plan
-    from graph.execution.running.execute import Request
+    from graph.execution.running.request import Request
     from graph.settings import Settings
     from graph.viewer import Viewer
 
@@ -364,7 +365,7 @@ class Mutations:
 
 
 def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.Key:
-    """A client's key, with the hash of what is selected for: the field as text, and all variables."""
+    """A client's idempotency key, with a hash of the field's text and of all variables."""
     if not given or len(given) > _MAX_KEY_CHARS or not given.isprintable():
         raise _refused(
             InvalidKey(f"An idempotency key has from 1 to {_MAX_KEY_CHARS} printable characters.")

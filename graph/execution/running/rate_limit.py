@@ -71,7 +71,8 @@ class MemoryTokenBuckets:
 class DatabaseTokenBuckets:
     """The buckets of all processes on one database.
 
-    A bucket is selected for before the limiters: a limiter of its own bounds how many connections that holds.
+    A bucket is selected for before the limiters: a limiter of its own bounds how many connections
+    that holds.
     """
 
     def __init__(

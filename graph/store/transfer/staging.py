@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from graph.database.transfer.rows import Entity
-from graph.database.writes.values import Values
 from graph.store.models import OrderStatus
 
 if TYPE_CHECKING:
     from graph.database.transfer.rows import Staged
+    from graph.database.writes.values import Values
 
 _CUSTOMER = ("first_name", "last_name", "username", "email", "address", "town")
 
@@ -177,8 +177,8 @@ ENTITIES: dict[str, Entity] = {
                 "username": "text",
                 "date_placed": "timestamptz",
                 "status": "text",
-                "id": "integer",
-                "customer_id": "integer",
+                "id": "bigint",
+                "customer_id": "bigint",
             },
             "staged_lines": {
                 "nth": "integer",

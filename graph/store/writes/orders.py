@@ -27,7 +27,7 @@ _PLACE = """
         INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name)
         SELECT placed.id, items.id, line.quantity, items.selling_price, items.name
         FROM placed
-        CROSS JOIN unnest($2::integer[], $3::smallint[]) WITH ORDINALITY AS line(id, quantity, nth)
+        CROSS JOIN unnest($2::bigint[], $3::smallint[]) WITH ORDINALITY AS line(id, quantity, nth)
         JOIN items ON items.id = line.id
         ORDER BY line.nth)
     SELECT id FROM placed
@@ -37,7 +37,7 @@ _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
 _LINES = "SELECT id, item_id, quantity - cancelled AS pieces FROM order_lines WHERE order_id = $1"
 _CANCEL = """
     UPDATE order_lines SET cancelled = cancelled + gone.pieces
-    FROM unnest($1::integer[], $2::integer[]) AS gone(id, pieces)
+    FROM unnest($1::bigint[], $2::integer[]) AS gone(id, pieces)
     WHERE order_lines.id = gone.id
 """
 

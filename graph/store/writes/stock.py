@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graph.database.reads import key_of
 from graph.errors import InsufficientStock, InvalidId, Shortage
-from graph.relay import from_global_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 _COUNTED = """
     SELECT id, stock FROM items
-    WHERE id = ANY($1::integer[]) AND stock IS NOT NULL ORDER BY id FOR NO KEY UPDATE
+    WHERE id = ANY($1::bigint[]) AND stock IS NOT NULL ORDER BY id FOR NO KEY UPDATE
 """
 LOCK = f"""
     WITH counted AS ({_COUNTED})
     SELECT items.id, counted.stock FROM items LEFT JOIN counted USING (id)
-    WHERE items.id = ANY($1::integer[])
+    WHERE items.id = ANY($1::bigint[])
 """  # noqa: S608  nothing of it is a client's
 _TAKE = """
     UPDATE items SET stock = stock - taken.pieces
-    FROM unnest($1::integer[], $2::integer[]) AS taken(id, pieces)
+    FROM unnest($1::bigint[], $2::integer[]) AS taken(id, pieces)
     WHERE items.id = taken.id AND stock >= taken.pieces
     RETURNING items.id
 """
 _PUT_BACK = f"""
     UPDATE items SET stock = items.stock + given.pieces
     FROM ({_COUNTED}) AS counted
-    JOIN unnest($1::integer[], $2::integer[]) AS given(id, pieces) USING (id)
+    JOIN unnest($1::bigint[], $2::integer[]) AS given(id, pieces) USING (id)
     WHERE items.id = counted.id
 """  # noqa: S608
 
@@ -93,9 +93,8 @@ async def lock_named(transaction: Transaction, rows: Sequence[Mapping[str, Any]]
     for row in rows:
         for line in row.get("lines") or ():
             try:
-                entity, key = from_global_id(line["item_id"])
+                found.add(key_of(line["item_id"], "Item"))
             except InvalidId:
                 continue
-            found |= {key} if entity == "Item" else set()
     if found:
         await locked(transaction, sorted(found))

@@ -7,7 +7,7 @@ import gc
 from graphql.language import Token
 
 from graph.execution.documents.document import Documents
-from graph.store import schema
+from graph.store.schema import schema
 
 
 def test_a_document_that_is_kept_holds_no_token_of_its_text() -> None:

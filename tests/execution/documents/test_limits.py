@@ -12,7 +12,7 @@ from graph.execution.documents.document import Documents
 from graph.execution.documents.limits import Limits, parse_within
 from graph.execution.failures import RequestRejected
 from graph.settings import Settings
-from graph.store import schema
+from graph.store.schema import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from graph.app import create_app
 from graph.execution.planning.cost import Charge, Price, objects_in
 from graph.selection import Page
-from graph.server.app import create_app
 from graph.settings import ExecutionMode, Settings, read_settings
 from tests.conftest import client_of
 from tests.rows import fill

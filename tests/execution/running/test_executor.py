@@ -20,7 +20,7 @@ from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node
 from graph.schema.scalars import SCALARS
-from graph.store import Schema
+from graph.schema.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

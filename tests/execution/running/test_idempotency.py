@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from graph.app import create_app
 from graph.database.writes import idempotency
 from graph.relay import to_global_id
-from graph.server.app import create_app
 from tests.conftest import Client, client_of, settings_for
 from tests.mutations import mutation
 from tests.rows import fill

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from graph.app import create_app
 from graph.relay import INT4_MAX, to_global_id
-from graph.server.app import create_app
 from tests.conftest import Client, Statements, client_of, recorded, settings_for
 from tests.mutations import SUCCESSES, mutation, run
 from tests.rows import fill

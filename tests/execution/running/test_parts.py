@@ -22,11 +22,12 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from graph.errors import TimedOut
-from graph.execution.running.execute import Execution, Request
+from graph.execution.running.execute import Execution
 from graph.execution.running.executor import _Pace
 from graph.execution.running.rate_limit import MemoryTokenBuckets
+from graph.execution.running.request import Request
 from graph.relay import to_global_id
-from graph.store import schema
+from graph.store.schema import schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import recorded
 from tests.execution.generator import Drawn, operations
@@ -196,7 +197,7 @@ async def test_what_is_put_off_is_loaded_when_it_is_reached(
 
 
 async def test_parts_come_in_the_order_of_the_document(execution: Execution) -> None:
-    """One that is cheap does not wait for a expensive one after it."""
+    """One that is cheap does not wait for an expensive one after it."""
     text = """{ customers(first: 2) { nodes {
         ... @defer(label: "count") { few: orders(first: 1) { totalCount } }
         ... @defer(label: "lines") { ...Orders }

@@ -10,15 +10,16 @@ import asyncpg
 import httpx
 import pytest
 
-from graph.database.engine import Database
+from graph.app import create_app
 from graph.database import token_buckets as token_bucket_table
+from graph.database.engine import Database
 from graph.errors import RateLimited, Unavailable
 from graph.execution.running.concurrency import Limiter, Limiters
-from graph.execution.running.execute import Execution, Request
+from graph.execution.running.execute import Execution
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
-from graph.server.app import create_app
+from graph.execution.running.request import Request
 from graph.settings import Settings, TokenBucketMode
-from graph.store import schema
+from graph.store.schema import schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import fill

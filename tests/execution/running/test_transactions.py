@@ -11,13 +11,13 @@ import strawberry
 from sqlalchemy import text
 from strawberry.schema.config import StrawberryConfig
 
+from graph.app import create_app
 from graph.database.transaction import RetryableConflict, Transaction
 from graph.relay import to_global_id
 from graph.schema.build import build
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.scalars import SCALARS
-from graph.server.app import create_app
-from graph.store import Schema
+from graph.schema.schema import Schema
 from graph.store.mutations.results import ItemSaved
 from graph.store.queries import Query
 from tests.conftest import Client, client_of, recorded, settings_for

@@ -62,27 +62,6 @@ TABLES = (
     )
     """,
     "CREATE INDEX events_order_id_id_idx ON events (order_id, id)",
-    """
-    CREATE TABLE idempotency_keys (
-        viewer varchar(200) NOT NULL,
-        key varchar(200) NOT NULL,
-        request bytea NOT NULL,
-        answer bytea,
-        created_on timestamptz NOT NULL DEFAULT now(),
-        CONSTRAINT idempotency_keys_pkey PRIMARY KEY (viewer, key)
-    )
-    """,
-    "CREATE INDEX idempotency_keys_created_on_idx ON idempotency_keys (created_on)",
-    """
-    CREATE TABLE imports (
-        source varchar(64) NOT NULL,
-        position bigint NOT NULL,
-        rows bigint NOT NULL,
-        refused bigint NOT NULL,
-        refused_bytes bigint NOT NULL,
-        CONSTRAINT imports_pkey PRIMARY KEY (source)
-    )
-    """,
 )
 FUNCTIONS = (
     """
@@ -277,8 +256,6 @@ TRIGGERS = (
     """,
 )
 DROPS = (
-    "DROP TABLE imports",
-    "DROP TABLE idempotency_keys",
     "DROP TABLE events",
     "DROP FUNCTION touch() CASCADE",
     "DROP FUNCTION touch_customer() CASCADE",

@@ -1,8 +1,6 @@
-"""Buckets of cost, shared by all processes."""
+"""Nothing: the token buckets have moved to the migrations of the engine's own tables."""
 
 from __future__ import annotations
-
-from alembic import op
 
 revision = "0004"
 down_revision = "0003"
@@ -11,15 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("""
-        CREATE UNLOGGED TABLE cost_buckets (
-            client bytea NOT NULL,
-            full_at timestamptz NOT NULL,
-            given boolean NOT NULL,
-            CONSTRAINT cost_buckets_pkey PRIMARY KEY (client)
-        ) WITH (fillfactor = 50)
-    """)
+    pass
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE cost_buckets")
+    pass

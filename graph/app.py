@@ -1,0 +1,31 @@
+"""The store behind the server: the one place that puts the two together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graph.server.app import build_app
+from graph.server.serve import tune_garbage_collector
+from graph.settings import Settings, read_settings
+from graph.store.schema import schema as store_schema
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from graph.schema.schema import Schema
+
+
+def create_app(settings: Settings | None = None, *, schema: Schema = store_schema) -> Starlette:
+    """All of graph as an ASGI application; the settings are the environment's by default.
+
+    Raises:
+        InvalidSetting: a variable of the environment holds a value that it must not.
+    """
+    return build_app(schema, settings or read_settings())
+
+
+def served_app() -> Starlette:
+    """The application of a process that does nothing else: uvicorn's factory."""
+    app = create_app()
+    tune_garbage_collector()
+    return app

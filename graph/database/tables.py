@@ -1,0 +1,64 @@
+"""The engine's own tables. No client can select them, and every store has them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    func,
+)
+
+# A violation names its constraint, and by that name it becomes a typed error.
+NAMING_CONVENTION = {
+    "pk": "%(table_name)s_pkey",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "uq": "%(table_name)s_%(column_0_name)s_key",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+}
+
+METADATA = MetaData(naming_convention=NAMING_CONVENTION)
+
+# The answer to a mutation, by its idempotency key: a repeated request gets the same answer.
+idempotency_keys = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("viewer", String(200), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
+    Column("created_on", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("viewer", "key"),
+    Index(None, "created_on"),
+)
+
+# The progress of an import, by the file's fingerprint. The row is deleted when the import ends.
+imports = Table(
+    "imports",
+    METADATA,
+    Column("source", String(64), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("refused_bytes", BigInteger, nullable=False),
+)
+
+# The token buckets that several processes share (`token_buckets`). A crash may empty the table. A
+# bucket changes with every request: the fill factor leaves room for that in its page.
+cost_buckets = Table(
+    "cost_buckets",
+    METADATA,
+    Column("client", LargeBinary, primary_key=True),
+    Column("full_at", DateTime(timezone=True), nullable=False),
+    Column("given", Boolean, nullable=False),
+    prefixes=["UNLOGGED"],
+    postgresql_with={"fillfactor": 50},
+)

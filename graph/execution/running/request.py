@@ -1,0 +1,44 @@
+"""What goes into the execution and what comes out of it: a request and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graph.execution.running.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client sends (GraphQL over HTTP, section 5.1)."""
+
+    query: str | None
+    variables: dict[str, Any]
+    operation_name: str | None = None
+    # The name of a document that is not sent, or not for the first time.
+    document: str | None = None
+    document_is_hash: bool = False
+    # Who pays for it, where there is a token_buckets; and whether the answer is to say what it
+    # cost.
+    client: str = ""
+    wants_cost: bool = False
+    # The header Idempotency-Key: a mutation of its own is done once for each.
+    idempotency_key: str | None = None
+    # The answer may come in parts, if the document says so.
+    takes_parts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response map (specification, section 7.1) as JSON, and the HTTP status it deserves.
+
+    Where it comes in parts, `body` is the first of them.
+    """
+
+    body: bytes
+    status: int = 200
+    retry_after_seconds: int | None = None
+    # How long it may be kept, and by whom; None: not at all.
+    cache_control: bytes | None = None
+    parts: Parts | None = None
