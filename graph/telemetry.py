@@ -1,4 +1,4 @@
-"""Logs: one line each on stderr, with the id of the request they belong to."""
+"""Logging: one line per record on stderr, with the id of the request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE = "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F))
 _ESCAPES = {code: rf"\u{code:04x}" for code in _CONTROLS}
 
-# The id of the request being answered; "-" outside of requests.
+# The id of the current request; "-" outside of requests.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 
@@ -41,7 +41,7 @@ class _OneLine(logging.Formatter):
 
 
 def start_logging(level: LogLevel) -> None:
-    """Send everything from this level on to stderr; libraries only from WARNING on."""
+    """Log to stderr from this level on; libraries from WARNING on."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -60,7 +60,7 @@ def start_logging(level: LogLevel) -> None:
             "root": {"level": "WARNING", "handlers": ["stderr"]},
             "loggers": {
                 "graph": {"level": level.upper()},
-                # It warns of every request that is none: strangers could fill the log.
+                # uvicorn warns of each malformed request, so anyone could fill the log.
                 "uvicorn.error": {"level": "ERROR"},
             },
         }

@@ -80,6 +80,7 @@ def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
     if before is not None and before > chain.head():
         raise PendingMigrations(before, chain.head())
     command.upgrade(_config(ENGINE, connection), "head")
+    connection.commit()
     config = _config(chain, connection)
     try:
         downwards = _is_below(ScriptDirectory.from_config(config), to, before)
@@ -87,15 +88,10 @@ def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
     except (CommandError, AssertionError) as error:
         raise InvalidSetting("--to", f"{error}" or "it names no revision") from error
     if to == "base":
+        connection.commit()
         command.downgrade(_config(ENGINE, connection), "base")
+        connection.commit()
     return before, _applied(chain, connection)
-
-
-def _applied(chain: Chain, connection: Connection) -> str | None:
-    """The revision; Alembic begins its own transactions, so none is left open."""
-    revision = chain.applied(connection)
-    connection.rollback()
-    return revision
 
 
 def _config(chain: Chain, connection: Connection) -> Config:
@@ -104,6 +100,13 @@ def _config(chain: Chain, connection: Connection) -> Config:
     config.set_main_option("script_location", f"{package}:{folder}")
     config.attributes["connection"] = connection
     return config
+
+
+def _applied(chain: Chain, connection: Connection) -> str | None:
+    """The revision; Alembic begins its own transactions, so none is left open."""
+    revision = chain.applied(connection)
+    connection.rollback()
+    return revision
 
 
 def _is_below(scripts: ScriptDirectory, to: str, current: str | None) -> bool:

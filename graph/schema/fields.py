@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry import UNSET
 from strawberry.types.lazy_type import LazyType
+from strawberry.utils.str_converters import to_camel_case
 
 from graph.relay import to_global_id
 from graph.schema.context import Info
@@ -88,6 +89,10 @@ _COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
 }
 
 
+# The default of an argument that has none.
+REQUIRED = inspect.Parameter.empty
+
+
 def declare(
     meaning: Meaning,
     description: str,
@@ -144,20 +149,35 @@ def to_one(description: str, **options: Any) -> Any:
 
 
 def connection(
-    description: str, *, entity: str | None = None, offset: bool = False, **options: Any
+    description: str,
+    *,
+    entity: str | None = None,
+    offset: bool = False,
+    order: tuple[str, ...] = (),
+    **options: Any,
 ) -> Any:
     """A to-many relationship: the model's of the same Python name; on Query, every row.
 
     With an entity it is of the entity's own type, `OrderConnection`, and has its filters and sorts.
     Without, the annotation tells (`Connection[Order]`), and there are pages only.
+
+    `order` names the columns by which its rows come, at last by the key, where a client names none:
+    an index should have them. The description should name them too.
     """
-    resolver = _many(entity, offset=offset)
-    return declare(Meaning.CONNECTION, description, entity=entity, resolver=resolver, **options)
+    resolver = _many(entity, offset=offset, order=order)
+    return declare(
+        Meaning.CONNECTION, description, entity=entity, more=order, resolver=resolver, **options
+    )
 
 
-def lookup(description: str, resolver: Callable[..., Any], **options: Any) -> Any:
-    """The one row of an entity that `by`, an argument of the resolver, names."""
+def lookup(description: str, *, by: Any, **options: Any) -> Any:
+    """At most one row of an entity, selected by the argument `by` (an `argument(...)`)."""
+    resolver = with_arguments(_selected_row, {"by": by}, by=REQUIRED)
     return declare(Meaning.LOOKUP, description, resolver=resolver, **options)
+
+
+def _selected_row(_root: Any, info: Info) -> Any:
+    return info.context.loaders.one(info.context.selected(info.path), None)
 
 
 def argument(type_: Any, description: str) -> Any:
@@ -198,10 +218,10 @@ def many(root: Any, info: Info) -> Any:
     return info.context.loaders.many(info.context.selected(info.path), root)
 
 
-def _many(entity: str | None, *, offset: bool) -> Callable[..., Any]:
+def _many(entity: str | None, *, offset: bool, order: tuple[str, ...]) -> Callable[..., Any]:
     """A resolver with the arguments of an entity's connection."""
     arguments = {
-        **(_of_entity(entity) if entity else {}),
+        **(_of_entity(entity, order) if entity else {}),
         **PAGE,
         **({"offset": _OFFSET} if offset else {}),
     }
@@ -209,13 +229,14 @@ def _many(entity: str | None, *, offset: bool) -> Callable[..., Any]:
     return with_arguments(many, arguments, derived(f"{entity}Connection") if entity else Any)
 
 
-def _of_entity(entity: str) -> dict[str, Any]:
+def _of_entity(entity: str, order: tuple[str, ...]) -> dict[str, Any]:
+    default = ", then ".join(f"`{to_camel_case(name)}`" for name in (*order, "database_id"))
     return {
         "where": argument(derived(f"{entity}Where") | None, "Only those that meet all of this."),
         "order_by": argument(
             list_of_generated(f"{entity}OrderBy") | None,
             "The order of the list: by the first of these, among equals by the second, and so on; "
-            f"at last by `databaseId`. At most {MAX_SORTS}.",
+            f"at last by `databaseId`. At most {MAX_SORTS}. By {default} if none is given.",
         ),
     }
 
@@ -226,19 +247,32 @@ def with_arguments(
     returns: Any = Any,
     **defaults: Any,
 ) -> Callable[..., Any]:
-    """A resolver that Strawberry takes to have these arguments, all of them optional.
+    """A resolver for which Strawberry declares these arguments; see `signature`.
 
-    It is never given them: what they say is part of what was selected.
+    The resolver does not receive them: their values are part of the selection.
     """
 
     def resolve(root: Any, info: Info, **_: Any) -> Any:
         return resolver(root, info)
 
-    own = [
-        inspect.Parameter("root", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any),
-        inspect.Parameter("info", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Info),
+    resolve.__signature__ = signature(arguments, returns, **defaults)  # type: ignore[attr-defined]
+    return resolve
+
+
+def signature(
+    arguments: dict[str, Any], returns: Any = Any, *, of_root: bool = False, **defaults: Any
+) -> inspect.Signature:
+    """The signature of a resolver with these arguments, from which Strawberry declares them.
+
+    A field of a root type needs no parameter `root` (`of_root`). An argument is optional (UNSET),
+    unless `defaults` has another value for it, or REQUIRED.
+    """
+    own = {"info": Info} if of_root else {"root": Any, "info": Info}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=type_)
+        for name, type_ in own.items()
     ]
-    given = [
+    parameters += [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -247,5 +281,4 @@ def with_arguments(
         )
         for name, type_ in arguments.items()
     ]
-    resolve.__signature__ = inspect.Signature([*own, *given], return_annotation=returns)  # type: ignore[attr-defined]
-    return resolve
+    return inspect.Signature(parameters, return_annotation=returns)

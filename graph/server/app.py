@@ -1,4 +1,4 @@
-"""The application: routes and middleware as lists, and a lifespan that opens and closes it all."""
+"""The application: its routes, its middleware, and the lifespan that owns the database."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Connections that may be busy with buckets at once; one serves thousands a second.
-_BUCKETS_AT_ONCE = 2
+# Connections that update token buckets at once; one serves thousands of requests per second.
+_BUCKET_CONNECTIONS = 2
 
 
 def build_app(schema: Schema, settings: Settings) -> Starlette:
@@ -117,7 +117,7 @@ def _hosts(names: frozenset[str] | None) -> list[Middleware]:
 
 
 def _compression(from_bytes: int) -> list[Middleware]:
-    """For all but the endpoint, which knows before it sends whether that is worth while."""
+    """Compression of all responses but the endpoint's own, which knows their size beforehand."""
     return [Middleware(CompressMiddleware, minimum_size=from_bytes)] if from_bytes else []
 
 
@@ -127,9 +127,10 @@ def _token_buckets(settings: Settings, database: Database) -> TokenBuckets | Non
         return None
     if settings.token_buckets is TokenBucketMode.MEMORY:
         return MemoryTokenBuckets(capacity, per_second)
-    # Nobody is turned away here whom the limiters would have let in.
+    # As many as the operations' limiters admit, so this limiter never refuses one of them.
     waiting = settings.max_in_flight + settings.max_waiting
-    return DatabaseTokenBuckets(database, capacity, per_second, Limiter(_BUCKETS_AT_ONCE, waiting))
+    limiter = Limiter(_BUCKET_CONNECTIONS, waiting)
+    return DatabaseTokenBuckets(database, capacity, per_second, limiter)
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
@@ -147,20 +148,20 @@ def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
 
 
 async def schema_file(request: Request) -> Response:
-    """The schema in its own language, for code generators."""
+    """The schema in the schema definition language, for code generators."""
     return Response(request.state.schema_text, media_type="application/graphql")
 
 
 async def live(_request: Request) -> JsonResponse:
-    """The process runs."""
+    """200 while the process runs."""
     return JsonResponse({"status": "ok"})
 
 
 async def ready(request: Request) -> JsonResponse:
-    """The database can be reached, and has been migrated."""
+    """200 if the database can be reached and is migrated, else 503."""
     try:
         await request.state.database.check_ready()
-    except Exception as error:  # noqa: BLE001  whatever it is, nothing can be served
+    except Exception as error:  # noqa: BLE001  any failure means that nothing can be served
         if not isinstance(error, Unavailable):
             logger.warning("not ready: %s", error)
         return JsonResponse({"status": "unavailable"}, status=503)

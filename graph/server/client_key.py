@@ -1,4 +1,4 @@
-"""Who pays for a request: who has signed in, or else the address it comes from."""
+"""The key of a client's rate limit: the viewer who has signed in, or else the client's address."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
-_MAX_KEPT = 10_000
-# Longer than any chain of proxies; what is said further to the left is not believed anyway.
+_MAX_CACHED = 10_000
+# Longer than any chain of proxies. Addresses further to the left are not trusted.
 _MAX_FORWARDED_CHARS = 1_000
-# One customer of a provider has at least so much of IPv6, and may call from all of it.
+# Providers assign each customer at least a /64, and the customer may call from all of it.
 _IPV6_PREFIX = 64
 _HOP = re.compile(
     r"\[(?P<bracketed>[0-9A-Fa-f:.]+)\](?::\d+)?|(?P<plain>[0-9.]+)(?::\d+)?", re.ASCII
@@ -27,11 +27,14 @@ _HOP = re.compile(
 
 
 class ClientKeys:
+    """Derives rate limit keys from requests. One per application; caches parsed addresses."""
+
     def __init__(self, trusted_proxies: tuple[Network, ...]) -> None:
         self._trusted = trusted_proxies
-        self._address = lru_cache(_MAX_KEPT)(self._address_behind)
+        self._address = lru_cache(_MAX_CACHED)(self._address_behind)
 
     def rate_limit_key(self, scope: Scope, viewer: Viewer) -> str:
+        """`viewer ID`, an IPv4 address, an IPv6 /64 network, or "unknown"."""
         if viewer.id is not None:
             return f"viewer {viewer.id}"
         peer = scope["client"][0] if scope.get("client") else ""
@@ -39,7 +42,7 @@ class ClientKeys:
         return self._address(peer, forwarded[-_MAX_FORWARDED_CHARS:])
 
     def _address_behind(self, peer: str, forwarded: str) -> str:
-        """The last address that no trusted proxy has: a client can invent those to the left of it.
+        """The last address that is not a trusted proxy's: a client may forge those before it.
 
         A hop without an address (`unknown`, `_hidden`) ends the search: its proxy stands for it.
         """

@@ -109,9 +109,7 @@ class Trader(Base):
     bought: Mapped[list[Deal]] = relationship(
         foreign_keys="Deal.buyer_id", back_populates="buyer", lazy="raise"
     )
-    stall: Mapped[Stall | None] = relationship(
-        back_populates="keeper", uselist=False, lazy="raise"
-    )
+    stall: Mapped[Stall | None] = relationship(back_populates="keeper", uselist=False, lazy="raise")
 
     __table_args__ = (
         CheckConstraint("born >= '0001-01-01' AND born < '10000-01-01'", name="born"),

@@ -8,7 +8,16 @@ from strawberry.schema.config import StrawberryConfig
 
 from graph.schema.connections import Connection
 from graph.schema.context import Info
-from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, many, with_arguments
+from graph.schema.fields import (
+    PAGE,
+    Meaning,
+    argument,
+    connection,
+    declare,
+    lookup,
+    many,
+    with_arguments,
+)
 from graph.schema.node import Node
 from graph.schema.scalars import SCALARS, BigInt
 from graph.schema.schema import Schema
@@ -31,14 +40,6 @@ class StallLookup:
     keeper_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Its keeper.")
 
 
-def _trader(info: Info, by: Annotated[TraderLookup, _argument("Which one.")]) -> Any:
-    return info.context.loaders.one(info.context.selected(info.path), None)
-
-
-def _stall(info: Info, by: Annotated[StallLookup, _argument("Which one.")]) -> Any:
-    return info.context.loaders.one(info.context.selected(info.path), None)
-
-
 def _node(info: Info, id: Annotated[strawberry.ID, _argument("A global id.")]) -> Any:  # noqa: A002
     (node,) = info.context.loaders.nodes(info.context.selected(info.path))
     return node
@@ -55,8 +56,8 @@ Discovery = Annotated[Trader | Good, strawberry.union("Discovery", description="
 class Query:
     node: Node | None = declare(Meaning.NODE, "Any object.", resolver=_node)
     nodes: list[Node | None] = declare(Meaning.NODES, "Any objects.", resolver=_nodes)
-    trader: Trader | None = lookup("One trader.", _trader)
-    stall: Stall | None = lookup("One stall.", _stall)
+    trader: Trader | None = lookup("One trader.", by=argument(TraderLookup, "Which one."))
+    stall: Stall | None = lookup("One stall.", by=argument(StallLookup, "Which one."))
     discover: Connection[Discovery] = declare(
         Meaning.SEARCH,
         "What a text finds.",

@@ -27,13 +27,13 @@ class Trader(Node):
     seen: datetime | None = column("When last seen.")
     honest: bool | None = column("Whether honest.")
     purse: BigInt | None = column("What is in the purse.")
-    mentor: Optional["Trader"] = to_one("Who taught.")  # noqa: UP045  a forward reference
+    mentor: Optional["Trader"] = to_one("Who taught.")
     pupils = connection("Who was taught.", entity="Trader")
     friends = connection("Friends, in one direction.", entity="Trader")
     goods = connection("What is traded.", entity="Good")
     sold = connection("Sales.", entity="Deal")
     bought = connection("Purchases.", entity="Deal")
-    stall: Optional["Stall"] = to_one("The stall, if any.")  # noqa: UP045
+    stall: Optional["Stall"] = to_one("The stall, if any.")
 
 
 @strawberry.type(description="What is traded.")
@@ -51,7 +51,7 @@ class Good(Node):
     worth: Decimal | None = column("What all cost.")
     guess: Decimal = column("The pieces, or else the price.")
     big_label: str | None = column("The label in capitals, if it is long.")
-    container: Optional["Good"] = to_one("What it is in.")  # noqa: UP045
+    container: Optional["Good"] = to_one("What it is in.")
     contents = connection("What is in it.", entity="Good")
     traders = connection("Who trades it.", entity="Trader")
     deals = connection("Where it changed hands.", entity="Deal")

@@ -89,7 +89,7 @@ def _refuse_values_beyond(
         numbers = [f"(SELECT max({column.name}) FROM {table})"]  # noqa: S608
         if column.sequence is not None:
             numbers.append(f"(SELECT last_value FROM {column.sequence})")  # noqa: S608
-        most = connection.scalar(text(f"SELECT greatest({', '.join(numbers)})"))  # noqa: S608
+        most = connection.scalar(text(f"SELECT greatest({', '.join(numbers)})"))
         if most is not None and most >= 2**31:
             raise MigrationRefused(f"{table}.{column.name} has come to {most}: no integer holds it")
 

@@ -38,15 +38,18 @@ from graph.selection import (
     Sort,
     sort_of,
 )
+from graph.texts import trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from graph.selection import Condition, Cursor
 
 
-def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
+def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[str] = ()) -> Page:
     """The page that a connection's arguments ask for; null is as good as absent.
+
+    Without an order of the client's own, rows come by the columns of `default_order`.
 
     Raises:
         InvalidPage: both `first` and `last`; negative; over the cap; an offset beside a cursor.
@@ -55,7 +58,7 @@ def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
     """
     filters = Filters()
     where = filters.where(arguments.get("where"), entity)
-    order = filters.order(arguments.get("orderBy"), entity)
+    order = filters.order(arguments.get("orderBy"), entity, default_order)
     return _page(arguments, entity, filters, where, order)
 
 
@@ -128,6 +131,7 @@ def lookup_key_of(arguments: Mapping[str, Any], entity: str) -> Key:
     column = entity_of(entity).columns[name]
     if column.references is not None:
         return Key(column.name, key_of(value, column.references))
+    value = trimmed(value) if type(value) is str else value  # as it was when it was written
     return Key(column.name, bound(value))
 
 

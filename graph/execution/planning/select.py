@@ -309,7 +309,9 @@ class _Selector:
         else:
             relationship = relationships.every(_element_of(selected.type))
         argument_index, page = self._value(
-            selected, lambda arguments: page_of(arguments, relationship.target), Page()
+            selected,
+            lambda arguments: page_of(arguments, relationship.target, selected.more),
+            Page(),
         )
         self._charge_searches(selected, searches_in(page.where))
         parts = self._fields(selected, selected.type)

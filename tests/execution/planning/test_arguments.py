@@ -165,7 +165,7 @@ async def test_as_many_nodes_as_a_page_has_rows_may_be_asked_for(shop: Client) -
 async def test_text_holds_no_null_character(client: Client, sql: Statements, field: str) -> None:
     error = refusal(await client.answer(f"{{ {field} }}"))
 
-    assert error["message"].endswith("holds U+0000 or half of a surrogate pair.")
+    assert error["message"].endswith("must not contain U+0000 or an unpaired surrogate.")
     assert error["locations"] == [{"line": 1, "column": 3}]
     assert error["extensions"] == {"code": "INVALID_TEXT"}
     assert len(sql) == 0
