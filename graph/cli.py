@@ -211,7 +211,7 @@ def doctor() -> None:
     async def run(database: Database) -> None:
         state = await state_of(database, settings)
         for line in state.lines:
-            typer.echo(f"Database: {line}")
+            typer.echo(line if line.startswith("Danger: ") else f"Database: {line}")
         if not state.can_be_served:
             raise typer.Exit(1)
 

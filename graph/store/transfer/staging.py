@@ -177,8 +177,8 @@ ENTITIES: dict[str, Entity] = {
                 "username": "text",
                 "date_placed": "timestamptz",
                 "status": "text",
-                "id": "integer",
-                "customer_id": "integer",
+                "id": "bigint",
+                "customer_id": "bigint",
             },
             "staged_lines": {
                 "nth": "integer",
