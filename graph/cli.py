@@ -112,18 +112,25 @@ def prune() -> None:
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="An NDJSON or CSV file.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="An NDJSON or CSV file; - is the standard input.", dir_okay=False)
+    ],
     into: Annotated[str, typer.Option(help="customers, items or orders.")],
     file_format: Annotated[
         str | None, typer.Option("--format", help="ndjson or csv. [by the file's name]")
     ] = None,
     bad_rows: Annotated[
-        Path | None, typer.Option(help="Where refused rows go. [FILE.refused.ndjson]")
+        Path | None, typer.Option(help="Where refused rows go. [FILE.refused.FORMAT]")
     ] = None,
 ) -> None:
-    """Merge the rows of a file, whatever its size; an import that was interrupted goes on."""
+    """Merge the rows of a file, whatever its size; an import that was interrupted goes on.
+
+    Rows that are refused go to a file of the same format, to be corrected and imported, and the
+    reasons to another one beside it.
+    """
     from graph.database.connect import check_migrated
-    from graph.database.transfer.importing import import_file
+    from graph.database.transfer.importing import STANDARD_INPUT, import_file
+    from graph.database.transfer.refused import problems_path
     from graph.store.transfer.staging import ENTITIES
 
     format_ = _format(file, file_format)
@@ -132,7 +139,8 @@ def import_(
         raise InvalidSetting("--into", f"it must be one of {', '.join(ENTITIES)}")
     if entity.has_lists and format_.value == "csv":
         raise InvalidSetting("--format", "orders have lines, and CSV has no place for them")
-    side = bad_rows or file.with_name(f"{file.name}.refused.ndjson")
+    name = Path("stdin") if file in {STANDARD_INPUT, Path("/dev/stdin")} else file
+    side = bad_rows or name.with_name(f"{name.name}.refused.{format_}")
 
     async def run(database: Database) -> None:
         await check_migrated(database)
@@ -140,8 +148,12 @@ def import_(
             done = await import_file(
                 database, file, into, entity, format_, bad_rows=side, progress=advance
             )
-        refused = f"; {done.refused:,} are refused, see {side}" if done.refused else ""
-        typer.echo(f"{done.rows:,} rows are read{refused}.")
+        counts = {"added": done.added, "changed": done.changed, "unchanged": done.unchanged}
+        counts |= {"replaced by later rows of the file": done.superseded} if done.superseded else {}
+        told = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+        typer.echo(f"{done.rows:,} rows are read: {told}, {done.refused:,} refused.")
+        if done.refused:
+            typer.echo(f"Refused rows are in {side}, the reasons in {problems_path(side)}.")
 
     _with_database(run)
 
@@ -154,8 +166,12 @@ def export(
         str | None, typer.Option("--format", help="ndjson or csv. [by the file's name]")
     ] = None,
 ) -> None:
-    """Write all rows of an entity, or all nodes of a query's connection, into a file."""
+    """Write all rows of an entity, or all nodes of a query's connection, into a file.
+
+    The file takes the place of an old one when it is whole.
+    """
     from graph.database.connect import check_migrated
+    from graph.database.transfer.exporting import written_beside
 
     format_ = _format(out, file_format)
     if "{" in what and format_.value == "csv":
@@ -163,7 +179,7 @@ def export(
 
     async def run(database: Database) -> None:
         await check_migrated(database)
-        with out.open("wb") as file:
+        with written_beside(out) as file:
             rows = await _export(database, what, format_, file)
         typer.echo(f"{rows:,} rows are in {out}.")
 
