@@ -51,7 +51,7 @@ async def export_select(
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when the block ends; if it raises, nothing has happened.
+    """A file that takes the place of `path` when the block ends, but not if it raises.
 
     What is no regular file, such as a pipe, is written as it is.
 

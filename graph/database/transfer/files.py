@@ -85,15 +85,19 @@ class Source:
         read = _csv_fields(lines) if self._format is Format.CSV else _ndjson_lines(lines)
         for lines_of_record, content in read:
             first, ends_at = lines_of_record[0], lines_of_record[-1].ends_at
-            values, problem = None, None
-            try:
-                if isinstance(content, _Malformed):
-                    raise content
-                values = self._values(lines_of_record, content)
-            except _Malformed as error:
-                problem = error.problem
+            values, problem = self._read(lines_of_record, content)
             yield Record(number, first.number, first.starts_at, ends_at, values, problem)
             number += 1
+
+    def _read(
+        self, lines: list[_Line], content: list[bytes] | _Malformed
+    ) -> tuple[Values | None, Problem | None]:
+        if isinstance(content, _Malformed):
+            return None, content.problem
+        try:
+            return self._values(lines, content), None
+        except _Malformed as error:
+            return None, error.problem
 
     def _values(self, lines: list[_Line], content: list[bytes]) -> Values:
         texts = _decoded(lines, content)
@@ -110,9 +114,7 @@ class Source:
             return
         lines, content = head
         try:
-            if isinstance(content, _Malformed):
-                raise content
-            self._columns = [name.strip() for name in _decoded(lines, content)]
+            self._columns = [name.strip() for name in _head(lines, content)]
         except _Malformed as error:
             raise TransferFailed(f"the head line cannot be read: {error}") from error
         if repeated := _repeated(self._columns):
@@ -194,7 +196,7 @@ def _csv_fields(lines: _Lines) -> Iterator[tuple[list[_Line], list[bytes] | _Mal
                 size += len(read[-1].text or b"")
                 more = lines.read()
                 if more is None or more.text is None or size > _LONGEST_RECORD_BYTES:
-                    raise _Malformed("A quote is opened and never closed.")
+                    raise _Malformed("A quote is opened and never closed.")  # noqa: TRY301
                 read.append(more)
         except _Malformed as error:
             lines.go_back_to_end_of(line)
@@ -271,6 +273,12 @@ def _without_break(line: bytes) -> bytes:
 def _check_breaks(text: bytes) -> None:
     if b"\r" in text:
         raise _Malformed("CR stands alone: lines end with LF or CRLF, and fields are quoted.")
+
+
+def _head(lines: list[_Line], content: list[bytes] | _Malformed) -> list[str]:
+    if isinstance(content, _Malformed):
+        raise content
+    return _decoded(lines, content)
 
 
 def _decoded(lines: list[_Line], content: list[bytes]) -> list[str]:

@@ -105,7 +105,9 @@ async def import_file(
             progress(done.position, size)
             records = read.records(offset=done.position, number=done.rows)
             for batch in _batches(records, batch_rows):
-                done = await _committed(database, entity, batch, done, refused, identity)
+                done = await _committed(
+                    database, entity, batch, done, refused=refused, identity=identity
+                )
                 progress(done.position, size)
             async with transaction(database) as tx:
                 await tx.fetch(_END, identity)
@@ -115,7 +117,7 @@ async def import_file(
 
 @contextmanager
 def _seekable(path: Path) -> Iterator[IO[bytes]]:
-    """A file open for reading. A pipe is copied to a temporary file first: all of it is read twice."""
+    """A file open for reading. A pipe is copied to a temporary file, as parts are read twice."""
     try:
         with sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb") as file:
             if file.seekable():
@@ -147,6 +149,7 @@ async def _committed(
     entity: Entity,
     batch: Sequence[Record],
     before: Progress,
+    *,
     refused: RefusedRows,
     identity: str,
 ) -> Progress:
@@ -183,19 +186,28 @@ async def _merge(
     wrong = await _stage(tx, entity, batch)
     for statement in entity.resolve:
         await tx.fetch(statement)
-    while found := await tx.fetch(entity.refuse):
-        for nth, field, code, message in (row.values() for row in found):
-            wrong.setdefault(nth, []).append(Problem(tuple(field.split(".")), code, message))
-        # A row may need another one that is refused now.
-        for table in entity.tables:
-            nths = list({row["nth"] for row in found})
-            await tx.fetch(f"DELETE FROM {table} WHERE nth = ANY($1::integer[])", nths)  # noqa: S608
+    # A row may need another one that is refused.
+    while await _refuse(tx, entity, wrong):
+        pass
     counts = dict.fromkeys(_COUNTS, 0)
     for statement in entity.merge:
         for name, number in (await tx.first(statement) or {}).items():
             if name in counts:
                 counts[name] += number
     return wrong, counts
+
+
+async def _refuse(tx: Transaction, entity: Entity, wrong: dict[int, list[Problem]]) -> bool:
+    """Note what is wrong with rows beside others, and delete them; return whether any was."""
+    before = len(wrong)
+    for statement in entity.refuse:
+        found = await tx.fetch(statement)
+        for nth, field, code, message in (row.values() for row in found):
+            wrong.setdefault(nth, []).append(Problem(tuple(field.split(".")), code, message))
+        nths = list({row["nth"] for row in found})
+        for table in entity.tables if nths else ():
+            await tx.fetch(f"DELETE FROM {table} WHERE nth = ANY($1::integer[])", nths)  # noqa: S608
+    return len(wrong) > before
 
 
 async def _stage(

@@ -1,8 +1,8 @@
 """What an import refuses: the rows in one file, as they stood, and the reasons in another.
 
-The file of the rows has the format of the one that they come from, so that it can be imported as it
-is once the rows are corrected. Beside it, `FILE.problems.ndjson` has a line for each row: its number
-and line in the file that was imported, and all that is wrong with it.
+The file of the rows has the format of the one that they come from, so that it can be imported as
+it is once the rows are corrected. Beside it, `FILE.problems.ndjson` has a line for each row: its
+number and its line in the file that was imported, and all that is wrong with it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_apart(source: IO[bytes], rows: Path) -> None:
 
 
 class RefusedRows:
-    """The two files; open as long as an import runs, and removed at its end if nothing is in them."""
+    """The two files, open as long as an import runs. One that is empty then is removed."""
 
     def __init__(self, source: Source, path: Path) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""What a row of a file must be before it is staged: fields by name, of the types that rules expect."""
+"""What a row of a file must be before it is staged: fields by name, of the types of the rules."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Entity:
     `tables` are the temporary ones: column -> type. Rows fill the first columns, and the column
     `nth` has the number of the row in its batch.
 
-    The statements of a batch run in this order: `resolve` fills the other columns; `refuse` selects
-    (nth, field, code, message) of rows that are then deleted, until there are none; `merge` writes
-    what is left. Those that return one row with `added`, `changed` or `superseded` count.
+    The statements of a batch run in this order: `resolve` fills the other columns; those of
+    `refuse` select (nth, field, code, message) of rows that are then deleted, until none finds any;
+    `merge` writes what is left. Those that return `added`, `changed` or `superseded` count rows.
     """
 
     fields: Mapping[str, Any]
     tables: Mapping[str, Mapping[str, str]]
     read: Callable[[int, Values], Staged]
     resolve: tuple[str, ...]
-    refuse: str
+    refuse: tuple[str, ...]
     merge: tuple[str, ...]
     has_lists: bool = False
 
@@ -54,7 +54,7 @@ def staged(entity: Entity, number: int, given: Mapping[str, Any]) -> tuple[Stage
 
 def text(value: Any) -> str:
     if not isinstance(value, str) or isinstance(value, Number):
-        raise ValueError(f"{_shown(value)} is no text.")
+        raise ValueError(f"{_shown(value)} is no text.")  # noqa: TRY004  said to whoever has the file
     if "\0" in value:
         raise ValueError("A text must not hold the character NUL.")
     try:

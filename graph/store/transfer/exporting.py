@@ -1,8 +1,8 @@
 """What an export has of each entity: all that an import takes, so that one undoes the other.
 
-Rows are told apart by their natural key. Where several share it, `ordinal` counts them: items of one
-name, orders of one customer at one moment, in the order of their ids. Ids, versions and the history
-are of one store, and stay there.
+Rows are told apart by their natural key. Where several share it, `ordinal` counts them: items of
+one name, orders of one customer at one moment, in the order of their ids. Ids, versions and the
+history are of one store, and stay there.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Keys are looked up in sub-selects: such cannot become a join that reads the whol
 that refuse select (nth, field, code, message); those that merge may return counts.
 
 An order of a file is a record of what was: it takes nothing from stock. Where it says what its
-lines have `taken`, that is how it is, and stock is left to the file of items. Where it does not, its
-lines hold what they held, and pieces that they lose go back to stock.
+lines have `taken`, so it is, and stock is left to the file of items. Where it does not, its lines
+hold what they held, and pieces that they lose go back to stock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ RESOLVE_CUSTOMERS = (
 # An address is free if nobody has it when the batch has ended: customers may swap theirs. `stuck`
 # follows the chain of those who wait for an address that stays where it is. Of several who would
 # end with one address, the one who has it now comes first, then the first of the file.
-REFUSE_CUSTOMERS = """
+REFUSE_CUSTOMERS = (
+    """
     WITH RECURSIVE latest AS MATERIALIZED (
         SELECT DISTINCT ON (username) nth, username, lower(email) AS email
         FROM staged_customers ORDER BY username, nth DESC
@@ -53,12 +54,14 @@ REFUSE_CUSTOMERS = """
     )
     SELECT nth, 'email', 'TAKEN', 'The mail address is that of another customer.'
     FROM (SELECT nth FROM stuck UNION SELECT nth FROM shared WHERE nth <> first) AS refused
-"""
+    """,
+)
 # The last row of a name counts.
 _SUPERSEDE_CUSTOMERS = """
     WITH superseded AS (
         DELETE FROM staged_customers WHERE nth IN (
-            SELECT nth FROM (SELECT nth, lead(nth) OVER (PARTITION BY username ORDER BY nth) AS later
+            SELECT nth FROM (SELECT nth, lead(nth) OVER (
+                                 PARTITION BY username ORDER BY nth) AS later
                              FROM staged_customers) AS rows WHERE later IS NOT NULL)
         RETURNING 1)
     SELECT count(*) AS superseded FROM superseded
@@ -116,6 +119,7 @@ ITEM_TABLES = {
         "ordinal": "bigint",
         "known": "bigint",
         "id": "bigint",
+        "place": "integer",
     }
 }
 RESOLVE_ITEMS = (
@@ -131,13 +135,23 @@ _GAP = """
     coalesce(ordinal, 1) > 1 + greatest(known, max(coalesce(ordinal, 1)) OVER (
         PARTITION BY {key} ORDER BY nth ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
 """
-REFUSE_ITEMS = f"""
+REFUSE_ITEMS = (
+    """
     SELECT nth, 'name', 'AMBIGUOUS', 'Several items have this name: ''ordinal'' tells which one.'
     FROM staged_items WHERE ordinal IS NULL AND known > 1
-    UNION ALL
+    """,
+    f"""
     SELECT nth, 'ordinal', 'NOT_FOUND', 'There are fewer items of this name before it.'
     FROM (SELECT nth, {_GAP.format(key="name")} AS gap FROM staged_items) AS found WHERE gap
-"""  # noqa: S608  all of it is ours
+    """,  # noqa: S608  all of it is ours
+)
+# The last row counts, at the place of the first: ordinals are in the order of ids.
+_PLACE_ITEMS = """
+    UPDATE staged_items SET place = first FROM (
+        SELECT nth, min(nth) OVER (PARTITION BY name, coalesce(ordinal, 1)) AS first
+        FROM staged_items) AS found
+    WHERE found.nth = staged_items.nth
+"""
 _SUPERSEDE_ITEMS = """
     WITH superseded AS (
         DELETE FROM staged_items WHERE nth IN (
@@ -162,11 +176,11 @@ _INSERT_ITEMS = """
     WITH added AS (
         INSERT INTO items (name, cost_price, selling_price, stock)
         SELECT name, cost_price, selling_price, stock
-        FROM staged_items WHERE id IS NULL ORDER BY nth
+        FROM staged_items WHERE id IS NULL ORDER BY place
         RETURNING 1)
     SELECT count(*) AS added FROM added
 """
-MERGE_ITEMS = (_SUPERSEDE_ITEMS, _UPDATE_ITEMS, _INSERT_ITEMS)
+MERGE_ITEMS = (_PLACE_ITEMS, _SUPERSEDE_ITEMS, _UPDATE_ITEMS, _INSERT_ITEMS)
 
 # Orders
 
@@ -222,7 +236,8 @@ RESOLVE_ORDERS = (
                    ORDER BY items.id OFFSET coalesce(item_ordinal, 1) - 1 LIMIT 1)
     """,
 )
-REFUSE_ORDERS = f"""
+REFUSE_ORDERS = (
+    """
     SELECT nth, 'username', 'NOT_FOUND', 'There is no such customer.'
     FROM staged_orders WHERE customer_id IS NULL
     UNION ALL
@@ -230,22 +245,25 @@ REFUSE_ORDERS = f"""
            'The customer has several orders of this moment: ''ordinal'' tells which one.'
     FROM staged_orders WHERE ordinal IS NULL AND known > 1
     UNION ALL
-    SELECT nth, 'ordinal', 'REPEATED', 'The file has another order of this customer and moment:'
-           ' ''ordinal'' tells them apart.'
-    FROM (SELECT nth, row_number() OVER (PARTITION BY customer_id, date_placed, coalesce(ordinal, 1)
-                                         ORDER BY nth) AS same
-          FROM staged_orders WHERE customer_id IS NOT NULL) AS found WHERE same > 1
-    UNION ALL
-    SELECT nth, 'ordinal', 'NOT_FOUND',
-           'There are fewer orders of this customer and moment before it.'
-    FROM (SELECT nth, {_GAP.format(key="customer_id, date_placed")} AS gap
-          FROM staged_orders WHERE customer_id IS NOT NULL) AS found WHERE gap
-    UNION ALL
     SELECT nth, 'lines.' || line || '.item',
            CASE WHEN item_id IS NULL THEN 'NOT_FOUND' ELSE 'AMBIGUOUS' END,
            known || ' items have this name.'
     FROM staged_lines WHERE item_id IS NULL OR item_ordinal IS NULL AND known > 1
-"""  # noqa: S608
+    """,
+    """
+    SELECT nth, 'ordinal', 'REPEATED', 'The file has another order of this customer and moment:'
+           ' ''ordinal'' tells them apart.'
+    FROM (SELECT nth, row_number() OVER (PARTITION BY customer_id, date_placed, coalesce(ordinal, 1)
+                                         ORDER BY nth) AS same
+          FROM staged_orders) AS found WHERE same > 1
+    """,
+    f"""
+    SELECT nth, 'ordinal', 'NOT_FOUND',
+           'There are fewer orders of this customer and moment before it.'
+    FROM (SELECT nth, {_GAP.format(key="customer_id, date_placed")} AS gap
+          FROM staged_orders) AS found WHERE gap
+    """,  # noqa: S608
+)
 # Whoever changes lines has their order first.
 _LOCK_ORDERS = """
     SELECT FROM orders WHERE id IN (SELECT id FROM staged_orders) ORDER BY id FOR NO KEY UPDATE
