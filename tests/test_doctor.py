@@ -78,7 +78,7 @@ def test_the_command_prints_settings_dangers_and_the_database(database_url: str)
     )
 
     assert "GRAPH_INTROSPECTION=False" in done.stdout
-    assert "Danger: any document may run" in done.stdout
+    assert "Danger: clients may execute any document" in done.stdout
     assert "Database: PostgreSQL 18" in done.stdout
     assert database_url not in done.stdout
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from graph.server.app import create_app
+from graph.app import create_app
 from tests.conftest import client_of, recorded, settings_for
 from tests.docs.asking import asked
 from tests.docs.pages import TRIED, as_shown, examples

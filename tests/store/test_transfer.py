@@ -204,12 +204,12 @@ async def test_what_was_exported_can_be_imported_and_changes_nothing(
     database: Database, tmp_path: Path, entity: str, format_: Format
 ) -> None:
     await fill(database, customers=5)
-    strange = "UPDATE customers SET town = E'a \"b\" \\\\ c,\\n\\u2028 d\\t' WHERE id = 1"
+    strange = "UPDATE customers SET town = E'a \"b\" \\\\ c,\\n\\u2028 \\td' WHERE id = 1"
     await rows_of(database, strange + " RETURNING id")
     path = tmp_path / "rows"
     before = await rows_of(database, f"SELECT * FROM {entity} ORDER BY id")  # noqa: S608
     if (entity, format_) == ("orders", Format.CSV):
-        with pytest.raises(TransferFailed, match="no place"):
+        with pytest.raises(TransferFailed, match="cannot represent"):
             await exported(database, entity, format_, path)
         return
 

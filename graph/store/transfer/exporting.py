@@ -65,5 +65,5 @@ async def export_rows(
         TransferFailed: orders as CSV, which has no place for their lines.
     """
     if entity == "orders" and format_ is Format.CSV:
-        raise TransferFailed("orders have lines, and CSV has no place for them: use NDJSON")
+        raise TransferFailed("orders have lines, which CSV cannot represent; use ndjson")
     return await export_select(database, _SELECTS[entity], format_, file, progress)
