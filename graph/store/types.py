@@ -64,7 +64,9 @@ class Item(Node):
     selling_price: Decimal = column("What one piece costs the customer.")
     stock: int | None = column("How many pieces are there to be sold; null if nobody counts them.")
     version: int = column(_VERSION)
-    order_lines = connection("The order lines that name the item, by `databaseId`.", entity="OrderLine")
+    order_lines = connection(
+        "The order lines that name the item, by `databaseId`.", entity="OrderLine"
+    )
 
 
 @strawberry.type(description="What a customer bought at one time.")
@@ -111,7 +113,7 @@ class OrderLine(Node):
 @strawberry.type(description="One change of one row; events are never changed themselves.")
 class Event(Node):
     id: int = column("The event's number in the database.", name="databaseId")
-    at: datetime = column("When the change was made.")
+    at: datetime = column("When the transaction that made the change began.")
     entity: str = column("What was changed: the name of a type, such as `Order`.")
     entity_id: int = column("The number of the row that was changed.")
     kind: EventKind = column("What happened.")
