@@ -210,7 +210,7 @@ def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
 
     line = complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATA_DIR=str(tmp_path / "file")))
 
-    assert line.startswith(f"{tmp_path}/file is a file")
+    assert line.startswith(f"{tmp_path}/file must be a folder")
     assert line.endswith("Choose another with GRAPH_DATA_DIR.")
 
 
@@ -527,7 +527,7 @@ def test_what_cannot_be_imported_is_told(database_url: str, tmp_path: Path) -> N
     for options, why in (
         (["--into", "customers"], "it must be ndjson or csv; 'rows.txt' implies neither"),
         (["--into", "towns", "--format", "csv"], "it must be one of customers, items, orders"),
-        (["--into", "orders", "--format", "csv"], "CSV has no place for them"),
+        (["--into", "orders", "--format", "csv"], "CSV which CSV cannot represent"),
     ):
         done = graph("import", str(file), *options, GRAPH_DATABASE_URL=database_url)
         assert why in complaint(done)

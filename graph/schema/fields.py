@@ -89,6 +89,10 @@ _COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
 }
 
 
+# The default of an argument that has none.
+REQUIRED = inspect.Parameter.empty
+
+
 def declare(
     meaning: Meaning,
     description: str,
@@ -157,9 +161,14 @@ def connection(
     return declare(Meaning.CONNECTION, description, entity=entity, more=order, resolver=resolver)
 
 
-def lookup(description: str, resolver: Callable[..., Any]) -> Any:
-    """The one row of an entity that `by`, an argument of the resolver, names."""
+def lookup(description: str, *, by: Any) -> Any:
+    """At most one row of an entity, selected by the argument `by` (an `argument(...)`)."""
+    resolver = with_arguments(_selected_row, {"by": by}, by=REQUIRED)
     return declare(Meaning.LOOKUP, description, resolver=resolver)
+
+
+def _selected_row(_root: Any, info: Info) -> Any:
+    return info.context.loaders.one(info.context.selected(info.path), None)
 
 
 def argument(type_: Any, description: str) -> Any:
@@ -229,19 +238,32 @@ def with_arguments(
     returns: Any = Any,
     **defaults: Any,
 ) -> Callable[..., Any]:
-    """A resolver that Strawberry takes to have these arguments, all of them optional.
+    """A resolver for which Strawberry declares these arguments; see `signature`.
 
-    It is never given them: what they say is part of what was selected.
+    The resolver does not receive them: their values are part of the selection.
     """
 
     def resolve(root: Any, info: Info, **_: Any) -> Any:
         return resolver(root, info)
 
-    own = [
-        inspect.Parameter("root", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any),
-        inspect.Parameter("info", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Info),
+    resolve.__signature__ = signature(arguments, returns, **defaults)  # type: ignore[attr-defined]
+    return resolve
+
+
+def signature(
+    arguments: dict[str, Any], returns: Any = Any, *, of_root: bool = False, **defaults: Any
+) -> inspect.Signature:
+    """The signature of a resolver with these arguments, from which Strawberry declares them.
+
+    A field of a root type needs no parameter `root` (`of_root`). An argument is optional (UNSET),
+    unless `defaults` has another value for it, or REQUIRED.
+    """
+    own = {"info": Info} if of_root else {"root": Any, "info": Info}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=type_)
+        for name, type_ in own.items()
     ]
-    given = [
+    parameters += [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -250,5 +272,4 @@ def with_arguments(
         )
         for name, type_ in arguments.items()
     ]
-    resolve.__signature__ = inspect.Signature([*own, *given], return_annotation=returns)  # type: ignore[attr-defined]
-    return resolve
+    return inspect.Signature(parameters, return_annotation=returns)

@@ -1,16 +1,16 @@
-"""What the database sees to by itself, so that it also holds for changes made by plain SQL.
+"""The triggers of the tables. They also apply to changes that are made by plain SQL.
 
-    touch            a changed row's version moves, and a customer's `updated_on`
-    price_line       a line without a price or a name gets those of its item
-    log_changes      every change is an event, in the same transaction
-    touch_orders     a changed line moves its order's version, once in a transaction; an order of
-                     which nothing is left is CANCELLED
-    refuse_change    events are neither changed nor deleted
-    dry_run_keys     what a dry run takes its keys from (`SET LOCAL graph.dry_run = 'on'`)
+    touch            increments a changed row's version, and sets a customer's `updated_on`
+    price_line       gives a line without a price or name those of its item
+    log_changes      writes an event for every changed row, in the same transaction
+    touch_orders     increments the version of a changed line's order, once per transaction, and
+                     sets an order to CANCELLED when none of its pieces is left
+    refuse_change    forbids changing and deleting events
+    dry_run_keys     the sequence of keys for dry runs (`SET LOCAL graph.dry_run = 'on'`)
 
-Events are written once for a statement, not for a row. `SET LOCAL graph.logging = 'off'` leaves
-them out, and orders' versions where they are: for the seed, whose rows have no history.
-`SET LOCAL graph.updated_on = 'given'` leaves `updated_on` to the statement: for imports.
+Events are written once per statement. `SET LOCAL graph.logging = 'off'` disables events and the
+versions of orders: for the seed, whose rows have no history. `SET LOCAL graph.updated_on = 'given'`
+leaves `updated_on` to the statement: for imports.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FUNCTIONS = {
         RETURN NEW;
     END
     """,
-    # Who says when it was changed is believed.
+    # An explicit `updated_on` is left as it is.
     "touch_customer": """
     BEGIN
         NEW.version := OLD.version + 1;
@@ -91,8 +91,8 @@ _FUNCTIONS = {
         RETURN NULL;
     END
     """,
-    # Rows that this transaction has written already have moved, or are new: they are written
-    # again only if they are to be CANCELLED.
+    # Orders that this transaction has written already have a new version, or are new. They are
+    # written again only to become CANCELLED.
     "touch_orders": """
     DECLARE
         touched bigint[];
@@ -126,8 +126,8 @@ _FUNCTIONS = {
     END
     """,
 }
-# A dry run takes its keys from a sequence of its own, beyond all that rows will ever have: what it
-# rolls back leaves no gap, and what it answers with is never the key of another row.
+# A dry run takes its keys from a sequence of its own, beyond the keys of all rows: the rollback
+# leaves no gap, and the keys in its answer never belong to another row.
 _DRY_RUN_KEYS = f"CREATE SEQUENCE dry_run_keys MINVALUE {2**62} CYCLE"
 _NEXT_KEY = """
     ALTER TABLE {table} ALTER id SET DEFAULT nextval(
@@ -135,7 +135,7 @@ _NEXT_KEY = """
         ELSE '{table}_id_seq'::regclass END)
 """
 _KEYED = ("customers", "items", "orders", "order_lines", "events")
-# The entity that a table's events name, and the column that leads to the order.
+# The entity in a table's events, and the column with the key of the order.
 _LOGGED = {
     "customers": ("Customer", ""),
     "items": ("Item", ""),
@@ -150,7 +150,7 @@ _ROWS = {
 
 
 def create_with(metadata: MetaData) -> None:
-    """Let `create_all` and `drop_all` take functions and triggers along with the tables."""
+    """Let `create_all` and `drop_all` create and drop the functions and triggers as well."""
     for statement in statements():
         event.listen(metadata, "after_create", _ddl(statement))
     for name in _FUNCTIONS:
@@ -182,7 +182,7 @@ def statements() -> Iterator[str]:
         "CREATE TRIGGER order_lines_price BEFORE INSERT ON order_lines FOR EACH ROW"
         " WHEN (NEW.unit_price IS NULL OR NEW.item_name IS NULL) EXECUTE FUNCTION price_line()"
     )
-    # Triggers of one statement run in the order of their names: an order is touched at the end.
+    # Triggers of one statement run in the order of their names: order_lines_touch runs last.
     for table, (entity, order_column) in _LOGGED.items():
         for operation, rows in _ROWS.items():
             yield (

@@ -517,8 +517,8 @@ def test_a_folder_that_vanishes_does_not_break_the_way_out(place: Path) -> None:
 def test_a_file_instead_of_a_folder_is_named(place: Path) -> None:
     (place / "file").touch()
 
-    assert f"{place / 'file'} is a file" in refusal(place / "file")
-    assert f"{place / 'file' / 'below'} is a file, or lies in one" in refusal(
+    assert f"{place / 'file'} must be a folder" in refusal(place / "file")
+    assert f"{place / 'file' / 'below'} must be a folder, or lies in one" in refusal(
         place / "file" / "below"
     )
 
@@ -643,7 +643,7 @@ def test_closed_folders_are_opened_by_a_single_bit_and_a_line_in_the_log(
     modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (closed, open_already, data_dir)]
     assert modes == [0o701, 0o755, 0o2751]
     assert [record.getMessage() for record in caplog.records] == [
-        f"opened (chmod o+x) for the account nobody, as which PostgreSQL runs: {closed}, {data_dir}"
+        f"opened (chmod o+x) for the account nobody, which runs PostgreSQL: {closed}, {data_dir}"
     ]
 
 

@@ -38,12 +38,12 @@ from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
-from graph.schema.fields import column, connection, lookup
+from graph.schema.fields import argument, column, connection, lookup
 from graph.schema.node import Node
 from graph.schema.scalars import SCALARS
 from graph.schema.schema import Schema
 from graph.settings import ExecutionMode
-from graph.store.queries import _customer
+from graph.store.queries import CustomerLookup
 from graph.store.schema import schema as the_schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
@@ -380,7 +380,7 @@ class Order(Node):
 
 @strawberry.type(description="Declared fields, and others.")
 class Query:
-    customer: Customer | None = lookup("One customer.", _customer)
+    customer: Customer | None = lookup("One customer.", by=argument(CustomerLookup, "Its key."))
     customers: Connection[Customer] = connection("All customers.")
     orders: Connection[Order] = connection("All orders.")
 

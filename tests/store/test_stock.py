@@ -168,7 +168,8 @@ async def test_the_migration_finds_out_what_open_orders_took(empty_url: str) -> 
 
 
 _OLD_STORE = (
-    "INSERT INTO items (name, cost_price, selling_price, stock) VALUES ('a', 1, 1, 9), ('b', 1, 1, 9)",
+    """INSERT INTO items (name, cost_price, selling_price, stock)
+       VALUES ('a', 1, 1, 9), ('b', 1, 1, 9)""",
     """INSERT INTO customers (first_name, last_name, username, email, address, town)
        VALUES ('a', 'b', 'c', 'd@e', 'f', 'g')""",
 )

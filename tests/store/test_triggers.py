@@ -206,10 +206,10 @@ async def test_an_order_can_be_moved_to_any_status_by_sql(
     database: Database, before: OrderStatus, after: OrderStatus
 ) -> None:
     await fill(database, customers=1, orders=1)
-    await executed(database, f"UPDATE orders SET status = '{before}'")
+    await executed(database, f"UPDATE orders SET status = '{before}'")  # noqa: S608
     events_before = len(await events(database))
 
-    await executed(database, f"UPDATE orders SET status = '{after}'")
+    await executed(database, f"UPDATE orders SET status = '{after}'")  # noqa: S608
 
     later = (await events(database))[events_before:]
     expected = "CHANGED" if after is OrderStatus.PLACED else after

@@ -1,4 +1,4 @@
-"""Lines of an order that nobody has paid yet are added, changed and removed."""
+"""The rules for adding, changing and removing lines of an order that is not paid yet."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ async def add(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, 
     """Add a line to an order; return the keys of the order and the line.
 
     Raises:
-        ValidationFailed, NotFound, Conflict: as all updates; the version is the order's.
+        ValidationFailed: the quantity is out of range, or the item does not exist.
+        NotFound: the order does not exist.
+        Conflict: the order's version is not the expected one.
         NotAllowed: the order's status does not allow it.
-        InsufficientStock: there are not enough pieces.
+        InsufficientStock: the item does not have enough stock.
     """
     values = Values(given)
     order, expected = values.key("order_id", "Order"), values.expected_version()
@@ -48,7 +50,7 @@ async def add(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, 
 
 
 async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, int]:
-    """Change how many pieces a line has; return the keys of the order and the line.
+    """Change the quantity of a line; return the keys of the order and the line.
 
     Raises:
         ValidationFailed, NotFound, Conflict, NotAllowed, InsufficientStock: as `add`.
@@ -58,7 +60,10 @@ async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[in
     order, line, row = await _locked(transaction, values)
     if quantity < row["cancelled"]:
         raise NotAllowed(
-            Reason("LESS_THAN_CANCELLED", f"{row['cancelled']} pieces of it are cancelled.")
+            Reason(
+                "LESS_THAN_CANCELLED",
+                f"The quantity must be at least {row['cancelled']}: these pieces are cancelled.",
+            )
         )
     moved = await _move_stock(transaction, row, quantity - row["quantity"])
     await transaction.fetch(_SET_QUANTITY, line, quantity, row["taken"] + moved)
@@ -66,7 +71,7 @@ async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[in
 
 
 async def remove(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Remove a line, and put back what it took from stock; return the key of the order.
+    """Remove a line, and return what it took to stock; return the key of the order.
 
     Raises:
         ValidationFailed, NotFound, Conflict, NotAllowed: as `add`.
@@ -79,9 +84,9 @@ async def remove(transaction: Transaction, given: Mapping[str, Any]) -> int:
 
 
 async def _locked(transaction: Transaction, values: Values) -> tuple[int, int, Any]:
-    """The keys of the order and the line, and the line, once the order is taken.
+    """Lock the order of a line; return the keys of the order and the line, and the line's row.
 
-    Whoever changes a line has its order first, so the line is read when that is ours.
+    Every change of a line locks its order first, so the line is read under that lock.
     """
     line, expected = values.key("id", "OrderLine"), values.expected_version()
     values.check()
@@ -97,9 +102,9 @@ async def _locked(transaction: Transaction, values: Values) -> tuple[int, int, A
 
 
 async def _move_stock(transaction: Transaction, line: Any, pieces: int) -> int:
-    """Take so many more pieces for a line; return how many more it has taken.
+    """Take pieces for a line from stock, or return them if the number is negative.
 
-    Less than none are put back, as far as the line took them.
+    Return how many more pieces the line has taken: negative if some went back.
     """
     item: int = line["item_id"]
     if pieces > 0:

@@ -1,14 +1,12 @@
-"""Pieces are taken from stock and put back, never more than there are.
+"""Pieces are taken from stock and returned to it; stock never becomes negative.
 
-Rows are locked in the order of their ids, so that two baskets with the same items never wait for
-each other. Whoever waits sees what the other has left: the numbers are read under the lock. The
-update asks once more, and `items_stock_check` stands behind it. Items whose stock is NULL are not
-counted, and not locked.
+Items are locked in the order of their ids, so that two orders with the same items never deadlock.
+Stock is read under the lock. The update checks it once more, and so does the constraint
+`items_stock_check`. Items whose stock is NULL are not tracked, and not locked.
 
-A line remembers what it took (`order_lines.taken`), and no more is ever put back. An item that
-begins to be counted changes nothing for lines that are there: they took nothing, the count says
-what can be sold beside them. A piece that such a line gets later is taken, and is the first to
-go back. Stock and what all lines have taken add up to the same number, whatever orders do.
+A line stores how many pieces it took (`order_lines.taken`), and no more are ever returned. Lines
+that exist when an item becomes tracked took nothing. A piece that such a line gets later is taken,
+and is the first to be returned. So stock plus the pieces taken by all lines stays the same.
 """
 
 from __future__ import annotations
@@ -47,10 +45,10 @@ _PUT_BACK = f"""
 
 
 def check_enough(stock: Mapping[int, int | None], wanted: Mapping[int, int]) -> None:
-    """Return when there are enough pieces of every item that is counted.
+    """Check that every item has enough stock; both mappings are pieces by the item's key.
 
     Raises:
-        InsufficientStock: with all items of which there are not.
+        InsufficientStock: items do not have enough stock; it lists all of them.
     """
     short = [
         Shortage(item, pieces, available)
@@ -64,12 +62,12 @@ def check_enough(stock: Mapping[int, int | None], wanted: Mapping[int, int]) -> 
 async def take(
     transaction: Transaction, stock: Mapping[int, int | None], wanted: Mapping[int, int]
 ) -> dict[int, int]:
-    """Take pieces of items that are locked, and that there are enough of.
+    """Take pieces of locked items from stock; all mappings are pieces by the item's key.
 
     Return how many were taken, by item: all that are wanted, or none where they are not counted.
 
     Raises:
-        InsufficientStock: there are not.
+        InsufficientStock: items do not have enough stock; it lists all of them.
     """
     check_enough(stock, wanted)
     counted = {item: pieces for item, pieces in wanted.items() if stock[item] is not None}
@@ -86,7 +84,7 @@ async def take(
 
 
 async def locked(transaction: Transaction, items: list[int]) -> dict[int, int | None]:
-    """The stock of those of the items that there are; None where it is not counted."""
+    """Lock the items that exist; return their stock by key, None if it is not tracked."""
     rows = await transaction.fetch(LOCK, items)
     return {row["id"]: row["stock"] for row in rows}
 
@@ -97,13 +95,14 @@ def returned(taken: int, gone: int) -> int:
 
 
 async def put_back(transaction: Transaction, pieces: Mapping[int, int]) -> None:
+    """Return pieces to stock, by the item's key."""
     pieces = {item: number for item, number in pieces.items() if number}
     if pieces:
         await transaction.fetch(_PUT_BACK, list(pieces), list(pieces.values()))
 
 
 async def lock_named(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Take the items of all rows in the order of their ids: row by row they come in any order."""
+    """Lock the items of all orders at once, in the order of their ids."""
     found = set()
     for row in rows:
         for line in row.get("lines") or ():

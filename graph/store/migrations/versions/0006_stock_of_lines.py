@@ -15,7 +15,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -84,7 +84,7 @@ FUNCTIONS = (
         IF TG_OP = 'UPDATE' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], id, kind, payload,
-                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::integer
+                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::bigint
             FROM (SELECT n.id, to_jsonb(o) AS before, to_jsonb(n) AS after
                   FROM old_rows o JOIN new_rows n ON n.id = o.id) AS changes
             CROSS JOIN LATERAL (
@@ -101,13 +101,13 @@ FUNCTIONS = (
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], n.id, 'CREATED', to_jsonb(n) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(n) ->> TG_ARGV[1])::integer
+                   (to_jsonb(n) ->> TG_ARGV[1])::bigint
             FROM new_rows n ORDER BY n.id;
         ELSE
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], o.id, 'DELETED', to_jsonb(o) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(o) ->> TG_ARGV[1])::integer
+                   (to_jsonb(o) ->> TG_ARGV[1])::bigint
             FROM old_rows o ORDER BY o.id;
         END IF;
         RETURN NULL;
@@ -177,7 +177,7 @@ DROPS = (
         IF TG_OP = 'UPDATE' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], id, kind, payload,
-                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::integer
+                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::bigint
             FROM (SELECT n.id, to_jsonb(o) AS before, to_jsonb(n) AS after
                   FROM old_rows o JOIN new_rows n ON n.id = o.id) AS changes
             CROSS JOIN LATERAL (
@@ -193,13 +193,13 @@ DROPS = (
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], n.id, 'CREATED', to_jsonb(n) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(n) ->> TG_ARGV[1])::integer
+                   (to_jsonb(n) ->> TG_ARGV[1])::bigint
             FROM new_rows n ORDER BY n.id;
         ELSE
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], o.id, 'DELETED', to_jsonb(o) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(o) ->> TG_ARGV[1])::integer
+                   (to_jsonb(o) ->> TG_ARGV[1])::bigint
             FROM old_rows o ORDER BY o.id;
         END IF;
         RETURN NULL;
