@@ -47,10 +47,10 @@ def serve(
     Without GRAPH_DATABASE_URL this starts an embedded PostgreSQL in GRAPH_DATA_DIR, migrates it,
     and fills it with a demo store if it is empty.
     """
+    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
     from graph.database.connect import reachable_store
     from graph.doctor import dangers_of_workers
     from graph.server.serve import bound_socket, serve
-    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
 
     settings = read_settings(host=host, port=port)
     for danger in dangers_of_workers(settings, workers):

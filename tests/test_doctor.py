@@ -105,7 +105,9 @@ async def test_a_sequence_is_a_danger_from_half_of_its_own_end_on(
 ) -> None:
     async with database.write() as session:
         await session.execute(text(change))
-        await session.execute(text("SELECT setval('orders_id_seq', last_value - 1) FROM orders_id_seq"))
+        await session.execute(
+            text("SELECT setval('orders_id_seq', last_value - 1) FROM orders_id_seq")
+        )
 
     state = await state_of(database, settings_for(database.engine.url.render_as_string()))
     (found,) = [each for each in state.lines if "orders_id_seq" in each]

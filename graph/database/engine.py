@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.pool import Pool
+from graph.database.poolers import Connector
 from graph.database.revisions import applied_revision, head_revision
 from graph.database.search import LIKENESS
 from graph.errors import TimedOut, Unavailable
@@ -232,15 +233,20 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         "prepared_statement_cache_size": KEPT_STATEMENTS,
         "statement_cache_size": KEPT_STATEMENTS,
         "max_cacheable_statement_size": 0,  # no limit: a wide operation is a long text
-        "server_settings": {
-            "application_name": "graph",
-            "timezone": "UTC",
-            "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
-            "jit": "off",
-            "random_page_cost": "1.1",
-            "max_parallel_workers_per_gather": "0",
-            "pg_trgm.word_similarity_threshold": LIKENESS,
-        },
+        "server_settings": {"application_name": "graph", **server_settings(settings)},
+        "async_creator_fn": Connector(),
+    }
+
+
+def server_settings(settings: Settings) -> dict[str, str]:
+    """What PostgreSQL must be set to for each of our connections."""
+    return {
+        "timezone": "UTC",
+        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+        "jit": "off",
+        "random_page_cost": "1.1",
+        "max_parallel_workers_per_gather": "0",
+        "pg_trgm.word_similarity_threshold": LIKENESS,
     }
 
 

@@ -23,10 +23,8 @@ from graph.database import retyping
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
-from graph.errors import MigrationRefused
 from graph.relay import to_global_id
 from graph.server.app import create_app
-from graph.store.models import Base
 from tests.conftest import client_of, settings_for
 from tests.database.test_embedded import a_folder
 from tests.store.test_migrations import dumped
@@ -106,7 +104,9 @@ def in_any_column_order(dump: str) -> str:
         lines = sorted(line.strip(",") for line in table[2].split("\n"))
         return table[1] + "\n".join(lines) + table[3]
 
-    return re.sub(r"(CREATE TABLE [^\n]* \(\n)(.*?)(\n\)(?: WITH [^\n]*)?;)", sort, dump, flags=re.S)
+    return re.sub(
+        r"(CREATE TABLE [^\n]* \(\n)(.*?)(\n\)(?: WITH [^\n]*)?;)", sort, dump, flags=re.DOTALL
+    )
 
 
 @contextmanager

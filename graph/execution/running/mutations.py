@@ -223,9 +223,7 @@ class Mutations:
             done = [FieldResult(None, [each.error(error)]) for each in fields]
         return dict(zip(names, done, strict=True))
 
-    async def _persistently(
-        self, field_: _Field, work: Callable[[Transaction], Awaitable[T]]
-    ) -> T:
+    async def _persistently(self, field_: _Field, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Do it in a transaction; where another is in the way, begin anew, so many times.
 
         Those that begin anew do so one at a time: they would get in each other's way again.

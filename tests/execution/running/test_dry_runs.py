@@ -68,7 +68,11 @@ async def test_the_keys_of_a_dry_run_are_beyond_all_others_and_in_order(store: C
     order = answer["order"]
     keys = [int(each["databaseId"]) for each in order["lineItems"]["nodes"]]
     assert from_global_id(order["id"]) == ("Order", int(order["databaseId"]))
-    assert [each["itemName"] for each in order["lineItems"]["nodes"]] == ["Item 1", "Item 2", "Item 3"]
+    assert [each["itemName"] for each in order["lineItems"]["nodes"]] == [
+        "Item 1",
+        "Item 2",
+        "Item 3",
+    ]
     assert keys == sorted(keys)
     assert min(*keys, int(order["databaseId"])) >= 2**62
     assert real["order"]["databaseId"] == "3"
