@@ -1,15 +1,15 @@
 """Tests on several cores: `pytest -n auto`, as `make test` runs them (pytest-xdist).
 
-Each worker has a PostgreSQL of its own, so that no test meets the databases of another. Three things
-concern all workers, and are here:
+Each worker has a PostgreSQL of its own, so that no test meets another's databases. Here is what
+concerns all workers:
 
-    the folder of the run   holds the clusters; the process that began the run removes it, and stops
-                            what a worker that was killed has left in it
-    @pytest.mark.alone      no other test runs meanwhile, in any worker: for tests that compare times
-    -n auto                 one worker for each core, at least two
+    the run's folder     Holds their clusters. The process that began the run removes it, and stops
+                         the servers that a killed worker has left in it.
+    @pytest.mark.alone   No other test runs meanwhile, in any worker: for tests that compare times.
+    -n auto              One worker for each core, at least two.
 
-Tests go to the workers one by one (`--dist loadgroup`). Those of a file whose fixtures are dear carry
-one `xdist_group`, so that one worker runs them all, in their order.
+Tests go to the workers one by one (`--dist loadgroup`). A file with an expensive fixture has an
+`xdist_group`: one worker runs its tests, in their order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from xdist.workermanage import WorkerController
 
-FOLDER = pytest.StashKey[Path]()
+_FOLDER = pytest.StashKey[Path]()
 
 # Each has a PostgreSQL and its servers: more would not fit on every machine.
 _MOST_WORKERS = 8
@@ -42,7 +42,9 @@ _MEMORY_BYTES = 4_000_000_000
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    return min(max(len(os.sched_getaffinity(0)), 2), _MOST_WORKERS)
+    is_linux = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if is_linux else os.cpu_count() or 1
+    return min(max(cores, 2), _MOST_WORKERS)
 
 
 # The folder of the run
@@ -50,18 +52,23 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     begun = getattr(config, "workerinput", None)
-    config.stash[FOLDER] = Path(begun["folder"]) if begun else _new_folder()
+    config.stash[_FOLDER] = Path(begun["folder"]) if begun else _new_folder()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: WorkerController) -> None:
-    node.workerinput["folder"] = str(node.config.stash[FOLDER])
+    node.workerinput["folder"] = str(node.config.stash[_FOLDER])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        stop_clusters_below(config.stash[FOLDER])
-        shutil.rmtree(config.stash[FOLDER])
+        stop_clusters_below(config.stash[_FOLDER])
+        shutil.rmtree(config.stash[_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    return pytestconfig.stash[_FOLDER]
 
 
 def _new_folder() -> Path:
@@ -72,7 +79,7 @@ def _new_folder() -> Path:
 
 
 def _in_memory() -> Path | None:
-    """Memory, where there is plenty: on a busy disk, a database takes ten times as long to clone."""
+    """Memory, where there is plenty: a busy disk takes ten times as long to clone a database."""
     with suppress(OSError):
         if shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES and os.access(_MEMORY, os.W_OK):
             return _MEMORY
@@ -90,15 +97,15 @@ def stop_clusters_below(folder: Path) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    with _beside_others(item.config.stash[FOLDER], alone=bool(item.get_closest_marker("alone"))):
+    with _beside_others(item.config.stash[_FOLDER], alone=bool(item.get_closest_marker("alone"))):
         return (yield)
 
 
 @contextmanager
 def _beside_others(folder: Path, *, alone: bool) -> Iterator[None]:
-    """Hold the floor: shared, or alone. Who waits for it alone holds the door, and none gets past.
+    """Lock the floor: shared, or alone. A test that waits for it keeps the door closed meanwhile.
 
-    Both are locks of the kernel, which end with the process that holds them.
+    The kernel releases both locks when the process ends that holds them, however it ends.
     """
     with (folder / "floor").open("w") as floor:
         with (folder / "door").open("w") as door:
