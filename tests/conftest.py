@@ -49,8 +49,8 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def cluster(run_folder: Path) -> Iterator[Cluster]:
-    folder = Path(mkdtemp(dir=run_folder))
+def cluster() -> Iterator[Cluster]:
+    folder = Path(mkdtemp())
     folder.chmod(0o755)
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
     with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:

@@ -3,13 +3,12 @@
 Each worker has a PostgreSQL of its own, so that no test meets another's databases. Here is what
 concerns all workers:
 
-    the run's folder     Holds their clusters. The process that began the run removes it, and stops
-                         the servers that a killed worker has left in it.
-    @pytest.mark.alone   No other test runs meanwhile, in any worker: for tests that compare times.
     -n auto              One worker for each core, at least two.
-
-Tests go to the workers one by one (`--dist loadgroup`). A file with an expensive fixture has an
-`xdist_group`: one worker runs its tests, in their order.
+    the scheduling       Tests go to the workers one by one; those of a file with a fixture of the
+                         whole module go to one worker together.
+    the run's folder     Holds all temporary files, in memory if there is enough. The process that
+                         began the run stops the PostgreSQLs that are left in it, and removes it.
+    @pytest.mark.alone   No other test runs meanwhile, in any worker: for tests that compare times.
 """
 
 from __future__ import annotations
@@ -17,12 +16,15 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from graph.database.embedded import running_cluster
 from graph.errors import StartupError
@@ -30,14 +32,12 @@ from graph.errors import StartupError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from xdist.workermanage import WorkerController
-
-_FOLDER = pytest.StashKey[Path]()
+_FOLDER = pytest.StashKey[str]()
 
 # Each has a PostgreSQL and its servers: more would not fit on every machine.
 _MOST_WORKERS = 8
-_MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it is ours
-_MEMORY_BYTES = 4_000_000_000
+_SHM = Path("/dev/shm")  # noqa: S108  the folder in it is ours
+_SHM_BYTES = 4_000_000_000
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -47,42 +47,56 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(max(cores, 2), _MOST_WORKERS)
 
 
-# The folder of the run
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    begun = getattr(config, "workerinput", None)
-    config.stash[_FOLDER] = Path(begun["folder"]) if begun else _new_folder()
+# Scheduling
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: WorkerController) -> None:
-    node.workerinput["folder"] = str(node.config.stash[_FOLDER])
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return _Scheduling(config, log)
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Scopes are files that share a fixture, the largest first, and then single tests.
+
+    Not `--dist loadgroup`: pytest 9.2 has no place for the groups that xdist 3.8 writes into ids.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        return file if _shares_a_fixture(self.config.rootpath / file) else nodeid
+
+
+@cache
+def _shares_a_fixture(file: Path) -> bool:
+    return 'scope="module"' in file.read_text("utf-8")
+
+
+# The run's folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # a worker inherits the variable
+        folder = mkdtemp(prefix="graph-", dir=_memory())
+        Path(folder).chmod(0o755)  # PostgreSQL does not run as root, and has to get in
+        config.stash[_FOLDER] = folder
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        stop_clusters_below(config.stash[_FOLDER])
-        shutil.rmtree(config.stash[_FOLDER])
+    if folder := config.stash.get(_FOLDER, None):
+        stop_clusters_below(Path(folder))
+        shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
-def run_folder(pytestconfig: pytest.Config) -> Path:
-    return pytestconfig.stash[_FOLDER]
+def _memory() -> Path | None:
+    """Where memory is a folder with plenty of room: a busy disk takes ten times as long.
 
-
-def _new_folder() -> Path:
-    # Not pytest's own folder, which another run of the same user removes when it starts.
-    folder = Path(mkdtemp(prefix="graph-tests-", dir=_in_memory()))
-    folder.chmod(0o755)
-    return folder
-
-
-def _in_memory() -> Path | None:
-    """Memory, where there is plenty: a busy disk takes ten times as long to clone a database."""
+    Some containers let nothing be executed there, as tests have to.
+    """
     with suppress(OSError):
-        if shutil.disk_usage(_MEMORY).free > _MEMORY_BYTES and os.access(_MEMORY, os.W_OK):
-            return _MEMORY
+        noexec = os.statvfs(_SHM).f_flag & os.ST_NOEXEC
+        if not noexec and os.access(_SHM, os.W_OK) and shutil.disk_usage(_SHM).free > _SHM_BYTES:
+            return _SHM
     return None
 
 
@@ -97,7 +111,7 @@ def stop_clusters_below(folder: Path) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    with _beside_others(item.config.stash[_FOLDER], alone=bool(item.get_closest_marker("alone"))):
+    with _beside_others(Path(gettempdir()), alone=bool(item.get_closest_marker("alone"))):
         return (yield)
 
 
