@@ -19,12 +19,12 @@ import asyncpg
 import pytest
 from sqlalchemy import event, text
 
+from graph.app import create_app
 from graph.database import retyping
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.relay import to_global_id
-from graph.server.app import create_app
 from tests.conftest import client_of, settings_for
 from tests.database.test_embedded import a_folder
 from tests.store.test_migrations import dumped
