@@ -25,11 +25,7 @@ _KEYS = {ScalarKind.INTEGER, ScalarKind.BIGINT, ScalarKind.UUID}
 _WHOLE = {ScalarKind.INTEGER, ScalarKind.BIGINT}
 _NUMBERS = {*_WHOLE, ScalarKind.DECIMAL, ScalarKind.FLOAT}
 # What a field may be annotated with, beside the kind of its stored column.
-_WIDER = {
-    (ScalarKind.BIGINT, ScalarKind.INTEGER),
-    # As long as the store's own keys are shown as Int.
-    (ScalarKind.INTEGER, ScalarKind.BIGINT),
-}
+_WIDER = {(ScalarKind.BIGINT, ScalarKind.INTEGER)}
 
 
 class Unservable(Exception):

@@ -15,7 +15,9 @@ import pytest
 from sqlalchemy import insert
 
 from graph.app import create_app
+from graph.database.catalog import DeclaredColumn, catalog
 from graph.database.engine import Database
+from graph.database.kinds import ScalarKind
 from graph.relay import INT8_MAX, to_global_id
 from graph.settings import ExecutionMode
 from tests.bazaar.models import Deal, Good, Mood, Size, Stall, Trader, friendships, good_traders
@@ -80,11 +82,9 @@ async def fill(database: Database) -> None:
         rows = [dict(zip(names, row, strict=True)) for row in stalls]
         await session.execute(insert(Stall), rows)
         deals = [(1, ADA, BEA, "2.5"), (2, ADA, None, "1.000"), (3, BEA, ADA, "7")]
-        names = ("id", "seller_id", "buyer_id", "amount")
-        rows = [dict(zip(names, row, strict=True)) for row in deals]
-        for row in rows:
-            row["amount"] = Decimal(row["amount"])
-        await session.execute(insert(Deal).values(good_id=PEAR), rows)
+        for id_, seller, buyer, amount in deals:
+            deal = {"id": id_, "seller_id": seller, "buyer_id": buyer, "amount": Decimal(amount)}
+            await session.execute(insert(Deal).values(good_id=PEAR, **deal))
         pairs = [(ADA, BEA), (ADA, CID), (CID, ADA), (ADA, BEA)]
         await session.execute(
             insert(friendships), [{"trader": one, "friend": two} for one, two in pairs]
@@ -101,7 +101,9 @@ async def names(bazaar: Client, arguments: str, root: str = "traders", field: st
 
 
 async def test_every_kind_of_column_is_answered(bazaar: Client) -> None:
-    fields = "databaseId size pieces price weight tags facts serial containedIn worth guess bigLabel"
+    fields = (
+        "databaseId size pieces price weight tags facts serial containedIn worth guess bigLabel"
+    )
     data = await bazaar(f"{{ goods {{ nodes {{ {fields} }} }} }}")
 
     pear, sack, void = data["goods"]["nodes"]
@@ -368,9 +370,7 @@ async def test_global_ids_are_of_every_kind_of_key(bazaar: Client) -> None:
         ("goods(where: {containedIn: {in: [$id]}}) { totalCount }", to_global_id("Good", 1)),
     ],
 )
-async def test_an_id_of_something_else_is_refused(
-    bazaar: Client, argument: str, id_: str
-) -> None:
+async def test_an_id_of_something_else_is_refused(bazaar: Client, argument: str, id_: str) -> None:
     answer = await bazaar.answer(f"query ($id: ID!) {{ {argument} }}", id=id_)
 
     assert answer["errors"][0]["extensions"]["code"] == "INVALID_ID"
@@ -440,6 +440,19 @@ async def test_lists_below_are_of_their_own_rows(bazaar: Client) -> None:
     assert [each["bought"]["count"]["value"] for each in (ada, bea, cid)] == [1, 1, 0]
 
 
+@pytest.mark.parametrize("bazaar", [ExecutionMode.COMPILED], indirect=True)
+async def test_a_null_that_cannot_be_is_an_error_and_loses_no_row(
+    bazaar: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No constraint sees to it that what is computed is not null: its field only promises it."""
+    promised = DeclaredColumn(ScalarKind.DECIMAL, is_nullable=False)
+    monkeypatch.setitem(catalog.columns, ("Good", "worth"), promised)
+    answer = await bazaar.answer("{ promised: goods { nodes { never: worth } } }")
+
+    assert answer["data"] is None
+    assert answer["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+
+
 ALONE = """
 import asyncio, sys
 class Absent:
@@ -448,7 +461,9 @@ class Absent:
             raise ImportError(f"{name} is absent")
 sys.meta_path.insert(0, Absent())
 from sqlalchemy import insert
+from graph.database.catalog import DeclaredColumn, catalog
 from graph.database.engine import Database
+from graph.database.kinds import ScalarKind
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.settings import Settings
