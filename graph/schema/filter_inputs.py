@@ -1,7 +1,9 @@
 """What a filter can say of one value, by the type of the value.
 
 Null is never equal to a value, less or more than it, nor like it. `ne` and `notIn` are the exact
-opposites of `eq` and `in`: they are true of null.
+opposites of `eq` and `in`: they are true of null. Across a to-one relationship that leads to no
+row it is the same: that row has no values and its lists are empty, so that `customer: {not: ...}`
+and `not: {customer: ...}` are one.
 """
 
 from __future__ import annotations

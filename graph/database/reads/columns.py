@@ -67,7 +67,7 @@ def attribute_of(entity: str, name: str) -> ColumnElement[Any]:
 
 
 def _in_words(part: Any, **_: Any) -> ColumnElement[Any] | None:
-    """A constant of a computed column: a parameter would be a new one wherever the column stands."""
+    """A constant of a computed column: a parameter is a new one wherever it stands."""
     if not isinstance(part, BindParameter):
         return None
     words = part.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
@@ -112,7 +112,7 @@ def column_of(entity: str, name: str | None) -> ColumnElement[Any]:
         case ScalarKind.ENUM:
             return column
     # SQLAlchemy may take the type of a computed column for another: the field's annotation counts.
-    return column if isinstance(column, Column) else cast(column, kind.value)
+    return column if isinstance(column, Column) else cast(column, kind.sql_type)
 
 
 def _finite(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -125,14 +125,14 @@ def _without_nulls(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The texts of an array in one dimension, whatever PostgreSQL let in."""
     elements = func.unnest(column).table_valued("text", with_ordinality="nth").render_derived()
     found = select(elements.c.text).where(elements.c.text.is_not(None)).order_by(elements.c.nth)
-    texts: ColumnElement[Any] = func.array(found.scalar_subquery(), type_=ScalarKind.TEXTS.value)
+    texts: ColumnElement[Any] = func.array(found.scalar_subquery(), type_=ScalarKind.TEXTS.sql_type)
     return case((column.is_not(None), texts))
 
 
 def key_type_of(relationship: Relationship) -> TypeEngine[Any]:
     """The SQL type of the keys that a relationship starts from; of the root's one key."""
     if relationship.source is None or relationship.source_column is None:
-        return ScalarKind.INTEGER.value
+        return ScalarKind.INTEGER.sql_type
     return attribute_of(relationship.source, relationship.source_column).type
 
 

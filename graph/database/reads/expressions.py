@@ -199,7 +199,7 @@ class ExpressionCompiler:
         inner, belongs = self._across(found.relationship)
         return exists(inner.selected(literal_column("1"), belongs))
 
-    def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:
+    def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911
         """Whether a row that is not there meets a condition: it has no values, its lists no rows.
 
         So what is said across a relationship and its `not` are exact opposites there too.

@@ -234,24 +234,28 @@ class Filters:
             self.words = numbers
         return Matches(numbers)
 
-    def _sort(self, entity: Entity, given: Mapping[str, Any], depth: int = 0) -> Sort:
+    def _sort(self, entity: Entity, given: Mapping[str, Any]) -> Sort:
+        return _directed(entity.name, *self._sorted_term(entity, given))
+
+    def _sorted_term(
+        self, entity: Entity, given: Mapping[str, Any], depth: int = 0
+    ) -> tuple[Term, Any]:
+        """What a sort names, and its direction."""
         ((name, value),) = given.items()
         if name in entity.columns:
-            return _directed(entity.name, Attribute(entity.columns[name].name), value)
+            return Attribute(entity.columns[name].name), value
         if name == "rank":
             if not self.words or depth:
                 raise InvalidOrder("'rank' needs 'search' in the list's own 'where'.")
-            return _directed(entity.name, Rank(self.words), value)
+            return Rank(self.words), value
         if name in entity.to_one:
             _check_depth(depth, "orderBy")
             relationship = relationships.relationship(entity.name, entity.to_one[name].name)
-            inner = self._sort(entity_of(relationship.target), value, depth + 1)
-            through = Through(relationship, inner.term)
-            return Sort(through, inner.descending, inner.nulls_first)
+            target = entity_of(relationship.target)
+            inner, direction = self._sorted_term(target, value, depth + 1)
+            return Through(relationship, inner), direction
         relationship = relationships.relationship(entity.name, entity.to_many[name].name)
-        return _directed(
-            entity.name, *_measured(entity_of(relationship.target), value, relationship)
-        )
+        return _measured(entity_of(relationship.target), value, relationship)
 
     def _sort_of_group(
         self, entity: Entity, given: Mapping[str, Any], by: tuple[Term, ...]
