@@ -108,7 +108,7 @@ GARBAGE = {
     "a chunk that is none": b"POST /graphql HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     "a huge chunk": b"POST /graphql HTTP/1.1\r\ncontent-type: application/json\r\n"
     b"transfer-encoding: chunked\r\n\r\nffffffff\r\n" + b"a" * 100,
-    "an upgrade": b"GET /graphql HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n"
+    "an upgrade": b"GET /graphql HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n"
     b"connection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAA\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 }
@@ -188,6 +188,7 @@ async def _beside_a_crowd(server: LiveServer) -> tuple[list[float], list[tuple[i
     return beside, json.loads(end.result()[0])
 
 
+@pytest.mark.alone
 async def test_200_dear_queries_at_once_are_in_nobodys_way(stranger: LiveServer) -> None:
     # Others may share the machine: what is in the way is there each time, and they are not.
     for _ in range(3):
