@@ -33,6 +33,7 @@ from sqlalchemy import (
     true,
 )
 
+from graph.database.reads.buckets import Buckets
 from graph.database.reads.columns import Row, column_of
 from graph.database.search import document_of, is_like, rank_of
 from graph.database.types import JsonText
@@ -59,8 +60,6 @@ if TYPE_CHECKING:
 
 # Digits after the point of an average: PostgreSQL's own scale depends on the values.
 _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
-# A bucket begins where years do, and not in the year before in which some zone has it begin.
-_FIRST_TIME: ColumnElement[Any] = literal_column("timestamptz '0001-01-01 00:00:00+00'")
 
 
 class ScalarKind(Enum):
@@ -88,7 +87,7 @@ def kind_of(entity: str, term: Term) -> ScalarKind:
             return _kind_of_column(column_of(entity, term.name))
         case Through():
             return kind_of(term.relationship.target, term.term)
-        case Measure(function="count" | "distinct"):
+        case Measure(function="count" | "distinct" | "groups"):
             return ScalarKind.COUNT
         case Measure(function="min" | "max"):
             target = term.relationship.target if term.relationship else entity
@@ -112,7 +111,7 @@ def can_be_null(entity: str, term: Term) -> bool:
         case Through():
             key = Attribute(term.relationship.source_column or "id")
             return can_be_null(entity, key) or can_be_null(term.relationship.target, term.term)
-        case Measure(function="count" | "distinct"):
+        case Measure(function="count" | "distinct" | "groups"):
             return False
         case Bucket():
             return can_be_null(entity, term.term)
@@ -123,8 +122,8 @@ def can_be_null(entity: str, term: Term) -> bool:
 class ExpressionCompiler:
     """The SQL of terms and conditions over one row; `prefix` begins the names of parameters.
 
-    With `joins`, rows across a relationship are joined to this one, once each: right for a
-    statement that puts rows together. Without, each term finds them by itself.
+    With `joins`, rows across a relationship are joined to this one, once each, and buckets too:
+    right for a statement that puts rows together. Without, each term finds them by itself.
     """
 
     def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:
@@ -133,13 +132,14 @@ class ExpressionCompiler:
         self._joined: dict[Relationship, tuple[ExpressionCompiler, ColumnElement[bool]]] | None = (
             {} if joins else None
         )
+        self._buckets = Buckets()
 
     def source(self) -> Any:
         """The row's table with all that was joined to it."""
         source = self.row.source
         for joined, belongs in (self._joined or {}).values():
             source = source.join(joined.source(), belongs)
-        return source
+        return self._buckets.joined_to(source)
 
     def term(self, term: Term) -> ColumnElement[Any]:
         match term:
@@ -156,10 +156,7 @@ class ExpressionCompiler:
                 return rank_of(document_of(self.row.entity, self.row.column), words)
             case Bucket():
                 zone = self._operand(term.zone, ScalarKind.TEXT)
-                begins = func.date_trunc(
-                    literal_column(f"'{term.unit}'"), self.term(term.term), zone
-                )
-                return func.greatest(begins, _FIRST_TIME)
+                return self._buckets.key(term, self.term(term.term), zone)
 
     def condition(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911  one for each
         """The SQL of a condition; it may be NULL where it is not true."""
@@ -219,6 +216,8 @@ class ExpressionCompiler:
         return exists(what)
 
     def _measure(self, measure: Measure) -> ColumnElement[Any]:
+        if measure.function == "groups":
+            return func.count().over()
         if measure.column is None:
             return func.count()
         return _MEASURES[measure.function](self.row.column(measure.column))

@@ -126,8 +126,8 @@ class Values:
             self.wrong(
                 "expected_version", "REQUIRED", "Say which version you have read; null if any."
             )
-        value: int | None = self._given.get("expected_version")
-        return value
+        value: Any = self._given.get("expected_version")
+        return value  # type: ignore[no-any-return]
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         text: str | None = self._present(name, required=required)
