@@ -332,8 +332,8 @@ def _row_identity(relationship: Relationship) -> Any:
 def parameters_of(value: Page | Grouping, prefix: str = "") -> dict[str, Any]:
     """The parameters of statements that this page, or grouping, is part of."""
     named = {"limit": value.size} | {f"o{nth}": each for nth, each in enumerate(value.operands)}
+    named["offset"] = value.offset
     if isinstance(value, Page):
-        named["offset"] = value.offset
         for name, cursor in (("after", value.after), ("before", value.before)):
             named |= {f"{name}{nth}": each for nth, each in enumerate(cursor or ())}
     return {prefix + name: each for name, each in named.items()}

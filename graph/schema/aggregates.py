@@ -112,12 +112,15 @@ def _group(entity: Entity) -> Any:
     key = declare(Meaning.TERMS, about, resolver=_itself)
     about = "Measures of the rows of the group."
     aggregates = declare(Meaning.TERMS, about, resolver=_itself)
+    about = "The number of all groups, on all pages: more than were returned if the list was cut."
+    count = declare(Meaning.MEASURE, about, entity=entity.name, name="groupCount", resolver=_value)
     return object_type(
         f"{entity.name}Group",
         "Rows put together.",
         {
             "key": (derived(f"{entity.name}GroupKey"), key),
             "aggregates": (derived(f"{entity.name}Aggregates"), aggregates),
+            "group_count": (int, count),
         },
     )
 

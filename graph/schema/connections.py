@@ -22,8 +22,9 @@ from graph.selection import (
     DEFAULT_COUNT_LIMIT,
     DEFAULT_PAGE_SIZE,
     MAX_COUNT_LIMIT,
+    MAX_GROUPS,
     MAX_KEYS,
-    MAX_PAGE_SIZE,
+    MAX_OFFSET,
     MAX_SORTS,
 )
 
@@ -143,7 +144,11 @@ def _groups(entity: str) -> Callable[..., Any]:
         "first": argument(
             int | None,
             f"Return at most this many groups; {DEFAULT_PAGE_SIZE} if it is not given, "
-            f"at most {MAX_PAGE_SIZE}.",
+            f"at most {MAX_GROUPS:,}. `groupCount` of a group tells whether there are more.",
+        ),
+        "offset": argument(
+            int | None,
+            f"Leave out this many groups from the start, at most {MAX_OFFSET:,}.",
         ),
     }
     return with_arguments(resolve, arguments)

@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Any
 
 import strawberry
+from strawberry import UNSET
 
 from graph.database.catalog import catalog
 from graph.schema.costs import SEARCH
@@ -51,18 +52,34 @@ class Direction(Enum):
 class TimeUnit(Enum):
     HOUR = strawberry.enum_value("hour", description="From one full hour to the next.")
     DAY = strawberry.enum_value("day", description="From midnight to midnight.")
-    WEEK = strawberry.enum_value("week", description="From Monday to Monday (ISO 8601).")
+    WEEK = strawberry.enum_value("week", description="Seven days from `weekStart`.")
     MONTH = strawberry.enum_value("month", description="A month of the calendar.")
     QUARTER = strawberry.enum_value("quarter", description="A quarter of the calendar.")
     YEAR = strawberry.enum_value("year", description="A year of the calendar.")
 
 
-@strawberry.input(description="The bucket of time that a moment falls into; its key is the start.")
+@strawberry.enum(description="A day of the week.")
+class Weekday(Enum):
+    MONDAY = strawberry.enum_value(0, description="The first day of ISO 8601.")
+    TUESDAY = strawberry.enum_value(1, description="The day after Monday.")
+    WEDNESDAY = strawberry.enum_value(2, description="The day after Tuesday.")
+    THURSDAY = strawberry.enum_value(3, description="The day after Wednesday.")
+    FRIDAY = strawberry.enum_value(4, description="The day after Thursday.")
+    SATURDAY = strawberry.enum_value(5, description="The day after Friday.")
+    SUNDAY = strawberry.enum_value(6, description="The day before Monday.")
+
+
+@strawberry.input(
+    description="The bucket of time that a moment falls into; its key is its first moment."
+)
 class TimeBucket:
     unit: TimeUnit = strawberry.field(description="How long the bucket is.")
     time_zone: str = strawberry.field(
         default="UTC",
         description="Where midnight is told: a name of the IANA time zone database.",
+    )
+    week_start: Weekday | None = strawberry.field(
+        default=UNSET, description="The first day of each WEEK; MONDAY if it is not given."
     )
 
 

@@ -61,7 +61,7 @@ class Through:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """An aggregate: `function` is count, sum, avg, min, max or distinct.
+    """An aggregate: `function` is count, sum, avg, min, max, distinct; or groups, their number.
 
     It is taken over the rows that `relationship` leads to; without one, over the rows of the
     group. A count has no `column`.
@@ -81,11 +81,15 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The beginning of the hour, day, ... that a time falls into; `zone` is an operand."""
+    """The beginning of the hour, day, ... that a time falls into; `zone` is an operand.
+
+    Weeks begin on `first_weekday`: 0 is Monday, 6 Sunday.
+    """
 
     term: Term
     unit: str
     zone: int
+    first_weekday: int = 0
 
 
 Term: TypeAlias = Attribute | Through | Measure | Rank | Bucket

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 MAX_OFFSET = 10_000
+MAX_GROUPS = 1_000
 DEFAULT_COUNT_LIMIT = 10_000
 MAX_COUNT_LIMIT = 1_000_000
 MAX_KEYS = 8
@@ -130,13 +131,14 @@ class GroupingShape:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Rows put together by the values of their terms; the first `size` groups, in order."""
+    """Rows put together by the values of their terms; `size` groups after the first `offset`."""
 
     by: tuple[Term, ...] = ()
     having: Condition | None = None
     order: tuple[Sort, ...] = ()
     operands: tuple[Any, ...] = ()
     size: int = DEFAULT_PAGE_SIZE
+    offset: int = 0
 
     @property
     def shape(self) -> GroupingShape:

@@ -138,7 +138,8 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         ),
         (
             f"""{{ customer(by: {{databaseId: 1}}) {{
-                 orders(after: "{cursor_of("Order", 4, NOON + timedelta(hours=1))}") {{ edges {{ cursor }} }} }} }}""",
+                 orders(after: "{cursor_of("Order", 4, NOON + timedelta(hours=1))}") {{
+                   edges {{ cursor }} }} }} }}""",
             '{"customer":{"orders":{"edges":[]}}}',
         ),
         # Nobody is there.

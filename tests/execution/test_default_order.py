@@ -47,7 +47,7 @@ async def expected(client: Client) -> dict[int, list[int]]:
 
 
 def ids(page: Any) -> list[int]:
-    return [node["databaseId"] for node in page["nodes"]]
+    return [int(node["databaseId"]) for node in page["nodes"]]
 
 
 async def test_orders_come_by_their_moments(client: Client, expected: dict[int, list[int]]) -> None:
@@ -64,7 +64,7 @@ async def test_orders_come_by_their_moments(client: Client, expected: dict[int, 
     assert ids(data["last"]) == expected[0][-3:]
     assert ids(data["keys"]) == sorted(expected[0])
     for customer in data["customers"]["nodes"]:
-        theirs = expected[customer["databaseId"]]
+        theirs = expected[int(customer["databaseId"])]
         assert ids(customer["orders"]) == theirs
         assert ids(customer["latest"]) == theirs[-1:]
 

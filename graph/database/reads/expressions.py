@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import False_, True_
 
 from graph.database.kinds import Scalar, ScalarKind
+from graph.database.reads.buckets import Buckets
 from graph.database.reads.columns import Row, column_of, scalar_of_column
 from graph.database.search import document_of, is_like, rank_of
 from graph.selection import (
@@ -57,8 +58,6 @@ _NOTHING: ColumnElement[int] = literal_column("0")
 _OPERATORS_OF_LISTS = {"has_every", "has_some"}
 # Digits after the point of an average: PostgreSQL's own scale depends on the values.
 _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
-# A bucket begins where years do, and not in the year before in which some zone has it begin.
-_FIRST_TIME: ColumnElement[Any] = literal_column("timestamptz '0001-01-01 00:00:00+00'")
 
 
 def scalar_of(entity: str, term: Term) -> Scalar:
@@ -69,7 +68,7 @@ def scalar_of(entity: str, term: Term) -> Scalar:
         case Through():
             inner = scalar_of(term.relationship.target, term.term)
             return replace(inner, is_nullable=inner.is_nullable or term.relationship.is_optional)
-        case Measure(function="count" | "distinct"):
+        case Measure(function="count" | "distinct" | "groups"):
             return Scalar(ScalarKind.COUNT)
         case Measure(function="min" | "max", column=str(column)):
             target = term.relationship.target if term.relationship else entity
@@ -93,8 +92,8 @@ def is_stored(entity: str, term: Term) -> bool:
 class ExpressionCompiler:
     """The SQL of terms and conditions over one row; `prefix` begins the names of parameters.
 
-    With `joins`, rows across a relationship are joined to this one, once each: right for a
-    statement that puts rows together. Without, each term finds them by itself.
+    With `joins`, rows across a relationship are joined to this one, once each, and buckets too:
+    right for a statement that puts rows together. Without, each term finds them by itself.
     """
 
     def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:
@@ -103,6 +102,7 @@ class ExpressionCompiler:
         self._joined: dict[Relationship, tuple[ExpressionCompiler, ColumnElement[bool]]] | None = (
             {} if joins else None
         )
+        self._buckets = Buckets()
 
     def source(self) -> Any:
         """The row's table with all that was joined to it."""
@@ -110,7 +110,7 @@ class ExpressionCompiler:
         for relationship, (joined, belongs) in (self._joined or {}).items():
             is_optional = relationship.is_optional
             source = source.join(joined.source(), belongs, isouter=is_optional)
-        return source
+        return self._buckets.joined_to(source)
 
     def term(self, term: Term) -> ColumnElement[Any]:
         match term:
@@ -127,10 +127,7 @@ class ExpressionCompiler:
                 return rank_of(document_of(self.row.entity, self.row.column), words)
             case Bucket():
                 zone = self._operand(term.zone, _WORD)
-                begins = func.date_trunc(
-                    literal_column(f"'{term.unit}'"), self.term(term.term), zone
-                )
-                return func.greatest(begins, _FIRST_TIME)
+                return self._buckets.key(term, self.term(term.term), zone)
 
     def condition(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911  one for each
         """The SQL of a condition; it may be NULL where it is not true."""
@@ -221,6 +218,8 @@ class ExpressionCompiler:
         return false()
 
     def _measure(self, measure: Measure) -> ColumnElement[Any]:
+        if measure.function == "groups":
+            return func.count().over()
         if measure.column is None:
             return func.count()
         return _MEASURES[measure.function](self.row.column(measure.column))

@@ -112,6 +112,7 @@ class RowList:
             .having(*having)
             .order_by(raw_sql("nth"))
             .limit(bindparam(f"{own}limit", type_=Integer))
+            .offset(bindparam(f"{own}offset", type_=Integer))
         )
 
     def parameter(self, name: str) -> ColumnElement[Any]:

@@ -26,6 +26,7 @@ from graph.selection import (
     DEFAULT_COUNT_LIMIT,
     DEFAULT_PAGE_SIZE,
     MAX_COUNT_LIMIT,
+    MAX_GROUPS,
     MAX_OFFSET,
     MAX_PAGE_SIZE,
     Attribute,
@@ -91,10 +92,10 @@ def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
     """The groups that a connection's `groups` asks for.
 
     Raises:
-        InvalidPage: `first` is negative, or over the cap.
+        InvalidPage: `first` or `offset` is negative, or over its cap.
         InvalidGroups, InvalidOrder, InvalidFilter: as the methods of `Filters`.
     """
-    size = _size("first", arguments)
+    size = _size("first", arguments, MAX_GROUPS)
     filters = Filters()
     by = filters.keys(arguments["by"], entity)
     return Grouping(
@@ -103,6 +104,7 @@ def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
         order=filters.order_of_groups(arguments.get("orderBy"), entity, by),
         operands=tuple(map(_hashable, filters.operands)),
         size=DEFAULT_PAGE_SIZE if size is None else size,
+        offset=_offset({"offset": arguments.get("offset")}),
     )
 
 
@@ -177,10 +179,10 @@ def _page(
     )
 
 
-def _size(name: str, arguments: Mapping[str, Any]) -> int | None:
+def _size(name: str, arguments: Mapping[str, Any], most: int = MAX_PAGE_SIZE) -> int | None:
     size: int | None = arguments.get(name)
-    if size is not None and not 0 <= size <= MAX_PAGE_SIZE:
-        raise InvalidPage(f"'{name}' must be between 0 and {MAX_PAGE_SIZE}, not {size}.")
+    if size is not None and not 0 <= size <= most:
+        raise InvalidPage(f"'{name}' must be between 0 and {most:,}, not {size}.")
     return size
 
 

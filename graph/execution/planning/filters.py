@@ -6,7 +6,7 @@ So two filters that differ in values only are one condition, and one statement.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from functools import cache, partial
@@ -282,16 +282,22 @@ class Filters:
         if name == "column":
             return Attribute(entity.columns[_plain(value)].name)
         if name in entity.columns:
-            if value["timeZone"] not in _time_zones():
-                raise InvalidGroups(f"There is no time zone '{value['timeZone'][:64]}'.")
-            zone = self._operand(value["timeZone"])
-            return Bucket(Attribute(entity.columns[name].name), _plain(value["unit"]), zone)
+            return self._bucket(Attribute(entity.columns[name].name), value)
         _check_depth(depth, "by")
         relationship = relationships.relationship(entity.name, entity.to_one[name].name)
         inner = self._key(entity_of(relationship.target), value, depth + 1)
         if isinstance(inner, Bucket):
-            return Bucket(Through(relationship, inner.term), inner.unit, inner.zone)
+            return replace(inner, term=Through(relationship, inner.term))
         return Through(relationship, inner)
+
+    def _bucket(self, term: Attribute, given: Mapping[str, Any]) -> Bucket:
+        unit, zone = _plain(given["unit"]), given["timeZone"]
+        if zone not in _time_zones():
+            raise InvalidGroups(f"There is no time zone '{zone[:64]}'.")
+        weekday = _plain(given.get("weekStart")) or 0
+        if weekday and unit != "week":
+            raise InvalidGroups("'weekStart' is for buckets of a WEEK only.")
+        return Bucket(term, unit, self._operand(_ABBREVIATED.get(zone, zone)), weekday)
 
     def _members(
         self, given: Mapping[str, Any], path: tuple[str, ...]
@@ -319,6 +325,19 @@ class Filters:
 _KEY = Attribute("id")
 # Of a path: each level has a name, those of lists a number too; then a column and an operator.
 _DEEPEST = 2 * MAX_DEPTH + 2
+
+
+# Zones whose names PostgreSQL takes for abbreviations of fixed offsets, by the zones that they are
+# links to in the IANA time zone database (file `backward`, since 2024b).
+_ABBREVIATED = {
+    "CET": "Europe/Brussels",
+    "EET": "Europe/Athens",
+    "EST": "America/Panama",
+    "HST": "Pacific/Honolulu",
+    "MET": "Europe/Brussels",
+    "MST": "America/Phoenix",
+    "WET": "Europe/Lisbon",
+}
 
 
 @cache

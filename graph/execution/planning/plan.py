@@ -133,6 +133,8 @@ class SelectedField:
 def measure_of(selected: SelectedField) -> Measure:
     """`sum { total }`: the column below names what the function above is taken over."""
     assert selected.above is not None  # noqa: S101  aggregates are never at the root
+    if selected.parent.name.endswith("Group"):
+        return Measure("groups")
     if selected.parent.name.endswith("Aggregates"):
         return Measure("count")
     return Measure(selected.above.name, selected.name)
