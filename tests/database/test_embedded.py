@@ -518,7 +518,7 @@ def test_a_file_instead_of_a_folder_is_named(place: Path) -> None:
     (place / "file").touch()
 
     assert f"{place / 'file'} must be a folder" in refusal(place / "file")
-    assert f"{place / 'file' / 'below'} must be a folder, or lies in one" in refusal(
+    assert f"{place / 'file' / 'below'} must be a folder" in refusal(
         place / "file" / "below"
     )
 

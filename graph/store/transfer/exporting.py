@@ -1,4 +1,4 @@
-"""A table becomes a file: one COPY, which is one snapshot, written as it arrives."""
+"""Exports an entity to a file with one COPY: one snapshot, written as rows arrive."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
 
 _OPTIONS: dict[Format, dict[str, Any]] = {
-    # JSON text has no control characters, so nothing of it is ever quoted.
+    # JSON text contains no control characters, so COPY never quotes it.
     Format.NDJSON: {"format": "csv", "quote": "\x01", "delimiter": "\x02"},
     Format.CSV: {"format": "csv", "header": True},
 }
 
-# What an export has is what an import takes.
+# The columns of an export are the fields that an import accepts.
 _SELECTS = {
     "customers": """
         SELECT first_name AS "firstName", last_name AS "lastName", username, email, address, town
@@ -46,13 +46,13 @@ async def export_rows(
     file: IO[bytes],
     progress: Callable[[int], None],
 ) -> int:
-    """Write all rows of an entity; return how many. `progress` is told the bytes written.
+    """Write all rows of an entity; return their number. `progress` is called with bytes written.
 
     Raises:
-        TransferFailed: orders as CSV, which has no place for their lines.
+        TransferFailed: orders as CSV, which cannot represent their lines.
     """
     if entity == "orders" and format_ is Format.CSV:
-        raise TransferFailed("orders have lines, and CSV has no place for them: use NDJSON")
+        raise TransferFailed("orders have lines, which CSV cannot represent; use ndjson")
     select = _SELECTS[entity]
     if format_ is Format.NDJSON:
         select = f"SELECT row_to_json(exported) FROM ({select}) AS exported"  # noqa: S608

@@ -1,9 +1,9 @@
-"""What files may hold, by entity: what a row must be, and how a batch of them becomes rows.
+"""The entities that files can hold: the checks of their rows, and the statements that merge them.
 
 A batch is copied into temporary tables and merged from there by the natural key: customers by
-username, items by name, orders by customer and moment. What a row must be in itself is checked
-before, by the rules of `graph.database.writes`; what it must be beside others is asked by SQL: its
-rows are (number in the batch, field, code, message).
+username, items by name, orders by customer and date. The checks of `graph.database.writes` validate
+each row by itself. SQL validates it against other rows; its results are (index in the batch, field,
+code, message).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def _item(number: int, values: Values) -> Staged:
 def _order(number: int, values: Values) -> Staged:
     for name in ("username", "date_placed"):
         if values.given(name) is None:
-            values.wrong(name, "REQUIRED", "It must be given, and not be null.")
+            values.wrong(name, "REQUIRED", "A value is required.")
     lines = []
     for nth, line in enumerate(values.within("lines")):
         if line.given("item") is None:
-            line.wrong("item", "REQUIRED", "It must be given, and not be null.")
+            line.wrong("item", "REQUIRED", "A value is required.")
         price = line.money("unit_price", required=False)
         lines.append((number, nth, line.given("item"), line.pieces(), price))
     status = values.given("status") or OrderStatus.PLACED
@@ -50,7 +50,7 @@ def _order(number: int, values: Values) -> Staged:
     return {"staged_orders": [order], "staged_lines": lines}
 
 
-# The last row of a name counts; those that were refused do not.
+# The last row with a key wins; refused rows are left out.
 _LATEST_CUSTOMERS = """
     SELECT * FROM (SELECT DISTINCT ON (username) * FROM staged_customers
                    WHERE nth <> ALL($1::integer[]) ORDER BY username, nth DESC) AS latest
@@ -112,7 +112,7 @@ _REFUSE_ORDERS = """
           FROM staged_lines AS new) AS found
     WHERE number <> 1
 """
-# An order that is there already stays as it is.
+# An existing order is not changed.
 _KEY_ORDERS = """
     UPDATE staged_orders SET id = nextval(pg_get_serial_sequence('orders', 'id')),
         customer_id = new.customer_id
