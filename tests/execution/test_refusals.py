@@ -1,4 +1,4 @@
-"""What cannot be asked of lists: each has its code and message, on both ways to an answer."""
+"""Invalid arguments of lists: each has its code and message, on both execution paths."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ async def test_a_bad_list_is_refused_before_any_statement(
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED[:5])
-async def test_a_null_in_a_variable_is_refused_in_the_same_words(
+async def test_a_null_in_a_variable_gets_the_same_message(
     client: Client, arguments: str, code: str, message: str
 ) -> None:
     operator = arguments.removeprefix("where: ").replace("{", "").replace("}", "").split(": ")
@@ -216,7 +216,7 @@ async def test_bad_groups_are_refused(
         "by: [{column: TOWN}]",
     ],
 )
-async def test_an_aggregate_or_key_that_does_not_exist_is_no_valid_document(
+async def test_an_unknown_aggregate_or_key_makes_the_document_invalid(
     client: Client, arguments: str
 ) -> None:
     answer = await client.answer(f"{{ orders {{ groups({arguments}) {{ __typename }} }} }}")
