@@ -374,7 +374,7 @@ def test_a_slowly_dripping_request_is_disconnected(impatient: LiveServer) -> Non
 def test_a_client_that_does_not_read_is_disconnected(impatient: LiveServer) -> None:
     names = [f"a{nth}" for nth in range(50)]
     fields = " ".join(f"{name}: customers(first: 50) {{ nodes {{ {COLUMNS} }} }}" for name in names)
-    body = json.dumps({"query": f"{{ {asked} }}"}).encode()
+    body = json.dumps({"query": f"{{ {fields} }}"}).encode()
     size = len(httpx.post(f"{impatient.url}/graphql", content=body, headers=JSON).content)
     received = 0
     with connected(impatient) as connection:
