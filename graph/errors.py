@@ -421,6 +421,10 @@ class PendingMigrations(StartupError):
         )
 
 
+class MigrationRefused(StartupError):
+    """A migration cannot go on. It keeps what it has done: the next run continues from there."""
+
+
 class TransferFailed(StartupError):
     pass
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry import UNSET
 from strawberry.types.lazy_type import LazyType
+from strawberry.utils.str_converters import to_camel_case
 
 from graph.relay import to_global_id
 from graph.schema.context import Info
@@ -141,15 +142,23 @@ def to_one(description: str) -> Any:
     return declare(Meaning.TO_ONE, description, resolver=_one)
 
 
-def connection(description: str, *, entity: str | None = None, offset: bool = False) -> Any:
+def connection(
+    description: str,
+    *,
+    entity: str | None = None,
+    offset: bool = False,
+    order: tuple[str, ...] = (),
+) -> Any:
     """A to-many relationship: the model's of the same Python name; on Query, every row.
 
     With an entity it is of the entity's own type, `OrderConnection`, and has its filters and sorts.
     Without, the annotation tells (`Connection[Order]`), and there are pages only.
+
+    `order` names the columns by which its rows come, at last by the key, where a client names none:
+    an index should have them. The description should name them too.
     """
-    return declare(
-        Meaning.CONNECTION, description, entity=entity, resolver=_many(entity, offset=offset)
-    )
+    resolver = _many(entity, offset=offset, order=order)
+    return declare(Meaning.CONNECTION, description, entity=entity, more=order, resolver=resolver)
 
 
 def lookup(description: str, *, by: Any) -> Any:
@@ -200,10 +209,10 @@ def many(root: Any, info: Info) -> Any:
     return info.context.loaders.many(info.context.selected(info.path), root)
 
 
-def _many(entity: str | None, *, offset: bool) -> Callable[..., Any]:
+def _many(entity: str | None, *, offset: bool, order: tuple[str, ...]) -> Callable[..., Any]:
     """A resolver with the arguments of an entity's connection."""
     arguments = {
-        **(_of_entity(entity) if entity else {}),
+        **(_of_entity(entity, order) if entity else {}),
         **PAGE,
         **({"offset": _OFFSET} if offset else {}),
     }
@@ -211,13 +220,14 @@ def _many(entity: str | None, *, offset: bool) -> Callable[..., Any]:
     return with_arguments(many, arguments, derived(f"{entity}Connection") if entity else Any)
 
 
-def _of_entity(entity: str) -> dict[str, Any]:
+def _of_entity(entity: str, order: tuple[str, ...]) -> dict[str, Any]:
+    default = ", then ".join(f"`{to_camel_case(name)}`" for name in (*order, "database_id"))
     return {
         "where": argument(derived(f"{entity}Where") | None, "Only those that meet all of this."),
         "order_by": argument(
             list_of_generated(f"{entity}OrderBy") | None,
             "The order of the list: by the first of these, among equals by the second, and so on; "
-            f"at last by `databaseId`. At most {MAX_SORTS}.",
+            f"at last by `databaseId`. At most {MAX_SORTS}. By {default} if none is given.",
         ),
     }
 

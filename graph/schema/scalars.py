@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NewType
 
@@ -19,6 +19,12 @@ Json = NewType("Json", str)
 
 # As XML Schema has it: no exponent, no white space, none of Python's underscores.
 _MAX_DIGITS = 100
+_MAX_QUOTED = 64
+_MICROSECOND_DIGITS = 6
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]{1,30}))?"
+    r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 
 
@@ -32,19 +38,41 @@ def serialize_datetime(value: datetime) -> str:
 
 
 def parse_datetime(value: object) -> datetime:
-    """A moment in UTC: PostgreSQL does not take every offset that Python and RFC 3339 do."""
+    """A moment of RFC 3339, section 5.6, in UTC.
+
+    Beyond its grammar: `T` and `Z` may be in lower case, as it allows; the leap second `23:59:60`
+    in UTC is the first one of the next month, as PostgreSQL has it. What is finer than a
+    microsecond is refused, since PostgreSQL would round it.
+    """
     if not isinstance(value, str):
         raise ValueError("DateTime must be a string, such as '2026-01-31T12:00:00Z'.")  # noqa: TRY004
+    found = _RFC_3339.fullmatch(value)
+    if found is None:
+        raise _no_datetime(value, "RFC 3339 is needed, such as '2026-01-31T12:00:00Z'.")
+    day, clock, second, fraction, offset = found.groups(default="")
+    if fraction[_MICROSECOND_DIGITS:].strip("0"):
+        raise _no_datetime(value, "it has at most six digits after the point.")
+    leap = second == "60"
+    text = f"{day}T{clock}:{'59' if leap else second}.{fraction[:_MICROSECOND_DIGITS]:0<6}"
     try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError(f"DateTime cannot represent '{value}': RFC 3339 is needed.") from None
-    if parsed.tzinfo is None:
-        raise ValueError(f"DateTime cannot represent '{value}': a time zone is needed.")
-    try:
-        return parsed.astimezone(UTC)
+        moment = datetime.fromisoformat(text + offset.upper()).astimezone(UTC)
+        return _after_leap_second(moment) if leap else moment
     except OverflowError:
-        raise ValueError(f"DateTime cannot represent '{value}': out of range.") from None
+        raise _no_datetime(value, "out of range.") from None
+    except ValueError:
+        raise _no_datetime(value, "there is no such moment.") from None
+
+
+def _after_leap_second(moment: datetime) -> datetime:
+    """The moment a second later: leap seconds end the last day of a month."""
+    after = moment + timedelta(seconds=1)
+    if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):
+        raise ValueError(moment)
+    return after
+
+
+def _no_datetime(value: str, why: str) -> ValueError:
+    return ValueError(f"DateTime cannot represent '{value[:_MAX_QUOTED]}': {why}")
 
 
 def serialize_decimal(value: Decimal) -> str:
@@ -71,7 +99,11 @@ def serialize_json(value: str) -> orjson.Fragment:
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339).",
+        description=(
+            "A moment in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339). As an input it may "
+            "have any offset, and six digits after the point of the seconds; the leap second "
+            "`23:59:60Z` is the first one of the next month."
+        ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=serialize_datetime,
         parse_value=parse_datetime,

@@ -7,7 +7,11 @@ a few comparisons: a timer starts only if something is still to come.
 
 from __future__ import annotations
 
+import fcntl
+import sys
+import termios
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -78,6 +82,14 @@ class ConnectionLimits:
 
 
 _DEFAULT_LIMITS = ConnectionLimits()
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """The bytes that the kernel has taken and the client has not; 0 if the system cannot tell."""
+    size = bytearray(4)
+    with suppress(OSError):
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, size)
+    return int.from_bytes(size, sys.byteorder)
 
 
 class _HeadRejected(Exception):
@@ -209,7 +221,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _watch_reader(self, before: int | None) -> None:
         """Abort if the client has read nothing for the whole time; else look again."""
-        unread = self.transport.get_write_buffer_size()
+        unread = self.transport.get_write_buffer_size() + _unacknowledged(self.transport)
         if before is not None and unread >= before:
             self.transport.abort()
             return

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     DDL,
+    BigInteger,
     CheckConstraint,
     DateTime,
     Enum,
@@ -120,7 +121,7 @@ def _search_indexes(entity: str, table: str) -> tuple[Index, Index]:
 class Customer(Base):
     __tablename__ = "customers"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     first_name: Mapped[str] = mapped_column(String(100))
     last_name: Mapped[str] = mapped_column(String(100))
     username: Mapped[str] = mapped_column(String(50), unique=True)
@@ -151,7 +152,7 @@ class Customer(Base):
 class Item(Base):
     __tablename__ = "items"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     cost_price: Mapped[Decimal]
     selling_price: Mapped[Decimal]
@@ -182,14 +183,16 @@ def _price_differs(item_id: Mapped[int], unit_price: Mapped[Decimal]) -> ScalarS
 class OrderLine(Base):
     __tablename__ = "order_lines"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
-    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    item_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("items.id"))
     quantity: Mapped[int] = mapped_column(SmallInteger)
     # The item's price and name at the time of the order; a trigger sets them if they are NULL.
     unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
     item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
     cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    # The pieces that came out of stock and were not put back: `writes.stock` keeps the number.
+    taken: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     subtotal: Mapped[Decimal] = column_property(
         unit_price * (quantity - cancelled), deferred=True, raiseload=True
     )
@@ -207,6 +210,7 @@ class OrderLine(Base):
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint(_a_price("unit_price"), name="unit_price"),
         CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
+        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled", name="taken"),
     )
 
     def __repr__(self) -> str:
@@ -225,8 +229,8 @@ def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
 class Order(Base):
     __tablename__ = "orders"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customers.id"))
     date_placed: Mapped[datetime] = mapped_column(server_default=func.now())
     status: Mapped[OrderStatus] = mapped_column(
         _one_of(OrderStatus, "status"), server_default=OrderStatus.PLACED
@@ -245,7 +249,8 @@ class Order(Base):
     )
 
     __table_args__ = (
-        Index(None, "customer_id", "id"),
+        # The order of a customer's orders, and of all.
+        Index(None, "customer_id", "date_placed", "id"),
         Index(None, "date_placed", "id"),
         CheckConstraint(_within_four_digit_years("date_placed"), name="date_placed"),
     )
@@ -263,14 +268,14 @@ class Event(Base):
 
     __tablename__ = "events"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     entity: Mapped[str] = mapped_column(String(20))
-    entity_id: Mapped[int]
+    entity_id: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
     payload: Mapped[str] = mapped_column(JsonText)
     actor: Mapped[str | None] = mapped_column(String(200))
-    order_id: Mapped[int | None]
+    order_id: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         Index(None, "order_id", "id"),

@@ -98,11 +98,14 @@ class Query:
         "The customers and items that match a text, best match first.",
         resolver=with_arguments(many, {"text": _TEXT, **PAGE}, text=REQUIRED),
     )
-    customers = connection(
-        "All customers, in the order they were added.", entity="Customer", offset=True
+    customers = connection("All customers, by `databaseId`.", entity="Customer", offset=True)
+    items = connection("All items, by `databaseId`.", entity="Item", offset=True)
+    orders = connection(
+        "All orders, oldest first: by `datePlaced`, then `databaseId`.",
+        entity="Order",
+        offset=True,
+        order=("date_placed",),
     )
-    items = connection("All items, in the order they were added.", entity="Item", offset=True)
-    orders = connection("All orders, in the order they were added.", entity="Order", offset=True)
     order_lines = connection(
-        "The lines of all orders, in the order they were added.", entity="OrderLine", offset=True
+        "The lines of all orders, by `databaseId`.", entity="OrderLine", offset=True
     )

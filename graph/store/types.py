@@ -49,7 +49,11 @@ class Customer(Node):
     created_on: datetime = column("When the customer was added.")
     updated_on: datetime = column("When the customer was last changed.")
     version: int = column(_VERSION)
-    orders = connection("The customer's orders, oldest first.", entity="Order")
+    orders = connection(
+        "The customer's orders, oldest first: by `datePlaced`, then `databaseId`.",
+        entity="Order",
+        order=("date_placed",),
+    )
 
 
 @strawberry.type(description="An item that the store sells.")
@@ -60,7 +64,7 @@ class Item(Node):
     selling_price: Decimal = column("The price of one piece for customers.")
     stock: int | None = column("The number of pieces in stock; null if stock is not tracked.")
     version: int = column(_VERSION)
-    order_lines = connection("The order lines with this item.", entity="OrderLine")
+    order_lines = connection("The order lines with this item, by `databaseId`.", entity="OrderLine")
 
 
 @strawberry.type(description="An order of one customer.")
@@ -79,8 +83,10 @@ class Order(Node):
         value_of=actions_of,
     )
     customer: Customer = to_one("The customer who placed the order.")
-    line_items = connection("The lines of the order.", entity="OrderLine")
-    history = connection("The changes of the order and its lines, oldest first.", entity="Event")
+    line_items = connection("The lines of the order, by `databaseId`.", entity="OrderLine")
+    history = connection(
+        "The changes of the order and its lines, in their order: by `databaseId`.", entity="Event"
+    )
 
 
 @strawberry.type(description="One line of an order: a number of pieces of one item.")
@@ -92,6 +98,10 @@ class OrderLine(Node):
     unit_price: Decimal = column("The price of one piece when the line was added.")
     item_name: str = column("The item's name when the line was added.")
     cancelled: int = column("The number of cancelled pieces.")
+    taken: int = column(
+        "The number of pieces taken from stock; they return to it when the line is cancelled."
+        " A line takes none if it was imported, or if its item's stock is null."
+    )
     subtotal: Decimal = column("The price of all pieces that are not cancelled.")
     unit_price_changed: bool = column("Whether the item's price has changed since.")
     order: Order = to_one("The line's order.")

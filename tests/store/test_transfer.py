@@ -192,7 +192,7 @@ async def test_an_export_can_be_imported_and_changes_nothing(
     database: Database, tmp_path: Path, entity: str, format_: Format
 ) -> None:
     await fill(database, customers=5)
-    strange = "UPDATE customers SET town = E'a \"b\" \\\\ c,\\n\\u2028 d\\t' WHERE id = 1"
+    strange = "UPDATE customers SET town = E'a \"b\" \\\\ c,\\n\\u2028 \\td' WHERE id = 1"
     await rows_of(database, strange + " RETURNING id")
     path = tmp_path / "rows"
     before = await rows_of(database, f"SELECT * FROM {entity} ORDER BY id")  # noqa: S608

@@ -7,6 +7,7 @@ cached document is not checked again.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
+    StreamDirectiveOnListField,
     StringValueNode,
     specified_rules,
     validate,
@@ -27,7 +29,11 @@ from graphql import (
 from graphql.language.parser import Parser
 
 from graph.errors import TooLarge
-from graph.execution.documents.validation_rules import FewIntrospectionAliases, IdempotentMutations
+from graph.execution.documents.validation_rules import (
+    FewIntrospectionAliases,
+    IdempotentMutations,
+    StreamedLists,
+)
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
@@ -44,6 +50,8 @@ if TYPE_CHECKING:
     from graphql.language import DirectiveNode, VariableDefinitionNode
 
     from graph.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _MAX_ERRORS = 20
 # Enough for a list of 1,000 literals and its surroundings.
@@ -116,7 +124,13 @@ def validate_within(limits: Limits, schema: GraphQLSchema, node: DocumentNode) -
     """
     rules = _RULES if limits.introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
     hide = not limits.suggestions
-    errors = validate(schema, node, rules, max_errors=_MAX_ERRORS, hide_suggestions=hide)
+    try:
+        errors = validate(schema, node, rules, max_errors=_MAX_ERRORS, hide_suggestions=hide)
+    except RecursionError:
+        raise
+    except Exception:  # a rule's own fault: what it could not check does not run
+        logger.exception("a validation rule failed")
+        errors = [GraphQLError("The document cannot be validated: write it another way.")]
     if errors:
         clear = [_without_internals(error) for error in errors]
         raise RequestRejected(clear, code="GRAPHQL_VALIDATION_FAILED")
@@ -130,8 +144,13 @@ class _OverlappingFields(OverlappingFieldsCanBeMergedRule):
         self.rule_context.remaining_complexity_budget = _MAX_COMPARISONS
 
 
+# Ours instead of graphql-core's.
+_REPLACED: dict[Any, Any] = {
+    OverlappingFieldsCanBeMergedRule: _OverlappingFields,
+    StreamDirectiveOnListField: StreamedLists,
+}
 _RULES = tuple(
-    _OverlappingFields if rule is OverlappingFieldsCanBeMergedRule else rule
+    _REPLACED.get(rule, rule)
     for rule in (*specified_rules, IdempotentMutations, FewIntrospectionAliases)
 )
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError, ValidationRule, is_introspection_type
+from graphql import (
+    GraphQLError,
+    GraphQLStreamDirective,
+    ValidationRule,
+    get_nullable_type,
+    is_introspection_type,
+    is_list_type,
+)
 
 from graph.errors import TooLarge
 
@@ -14,6 +21,22 @@ if TYPE_CHECKING:
 
 # Enough to query a few types by name; GraphiQL uses none.
 _MAX_INTROSPECTION_ALIASES = 10
+
+
+class StreamedLists(ValidationRule):
+    """`@stream` stands at a list (graphql-core's rule fails on `__typename` of a union)."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        field, parent = self.context.get_field_def(), self.context.get_parent_type()
+        if field is None or parent is None or is_list_type(get_nullable_type(field.type)):
+            return
+        name = GraphQLStreamDirective.name
+        if found := [each for each in node.directives or () if each.name.value == name]:
+            message = (
+                f"Stream directive cannot be used on non-list field '{node.name.value}'"
+                f" on type '{parent.name}'."
+            )
+            self.report_error(GraphQLError(message, found))
 
 
 class IdempotentMutations(ValidationRule):

@@ -32,15 +32,18 @@ from graph.selection import (
     Sort,
     sort_of,
 )
+from graph.texts import trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from graph.selection import Condition, Cursor
 
 
-def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
+def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[str] = ()) -> Page:
     """The page that a connection's arguments ask for; null is as good as absent.
+
+    Without an order of the client's own, rows come by the columns of `default_order`.
 
     Raises:
         InvalidPage: both `first` and `last`; negative; over the cap; an offset beside a cursor.
@@ -49,7 +52,7 @@ def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
     """
     filters = Filters()
     where = filters.where(arguments.get("where"), entity)
-    order = filters.order(arguments.get("orderBy"), entity)
+    order = filters.order(arguments.get("orderBy"), entity, default_order)
     return _page(arguments, entity, filters, where, order)
 
 
@@ -122,6 +125,7 @@ def key_of(arguments: Mapping[str, Any], entity: str) -> Key:
         if found != entity:
             raise InvalidId(value)
         return Key("id", key)
+    value = trimmed(value) if type(value) is str else value  # as it was when it was written
     return Key("id" if name == "databaseId" else name, value)
 
 

@@ -42,7 +42,7 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from graph.schema.entities import Entity
     from graph.selection import Condition, Relationship, Term
@@ -75,13 +75,18 @@ class Filters:
         """The condition on groups of an entity's rows; raises as `where`."""
         return self._having(entity_of(name), given, ("having",)) if given else None
 
-    def order(self, given: list[Mapping[str, Any]] | None, name: str) -> tuple[Sort, ...]:
+    def order(
+        self, given: list[Mapping[str, Any]] | None, name: str, default: Sequence[str] = ()
+    ) -> tuple[Sort, ...]:
         """The complete order of a list: its last sort is by the key.
+
+        `default` names the columns by which it is sorted where nothing is given.
 
         Raises:
             InvalidOrder: too many sorts, or a rank without a search.
         """
         sorts = self._sorts([self._sort(entity_of(name), each) for each in given or ()])
+        sorts = sorts or [Sort(Attribute(column)) for column in default]
         terms = [sort.term for sort in sorts]
         if _KEY in terms:  # whatever comes after it decides nothing
             return tuple(sorts[: terms.index(_KEY) + 1])

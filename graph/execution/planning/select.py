@@ -311,7 +311,9 @@ class _Selector:
                 get_named_type(selected.type.fields["nodes"].type).name
             )
         argument_index, page = self._value(
-            selected, lambda arguments: page_of(arguments, relationship.target), Page()
+            selected,
+            lambda arguments: page_of(arguments, relationship.target, selected.more),
+            Page(),
         )
         self._charge_searches(selected, searches_in(page.where))
         parts = self._fields(selected, selected.type)

@@ -41,6 +41,9 @@ _REASONS: dict[str, Reason] = {
     "order_lines_cancelled_check": Reason(
         "NOTHING_LEFT", "A line must not have more cancelled pieces than pieces."
     ),
+    "order_lines_taken_check": Reason(
+        "NOTHING_LEFT", "A line cannot have taken more pieces from stock than it has left."
+    ),
 }
 # Foreign key -> the reason why a row that others refer to cannot be deleted.
 _STILL_REFERENCED: dict[str, Reason] = {

@@ -24,20 +24,23 @@ _LOCK_ALL = f"""
 """  # noqa: S608
 _PLACE = """
     WITH placed AS (INSERT INTO orders (customer_id) VALUES ($1) RETURNING id), lines AS (
-        INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name)
-        SELECT placed.id, items.id, line.quantity, items.selling_price, items.name
+        INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name, taken)
+        SELECT placed.id, items.id, line.quantity, items.selling_price, items.name, line.taken
         FROM placed
-        CROSS JOIN unnest($2::integer[], $3::smallint[]) WITH ORDINALITY AS line(id, quantity, nth)
+        CROSS JOIN unnest($2::bigint[], $3::smallint[], $4::smallint[]) WITH ORDINALITY
+            AS line(id, quantity, taken, nth)
         JOIN items ON items.id = line.id
         ORDER BY line.nth)
     SELECT id FROM placed
 """
 _LOCK = "SELECT id, version, status FROM orders WHERE id = $1 FOR NO KEY UPDATE"
 _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
-_LINES = "SELECT id, item_id, quantity - cancelled AS pieces FROM order_lines WHERE order_id = $1"
+_LINES = """
+    SELECT id, item_id, quantity - cancelled AS pieces, taken FROM order_lines WHERE order_id = $1
+"""
 _CANCEL = """
-    UPDATE order_lines SET cancelled = cancelled + gone.pieces
-    FROM unnest($1::integer[], $2::integer[]) AS gone(id, pieces)
+    UPDATE order_lines SET cancelled = cancelled + gone.pieces, taken = taken - gone.returned
+    FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS gone(id, pieces, returned)
     WHERE order_lines.id = gone.id
 """
 
@@ -73,8 +76,13 @@ async def place(
     wanted: Counter[int] = Counter()
     for item, quantity in zip(items, quantities, strict=True):
         wanted[item] += quantity
-    await stock.take(transaction, found, wanted)
-    row = await transaction.first(_PLACE, customer, items, quantities)
+    taken = await stock.take(transaction, found, wanted)
+    # What is counted is taken whole. The row of an item that is not is not locked, and may be
+    # counted by now: what was read decides.
+    takes = [
+        quantity if taken[item] else 0 for item, quantity in zip(items, quantities, strict=True)
+    ]
+    row = await transaction.first(_PLACE, customer, items, quantities, takes)
     key: int = row["id"]
     return key
 
@@ -96,7 +104,7 @@ async def advance(transaction: Transaction, given: Mapping[str, Any]) -> int:
 
 
 async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Cancel an order or some of its pieces, and return them to stock; return the order's key.
+    """Cancel an order or some of its pieces, and return what they took to stock; return its key.
 
     Raises:
         ValidationFailed: as `advance`; a line is repeated, or belongs to another order.
@@ -115,10 +123,11 @@ async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
     # Before the lines, so that the trigger increments the order's version only once.
     if sum(gone.values()) == sum(left.values()):
         await transaction.fetch(_MOVE, key, OrderStatus.CANCELLED)
+    back = {line: stock.returned(rows[line]["taken"], pieces) for line, pieces in gone.items()}
     if gone:
-        await transaction.fetch(_CANCEL, list(gone), list(gone.values()))
+        await transaction.fetch(_CANCEL, list(gone), list(gone.values()), list(back.values()))
     pieces: Counter[int] = Counter()
-    for line, number in gone.items():
+    for line, number in back.items():
         pieces[rows[line]["item_id"]] += number
     await stock.put_back(transaction, pieces)
     return key

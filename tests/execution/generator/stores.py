@@ -169,5 +169,6 @@ _DRAWN: dict[type[Any], Callable[[Random], object]] = {
 }
 _DRAWN_BY_NAME: dict[str, Callable[[Random], object]] = {
     "cancelled": lambda random: random.choice((0, 1)),  # not more than a line has
+    "taken": lambda _: 0,  # not more than a line has left
     "order_id": lambda random: random.randint(1, 10),  # no foreign key leads there
 }
