@@ -15,7 +15,7 @@ from strawberry.schema_directive import Location
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION, Location.INPUT_FIELD_DEFINITION],
-    description="What the field costs each time, beside the objects that it returns.",
+    description="The cost of the field itself, in addition to the objects that it returns.",
 )
 class Cost:
     weight: str
@@ -27,7 +27,7 @@ SEARCH = Cost(weight="10")
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
-    description="How long a list is: as long as a slicing argument says, or else as assumed.",
+    description="The size of a list: that of its slicing arguments, or else the assumed size.",
 )
 class ListSize:
     assumed_size: int | None = strawberry.directive_field(name="assumedSize", default=UNSET)

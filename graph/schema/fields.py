@@ -181,13 +181,13 @@ PAGE = {
         f"Return at most this many, from the start of the list or after `after`. "
         f"{DEFAULT_PAGE_SIZE} when neither `first` nor `last` is given; at most {MAX_PAGE_SIZE}.",
     ),
-    "after": argument(str | None, "Only what comes after this cursor, in the same order."),
+    "after": argument(str | None, "Return only elements after this cursor, in the same order."),
     "last": argument(
         int | None,
         "Return at most this many, from the end of the list or before `before`. "
         f"Not together with `first`; at most {MAX_PAGE_SIZE}.",
     ),
-    "before": argument(str | None, "Only what comes before this cursor, in the same order."),
+    "before": argument(str | None, "Return only elements before this cursor, in the same order."),
 }
 _OFFSET = argument(
     int | None,
@@ -223,11 +223,11 @@ def _many(entity: str | None, *, offset: bool, order: tuple[str, ...]) -> Callab
 def _of_entity(entity: str, order: tuple[str, ...]) -> dict[str, Any]:
     default = ", then ".join(f"`{to_camel_case(name)}`" for name in (*order, "database_id"))
     return {
-        "where": argument(derived(f"{entity}Where") | None, "Only those that meet all of this."),
+        "where": argument(derived(f"{entity}Where") | None, "Return only elements that match."),
         "order_by": argument(
             list_of_generated(f"{entity}OrderBy") | None,
-            "The order of the list: by the first of these, among equals by the second, and so on; "
-            f"at last by `databaseId`. At most {MAX_SORTS}. By {default} if none is given.",
+            "The order of the list: by the first of these, then by the second, and so on; "
+            f"finally by `databaseId`. At most {MAX_SORTS}. The default is {default}.",
         ),
     }
 

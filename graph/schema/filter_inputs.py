@@ -18,9 +18,9 @@ from graph.schema.type_factories import input_type
 
 _EQUALITY = {
     "eq": "Equal to this.",
-    "ne": "Not equal to this; true of null.",
-    "in": "Equal to one of these; of none, if the list is empty.",
-    "notIn": "Equal to none of these; true of null.",
+    "ne": "Not equal to this; also matches null.",
+    "in": "Equal to one of these; matches nothing if the list is empty.",
+    "notIn": "Equal to none of these; also matches null.",
 }
 _ORDER = {
     "lt": "Less than this.",
@@ -29,13 +29,13 @@ _ORDER = {
     "gte": "More than this, or equal to it.",
 }
 _TEXT = {
-    "contains": "Has this somewhere in it.",
+    "contains": "Contains this.",
     "startsWith": "Begins with this.",
     "endsWith": "Ends with this.",
-    "eqIgnoreCase": "Equal to this, in upper or lower case.",
-    "containsIgnoreCase": "Has this somewhere in it, in upper or lower case.",
-    "startsWithIgnoreCase": "Begins with this, in upper or lower case.",
-    "endsWithIgnoreCase": "Ends with this, in upper or lower case.",
+    "eqIgnoreCase": "Equal to this, ignoring case.",
+    "containsIgnoreCase": "Contains this, ignoring case.",
+    "startsWithIgnoreCase": "Begins with this, ignoring case.",
+    "endsWithIgnoreCase": "Ends with this, ignoring case.",
 }
 _NULL = "Null if true; not null if false."
 
@@ -47,7 +47,7 @@ def _filter(name: str, what: str, type_: Any, *operators: dict[str, str]) -> Any
         fields[operator] = (list[type_] if takes_list else type_, description)
     if type_ is not strawberry.ID:
         fields["isNull"] = (bool, _NULL)
-    return input_type(name, f"What {what} must be: all that is said here.", fields)
+    return input_type(name, f"Conditions on {what}; a value must match all of them.", fields)
 
 
 IDFilter = _filter("IDFilter", "an id", strawberry.ID, _EQUALITY)
@@ -55,9 +55,9 @@ IDFilter = _filter("IDFilter", "an id", strawberry.ID, _EQUALITY)
 _FILTERS = {
     int: _filter("IntFilter", "a whole number", int, _EQUALITY, _ORDER),
     str: _filter("StringFilter", "a text", str, _EQUALITY, _ORDER, _TEXT),
-    bool: _filter("BooleanFilter", "a truth value", bool, {"eq": _EQUALITY["eq"]}),
-    Decimal: _filter("DecimalFilter", "an exact number", Decimal, _EQUALITY, _ORDER),
-    datetime: _filter("DateTimeFilter", "a moment", datetime, _EQUALITY, _ORDER),
+    bool: _filter("BooleanFilter", "a boolean", bool, {"eq": _EQUALITY["eq"]}),
+    Decimal: _filter("DecimalFilter", "a decimal number", Decimal, _EQUALITY, _ORDER),
+    datetime: _filter("DateTimeFilter", "a time", datetime, _EQUALITY, _ORDER),
 }
 
 

@@ -11,7 +11,7 @@ from graph.schema.fields import global_id
     description="Anything that has a global id (Relay's Global Object Identification)."
 )
 class Node:
-    global_id: strawberry.ID = global_id("Names the object among all objects: give it to `node`.")
+    global_id: strawberry.ID = global_id("The global id of the object, for `node` and `nodes`.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: Any) -> bool:

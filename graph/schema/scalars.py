@@ -100,9 +100,9 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "A moment in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339). As an input it may "
-            "have any offset, and six digits after the point of the seconds; the leap second "
-            "`23:59:60Z` is the first one of the next month."
+            "A time in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339). As an input it may "
+            "have any offset and up to six decimal places of seconds; the leap second "
+            "`23:59:60Z` becomes the first second of the next month."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=serialize_datetime,
@@ -110,7 +110,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     Decimal: strawberry.scalar(
         name="Decimal",
-        description='An exact decimal number as a string, such as `"12.50"`. All money is one.',
+        description='An exact decimal number as a string, such as `"12.50"`. Used for money.',
         specified_by_url="https://www.w3.org/TR/xmlschema11-2/#decimal",
         serialize=serialize_decimal,
         parse_value=parse_decimal,

@@ -156,7 +156,7 @@ def _page(
 ) -> Page:
     first, last = _size("first", arguments), _size("last", arguments)
     if first is not None and last is not None:
-        raise InvalidPage("'first' and 'last' exclude each other: give one of them.")
+        raise InvalidPage("'first' and 'last' must not be used together.")
     if first is None and last is None:
         first = DEFAULT_PAGE_SIZE
     return Page(
@@ -184,7 +184,7 @@ def _offset(arguments: Mapping[str, Any]) -> int:
         raise InvalidPage(f"'offset' must be between 0 and {MAX_OFFSET:,}, not {offset}.")
     others = [name for name in ("after", "before", "last") if arguments.get(name) is not None]
     if offset and others:
-        raise InvalidPage(f"'offset' counts from the start of the list: not with '{others[0]}'.")
+        raise InvalidPage(f"'offset' must not be used together with '{others[0]}'.")
     return offset
 
 

@@ -100,11 +100,11 @@ class Filters:
             InvalidGroups: none, too many, one of them twice, or a time zone that does not exist.
         """
         if not 1 <= len(given) <= MAX_KEYS:
-            raise InvalidGroups(f"'by' needs from 1 to {MAX_KEYS} keys, not {len(given)}.")
+            raise InvalidGroups(f"'by' must have from 1 to {MAX_KEYS} keys, not {len(given)}.")
         keys = tuple(self._key(entity_of(name), each) for each in given)
         plain = [_without_bucket(key) for key in keys]
         if len(set(plain)) < len(plain):
-            raise InvalidGroups("'by' names a key twice.")
+            raise InvalidGroups("'by' must not contain a key twice.")
         return keys
 
     def order_of_groups(
@@ -222,7 +222,7 @@ class Filters:
             raise InvalidFilter(message)
         words = words_of(text)
         if not 1 <= len(words) <= MAX_WORDS:
-            message = f"'{name}' needs from 1 to {MAX_WORDS} words, not {len(words)}."
+            message = f"'{name}' must have from 1 to {MAX_WORDS} words, not {len(words)}."
             raise InvalidFilter(message)
         numbers = tuple(self._operand(word) for word in words)
         if path in {("where", "search"), ("text",)}:
@@ -235,7 +235,7 @@ class Filters:
             return _directed(entity.name, Attribute(entity.columns[name].name), value)
         if name == "rank":
             if not self.words or depth:
-                raise InvalidOrder("'rank' needs 'search' in the list's own 'where'.")
+                raise InvalidOrder("'rank' requires 'search' in the 'where' of the same list.")
             return _directed(entity.name, Rank(self.words), value)
         if name in entity.to_one:
             _check_depth(depth, "orderBy")
@@ -256,7 +256,7 @@ class Filters:
         sort = self._sort(entity, given["key"])
         term = None if isinstance(sort.term, Measure) else grouped(sort.term, by)
         if term is None:
-            raise InvalidGroups("'orderBy' names a key that is not among those in 'by'.")
+            raise InvalidGroups("'orderBy' contains a key that is not in 'by'.")
         return Sort(term, sort.descending, sort.nulls_first)
 
     def _sorts(self, sorts: list[Sort]) -> list[Sort]:
@@ -294,13 +294,13 @@ class Filters:
             self._count(path)
             if value is None:
                 where = ".".join((*path, name))
-                raise InvalidFilter(f"'{where}' is null: leave it out, or use 'isNull'.")
+                raise InvalidFilter(f"'{where}' must not be null: leave it out, or use 'isNull'.")
             yield name, value
 
     def _count(self, path: tuple[str, ...]) -> None:
         self._predicates += 1
         if self._predicates > MAX_PREDICATES:
-            raise InvalidFilter(f"'{path[0]}' says more than {MAX_PREDICATES} things.")
+            raise InvalidFilter(f"'{path[0]}' has more than {MAX_PREDICATES} conditions.")
 
     def _operand(self, value: Any) -> int:
         self.operands.append(value)

@@ -168,11 +168,14 @@ class Mutations:
     ) -> list[_Field]:
         roots = [root for root in request.plan.root if isinstance(root, Mutate | Resolved)]
         if header is not None and len(roots) != 1:
-            raise _refused(InvalidKey("The header Idempotency-Key is for a single mutation."))
+            raise _refused(
+                InvalidKey("The header Idempotency-Key applies to a single mutation only.")
+            )
         fields = [self._field(root, request, variables, header) for root in roots]
         if request.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
-                "In an @atomic operation all mutations are dry runs, or none.", code="BAD_REQUEST"
+                "In an @atomic operation all mutations must be dry runs, or none.",
+                code="BAD_REQUEST",
             )
         return fields
 
@@ -368,7 +371,9 @@ def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.K
     """A client's idempotency key, with a hash of the field's text and of all variables."""
     if not given or len(given) > _MAX_KEY_CHARS or not given.isprintable():
         raise _refused(
-            InvalidKey(f"An idempotency key has from 1 to {_MAX_KEY_CHARS} printable characters.")
+            InvalidKey(
+                f"An idempotency key must have from 1 to {_MAX_KEY_CHARS} printable characters."
+            )
         )
     text = request.operation.text_of(request.plan, key).encode()
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)

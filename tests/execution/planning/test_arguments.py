@@ -62,8 +62,8 @@ PAGES = {
     "first: 2147483647": "'first' must be between 0 and 100, not 2147483647.",
     "last: -2147483648": "'last' must be between 0 and 100, not -2147483648.",
     "last: 101": "'last' must be between 0 and 100, not 101.",
-    "first: 1, last: 1": "'first' and 'last' exclude each other: give one of them.",
-    "first: 0, last: 0": "'first' and 'last' exclude each other: give one of them.",
+    "first: 1, last: 1": "'first' and 'last' must not be used together.",
+    "first: 0, last: 0": "'first' and 'last' must not be used together.",
 }
 
 
