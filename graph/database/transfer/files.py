@@ -1,4 +1,4 @@
-"""Records of a file, one at a time: NDJSON, or CSV with a head line."""
+"""Reads the records of a file one by one: NDJSON, or CSV with a header line."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ class Format(StrEnum):
 
     @classmethod
     def of(cls, path: Path) -> Format | None:
-        """The format that a file's name tells of."""
+        """The format that a file's name implies, or None."""
         known = {".ndjson": cls.NDJSON, ".jsonl": cls.NDJSON, ".csv": cls.CSV}
         return known.get(path.suffix.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`values` is None where the text is no record; `ends_at` is the offset of the next one."""
+    """One record. `values` is None if it is malformed.
+
+    `ends_at` is the offset of the next record.
+    """
 
     number: int
     values: dict[str, Any] | None
@@ -39,7 +42,7 @@ class Record:
 
 
 class _Lines:
-    """The lines of a file, and how many bytes have been read."""
+    """The lines of a file, and the number of bytes read so far."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -54,7 +57,7 @@ class _Lines:
 
 
 def records(file: IO[bytes], format_: Format, *, offset: int, number: int) -> Iterator[Record]:
-    """The records from an offset on, where record `number` begins; 0 is the first there is."""
+    """The records from an offset on, at which record `number` begins (0 is the first)."""
     read = _ndjson if format_ is Format.NDJSON else _csv
     return read(file, offset, number)
 
@@ -75,7 +78,10 @@ def _ndjson(file: IO[bytes], offset: int, number: int) -> Iterator[Record]:
 
 
 def _csv(file: IO[bytes], offset: int, number: int) -> Iterator[Record]:
-    """An empty value is as good as none: CSV does not tell them apart."""
+    """The records of a CSV file.
+
+    An empty value counts as missing: CSV does not distinguish them.
+    """
     file.seek(0)
     head = _Lines(file)
     names = next(csv.reader(iter(head)), [])

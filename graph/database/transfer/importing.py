@@ -1,8 +1,8 @@
-"""A file becomes rows, batch by batch.
+"""Imports a file in batches.
 
-Each batch is a transaction that merges its rows and also says how far it has come, so an import
-that was interrupted goes on where it ended, and no row is read twice. What is refused goes to a
-side file, whose length is part of what is said: what stands beyond it is of a batch that was lost.
+Each batch is a transaction that merges its rows and stores the progress. An interrupted import
+resumes after its last batch, and reads no row twice. Refused rows go to a side file, whose length
+is part of the progress: anything beyond it belongs to a batch that was lost.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _END = "DELETE FROM imports WHERE source = $1"
 
 @dataclass(slots=True)
 class Progress:
-    """How far an import has come: bytes and rows of the file, rows and bytes of the side file."""
+    """The progress of an import: bytes and rows of the file, rows and bytes of the side file."""
 
     position: int = 0
     rows: int = 0
@@ -65,12 +65,12 @@ async def import_file(
     progress: Callable[[int, int], None],
     batch_rows: int = _BATCH_ROWS,
 ) -> Progress:
-    """Merge the rows of a file into an entity's; go on where an earlier import of it has ended.
+    """Merge the rows of a file into an entity; resume an earlier import of the same file.
 
-    `progress` is told the bytes read and the bytes in total.
+    `progress` is called with the bytes read and the total.
 
     Raises:
-        TransferFailed: another process imports the same file.
+        TransferFailed: another process is importing the same file, or rows stay locked.
     """
     source, size = _identity(path, into)
     with path.open("rb") as file, bad_rows.open("ab") as side:
@@ -100,7 +100,7 @@ async def _committed(
     side: IO[bytes],
     source: str,
 ) -> Progress:
-    """Merge one batch; return how far the import has come with it."""
+    """Merge one batch and commit; return the progress after it."""
     try:
         async with transaction(database) as tx:
             wrong = await _merge(tx, entity, batch)
@@ -125,7 +125,7 @@ async def _committed(
 async def _merge(
     tx: Transaction, entity: Entity, batch: Sequence[Record]
 ) -> dict[int, list[Problem]]:
-    """Put a batch into the store; return what is wrong with rows, by their number in the batch."""
+    """Merge a batch; return the problems of its rows, by index in the batch."""
     await tx.fetch("SET LOCAL statement_timeout = 0")
     wrong = await _stage(tx, entity, batch)
     for row in await tx.fetch(entity.refuse):
@@ -139,7 +139,7 @@ async def _merge(
 async def _stage(
     tx: Transaction, entity: Entity, batch: Sequence[Record]
 ) -> dict[int, list[Problem]]:
-    """Copy what can be; return what is wrong with the other rows, by their number in the batch."""
+    """Copy the valid rows; return the problems of the others, by index in the batch."""
     wrong: dict[int, list[Problem]] = {}
     tables: dict[str, list[Any]] = {}
     for nth, record in enumerate(batch):
@@ -163,7 +163,7 @@ async def _stage(
 def _write_refused(
     side: IO[bytes], batch: Sequence[Record], wrong: dict[int, list[Problem]]
 ) -> int:
-    """Write what was refused, with the reasons, so that it survives a crash of the machine."""
+    """Write refused rows with their problems, and sync the file to disk."""
     written = 0
     for nth in sorted(wrong):
         problems = [
@@ -185,7 +185,10 @@ def _remove_if_empty(path: Path) -> None:
 
 
 def _identity(path: Path, into: str) -> tuple[str, int]:
-    """What tells this file from others, wherever it lies; and its size in bytes."""
+    """A hash that identifies the file by its content, independent of its path.
+
+    And its size in bytes.
+    """
     size = path.stat().st_size
     digest = hashlib.sha256(f"{into} {size} ".encode())
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Checks a row of a file before it is staged: known fields, of the types that the rules expect."""
+"""Checks a record before it is staged: known fields, with the types that the rules expect."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """`read` notes what is wrong with a row, and returns what is copied of it.
+    """An entity that can be imported.
 
-    `types` are those of a record's fields, `tables` the temporary ones: column -> type. Rows fill
-    the first columns.
+    `read` checks a record and returns the rows to copy. `types` are the types of a record's fields,
+    `tables` the temporary tables (column -> type); rows fill their first columns.
     """
 
     types: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Entity:
 
 
 def staged(entity: Entity, number: int, given: Mapping[str, Any]) -> tuple[Staged, list[Problem]]:
-    """What is copied of one row, and what is wrong with it; nothing is copied if anything is."""
+    """The rows to copy for one record, and its problems; no rows if it has problems."""
     problems: list[Problem] = []
     values = Values(_typed(entity.types, given, (), problems), (), problems)
     return ({} if problems else entity.read(number, values)), problems
@@ -43,7 +43,7 @@ def staged(entity: Entity, number: int, given: Mapping[str, Any]) -> tuple[Stage
 def _typed(
     types: Mapping[str, Any], given: Mapping[str, Any], path: tuple[str, ...], found: list[Problem]
 ) -> dict[str, Any]:
-    """Values by Python name, of the types that the rules expect."""
+    """The values by Python name, converted to the types that the rules expect."""
     typed: dict[str, Any] = {}
     for name, value in given.items():
         at = (*path, name)
