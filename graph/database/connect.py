@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 from sqlalchemy import exists, or_, select, text
 
+from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
 from graph.database.engine import Database
 from graph.database.relationships import mappers
@@ -85,7 +86,7 @@ async def is_migrated(database: Database) -> bool:
 async def is_empty(database: Database) -> bool:
     """Whether no entity has a row."""
     async with database.engine.connect() as connection:
-        found = or_(*(exists().select_from(entity) for entity in mappers().values()))
+        found = or_(*(exists().select_from(entity) for entity in mappers(catalog.models).values()))
         return not await connection.scalar(select(found))
 
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import ColumnElement, FromClause
-
-# What a search of everything leads to: rows of any of these entities, as if they were of one.
-FOUND = "SearchResult"
+    from sqlalchemy.types import TypeEngine
 
 # How much of a word must be there for it to be taken for a typing error, as a share of its
 # trigrams: "jonh" has 0.4 of "john". It is set for each connection.
@@ -41,25 +39,32 @@ def words_of(text: str) -> list[str]:
 
 def document_of(entity: str, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
     """What is searched in a row, given its columns. The indexes are on this expression."""
-    if entity == FOUND:
+    if entity in catalog.unions:
         return column("document")
     first, *rest = (column(name) for name in catalog.searched[entity])
     return reduce(lambda text, part: text.op("||")(raw_sql("' '")).op("||")(part), rest, first)
 
 
-def everything(column: Callable[[str, str], ColumnElement[Any]]) -> FromClause:
-    """Id, entity and document of all rows that can be found, given the columns of entities.
+def everything(
+    union: str, column: Callable[[str, str], ColumnElement[Any]], key: TypeEngine[Any]
+) -> FromClause:
+    """Id, entity and document of all rows of a union's entities, given the columns of these.
 
     PostgreSQL takes a condition on the document to each of the tables, and so to its indexes, as
-    long as all of them have the same types.
+    long as all of them have the same types; `key` is that of the ids.
     """
+
+    def id_of(entity: str) -> ColumnElement[Any]:
+        id_ = column(entity, "id")
+        return id_ if type(id_.type) is type(key) else sql_cast(id_, key)
+
     tables = [
         select(
-            column(entity, "id").label("id"),
+            id_of(entity).label("id"),
             raw_sql(f"'{entity}'::text", String).label("entity"),
             sql_cast(document_of(entity, partial(column, entity)), Text).label("document"),
         )
-        for entity in catalog.searched
+        for entity in catalog.unions[union]
     ]
     return union_all(*tables).subquery("found")
 

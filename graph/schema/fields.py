@@ -128,18 +128,24 @@ def meaning_of(field: object) -> Meaning | None:
     return meaning
 
 
-def column(description: str, *, name: str | None = None) -> Any:
-    """A value of the row: the model's attribute of the same Python name."""
-    return declare(Meaning.COLUMN, description, name=name)
+def column(
+    description: str, *, name: str | None = None, references: str | None = None, **options: Any
+) -> Any:
+    """A value of the row: the model's attribute of the same Python name.
+
+    One that is annotated `strawberry.ID` is a foreign key, answered as the global id of the row it
+    leads to. `references` names the entity of that row where no constraint of the table does.
+    """
+    return declare(Meaning.COLUMN, description, name=name, more=references, **options)
 
 
 def global_id(description: str) -> Any:
     return declare(Meaning.GLOBAL_ID, description, name="id", resolver=_global_id)
 
 
-def to_one(description: str) -> Any:
+def to_one(description: str, **options: Any) -> Any:
     """A to-one relationship: the model's relationship of the same Python name."""
-    return declare(Meaning.TO_ONE, description, resolver=_one)
+    return declare(Meaning.TO_ONE, description, resolver=_one, **options)
 
 
 def connection(
@@ -148,6 +154,7 @@ def connection(
     entity: str | None = None,
     offset: bool = False,
     order: tuple[str, ...] = (),
+    **options: Any,
 ) -> Any:
     """A to-many relationship: the model's of the same Python name; on Query, every row.
 
@@ -158,13 +165,15 @@ def connection(
     an index should have them. The description should name them too.
     """
     resolver = _many(entity, offset=offset, order=order)
-    return declare(Meaning.CONNECTION, description, entity=entity, more=order, resolver=resolver)
+    return declare(
+        Meaning.CONNECTION, description, entity=entity, more=order, resolver=resolver, **options
+    )
 
 
-def lookup(description: str, *, by: Any) -> Any:
+def lookup(description: str, *, by: Any, **options: Any) -> Any:
     """At most one row of an entity, selected by the argument `by` (an `argument(...)`)."""
     resolver = with_arguments(_selected_row, {"by": by}, by=REQUIRED)
-    return declare(Meaning.LOOKUP, description, resolver=resolver)
+    return declare(Meaning.LOOKUP, description, resolver=resolver, **options)
 
 
 def _selected_row(_root: Any, info: Info) -> Any:

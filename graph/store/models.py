@@ -62,12 +62,14 @@ class Base(DeclarativeBase):
 
 
 triggers.create_with(Base.metadata)
+catalog.bases.append(Base)
 catalog.models = Base
 catalog.migrations = "graph.store.migrations"
-catalog.searched = {
+catalog.searched |= {
     "Customer": ("first_name", "last_name", "username", "email", "town"),
     "Item": ("name",),
 }
+catalog.unions["SearchResult"] = ("Customer", "Item")
 
 
 class OrderStatus(StrEnum):

@@ -125,4 +125,4 @@ class Event(Node):
     )
 
 
-register(Customer, Item, Order, OrderLine, Event)
+ENTITIES = register(Customer, Item, Order, OrderLine, Event)

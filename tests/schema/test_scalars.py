@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from graph.schema.scalars import (
+    parse_big_int,
+    parse_date,
     parse_datetime,
     parse_decimal,
+    parse_uuid,
     serialize_datetime,
     serialize_decimal,
 )
@@ -179,3 +182,40 @@ async def test_scalars_have_a_specification(client: Client) -> None:
     specified = {type_["name"]: type_["specifiedByURL"] for type_ in data["__schema"]["types"]}
     assert specified["DateTime"] == "https://www.rfc-editor.org/rfc/rfc3339"
     assert specified["Decimal"] == "https://www.w3.org/TR/xmlschema11-2/#decimal"
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        (17, 17),
+        ("17", 17),
+        ("-9223372036854775808", -(2**63)),
+        (2**63 - 1, 2**63 - 1),
+        ("0009223372036854775807", 2**63 - 1),
+        ("+1", 1),
+    ],
+)
+def test_a_big_int_is_a_number_or_its_digits(given: Any, number: int) -> None:
+    assert parse_big_int(given) == number
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, True, 1.0, "1.0", "1e3", "", " 1", "1\n", "١", "1_0", 2**63, "9223372036854775808"]
+    + [-(2**63) - 1, "9" * 6000, [1]],
+)
+def test_what_is_no_number_of_64_bits_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="BigInt"):
+        parse_big_int(given)
+
+
+@pytest.mark.parametrize("given", [None, 1, "2026-1-1", "20260101", "2026-W01-1", "2026-02-30", ""])
+def test_what_is_no_day_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="Date"):
+        parse_date(given)
+
+
+@pytest.mark.parametrize("given", [None, 1, "", "0" * 32, "{00000000-0000-0000-0000-000000000000}"])
+def test_what_is_no_uuid_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="UUID"):
+        parse_uuid(given)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String
 
-from graph.database.relationships import mappers
+from graph.database.reads import key_of
+from graph.database.relationships import mapper_of
 from graph.errors import Conflict, InvalidId, NotFound, Problem, ValidationFailed
-from graph.relay import INT4_MAX, from_global_id, to_global_id
+from graph.relay import INT4_MAX, to_global_id
 from graph.texts import is_invisible, trimmed
 
 if TYPE_CHECKING:
@@ -112,13 +113,12 @@ class Values:
 
     def key(self, name: str, entity: str) -> int:
         """The key in a global id of an entity; 0, with a problem, if the id is invalid."""
-        text = self._ids.get(name)
+        text = self._ids.get(name) or ""
         try:
-            found, key = from_global_id(text or "")
+            key: int = key_of(text, entity)
         except InvalidId:
-            found, key = "", 0
-        if found != entity:
-            self.wrong(name, "INVALID_ID", f"'{(text or '')[:64]}' is not an id of {entity}.")
+            self.wrong(name, "INVALID_ID", f"'{text[:64]}' is not an id of {entity}.")
+            return 0
         return key
 
     def expected_version(self) -> int | None:
@@ -129,12 +129,12 @@ class Values:
                 "REQUIRED",
                 "The version that you have read is required; null accepts any.",
             )
-        value: int | None = self._given.get("expected_version")
-        return value
+        version: Any = self._given.get("expected_version")
+        return None if version is None else int(version)
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         text: str | None = self._present(name, required=required)
-        column = mappers()[entity].columns[name]
+        column = mapper_of(entity).columns[name]
         most = column.type.length if isinstance(column.type, String) else None
         if text is None:
             return None

@@ -97,7 +97,11 @@ class Execution:
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
-        self._types = {entity: _type_of(schema, entity) for entity in ENTITIES}
+        self._types = {
+            entity: _type_of(schema, entity)
+            for entity in ENTITIES
+            if entity in self._schema.type_map
+        }
         self._mutations = Mutations(
             self._schema, database, self._types, idempotency_policy, compiles=self._compiles
         )

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graph.database.reads import key_of
 from graph.errors import InsufficientStock, InvalidId, Shortage
-from graph.relay import from_global_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,9 +107,8 @@ async def lock_named(transaction: Transaction, rows: Sequence[Mapping[str, Any]]
     for row in rows:
         for line in row.get("lines") or ():
             try:
-                entity, key = from_global_id(line["item_id"])
+                found.add(key_of(line["item_id"], "Item"))
             except InvalidId:
                 continue
-            found |= {key} if entity == "Item" else set()
     if found:
         await locked(transaction, sorted(found))

@@ -69,8 +69,11 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "Order": ("version", "total"),
     "OrderLine": ("quantity", "unitPrice", "cancelled", "taken", "subtotal"),
 }
+_KEYS = ("databaseId", "customerId", "orderId", "itemId")
 ORDERED = {
-    entity: tuple(name for name, type_ in columns.items() if type_ is not bool)
+    entity: tuple(
+        name for name, type_ in columns.items() if type_ is not bool and name not in _KEYS
+    )
     for entity, columns in COLUMNS.items()
 }
 STATUSES = ("PLACED", "PAID", "SHIPPED", "CANCELLED")
