@@ -1,11 +1,63 @@
-"""The JSON text of connections: the page of a list, and what is said of the list.
+r"""The JSON text of connections: the page of a list, its pageInfo, counts, aggregates and groups.
 
-A page is `string_agg(<text of the row>, ',' ORDER BY ...)` over its rows.
+A page is `string_agg(<text of the row>, ',' ORDER BY ...)` over its rows. The innermost sub-select
+is that of `lists`.
 
-Where a page is used more than once (nodes and edges, or pageInfo beside either), the texts of its
-rows are computed in a sub-select behind OFFSET 0: without it PostgreSQL would pull the sub-select
-up and compute them once for each use. A CASE leaves out the extra row that tells whether the list
-goes on, and so its children too.
+Sample:
+
+    { orders(first: 2) { nodes { status } } }
+
+    SELECT textsend('{"nodes":['||(
+        SELECT coalesce(string_agg(
+            '{"status":'||json_scalar(r0.status)||'}', ',' ORDER BY r0.k0, r0.id), '')
+        FROM (SELECT anon_1.id, anon_1.status, anon_1.k0
+              FROM (SELECT orders.id AS id, orders.status AS status, orders.date_placed AS k0
+                    FROM orders WHERE true
+                    ORDER BY orders.date_placed ASC, orders.id ASC LIMIT 101) AS anon_1
+              ORDER BY anon_1.k0 ASC, anon_1.id ASC LIMIT $1::INTEGER) r0
+    )||']}') AS root0
+
+If a page is used more than once (nodes and edges, or pageInfo beside either), the texts of its rows
+are computed in a sub-select with OFFSET 0. Without it PostgreSQL would pull the sub-select up, and
+compute them once for each use. The page has one extra row if `hasNextPage` is selected; a CASE
+leaves out its text, and so its children too.
+
+Sample:
+
+    { orders(first: 2) { nodes { status } pageInfo { hasNextPage endCursor } } }
+
+    SELECT textsend((
+        SELECT '{"nodes":['||coalesce(r1.l0, '')||'],"pageInfo":{"hasNextPage":'||r1.more
+            ||',"endCursor":'||coalesce(r1.cn, 'null')||'}}'
+        FROM (  -- r1: the lists, and the values of pageInfo
+            SELECT count(*) > $1::INTEGER AS more,
+                min(r0.cu) FILTER (WHERE r0.rn = 1) AS c1,
+                min(r0.cu) FILTER (WHERE r0.rn = $1::INTEGER OR r0.nx IS NULL) AS cn,
+                string_agg(r0.n0, ',' ORDER BY r0.rn) FILTER (WHERE r0.rn <= $1::INTEGER) AS l0
+            FROM (  -- r0: the texts of the rows
+                SELECT r2.rn,
+                    CASE WHEN r2.rn <= $1::INTEGER
+                        THEN '{"status":'||json_scalar(r2.status)||'}' END AS n0,
+                    r2.nx,
+                    CASE WHEN r2.rn <= $1::INTEGER
+                        THEN '"'||replace(encode(textsend(
+                            '["Order:c5573e0088",'||to_json(r2.k0)||','||r2.id||']'
+                        ), 'base64'), E'\n', '')||'"' END AS cu
+                FROM (  -- r2: the rows, numbered; nx is NULL in the last one
+                    SELECT r3.*, row_number() OVER (ORDER BY r3.k0, r3.id) AS rn,
+                        lead(1) OVER (ORDER BY r3.k0, r3.id) AS nx
+                    FROM (SELECT anon_1.id, anon_1.status, anon_1.k0
+                          FROM (SELECT orders.id AS id, orders.status AS status,
+                                       orders.date_placed AS k0
+                                FROM orders WHERE true
+                                ORDER BY orders.date_placed ASC, orders.id ASC
+                                LIMIT 101) AS anon_1
+                          ORDER BY anon_1.k0 ASC, anon_1.id ASC
+                          LIMIT $1::INTEGER + 1) r3
+                ) r2 OFFSET 0
+            ) r0
+        ) r1
+    )) AS root0
 """
 
 from __future__ import annotations

@@ -1,7 +1,36 @@
-"""The lists that relationships lead to: their pages, counts, aggregates and groups.
+"""The lists of relationships: their pages, counts, aggregates and groups.
 
-A list is the rows of one parent that meet a filter. Names of parameters are `limit`, `offset`,
-`after0`, `before0`, ... and `o0`, ... for the operands of the filter, all behind a prefix.
+A list is the rows of one parent that match a filter. Parameters are named `limit`, `offset`,
+`after0`, `before0`, ..., and `o0`, ... for the operands of the filter, all with a prefix.
+
+A page after a cursor is a union of ranges, each of which reads an index from its start (`keyset`).
+
+Sample:
+
+    query ($after: String) {
+        items(first: 2, after: $after, orderBy: [{stock: ASC}]) { nodes { name } } }
+
+    SELECT textsend('{"nodes":['||(
+        SELECT coalesce(string_agg(
+            '{"name":'||json_scalar(r0.name)||'}', ',' ORDER BY r0.k0, r0.id), '')
+        FROM (SELECT anon_1.id, anon_1.name, anon_1.k0
+              FROM (SELECT anon_2.id AS id, anon_2.name AS name, anon_2.k0 AS k0
+                    FROM (
+                        (SELECT items.id AS id, items.name AS name, items.stock AS k0
+                         FROM items WHERE items.stock = $1::INTEGER AND items.id > $2::INTEGER
+                         ORDER BY items.stock ASC, items.id ASC LIMIT 21)
+                        UNION ALL
+                        (SELECT items.id AS id, items.name AS name, items.stock AS k0
+                         FROM items WHERE items.stock > $1::INTEGER
+                         ORDER BY items.stock ASC, items.id ASC LIMIT 21)
+                        UNION ALL
+                        (SELECT items.id AS id, items.name AS name, items.stock AS k0
+                         FROM items WHERE items.stock IS NULL
+                         ORDER BY items.stock ASC, items.id ASC LIMIT 21)
+                    ) AS anon_2
+                    ORDER BY anon_2.k0 ASC, anon_2.id ASC LIMIT 101) AS anon_1
+              ORDER BY anon_1.k0 ASC, anon_1.id ASC LIMIT $3::INTEGER) r0
+    )||']}') AS root0
 """
 
 from __future__ import annotations
