@@ -72,7 +72,7 @@ class LevelScheduler:
         if self._failure is None:
             try:
                 return await batch()
-            except Exception as error:  # noqa: BLE001  it is raised where the batch was selected for
+            except Exception as error:  # noqa: BLE001  it is raised where the batch was requested
                 self._failure = error
         return self._failure
 

@@ -82,7 +82,7 @@ class Prefetcher:
     def reach(self, paths: Iterable[KeyPath]) -> Awaitable[Any] | None:
         """An awaitable that ends when all deferred rows at these paths are loaded; or None."""
         loading = [task for path in paths if (task := self._task(path)) and not task.done()]
-        # It is shared: whoever gives up waiting does not end it.
+        # It is shared: cancelling one waiter must not cancel it.
         return asyncio.wait(loading) if loading else None
 
     async def close(self) -> None:

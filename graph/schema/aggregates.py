@@ -38,7 +38,7 @@ _OVER = {
 
 
 def outputs_of(entity: Entity) -> dict[str, Any]:
-    """The types of what is said of an entity's lists, by name."""
+    """The types of aggregates and groups of an entity, by name."""
     name = entity.name
     numbers = {
         field: (column.name, Decimal | None, column.description)

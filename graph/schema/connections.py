@@ -1,4 +1,4 @@
-"""Lists, as the Relay Cursor Connections Specification has them, with `nodes` beside `edges`."""
+"""Connections (Relay Cursor Connections Specification), with `nodes` beside `edges`."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def _total_count(root: Any, info: Info) -> Any:
 
 
 def _count(root: Any, info: Info) -> Any:
-    asked, above = info.context.selected(info.path), info.context.selected(info.path.prev)
-    return info.context.loaders.count_up_to(above, asked, root.key)
+    selected, above = info.context.selected(info.path), info.context.selected(info.path.prev)
+    return info.context.loaders.count_up_to(above, selected, root.key)
 
 
 _LIMIT = argument(
@@ -77,7 +77,7 @@ class CountPrecision(Enum):
     )
 
 
-@strawberry.type(description="A count that never goes further than it was told to.")
+@strawberry.type(description="A count that stops at a limit.")
 class Count:
     value: int = column("The number of elements, or the limit if there are more.")
     precision: CountPrecision = column("Whether the count reached its limit.")
@@ -105,7 +105,7 @@ class Connection(Generic[T]):
 
 
 def connection_of(entity: str, type_: type) -> Any:
-    """The connection type of an entity, such as `OrderConnection`, with aggregates of its own."""
+    """The connection type of an entity, such as `OrderConnection`, with its aggregates."""
     aggregates = declare(
         Meaning.AGGREGATES,
         "Aggregates of the whole list, independent of the page.",
@@ -129,8 +129,8 @@ def _groups(entity: str) -> Callable[..., Any]:
     """A resolver with the arguments of an entity's groups."""
 
     def resolve(root: Any, info: Info) -> Any:
-        asked, above = info.context.selected(info.path), info.context.selected(info.path.prev)
-        return info.context.loaders.groups(above, asked, root.key)
+        selected, above = info.context.selected(info.path), info.context.selected(info.path.prev)
+        return info.context.loaders.groups(above, selected, root.key)
 
     arguments = {
         "by": argument(

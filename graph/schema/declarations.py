@@ -1,4 +1,4 @@
-"""What fields declare of their columns, noted for the engine."""
+"""Registers the declared columns of fields with the engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def declare_columns(entities: Iterable[type[Node]]) -> None:
-    """Note the kind, nullability and reference of each declared column."""
+    """Register the kind, nullability and reference of each declared column."""
     for type_ in entities:
         definition: Any = type_
         for field in definition.__strawberry_definition__.fields:
@@ -38,7 +38,7 @@ def _column(entity: str, field: StrawberryField) -> DeclaredColumn:
 
 
 def _references(field: StrawberryField, column: Any) -> str | None:
-    """The entity whose keys the column has."""
+    """The entity whose keys the column holds."""
     named: str | None = field.metadata["more"]
     if named is not None:
         return named

@@ -1,4 +1,4 @@
-"""What a mutation can answer instead of its success: the refusals of `graph.errors`, as types."""
+"""The domain errors of `graph.errors` as GraphQL types: members of the unions of mutations."""
 
 from typing import Any
 
@@ -85,12 +85,12 @@ _TYPES: dict[str, type[Error]] = {
 
 
 def register(type_: type[Error]) -> type[Error]:
-    """Let a refusal of the same name be shown as this type."""
+    """Register the type for the domain error of the same name."""
     _TYPES[type_.__name__] = type_
     return type_
 
 
 def shown(refusal: DomainError) -> Error:
-    """The refusal as the type of the same name; graphql-core takes an exception for a failure."""
+    """The domain error as its type; graphql-core would treat the exception itself as a failure."""
     type_ = _TYPES[type(refusal).__name__]
     return build(type_, code=refusal.code, message=refusal.message, **vars(refusal))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Meaning(Enum):
-    """What a field asks of the store."""
+    """The meaning of a field for the store."""
 
     COLUMN = auto()
     GLOBAL_ID = auto()
@@ -101,9 +101,10 @@ def declare(
     more: Any = None,
     **options: Any,
 ) -> Any:
-    """A Strawberry field that carries its meaning; copies of it, as generics make, do too.
+    """A Strawberry field that carries its meaning, also in the copies that generics make.
 
-    `entity` is what it is about, where its type does not tell; `more` what its meaning needs.
+    `entity` is the entity that the field concerns, if its type does not determine it; `more` is
+    extra information for its meaning.
     """
     metadata = {"meaning": meaning, "entity": entity, "more": more}
     directives = _COSTS.get(meaning, ())
@@ -122,7 +123,7 @@ def list_of_generated(name: str) -> Any:
 
 
 def meaning_of(field: object) -> Meaning | None:
-    """What a Strawberry field asks of the store; None when a Python resolver answers it."""
+    """The meaning of a Strawberry field; None if it has a Python resolver of its own."""
     metadata = getattr(field, "metadata", None) or {}
     meaning: Meaning | None = metadata.get("meaning")
     return meaning
@@ -214,7 +215,7 @@ def _one(root: Any, info: Info) -> Any:
 
 
 def many(root: Any, info: Info) -> Any:
-    """What resolves a connection, whatever its arguments."""
+    """The resolver of connections."""
     return info.context.loaders.many(info.context.selected(info.path), root)
 
 

@@ -89,7 +89,7 @@ def filter_of_column(column: ColumnField) -> Any:
 
 @cache
 def filter_of(type_: Any) -> Any:
-    """The filter for values of a Python type."""
+    """The filter for the values of a column."""
     if isinstance(type_, type) and issubclass(type_, Enum):
         name = type_.__name__
         return _filter(f"{name}Filter", f"a value of `{name}`", type_, _EQUALITY, _NULL)

@@ -80,7 +80,7 @@ _LOGIC = {
 
 
 def inputs_of(entity: Entity) -> dict[str, Any]:
-    """The input types of an entity, by name; `Column` enums among them."""
+    """The input types of an entity, and its `Column` enums, by name."""
     name = entity.name
     return {
         f"{name}Where": _where(entity),
@@ -188,7 +188,7 @@ def _group_by(entity: Entity) -> Any:
 
 
 def _columns(entity: Entity) -> Any:
-    """An enum whose values are the columns' names in GraphQL."""
+    """An enum of the columns' GraphQL names."""
     members = {
         column.name.upper() if column.name != "id" else "DATABASE_ID": strawberry.enum_value(
             name, description=column.description

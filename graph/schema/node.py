@@ -1,4 +1,4 @@
-"""What every entity is: an object with a global id; and the entities of the schema, by name."""
+"""The interface of all entities, which have a global id; and the registry of the entities."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ class Node:
 
     @classmethod
     def is_type_of(cls, value: Any, _info: Any) -> bool:
-        """Also true of the entity's mapped class, which a resolver of one's own may return."""
+        """Whether the value is a row of this entity.
+
+        A resolver may also return the mapped class.
+        """
         return isinstance(value, cls) or type(value).__name__ == cls.__name__
 
 

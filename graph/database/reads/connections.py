@@ -115,7 +115,7 @@ class ConnectionWriter:
         self._page = Paged(self._list, many.shape)
         self._order = Ordering(many.relationship.target, many.shape.order)
         self._limit = self._list.parameter("limit")
-        # What is asked of the rows, each once.
+        # The distinct selections of the rows.
         self._selections = list(dict.fromkeys(many.rows))
         self._lists = [part for part in many.fields if isinstance(part, NodeList | EdgeList)]
 
@@ -125,7 +125,7 @@ class ConnectionWriter:
         return self._parts(listed=self._only_list, info=lambda _: [])
 
     def _parts(self, *, listed: Callable[[Any], Sql], info: Callable[[str], SqlText]) -> SqlText:
-        """The text of the connection, given the SQL of its lists and the text of its pageInfo."""
+        """The JSON of the connection, given the SQL of its lists and the JSON of its pageInfo."""
         return object_of(
             (part.response_key, self._part(part, listed, info)) for part in self._connection.fields
         )
@@ -155,7 +155,7 @@ class ConnectionWriter:
         return typename_of(part)
 
     def _only_list(self, part: NodeList | EdgeList) -> Sql:
-        """The only list of a connection, straight from its page."""
+        """The only list of a connection, directly from its page."""
         alias = next(self._rows.aliases)
         text = self._element(part, self._cursor(alias), lambda to: self._rows.row(to, alias))
         listed = (*concatenated(text), f",',' ORDER BY {self._order.words(alias)}),'')")
@@ -173,7 +173,7 @@ class ConnectionWriter:
         cursor: SqlText,
         row: Callable[[Selection | Variants], SqlText],
     ) -> SqlText:
-        """The text of one element of a list."""
+        """The JSON of one element of a list."""
         if isinstance(part, NodeList):
             return row(part.selection)
         members: list[tuple[str, SqlText]] = []
@@ -190,24 +190,24 @@ class ConnectionWriter:
     def _paged(self) -> Sql:
         """A connection whose page is used more than once.
 
-        From the inside: the page, numbered in its direction; the texts of its rows; their lists
-        and what pageInfo needs; the text of it all.
+        From the inside: the page, numbered in its direction; the texts of its rows; their lists and
+        the values of pageInfo; the JSON of the connection.
         """
         texts, lists = next(self._rows.aliases), next(self._rows.aliases)
-        asked: list[Any] = [*self._ends(texts)]
+        columns: list[Any] = [*self._ends(texts)]
         listed: dict[Any, Sql] = {}
         for nth, part in enumerate(self._lists):
-            asked += [",", *self._listed(part, texts), f" AS l{nth}"]
+            columns += [",", *self._listed(part, texts), f" AS l{nth}"]
             listed[part] = (f"coalesce({lists}.l{nth},'')",)
         text = self._parts(listed=listed.__getitem__, info=lambda name: self._info(name, lists))
         return (
             *("(SELECT ", *concatenated(text)),
-            *(" FROM (SELECT ", *asked),
+            *(" FROM (SELECT ", *columns),
             *(" FROM (", *self._texts(), f") {texts}) {lists})"),
         )
 
     def _ends(self, texts: str) -> Sql:
-        """Whether the list goes on, and the cursors of the page's first and last row."""
+        """Whether the list continues, and the cursors of the page's first and last row."""
         more = ("count(*)>", self._limit, " AS more")
         if not self._connection.wants_cursors:
             return more
@@ -219,7 +219,7 @@ class ConnectionWriter:
         )
 
     def _listed(self, part: NodeList | EdgeList, texts: str) -> Sql:
-        """One of the lists, of texts that are there already."""
+        """One of the lists, from texts that are already computed."""
         element = self._element(
             part,
             [(f"{texts}.cu",)],
@@ -249,7 +249,7 @@ class ConnectionWriter:
         return (f",CASE WHEN {rows}.rn<=", self._limit, " THEN ", *text, " END")
 
     def _numbered(self) -> Sql:
-        """The page with each row's number in its direction, and whether another comes after it."""
+        """The page with the number of each row in its direction, and whether one follows it."""
         page = next(self._rows.aliases)
         order = self._order.backwards if self._connection.shape.backwards else self._order
         over = f"OVER (ORDER BY {order.words(page)})"
@@ -266,7 +266,7 @@ class ConnectionWriter:
         return [Json('"'), (self._order.cursor_text(alias),), Json('"')]
 
     def _info(self, name: str, lists: str) -> SqlText:
-        """The text of one field of pageInfo."""
+        """The JSON of one field of pageInfo."""
         backwards = self._connection.shape.backwards
         first, last = ("cn", "c1") if backwards else ("c1", "cn")
         if name in {"start_cursor", "end_cursor"}:

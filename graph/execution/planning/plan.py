@@ -27,23 +27,20 @@ if TYPE_CHECKING:
     from graph.schema.context import FieldPath
     from graph.selection import DataField, Root, Term, Value
 
-# What an argument's value at one argument_index is made of, for other variables: see
-# `Plan.recipes`.
+# Computes an argument's value from other variables: see `Plan.recipes`.
 Recipe: TypeAlias = "Callable[[VariableValues], Value]"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an operation asks for; nothing may run unless `errors` is empty.
+    """The plan of an operation; it may only run if `errors` is empty.
 
-    `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
-    that need rows, by their argument_index in the answer, and `selected` how many there are of any
-    kind;
-    `values` what its arguments say. `recipes` make these values anew from other variables: they
-    hold for every request whose variables include and skip the same fields. `charges` are what its
-    fields cost, and `charges_of_parts` what it costs to send some by themselves. `deferred` are the
-    fields that may come later than what is around them, `streamed` the lists of which so many
-    elements come first.
+    `root` are its root fields, in order, and `nodes` their nodes in the document. `fields` are all
+    fields that need rows, by path; `selected` is the number of all fields. `values` are the values of
+    arguments. `recipes` compute them from other variables, for every request whose variables include
+    and skip the same fields. `charges` are the costs of fields, and `charges_of_parts` those of parts.
+    `deferred` are the fields that may come later than their parents, `streamed` the lists with their
+    numbers of initial elements.
     """
 
     root: list[Root] = field(default_factory=list)

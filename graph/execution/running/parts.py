@@ -56,8 +56,8 @@ class Parts:
 
     def broken_off(self, error: Exception) -> bytes:
         """A last part with the error for which the remaining parts are missing."""
-        said = failure(GraphQLError(str(error), original_error=error))
-        completed = [{"id": id_, "errors": [said]} for id_ in sorted(self._pending)]
+        formatted = failure(GraphQLError(str(error), original_error=error))
+        completed = [{"id": id_, "errors": [formatted]} for id_ in sorted(self._pending)]
         return orjson.dumps({"completed": completed, "hasNext": False})
 
     async def close(self) -> None:

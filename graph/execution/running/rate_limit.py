@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.execution.running.concurrency import Limiter
 
-# Who has not selected for longest is forgotten; by then the bucket is full, or there is a flood.
+# The least recently used bucket is evicted; it is full by then, unless there is a flood.
 _MAX_CLIENTS = 100_000
 # With every so many takes, so many buckets in the database are looked at: two for each take.
 _FORGET_EVERY = 16

@@ -192,7 +192,7 @@ class Sample:
             orders = _long_tailed(1.35, 0.013, draw) - 1
             if index % _CUSTOMERS_PER_REGULAR == _FIRST_REGULAR:
                 orders = _ORDERS_OF_A_REGULAR
-            # Nobody orders more often than every other day.
+            # At most one order every other day.
             yield joined, min(orders, (DAYS - joined // _DAY_SECONDS - 1) // 2)
 
     def _order_sizes(self) -> Iterator[int]:
