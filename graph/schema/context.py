@@ -39,8 +39,8 @@ class Context:
     """The context of one operation, with its selections and loaders.
 
     `plan` has the selection at each path; its arguments are checked. In a mutation each field has a
-    context, with its `change`. For an answer in parts, `prefetcher` loads the rows of parts that are
-    reached.
+    context, with its `change`. For an answer in parts, `prefetcher` loads the rows of parts that
+    are reached.
     """
 
     viewer: Viewer

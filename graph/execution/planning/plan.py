@@ -36,11 +36,11 @@ class Plan:
     """The plan of an operation; it may only run if `errors` is empty.
 
     `root` are its root fields, in order, and `nodes` their nodes in the document. `fields` are all
-    fields that need rows, by path; `selected` is the number of all fields. `values` are the values of
-    arguments. `recipes` compute them from other variables, for every request whose variables include
-    and skip the same fields. `charges` are the costs of fields, and `charges_of_parts` those of parts.
-    `deferred` are the fields that may come later than their parents, `streamed` the lists with their
-    numbers of initial elements.
+    fields that need rows, by path; `selected` is the number of all fields. `values` are the values
+    of arguments. `recipes` compute them from other variables, for every request whose variables
+    include and skip the same fields. `charges` are the costs of fields, and `charges_of_parts`
+    those of parts. `deferred` are the fields that may come later than their parents, `streamed` the
+    lists with their numbers of initial elements.
     """
 
     root: list[Root] = field(default_factory=list)
