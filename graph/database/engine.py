@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import sqlalchemy
+from asyncpg import InvalidCachedStatementError
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,6 +26,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.pool import Pool
+from graph.database.poolers import Connector
 from graph.database.revisions import applied_revision, head_revision
 from graph.database.search import LIKENESS
 from graph.errors import TimedOut, Unavailable
@@ -231,15 +233,20 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         "prepared_statement_cache_size": KEPT_STATEMENTS,
         "statement_cache_size": KEPT_STATEMENTS,
         "max_cacheable_statement_size": 0,  # no limit: a wide operation is a long text
-        "server_settings": {
-            "application_name": "graph",
-            "timezone": "UTC",
-            "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
-            "jit": "off",
-            "random_page_cost": "1.1",
-            "max_parallel_workers_per_gather": "0",
-            "pg_trgm.word_similarity_threshold": LIKENESS,
-        },
+        "server_settings": {"application_name": "graph", **server_settings(settings)},
+        "async_creator_fn": Connector(),
+    }
+
+
+def server_settings(settings: Settings) -> dict[str, str]:
+    """What PostgreSQL must be set to for each of our connections."""
+    return {
+        "timezone": "UTC",
+        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+        "jit": "off",
+        "random_page_cost": "1.1",
+        "max_parallel_workers_per_gather": "0",
+        "pg_trgm.word_similarity_threshold": LIKENESS,
     }
 
 
@@ -253,9 +260,18 @@ def translated(error: Exception) -> Exception:
     if state == _QUERY_CANCELED:
         return TimedOut()
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    if lost or isinstance(error, PoolTimeout | OSError) or state.startswith(_TRANSIENT):
+    lost = lost or isinstance(error, PoolTimeout | OSError) or is_outdated(error)
+    if lost or state.startswith(_TRANSIENT):
         return Unavailable()
     return error
+
+
+def is_outdated(error: Exception) -> bool:
+    """Whether a statement was kept from before a migration; the driver has dropped it by now."""
+    cause: BaseException | None = error  # SQLAlchemy puts errors of its own around the driver's
+    while cause is not None and not isinstance(cause, InvalidCachedStatementError):
+        cause = cause.__cause__
+    return cause is not None
 
 
 def _refuse_closed_connection(

@@ -23,7 +23,8 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from graph.database.embedded import Cluster, binary, kept_running, running_cluster
-from graph.errors import DataDirUnusable, StartupError
+from graph.errors import DataDirUnusable
+from tests.workers import stop_clusters_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +69,7 @@ except StartupError as error:
 @contextmanager
 def a_folder() -> Iterator[Path]:
     """A folder that every account can enter, unlike root's `tmp_path`."""
-    folder = Path(tempfile.mkdtemp(prefix="graph-test-")).resolve()
+    folder = Path(tempfile.mkdtemp()).resolve()
     folder.chmod(0o755)
     try:
         yield folder
@@ -76,18 +77,12 @@ def a_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def stop_what_runs_below(folder: Path) -> None:
-    for left_running in folder.glob(f"**/{CLUSTER}/postmaster.pid"):
-        with suppress(StartupError), running_cluster(left_running.parent.parent):
-            pass
-
-
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder in which there is nothing yet."""
     with a_folder() as folder:
         yield folder
-        stop_what_runs_below(folder)
+        stop_clusters_below(folder)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +97,7 @@ def made() -> Iterator[Path]:
 def store(made: Path) -> Iterator[Path]:
     """The folder of a cluster that was made before, and does not run. Tests share it."""
     yield made
-    stop_what_runs_below(made)
+    stop_clusters_below(made)
 
 
 @contextmanager
@@ -112,7 +107,7 @@ def moved(store: Path, data_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        stop_what_runs_below(data_dir)
+        stop_clusters_below(data_dir)
         (data_dir / CLUSTER).rename(store / CLUSTER)
 
 
@@ -141,6 +136,12 @@ def wait_until(happened: Callable[[], bool], seconds: float = 20) -> None:
     while not happened():
         assert time.monotonic() < deadline, f"did not happen within {seconds} s"
         time.sleep(0.01)
+
+
+def removed(folder: Path) -> bool:
+    """Remove a folder in which PostgreSQL still makes and removes files; whether it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def is_alive(pid: int) -> bool:
@@ -503,11 +504,12 @@ def test_an_interrupted_initdb_leaves_no_half_cluster(place: Path) -> None:
 def test_a_folder_that_vanishes_does_not_break_the_way_out(place: Path) -> None:
     with running_cluster(place, settings=FAST):
         pid = postmaster(place)
-        shutil.rmtree(place)
+        wait_until(lambda: removed(place))
     place.mkdir()
 
-    # It would notice by itself, within a minute.
-    os.kill(pid, signal.SIGQUIT)
+    # It notices by itself, at once or within a minute.
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGQUIT)
     wait_until(lambda: not is_alive(pid))
 
 

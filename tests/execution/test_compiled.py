@@ -11,6 +11,7 @@ import logging
 import re
 import subprocess
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,7 +49,7 @@ from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.execution.oracle import compilations
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
-from tests.rows import cursor_of, fill
+from tests.rows import NOON, cursor_of, fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -137,7 +138,7 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         ),
         (
             f"""{{ customer(by: {{databaseId: 1}}) {{
-                 orders(after: "{cursor_of("Order", 4)}") {{ edges {{ cursor }} }} }} }}""",
+                 orders(after: "{cursor_of("Order", 4, NOON + timedelta(hours=1))}") {{ edges {{ cursor }} }} }} }}""",
             '{"customer":{"orders":{"edges":[]}}}',
         ),
         # Nobody is there.

@@ -188,6 +188,7 @@ async def _beside_a_crowd(server: LiveServer) -> tuple[list[float], list[tuple[i
     return beside, json.loads(end.result()[0])
 
 
+@pytest.mark.alone
 async def test_200_expensive_queries_do_not_delay_cheap_ones(stranger: LiveServer) -> None:
     # Others may share the machine: what is in the way is there each time, and they are not.
     for _ in range(3):

@@ -136,6 +136,12 @@ def key_type_of(relationship: Relationship) -> TypeEngine[Any]:
     return attribute_of(relationship.source, relationship.source_column).type
 
 
+def column_key_type(entity: str, name: str) -> TypeEngine[Any]:
+    """A SQL type that has whatever a column can be compared with: no key is too large for it."""
+    kinds = {scalar_of_column(entity, name).kind, kind_of_type(attribute_of(entity, name).type)}
+    return key_type(*(kind for kind in kinds if kind is not None))
+
+
 def key_of(global_id: str, entity: str) -> Any:
     """The key in a global id of this entity.
 
@@ -187,13 +193,13 @@ def _leads(
 def matches(relationship: Relationship, value: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a row matches the value of a look-up."""
     column = column_of(relationship.target, relationship.target_column)
-    if _is_caseless(column):
+    if is_caseless(column):
         return func.lower(column) == func.lower(value)
     return column == value
 
 
-def _is_caseless(column: ColumnElement[Any]) -> bool:
-    """Whether the column is unique ignoring case, by an index on its `lower(...)`."""
+def is_caseless(column: ColumnElement[Any]) -> bool:
+    """Whether the column is unique without regard to case: by an index on its `lower(...)`."""
     indexes = getattr(getattr(column, "table", None), "indexes", ())
     lowered = f"lower({getattr(column, 'name', '')})"
     return any(

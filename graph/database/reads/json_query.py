@@ -200,7 +200,8 @@ class RowWriter:
         for selection in selections:
             alias = next(self.aliases)
             id_ = columns.column_of(selection.entity, "id")
-            found = id_ == (cast(key, id_.type) if isinstance(key.type, String) else key)
+            type_ = columns.column_key_type(selection.entity, "id")
+            found = id_ == (cast(key, type_) if isinstance(key.type, String) else key)
             row = select(*columns.columns_of(selection.entity, selection.columns)).where(found)
             text = concatenated(self.row(selection, alias))
             branches += [f" WHEN '{selection.entity}' THEN (SELECT ", *text, " FROM (", row]

@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from graph.database.kinds import ScalarKind
 from graph.database.reads.columns import (
+    column_key_type,
     column_of,
     columns_of,
     key_type_of,
@@ -76,8 +77,9 @@ def stored_key(entity: str, key: Any) -> Any:
 def rows_by_key(relationship: Relationship, columns: frozenset[str]) -> Select[Any]:
     """`:keys` -> rows (key, id, *columns)."""
     key = column_of(relationship.target, relationship.target_column)
+    type_ = column_key_type(relationship.target, str(relationship.target_column))
     return select(key.label("key"), *columns_of(relationship.target, columns)).where(
-        key == any_(bindparam("keys", type_=ARRAY(Integer)))
+        key == any_(bindparam("keys", type_=ARRAY(type_)))
     )
 
 

@@ -40,7 +40,7 @@ _STORE = (Customer, Item, Order, OrderLine)
 _TABLE_NAMES = ", ".join(table.name for table in Base.metadata.sorted_tables)
 
 _STAGE_ORDERS = """
-    CREATE TEMPORARY TABLE staged_orders (customer_id integer, date_placed timestamptz)
+    CREATE TEMPORARY TABLE staged_orders (customer_id bigint, date_placed timestamptz)
     ON COMMIT DROP
 """
 # The sample's orders are grouped by customer. PostgreSQL sorts them on disk, so that ids follow the

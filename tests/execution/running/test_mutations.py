@@ -507,7 +507,7 @@ STATEMENTS = {
 # Without a word in the history, so that versions stay.
 TAKE_ALL = """
     UPDATE order_lines SET taken = quantity
-    FROM (SELECT set_config('graph.logging', 'off', true)) off
+    FROM (SELECT set_config('graph.logging', 'off', true)) AS silenced
 """
 
 
