@@ -1,4 +1,4 @@
-"""What the tests stand on: a PostgreSQL for each worker, and a clone of its template for each test.
+"""Fixtures: one PostgreSQL per worker, and a fresh clone of its template database per test.
 
 cluster        a real PostgreSQL, fsync off                         the whole run
 database_url   an empty, migrated database of the test's own       each test

@@ -1,4 +1,4 @@
-"""Node and the packages of `tests/clients`: found where they are, fetched where not."""
+"""Node and the packages of `tests/clients`: those that are installed, else downloaded."""
 
 from __future__ import annotations
 

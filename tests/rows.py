@@ -1,4 +1,4 @@
-"""Small stores for tests."""
+"""Builders of rows, for small stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store that a command works on: the one at GRAPH_DATABASE_URL, or one of graph's own."""
+"""Connects a command to its database: that of GRAPH_DATABASE_URL, or the embedded one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ _UNKNOWN_PARAMETER = "connect() got an unexpected keyword argument"
 
 @contextmanager
 def reachable_store(settings: Settings) -> Iterator[Settings]:
-    """Settings that name a database: where they name none, graph's own, kept running meanwhile."""
+    """Settings with a database URL.
+
+    Without one, the embedded PostgreSQL runs until the block ends.
+    """
     if settings.database_url is not None:
         yield settings
         return
@@ -58,7 +61,7 @@ def reachable_store(settings: Settings) -> Iterator[Settings]:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Database]:
-    """The database, once it has answered and proved to be one that graph can run on.
+    """The database, after a check that graph can run on it.
 
     Raises:
         DatabaseUnreachable: nobody answers there, or refuses to let graph in.
@@ -84,10 +87,10 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def check_migrated(database: Database) -> None:
-    """Return when the database is at the revision that this code needs.
+    """Check that the database is at the revision that this code needs.
 
     Raises:
-        PendingMigrations: it is at an earlier one, at none, or at one that is not known here.
+        PendingMigrations: it is at an earlier revision, at none, or at an unknown one.
     """
     revision = await _revision(database)
     if revision != head_revision():
@@ -99,7 +102,7 @@ async def is_migrated(database: Database) -> bool:
 
 
 async def is_empty(database: Database) -> bool:
-    """Whether no entity has a row: nobody has put anything in yet."""
+    """Whether no entity has a row."""
     async with database.engine.connect() as connection:
         found = or_(*(exists().select_from(entity) for entity in mappers(catalog.models).values()))
         return not await connection.scalar(select(found))
@@ -112,7 +115,7 @@ class StoreState:
 
 
 async def state_of(database: Database, settings: Settings) -> StoreState:
-    """What there is to say of a database before it is served."""
+    """The state of a database, for `graph doctor`."""
     revision, head = await _revision(database), head_revision()
     async with database.engine.connect() as connection:
         version = await connection.scalar(text("SHOW server_version"))
@@ -192,7 +195,7 @@ def _check_settings(connection: Connection, wanted: dict[str, str]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Why a connection cannot be made, in one line and without Python's words."""
+    """The reason why a connection failed, in one line, without Python's class names."""
     original = getattr(error, "orig", None) or error
     if isinstance(original, TimeoutError):
         return "no answer in time"

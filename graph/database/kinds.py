@@ -1,7 +1,7 @@
-"""The kinds of values that columns have: how they are bound, compared and written in JSON.
+"""The kinds of values of columns: how they are bound, compared and written as JSON.
 
-The annotation of a declared field tells the kind of its column (`graph.schema.annotations`); of a
-column that no field declares, its SQL type does. `Scalar` is what is known of a term's values.
+The annotation of a declared field determines the kind of its column (`graph.schema.annotations`);
+for a column without a declared field, its SQL type does. `Scalar` describes the values of a term.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 
 
 class ScalarKind(Enum):
+<<<<<<< HEAD
     """What values are, whatever their length or scale."""
+=======
+    """A kind; its value is the SQL type without length or scale."""
+>>>>>>> english
 
     INTEGER = auto()  # smallint and int: a JSON number
     BIGINT = auto()  # a string: a JSON number is exact up to 2**53 only
@@ -94,12 +98,19 @@ _BOUND_AS_TEXT = {ScalarKind.TIME, ScalarKind.DATE}
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """What is known of the values of a column or another term.
+    """A description of the values of a column or another term.
 
+<<<<<<< HEAD
     `is_nullable`: the SQL expression can be NULL. `is_required`: its field cannot be null all the
     same, so that a NULL is an error. `references`: the entity whose keys the values are.
     `own_type`: the SQL type of an enum or an array, which compares with this type only. `names`:
     the values of an enum.
+=======
+    `is_nullable`: the SQL expression can be NULL. `is_required`: its field is not nullable, so that
+    a NULL is an error. `references`: the entity whose keys the values are. `own_type`: the SQL type
+    of a column that is comparable with this type only, an enum or an array. `names`: the values of
+    an enum.
+>>>>>>> english
     """
 
     kind: ScalarKind
@@ -137,7 +148,7 @@ def key_type(*kinds: ScalarKind) -> TypeEngine[Any]:
 
 
 def fits(kind: ScalarKind, key: Any) -> bool:
-    """Whether a key, as a global id holds it, is one that a column of this kind can have."""
+    """Whether a column of this kind can hold the key of a global id."""
     if kind is ScalarKind.UUID:
         return not isinstance(key, int)
     most = INT4_MAX if kind is ScalarKind.INTEGER else INT8_MAX

@@ -31,9 +31,9 @@ Cursor: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """`after` and `before` say which values of the cursor are null.
+    """The shape of a page. `after` and `before` tell which values of the cursors are null.
 
-    `short` is a page beyond a cursor of several values that is no longer than usual.
+    `short` is a page after a cursor of several values whose size is at most the default.
     """
 
     backwards: bool = False
@@ -47,10 +47,10 @@ class PageShape:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of a list. Exactly one of `first` and `last` is set.
+    """A section of a list. Exactly one of `first` and `last` is set.
 
-    `order` is complete: its last sort is by the key. `where` names its values by their number among
-    the `operands`.
+    `order` is complete: its last sort is by the key. `where` refers to values by their index in
+    `operands`.
     """
 
     first: int | None = DEFAULT_PAGE_SIZE
@@ -86,7 +86,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The unique value that a look-up names."""
+    """The unique value of a look-up."""
 
     column: str
     value: Any
@@ -113,7 +113,7 @@ class Ids:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How far to count."""
+    """The number to count to."""
 
     size: int
 
@@ -131,7 +131,11 @@ class GroupingShape:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
+<<<<<<< HEAD
     """Rows put together by the values of their terms; `size` groups after the first `offset`."""
+=======
+    """The grouping of rows by the values of terms; the first `size` groups, in order."""
+>>>>>>> english
 
     by: tuple[Term, ...] = ()
     having: Condition | None = None

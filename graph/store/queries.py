@@ -85,14 +85,14 @@ class Query:
         resolver=with_arguments(_nodes, {"ids": _IDS}, ids=REQUIRED),
     )
     customer: Customer | None = lookup(
-        "One customer; null if there is none.",
+        "One customer; null if it does not exist.",
         by=argument(CustomerLookup, "The key of the customer."),
     )
     item: Item | None = lookup(
-        "One item; null if there is none.", by=argument(ItemLookup, "The key of the item.")
+        "One item; null if it does not exist.", by=argument(ItemLookup, "The key of the item.")
     )
     order: Order | None = lookup(
-        "One order; null if there is none.", by=argument(OrderLookup, "The key of the order.")
+        "One order; null if it does not exist.", by=argument(OrderLookup, "The key of the order.")
     )
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,

@@ -1,4 +1,4 @@
-"""What a compiled operation promises: one statement, one snapshot, small caches, a clean pool."""
+"""The guarantees of a compiled operation: one statement, one snapshot, bounded caches."""
 
 # ruff: noqa: SLF001  what is kept is private, and so are its bounds
 
@@ -459,7 +459,7 @@ async def sides(database_url: str, database: Database) -> AsyncIterator[tuple[Cl
         ("{ customers { nodes { town fullName @skip(if: true) } } }", {}),
     ],
 )
-async def test_python_resolvers_are_merged_with_what_is_compiled(
+async def test_python_resolvers_are_merged_with_compiled_fields(
     sides: tuple[Client, Client],
     caplog: pytest.LogCaptureFixture,
     query: str,
@@ -486,7 +486,7 @@ def without_error_ids(text: str) -> str:
     return re.sub(r'"errorId":"\w+"', '"errorId":"..."', text)
 
 
-async def test_what_is_left_to_resolvers_sees_the_snapshot_of_what_is_compiled(
+async def test_resolvers_see_the_snapshot_of_compiled_fields(
     sides: tuple[Client, Client], cluster: Cluster
 ) -> None:
     client, _ = sides
@@ -690,7 +690,7 @@ async def test_a_flood_in_which_resolvers_have_a_part_leaves_little_behind(
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS * 5 // 2
 
 
-async def test_an_object_of_which_nothing_is_asked_is_empty(shop: Client) -> None:
+async def test_an_object_without_selected_fields_is_empty(shop: Client) -> None:
     query = "{ order(by: {databaseId: %d}) { actions { name @skip(if: true) } } }"
 
     found = await shop(query % 1)

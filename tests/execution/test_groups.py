@@ -1,4 +1,4 @@
-"""Groups: buckets of time in any zone, and an order that is always complete."""
+"""Groups: time buckets in any time zone, and a total order."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""One operation, two ways to its answer: the compiled statement, and Strawberry's executor.
+"""Compiled statements compared with Strawberry's executor, which is the oracle.
 
-The executor is the oracle. Operations are drawn over the schema (`tests.execution.generator`) and
-run on small random stores; both answers must be the same text. `GRAPH_TEST_EXAMPLES` says how many
-operations are drawn, and `GRAPH_TEST_SEED` with which store they begin: store 17 has the same rows
-and operations in every run.
+Operations are drawn over the schema (`tests.execution.generator`) and run on small random stores;
+both answers must be the same text. `GRAPH_TEST_EXAMPLES` is the number of operations, and
+`GRAPH_TEST_SEED` the number of the first store: store 17 has the same rows and operations in every
+run.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def test_operations_of_every_kind_are_drawn() -> None:
     }
 
 
-def test_what_is_asked_is_often_there(database_url: str) -> None:
+def test_generated_arguments_often_match_rows(database_url: str) -> None:
     """A filter that nothing meets, or a cursor that nothing follows, would test little."""
     asked: Counter[str] = Counter()
     found: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Pages against an oracle: the rows of a plain SQL query, cut in Python as Relay's text has it."""
+"""Pages compared with the rows of a plain SQL query, cut in Python as Relay specifies."""
 
 from __future__ import annotations
 

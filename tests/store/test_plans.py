@@ -1,7 +1,7 @@
-"""How PostgreSQL answers in a large store: by indexes, and a deep page as the first one.
+"""Query plans in a large store: they use indexes, and a deep page costs as much as the first.
 
-The store has 100,000 customers, some 500,000 orders and 1.5 million lines. What a plan costs is
-counted in the blocks it reads, which are the same on every machine.
+The store has 100,000 customers, about 500,000 orders and 1.5 million lines. The cost of a plan is
+the number of blocks that it reads, which is the same on every machine.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ async def test_a_count_with_a_limit_reads_no_further(large: Large) -> None:
     assert few * 10 < many
 
 
-async def test_aggregates_of_children_read_what_a_grouped_statement_does(large: Large) -> None:
+async def test_aggregates_of_children_read_as_little_as_a_grouped_statement(large: Large) -> None:
     plan = await large.plan(
         "{ orders(first: 20) { nodes { lineItems { aggregates { count sum { quantity } } } } } }"
     )

@@ -1,8 +1,8 @@
-"""Terms and conditions become SQL.
+"""Compiles terms and conditions to SQL.
 
-Operands are parameters, without a length or a scale: a cast to varchar(50) or numeric(10, 2) would
-change what the client asked for. Times are bound as text, since the driver cannot say the first and
-the last moment that a column can hold.
+Operands are parameters without length or scale: a cast to varchar(50) or numeric(10, 2) would
+change the client's value. Times are bound as text, since the driver cannot represent the first and
+last times of a column.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
 
 
 def scalar_of(entity: str, term: Term) -> Scalar:
-    """What is known of the values that a term of an entity's rows has."""
+    """The description of the values of a term over an entity's rows."""
     match term:
         case Attribute():
             return scalar_of_column(entity, term.name)
@@ -85,15 +85,20 @@ def can_be_null(entity: str, term: Term) -> bool:
 
 
 def is_stored(entity: str, term: Term) -> bool:
-    """Whether the term is a column of the table, so that an index can have it."""
+    """Whether the term is a column of the table, so that an index can contain it."""
     return isinstance(term, Attribute) and isinstance(column_of(entity, term.name), Column)
 
 
 class ExpressionCompiler:
-    """The SQL of terms and conditions over one row; `prefix` begins the names of parameters.
+    """Compiles terms and conditions over one row; `prefix` begins the names of parameters.
 
+<<<<<<< HEAD
     With `joins`, rows across a relationship are joined to this one, once each, and buckets too:
     right for a statement that puts rows together. Without, each term finds them by itself.
+=======
+    With `joins`, rows across a relationship are joined once each, for a statement that groups rows.
+    Without, each term uses a sub-select.
+>>>>>>> english
     """
 
     def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:
@@ -105,7 +110,7 @@ class ExpressionCompiler:
         self._buckets = Buckets()
 
     def source(self) -> Any:
-        """The row's table with all that was joined to it."""
+        """The row's table with all joins."""
         source = self.row.source
         for relationship, (joined, belongs) in (self._joined or {}).items():
             is_optional = relationship.is_optional
@@ -130,7 +135,7 @@ class ExpressionCompiler:
                 return self._buckets.key(term, self.term(term.term), zone)
 
     def condition(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911  one for each
-        """The SQL of a condition; it may be NULL where it is not true."""
+        """The SQL of a condition; it may be NULL instead of false."""
         match condition:
             case AllOf():
                 return and_(true(), *map(self.condition, condition.conditions))
@@ -150,7 +155,7 @@ class ExpressionCompiler:
                 return self._test(condition)
 
     def selected(self, what: Any, *conditions: ColumnElement[bool]) -> Any:
-        """A sub-select over this row alone: whatever else it names is outside of it."""
+        """A sub-select over this row alone; all other names in it are correlated."""
         found = select(what).select_from(self.row.source).where(*conditions)
         return found.correlate_except(self.row.source)
 
@@ -162,7 +167,7 @@ class ExpressionCompiler:
         return ExpressionCompiler(row, self._prefix), belongs
 
     def _over(self, relationship: Relationship | None, term: Term) -> ColumnElement[Any]:
-        """A term of what the relationship leads to, as a value of this row."""
+        """A term over the relationship's target, as a value of this row."""
         assert relationship is not None  # noqa: S101  only a group's own measures have none
         inner, belongs = self._across(relationship)
         value: ColumnElement[Any] = inner.selected(inner.term(term), belongs).scalar_subquery()
@@ -192,14 +197,19 @@ class ExpressionCompiler:
         return or_(exists(what), and_(self._met_by_null(found.condition), ~self._leads(found)))
 
     def _leads(self, found: Exists) -> ColumnElement[bool]:
-        """Whether a to-one relationship leads to a row at all."""
+        """Whether a to-one relationship has a row."""
         inner, belongs = self._across(found.relationship)
         return exists(inner.selected(literal_column("1"), belongs))
 
+<<<<<<< HEAD
     def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911
         """Whether a row that is not there meets a condition: it has no values, its lists no rows.
+=======
+    def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:
+        """Whether a missing row matches a condition: its values are null and its lists are empty.
+>>>>>>> english
 
-        So what is said across a relationship and its `not` are exact opposites there too.
+        So a condition across a relationship and its `not` are exact opposites.
         """
         match condition:
             case AllOf():

@@ -1,6 +1,6 @@
-"""Random small stores: nasty text, extreme amounts and times, ids with gaps, parents without rows.
+"""Random small stores: unusual text, extreme amounts and times, gaps in ids, parents without rows.
 
-The rows are made from the tables of the models, so a column that somebody adds is filled as well.
+The rows are generated from the tables of the models, so that new columns are filled as well.
 """
 
 from __future__ import annotations

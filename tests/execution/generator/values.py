@@ -1,4 +1,4 @@
-"""Values for arguments: drawn by type, and where it matters from what is known of the store."""
+"""Values for arguments, drawn by type, and from the values of the store where that matters."""
 
 from __future__ import annotations
 

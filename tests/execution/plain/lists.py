@@ -1,4 +1,4 @@
-"""Rows in the order of an `orderBy`, cut into pages, put together into groups."""
+"""Rows sorted by an `orderBy`, cut into pages, and grouped."""
 
 from __future__ import annotations
 
