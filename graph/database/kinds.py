@@ -36,11 +36,7 @@ if TYPE_CHECKING:
 
 
 class ScalarKind(Enum):
-<<<<<<< HEAD
-    """What values are, whatever their length or scale."""
-=======
-    """A kind; its value is the SQL type without length or scale."""
->>>>>>> english
+    """A kind of values, whatever their length or scale."""
 
     INTEGER = auto()  # smallint and int: a JSON number
     BIGINT = auto()  # a string: a JSON number is exact up to 2**53 only
@@ -100,17 +96,10 @@ _BOUND_AS_TEXT = {ScalarKind.TIME, ScalarKind.DATE}
 class Scalar:
     """A description of the values of a column or another term.
 
-<<<<<<< HEAD
-    `is_nullable`: the SQL expression can be NULL. `is_required`: its field cannot be null all the
-    same, so that a NULL is an error. `references`: the entity whose keys the values are.
-    `own_type`: the SQL type of an enum or an array, which compares with this type only. `names`:
-    the values of an enum.
-=======
     `is_nullable`: the SQL expression can be NULL. `is_required`: its field is not nullable, so that
     a NULL is an error. `references`: the entity whose keys the values are. `own_type`: the SQL type
     of a column that is comparable with this type only, an enum or an array. `names`: the values of
     an enum.
->>>>>>> english
     """
 
     kind: ScalarKind

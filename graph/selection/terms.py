@@ -81,14 +81,10 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-<<<<<<< HEAD
-    """The beginning of the hour, day, ... that a time falls into; `zone` is an operand.
+    """The start of the hour, day, ... of a time; `zone` is an operand.
 
     Weeks begin on `first_weekday`: 0 is Monday, 6 Sunday.
     """
-=======
-    """The start of the hour, day, ... of a time; `zone` is an operand."""
->>>>>>> english
 
     term: Term
     unit: str

@@ -131,11 +131,7 @@ class GroupingShape:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-<<<<<<< HEAD
-    """Rows put together by the values of their terms; `size` groups after the first `offset`."""
-=======
-    """The grouping of rows by the values of terms; the first `size` groups, in order."""
->>>>>>> english
+    """The grouping of rows by the values of terms; `size` groups after the first `offset`."""
 
     by: tuple[Term, ...] = ()
     having: Condition | None = None

@@ -40,8 +40,14 @@ TRADERS: list[dict[str, Any]] = [
 ]
 GOODS: list[dict[str, Any]] = [
     {
-        "id": PEAR, "label": "pear", "size": Size.SMALL, "pieces": 2, "price": Decimal("1.50"),
-        "weight": 0.25, "tags": ["ripe", None, "green"], "facts": {"a": [1.50]},
+        "id": PEAR,
+        "label": "pear",
+        "size": Size.SMALL,
+        "pieces": 2,
+        "price": Decimal("1.50"),
+        "weight": 0.25,
+        "tags": ["ripe", None, "green"],
+        "facts": {"a": [1.50]},
         "contained_in": SACK,
     },
     {"id": SACK, "label": "x", "size": Size.LARGE, "price": Decimal("0.5"), "weight": float("nan")},
@@ -288,13 +294,21 @@ async def test_measures_are_of_every_kind(bazaar: Client) -> None:
     assert data["goods"]["aggregates"] == {
         "count": 3,
         "sum": {
-            "pieces": "2", "price": "2.00", "weight": "0.25", "worth": "3.00", "guess": "2.5",
+            "pieces": "2",
+            "price": "2.00",
+            "weight": "0.25",
+            "worth": "3.00",
+            "guess": "2.5",
         },
         "avg": {"weight": "0.250000", "pieces": "2.000000"},
         "min": {"weight": 0.25, "price": "0.5", "size": "LARGE"},
         "max": {"weight": 0.25, "label": "z", "worth": "3.00"},
         "distinctCount": {
-            "size": 2, "weight": 1, "serial": 0, "databaseId": 3, "containedIn": 1,
+            "size": 2,
+            "weight": 1,
+            "serial": 0,
+            "databaseId": 3,
+            "containedIn": 1,
         },
     }
     assert data["traders"]["aggregates"] == {
@@ -353,7 +367,9 @@ async def test_global_ids_are_of_every_kind_of_key(bazaar: Client) -> None:
     assert data["node"] == {"label": "pear", "container": {"label": "x"}}
     assert data["trader"] == {"name": "Cid", "stall": None, "mentor": {"name": "Bea"}}
     assert data["stall"] == {
-        "databaseId": 1, "star": {"label": "pear"}, "keeper": {"name": "Ada"},
+        "databaseId": 1,
+        "star": {"label": "pear"},
+        "keeper": {"name": "Ada"},
     }
 
 

@@ -67,11 +67,7 @@ def attribute_of(entity: str, name: str) -> ColumnElement[Any]:
 
 
 def _in_words(part: Any, **_: Any) -> ColumnElement[Any] | None:
-<<<<<<< HEAD
-    """A constant of a computed column: a parameter is a new one wherever it stands."""
-=======
     """A constant of a computed column as SQL text: as a parameter it would be repeated."""
->>>>>>> english
     if not isinstance(part, BindParameter):
         return None
     words = part.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})

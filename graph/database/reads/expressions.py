@@ -92,13 +92,8 @@ def is_stored(entity: str, term: Term) -> bool:
 class ExpressionCompiler:
     """Compiles terms and conditions over one row; `prefix` begins the names of parameters.
 
-<<<<<<< HEAD
-    With `joins`, rows across a relationship are joined to this one, once each, and buckets too:
-    right for a statement that puts rows together. Without, each term finds them by itself.
-=======
-    With `joins`, rows across a relationship are joined once each, for a statement that groups rows.
-    Without, each term uses a sub-select.
->>>>>>> english
+    With `joins`, rows across a relationship are joined once each, and buckets too, for a statement
+    that groups rows. Without, each term uses a sub-select.
     """
 
     def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:
@@ -201,13 +196,8 @@ class ExpressionCompiler:
         inner, belongs = self._across(found.relationship)
         return exists(inner.selected(literal_column("1"), belongs))
 
-<<<<<<< HEAD
     def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911
-        """Whether a row that is not there meets a condition: it has no values, its lists no rows.
-=======
-    def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:
         """Whether a missing row matches a condition: its values are null and its lists are empty.
->>>>>>> english
 
         So a condition across a relationship and its `not` are exact opposites.
         """

@@ -246,13 +246,8 @@ class Filters:
             return Attribute(entity.columns[name].name), value
         if name == "rank":
             if not self.words or depth:
-<<<<<<< HEAD
-                raise InvalidOrder("'rank' needs 'search' in the list's own 'where'.")
-            return Rank(self.words), value
-=======
                 raise InvalidOrder("'rank' requires 'search' in the 'where' of the same list.")
-            return _directed(entity.name, Rank(self.words), value)
->>>>>>> english
+            return Rank(self.words), value
         if name in entity.to_one:
             _check_depth(depth, "orderBy")
             relationship = relationships.relationship(entity.name, entity.to_one[name].name)
