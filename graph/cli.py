@@ -47,6 +47,7 @@ def serve(
     Without GRAPH_DATABASE_URL this starts an embedded PostgreSQL in GRAPH_DATA_DIR, migrates it,
     and fills it with a demo store if it is empty.
     """
+    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
     from graph.database.connect import reachable_store
     from graph.doctor import dangers_of_workers
     from graph.server.serve import bound_socket, serve
@@ -225,7 +226,7 @@ def doctor() -> None:
     async def run(database: Database) -> None:
         state = await state_of(database, settings)
         for line in state.lines:
-            typer.echo(f"Database: {line}")
+            typer.echo(line if line.startswith("Danger: ") else f"Database: {line}")
         if not state.can_be_served:
             raise typer.Exit(1)
 

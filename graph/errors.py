@@ -39,6 +39,7 @@
      │   └─ Overloaded            too many operations are waiting                OVERLOADED
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
+         ├─ InvalidSchema         a type or field of the store that cannot be served
          ├─ AddressUnavailable    the server cannot listen on host and port
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    graph cannot run on this database
@@ -390,6 +391,12 @@ class StartupError(GraphError):
 class InvalidSetting(StartupError):
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name} is invalid: {problem}.")
+
+
+class InvalidSchema(StartupError):
+    def __init__(self, type_: str, field: str, reason: str) -> None:
+        name = f"{type_}.{field}" if field else type_
+        super().__init__(f"{name} cannot be served: {reason}.")
 
 
 class AddressUnavailable(StartupError):

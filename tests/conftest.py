@@ -1,4 +1,4 @@
-"""What the tests stand on: one PostgreSQL for the run, and a fresh clone of its template for each.
+"""Fixtures: one PostgreSQL per worker, and a fresh clone of its template database per test.
 
 cluster        a real PostgreSQL, fsync off                         the whole run
 database_url   an empty, migrated database of the test's own       each test
@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from shutil import rmtree
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
@@ -44,20 +43,18 @@ if TYPE_CHECKING:
 
     from graph.database.embedded import Cluster
 
+pytest_plugins = ["tests.workers"]
+
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    # Not in pytest's own folder, which another run of the same user closes when it starts.
-    folder = Path(mkdtemp(prefix="graph-tests-"))
+    folder = Path(mkdtemp())
     folder.chmod(0o755)
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-    try:
-        with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:
-            yield cluster
-    finally:
-        rmtree(folder)
+    with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

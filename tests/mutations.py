@@ -1,4 +1,4 @@
-"""Mutations as tests send them: each asks for all that its union can answer."""
+"""Documents of mutations for tests: each selects all members of its union."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is searched, and what is found: words, beginnings of words, and what is much like them.
+"""Full-text search: words, beginnings of words, and similar words.
 
-A word is found by its beginning through full text search, and in spite of typing errors through
-trigrams; each has a GIN index over the same document, the searched columns in one text.
+Full-text search matches words by their beginning, and trigrams match words with typing errors. Both
+have a GIN index over the same document, which joins the searched columns.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _WORD = re.compile(r"\w+")
 
 
 def words_of(text: str) -> list[str]:
-    """The words that are searched for, each once."""
+    """The distinct words of a search text."""
     return list(dict.fromkeys(_WORD.findall(text.lower())))
 
 
 def document_of(entity: str, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
-    """What is searched in a row, given its columns. The indexes are on this expression."""
+    """The searched text of a row, given its columns. The indexes are on this expression."""
     if entity in catalog.unions:
         return column("document")
     first, *rest = (column(name) for name in catalog.searched[entity])
@@ -48,10 +48,10 @@ def document_of(entity: str, column: Callable[[str], ColumnElement[Any]]) -> Col
 def everything(
     union: str, column: Callable[[str, str], ColumnElement[Any]], key: TypeEngine[Any]
 ) -> FromClause:
-    """Id, entity and document of all rows of a union's entities, given the columns of these.
+    """Id, entity and document of all rows of a union's entities, given their columns.
 
-    PostgreSQL takes a condition on the document to each of the tables, and so to its indexes, as
-    long as all of them have the same types; `key` is that of the ids.
+    PostgreSQL pushes a condition on the document down to each table, and so to its indexes, if all
+    of them have the same types; `key` is the type of the ids.
     """
 
     def id_of(entity: str) -> ColumnElement[Any]:
@@ -70,7 +70,7 @@ def everything(
 
 
 def index_expressions(entity: str) -> tuple[str, str]:
-    """The SQL that the indexes for words and for trigrams are made of."""
+    """The SQL expressions of the indexes for words and for trigrams."""
     document = " || ' ' || ".join(catalog.searched[entity])
     return f"to_tsvector('simple'::regconfig, {document})", f"({document}) gin_trgm_ops"
 
@@ -86,6 +86,6 @@ def is_like(document: ColumnElement[Any], word: ColumnElement[Any]) -> ColumnEle
 def rank_of(
     document: ColumnElement[Any], words: Sequence[ColumnElement[Any]]
 ) -> ColumnElement[Any]:
-    """How much of each word is there, 1 if all of it: exact, so that a cursor can hold it."""
+    """The share of each word that matches, 1 for all of it: exact, so that a cursor can hold it."""
     likenesses = reduce(add, (func.word_similarity(word, document) for word in words))
     return func.round(sql_cast(likenesses, Numeric()), _DIGITS_OF_RANK)

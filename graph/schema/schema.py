@@ -1,4 +1,4 @@
-"""Strawberry's schema, whose declared fields are resolved without a detour."""
+"""Strawberry's schema, with a direct call of the resolvers of declared fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import strawberry
 from graph.database.catalog import catalog
 from graph.relay import to_global_id
 from graph.schema.costs import Cost, weight_of
-from graph.schema.declarations import declare_columns
+from graph.schema.declarations import check_roots, check_search, declare_entities
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.generated_types import generate
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Schema(strawberry.Schema):
-    """A schema as Strawberry makes it, but for the resolvers of declared fields.
+    """Strawberry's schema with direct resolvers for declared fields.
 
-    Strawberry wraps a resolver in what any resolver may need: an `Info` of its own, converted
-    arguments, permissions, extensions. Those of declared fields (`graph.schema.fields`) need none
-    of it, and there is one call for each value of an answer.
+    Strawberry wraps every resolver to provide its own `Info`, converted arguments, permissions and
+    extensions. Declared fields (`graph.schema.fields`) need none of these, and their resolvers are
+    called for each value of an answer.
     """
 
     def __init__(self, *args: Any, entities: Sequence[type[Node]] = (), **options: Any) -> None:
@@ -35,10 +35,15 @@ class Schema(strawberry.Schema):
         Raises:
             InvalidSchema: a field says what the engine, or the models, cannot.
         """
-        declare_columns(entities)
+        names = {type_.__name__ for type_ in entities}
+        declare_entities(entities)
         generate(type_.__name__ for type_ in entities)
         options["types"] = [*options.get("types", ()), *entities]
+        if entities:
+            check_roots(options["query"], names)
         super().__init__(*args, **options)
+        if entities:
+            _check_searches(self._schema)
         types: list[Any] = list(self._schema.type_map.values())
         for type_ in types:
             # graphql-core knows `@oneOf` too, and finds its variables wherever they stand, as
@@ -55,6 +60,20 @@ class Schema(strawberry.Schema):
                     # For `graph.execution`, and for any other executor.
                     field.extensions["direct"] = direct
                     field.resolve = _without_arguments(direct)
+
+
+def _check_searches(schema: Any) -> None:
+    for field in schema.query_type.fields.values():
+        declared = field.extensions.get("strawberry-definition")
+        if meaning_of(declared) is Meaning.SEARCH:
+            union = _named(_named(field.type).fields["nodes"].type)
+            found = {type_.name for type_ in schema.get_possible_types(union)}
+            check_search(schema.query_type.name, declared.python_name, union.name, found)
+
+
+def _named(type_: Any) -> Any:
+    """A GraphQL type without the lists and the non-null around it."""
+    return _named(type_.of_type) if hasattr(type_, "of_type") else type_
 
 
 def _direct(definition: Any, type_: str) -> Callable[[Any, Any], Any] | None:
@@ -87,10 +106,10 @@ def _column(name: str, declared: DeclaredColumn | None) -> Callable[[Any, Any], 
 
 
 def _without_arguments(resolve: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """What the arguments say is part of what was selected."""
+    """The resolver without its arguments, whose values are part of the selection."""
     return lambda source, info, **_arguments: resolve(source, info)
 
 
 def text_of(schema: Schema) -> str:
-    """The schema in its own language, as `schema.graphql` holds it."""
+    """The schema in the schema definition language, as in `schema.graphql`."""
     return schema.as_str() + "\n"

@@ -19,6 +19,7 @@ from graph.schema.fields import (
     with_arguments,
 )
 from graph.schema.node import Node
+from graph.schema.scalars import BigInt
 from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS, MAX_WORDS
 from graph.store.types import Customer, Item, Order
 
@@ -29,7 +30,7 @@ _DATABASE_ID = "The number in the database, as in the field `databaseId`."
 @strawberry.input(one_of=True, description="The key of a customer: exactly one of these.")
 class CustomerLookup:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description=_GLOBAL_ID)
-    database_id: int | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
+    database_id: BigInt | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
     username: str | None = strawberry.field(default=UNSET, description="The exact user name.")
     email: str | None = strawberry.field(
         default=UNSET, description="The email address, ignoring case."
@@ -39,13 +40,13 @@ class CustomerLookup:
 @strawberry.input(one_of=True, description="The key of an item: exactly one of these.")
 class ItemLookup:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description=_GLOBAL_ID)
-    database_id: int | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
+    database_id: BigInt | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
 
 
 @strawberry.input(one_of=True, description="The key of an order: exactly one of these.")
 class OrderLookup:
     id: strawberry.ID | None = strawberry.field(default=UNSET, description=_GLOBAL_ID)
-    database_id: int | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
+    database_id: BigInt | None = strawberry.field(default=UNSET, description=_DATABASE_ID)
 
 
 _ID = argument(strawberry.ID, "A global id.")
@@ -84,14 +85,14 @@ class Query:
         resolver=with_arguments(_nodes, {"ids": _IDS}, ids=REQUIRED),
     )
     customer: Customer | None = lookup(
-        "One customer; null if there is none.",
+        "One customer; null if it does not exist.",
         by=argument(CustomerLookup, "The key of the customer."),
     )
     item: Item | None = lookup(
-        "One item; null if there is none.", by=argument(ItemLookup, "The key of the item.")
+        "One item; null if it does not exist.", by=argument(ItemLookup, "The key of the item.")
     )
     order: Order | None = lookup(
-        "One order; null if there is none.", by=argument(OrderLookup, "The key of the order.")
+        "One order; null if it does not exist.", by=argument(OrderLookup, "The key of the order.")
     )
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,

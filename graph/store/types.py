@@ -9,7 +9,7 @@ from graph.schema.enum_lookup import enum_lookup
 from graph.schema.enums import enum
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node, register
-from graph.schema.scalars import Json
+from graph.schema.scalars import BigInt, Json
 from graph.store.actions import OrderActionState, actions_of
 from graph.store.models import EventKind, OrderStatus
 
@@ -39,7 +39,7 @@ _VERSION = "Increases with every change. A mutation takes it as `expectedVersion
 
 @strawberry.type(description="A customer of the store.")
 class Customer(Node):
-    id: int = column("The customer's number in the database.", name="databaseId")
+    id: BigInt = column("The customer's number in the database.", name="databaseId")
     first_name: str = column("Given name.")
     last_name: str = column("Family name.")
     username: str = column("The name to sign in with. Unique.")
@@ -58,7 +58,7 @@ class Customer(Node):
 
 @strawberry.type(description="An item that the store sells.")
 class Item(Node):
-    id: int = column("The item's number in the database.", name="databaseId")
+    id: BigInt = column("The item's number in the database.", name="databaseId")
     name: str = column("The item's name.")
     cost_price: Decimal = column("The price that the store pays for one piece.")
     selling_price: Decimal = column("The price of one piece for customers.")
@@ -69,8 +69,8 @@ class Item(Node):
 
 @strawberry.type(description="An order of one customer.")
 class Order(Node):
-    id: int = column("The order's number in the database.", name="databaseId")
-    customer_id: int = column("The number of the customer who placed the order.")
+    id: BigInt = column("The order's number in the database.", name="databaseId")
+    customer_id: strawberry.ID = column("The id of the customer who placed the order.")
     date_placed: datetime = column("When the order was placed.")
     status: OrderStatus = column("The status of the order.")
     version: int = column(f"{_VERSION} A change of a line also changes its order.")
@@ -91,9 +91,9 @@ class Order(Node):
 
 @strawberry.type(description="One line of an order: a number of pieces of one item.")
 class OrderLine(Node):
-    id: int = column("The line's number in the database.", name="databaseId")
-    order_id: int = column("The number of the line's order.")
-    item_id: int = column("The number of the line's item.")
+    id: BigInt = column("The line's number in the database.", name="databaseId")
+    order_id: strawberry.ID = column("The id of the line's order.")
+    item_id: strawberry.ID = column("The id of the line's item.")
     quantity: int = column("The number of pieces; at least 1.")
     unit_price: Decimal = column("The price of one piece when the line was added.")
     item_name: str = column("The item's name when the line was added.")
@@ -110,18 +110,18 @@ class OrderLine(Node):
 
 @strawberry.type(description="One change of one row. Events are never changed or deleted.")
 class Event(Node):
-    id: int = column("The event's number in the database.", name="databaseId")
-    at: datetime = column("When the change was made.")
+    id: BigInt = column("The event's number in the database.", name="databaseId")
+    at: datetime = column("When the transaction of the change began.")
     entity: str = column("The type of the changed row, such as `Order`.")
-    entity_id: int = column("The number of the changed row.")
+    entity_id: BigInt = column("The number of the changed row.")
     kind: EventKind = column("The kind of the change.")
     payload: Json = column(
         "Values by column: `[before, after]` of the changed ones, or all values of a row that was"
         " created or deleted."
     )
     actor: str | None = column("The user who made the change; null without a sign-in.")
-    order_id: int | None = column(
-        "The number of the changed order, or of the changed line's order."
+    order_id: strawberry.ID | None = column(
+        "The id of the changed order, or of the changed line's order.", references="Order"
     )
 
 

@@ -136,7 +136,7 @@ class Good(Base):
     contained_in: Mapped[UUID | None] = mapped_column(ForeignKey("goods.id"))
     worth: Mapped[Decimal | None] = column_property(price * pieces)
     # To SQLAlchemy it is an integer, to PostgreSQL a numeric.
-    guess: Mapped[Decimal] = column_property(func.coalesce(pieces, price, 0))
+    guess: Mapped[Decimal] = column_property(func.coalesce(pieces, price, 0))  # type: ignore[arg-type]
     big_label: Mapped[str | None] = column_property(
         case((func.length(label) > 2, func.upper(label)))
     )

@@ -1,4 +1,4 @@
-"""What a client sees when the store fails: a code and an error id. The log has the cause."""
+"""Failures of the database: the client gets a code and an error id, the log has the cause."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def locked(url: str, table: str) -> AsyncIterator[None]:
         ("DROP TABLE order_lines", NESTED),
     ],
 )
-async def test_what_nobody_foresaw_is_masked_and_logged_with_its_cause(
+async def test_an_unexpected_error_is_masked_and_logged_with_its_cause(
     client: Client, caplog: pytest.LogCaptureFixture, breakage: str, query: str
 ) -> None:
     await fill(client.database, customers=1, orders=1, lines=1)
@@ -122,7 +122,7 @@ async def test_what_nobody_foresaw_is_masked_and_logged_with_its_cause(
         ),
     ],
 )
-async def test_resolvers_say_where_it_happened(
+async def test_errors_of_resolvers_have_a_path(
     database_url: str, breakage: str, query: str, path: list[str | int]
 ) -> None:
     settings = settings_for(database_url, execution="resolvers")

@@ -1,4 +1,4 @@
-"""Figures of the proof are printed when it has ended."""
+"""Prints the figures of the proof at the end."""
 
 from __future__ import annotations
 

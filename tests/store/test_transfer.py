@@ -1,4 +1,4 @@
-"""Files become rows and rows files; what was interrupted goes on, what is wrong is put aside."""
+"""Import and export of files: an interrupted import resumes, invalid rows are set aside."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_customers_are_merged_by_their_username(database: Database, tmp_pa
     assert not second.with_suffix(".refused").exists()
 
 
-async def test_what_is_wrong_is_put_aside_with_the_reason(
+async def test_refused_rows_are_set_aside_with_the_reason(
     database: Database, tmp_path: Path
 ) -> None:
     await fill(database, customers=1)
@@ -200,7 +200,7 @@ async def test_orders_come_with_their_lines_and_only_once(
 
 @pytest.mark.parametrize("format_", Format)
 @pytest.mark.parametrize("entity", ["customers", "items", "orders"])
-async def test_what_was_exported_can_be_imported_and_changes_nothing(
+async def test_an_export_can_be_imported_and_changes_nothing(
     database: Database, tmp_path: Path, entity: str, format_: Format
 ) -> None:
     await fill(database, customers=5)

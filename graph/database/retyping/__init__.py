@@ -8,10 +8,11 @@ meanwhile. A table that is small is changed so. A large one goes through these s
     check    that no row is left, where the old column is NOT NULL
     index    the old columns' indexes, built again CONCURRENTLY for the new ones
     refer    the foreign keys from and to them, added NOT VALID and then validated
-    swap     the new columns take the places of the old ones: one transaction of catalog changes
+    swap     the new foreign keys take the places of the old ones, and then the new columns,
+             with the default values and sequences: one transaction of catalog changes each
 
-Whoever uses the table waits for a lock three times, for as long as a few catalog changes take.
-A lock that is not had within a tenth of a second is given up, and tried again later (`locks`), so
+Whoever uses the table waits for a few catalog changes at most, some times.
+A lock that is not had within a quarter of a second is given up, and tried again later (`locks`), so
 nobody queues behind it. Each step looks into the catalog for what is there already (`catalog`): a
 run that was interrupted is run again, and goes on where it ended.
 
@@ -44,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 # So much is written anew in less than a tenth of a second.
 SMALL_BYTES = 1 << 20
-# Rows of a batch are locked until it ends: a few hundredths of a second.
-_BATCH_ROWS = 2_000
+# The rows of a batch are locked until it ends: less than a tenth of a second.
+_BATCH_ROWS = 1_000
 _LEAST_KEY = -(2**63)
 
 
@@ -118,7 +119,7 @@ class _Change:
     def rewrite(self) -> None:
         """Change a small table in place."""
         changes = ", ".join(f"ALTER {column} TYPE {self.type}" for column in self.names)
-        with transaction(self.connection, exclusive=self._touched_tables()):
+        with transaction(self.connection, *self._neighbours()):
             self._run(f"ALTER TABLE {self.table} {changes}")
             for column in self.columns:
                 if column.sequence is not None:
@@ -141,11 +142,12 @@ class _Change:
         self._index()
         self._refer()
         self._run(f"VACUUM (ANALYZE, TRUNCATE false) {self.table}")
+        self._swap_foreign_keys()
         self._swap()
 
     def _begin(self) -> None:
         table, function = self.table, f"{self.table}{catalog.SUFFIX}"
-        with transaction(self.connection, exclusive=[table]):
+        with transaction(self.connection, table):
             for column in self.columns:
                 self._run(f"ALTER TABLE {table} ADD {column.new} {self.type}")
                 if column.not_null:
@@ -168,7 +170,7 @@ class _Change:
         key = catalog.primary_key(self.connection, self.table)
         last = self.connection.scalar(text(f"SELECT max({key}) FROM {self.table}"))  # noqa: S608
         next_batch = text(
-            f"SELECT max({key}) FROM (SELECT {key} FROM {self.table} WHERE {key} > :after"  # noqa: S608
+            f"SELECT max({key}) FROM (SELECT {key} FROM {self.table} WHERE {key} > CAST(:after AS bigint)"  # noqa: S608
             f" ORDER BY {key} LIMIT {_BATCH_ROWS}) AS batch"
         )
         sets = ", ".join(f"{column.new} = {column.name}" for column in self.columns)
@@ -177,7 +179,7 @@ class _Change:
         )
         fill = text(
             f"UPDATE {self.table} SET {sets}"  # noqa: S608
-            f" WHERE {key} > :after AND {key} <= :to AND ({differ})"
+            f" WHERE {key} > CAST(:after AS bigint) AND {key} <= CAST(:to AS bigint) AND ({differ})"
         )
         after = _LEAST_KEY
         while last is not None and after < last:
@@ -205,21 +207,26 @@ class _Change:
             valid = self._has_valid(key.table, key.new)
             if valid is None:
                 definition = key.new_definition(self.table, self.names)
-                with transaction(self.connection, exclusive=[key.table, key.referenced]):
+                both = dict.fromkeys((key.referenced, key.table))
+                with transaction(self.connection, *both, mode="SHARE ROW EXCLUSIVE"):
                     self._run(
                         f"ALTER TABLE {key.table} ADD CONSTRAINT {key.new} {definition} NOT VALID"
                     )
             if not valid:
                 self._run(f"ALTER TABLE {key.table} VALIDATE CONSTRAINT {key.new}")
 
-    def _swap(self) -> None:
-        table = self.table
-        with transaction(self.connection, exclusive=self._touched_tables()):
-            self._run(f"DROP TRIGGER zz{catalog.SUFFIX} ON {table}")
-            self._run(f"DROP FUNCTION {table}{catalog.SUFFIX}()")
-            for key in self.foreign_keys:
+    def _swap_foreign_keys(self) -> None:
+        """Leave it to the new ones: each is two tables' affair, and the rest the table's own."""
+        for key in self.foreign_keys:
+            with transaction(self.connection, *dict.fromkeys((key.referenced, key.table))):
                 self._run(f"ALTER TABLE {key.table} DROP CONSTRAINT {key.name}")
                 self._run(f"ALTER TABLE {key.table} RENAME CONSTRAINT {key.new} TO {key.name}")
+
+    def _swap(self) -> None:
+        table = self.table
+        with transaction(self.connection, table):
+            self._run(f"DROP TRIGGER zz{catalog.SUFFIX} ON {table}")
+            self._run(f"DROP FUNCTION {table}{catalog.SUFFIX}()")
             for column in self.columns:
                 self._swap_column(column)
             for index in self.indexes:
@@ -252,9 +259,10 @@ class _Change:
         for definition in catalog.trigger_functions(self.connection, self.table):
             self._run(definition)
 
-    def _touched_tables(self) -> list[str]:
-        both = [(key.table, key.referenced) for key in self.foreign_keys]
-        return [self.table, *(table for pair in both for table in pair)]
+    def _neighbours(self) -> list[str]:
+        """The table, and those that foreign keys lead to or come from."""
+        both = [(key.referenced, key.table) for key in self.foreign_keys]
+        return list(dict.fromkeys([self.table, *(table for pair in both for table in pair)]))
 
     def _has_valid(self, table: str, constraint: str) -> bool | None:
         return catalog.constraint_is_valid(self.connection, table, constraint)

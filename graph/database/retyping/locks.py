@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -19,25 +20,36 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
-
-# Others that want the table queue behind whoever waits for a stronger lock. It is less than
-# PostgreSQL waits before it looks for deadlocks: of two, it is never the other that is ended.
-_LOCK_TIMEOUT_MILLISECONDS = 100
-_ATTEMPTS = 600
-_PAUSE_SECONDS = 0.5
+# Others that want the table queue behind whoever waits for a stronger lock: for so long at most.
+# It is less than PostgreSQL waits before it looks for deadlocks: the others are never its victims.
+_WAIT_MILLISECONDS = 250
+_PAUSE_SECONDS = 0.3
+_PATIENCE_SECONDS = 300
+# Others take two tables in either order, and those that hold one while the other is asked for do
+# not come to an end. So two are taken at a moment when nobody has the first, without waiting.
+_POLL_SECONDS = 0.005
+_POLLS = 100
 _LOCK_NOT_AVAILABLE = {"55P03", "40P01"}
 
 
 @contextmanager
-def transaction(connection: Connection, *, exclusive: Sequence[str]) -> Iterator[None]:
-    """One transaction of a connection in autocommit, that has these tables for itself.
+def transaction(
+    connection: Connection, *tables: str, mode: str = "ACCESS EXCLUSIVE"
+) -> Iterator[None]:
+    """One transaction of a connection in autocommit, that has these tables locked.
 
     Raises:
-        MigrationRefused: after five minutes others held one of them still.
+        MigrationRefused: for minutes others held one of them at each attempt.
     """
-    tables = ", ".join(sorted(set(exclusive)))
-    patiently(lambda: _begin(connection, tables), what=tables)
+    polls = _POLLS if len(tables) > 1 and mode == "ACCESS EXCLUSIVE" else 0
+    attempts = cycle([*[True] * polls, False])
+    orders = cycle((tables, tables[::-1]))
+
+    def attempt() -> None:
+        _begin(connection, next(orders), mode, at_once=next(attempts))
+
+    pause = _POLL_SECONDS if polls else _PAUSE_SECONDS
+    patiently(attempt, what=" and ".join(tables), pause_seconds=pause)
     try:
         yield
     except BaseException:
@@ -46,31 +58,35 @@ def transaction(connection: Connection, *, exclusive: Sequence[str]) -> Iterator
     connection.exec_driver_sql("COMMIT")
 
 
-def _begin(connection: Connection, tables: str) -> None:
+def _begin(connection: Connection, tables: Sequence[str], mode: str, *, at_once: bool) -> None:
+    until = time.monotonic() + _WAIT_MILLISECONDS / 1000
+    first, no_wait = tables[0], " NOWAIT" if at_once else ""
     connection.exec_driver_sql("BEGIN")
     try:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MILLISECONDS}")
-        connection.exec_driver_sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+        for table in tables:
+            left = max(1, round((until - time.monotonic()) * 1000))  # 0 would be without limit
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {left}")
+            how = no_wait if table == first else ""
+            connection.exec_driver_sql(f"LOCK TABLE {table} IN {mode} MODE{how}")
     except BaseException:
         connection.exec_driver_sql("ROLLBACK")
         raise
 
 
-def patiently(attempt: Callable[[], T], *, what: str) -> T:
+def patiently(attempt: Callable[[], T], *, what: str, pause_seconds: float = _PAUSE_SECONDS) -> T:
     """Do it, and again as long as others hold a lock that it needs.
 
     Raises:
-        MigrationRefused: after five minutes they held it still.
+        MigrationRefused: for minutes they held it at each attempt.
     """
-    for number in range(_ATTEMPTS):
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < until:
         try:
             return attempt()
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in _LOCK_NOT_AVAILABLE:
                 raise
-            if number == 0:
-                logger.info("%s is in use: trying again until it is free", what)
-        await_only(asyncio.sleep(_PAUSE_SECONDS))
+        await_only(asyncio.sleep(pause_seconds))
     raise MigrationRefused(
         f"others hold {what} all the time (pg_locks names them). What was done so far stays:"
         " run graph migrate again"
@@ -89,4 +105,4 @@ def settings(connection: Connection, values: dict[str, str]) -> Iterator[None]:
             connection.exec_driver_sql(f"RESET {name}")
 
 
-BRIEF_WAITS = {"lock_timeout": f"{_LOCK_TIMEOUT_MILLISECONDS}ms"}
+BRIEF_WAITS = {"lock_timeout": f"{_WAIT_MILLISECONDS}ms"}

@@ -41,11 +41,9 @@ async def export_select(
 
     async with database.autocommit.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
-        await driver.execute("SET statement_timeout = 0")
-        try:
+        async with driver.transaction(readonly=True):
+            await driver.execute("SET LOCAL statement_timeout = 0")
             status: str = await driver.copy_from_query(select, output=write, **_OPTIONS[format_])
-        finally:
-            await driver.execute("RESET statement_timeout")
     return int(status.removeprefix("COPY "))
 
 

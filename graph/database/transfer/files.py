@@ -33,7 +33,7 @@ class Format(StrEnum):
 
     @classmethod
     def of(cls, path: Path) -> Format | None:
-        """The format that a file's name tells of."""
+        """The format that a file's name implies, or None."""
         known = {".ndjson": cls.NDJSON, ".jsonl": cls.NDJSON, ".csv": cls.CSV}
         return known.get(path.suffix.lower())
 

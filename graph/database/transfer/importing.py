@@ -1,4 +1,4 @@
-"""A file becomes rows, batch by batch.
+"""Imports a file in batches.
 
 Each batch is a transaction that merges its rows and also says how far it has come, so an import
 that was interrupted goes on where it ended, and no row is read twice. What is refused goes to side
@@ -85,9 +85,9 @@ async def import_file(
     progress: Callable[[int, int], None],
     batch_rows: int = _BATCH_ROWS,
 ) -> Progress:
-    """Merge the rows of a file into an entity's; go on where an earlier import of it has ended.
+    """Merge the rows of a file into an entity; resume an earlier import of the same file.
 
-    `progress` is told the bytes read and the bytes in total.
+    `progress` is called with the bytes read and the total.
 
     Raises:
         TransferFailed: the file cannot be read, or is imported by another process; the side files
@@ -153,7 +153,7 @@ async def _committed(
     refused: RefusedRows,
     identity: str,
 ) -> Progress:
-    """Merge one batch; return how far the import has come with it."""
+    """Merge one batch and commit; return the progress after it."""
     try:
         async with transaction(database) as tx:
             wrong, counts = await _merge(tx, entity, batch)
@@ -213,7 +213,7 @@ async def _refuse(tx: Transaction, entity: Entity, wrong: dict[int, list[Problem
 async def _stage(
     tx: Transaction, entity: Entity, batch: Sequence[Record]
 ) -> dict[int, list[Problem]]:
-    """Copy what can be; return what is wrong with the other rows, by their number in the batch."""
+    """Copy the valid rows; return the problems of the others, by index in the batch."""
     wrong: dict[int, list[Problem]] = {}
     tables: dict[str, list[Any]] = {}
     for nth, record in enumerate(batch):
@@ -236,7 +236,10 @@ async def _stage(
 
 
 def _identity(file: IO[bytes], into: str) -> tuple[str, int]:
-    """What tells this file from others, wherever it lies; and its size in bytes."""
+    """A hash that identifies the file by its content, independent of its path.
+
+    And its size in bytes.
+    """
     size = file.seek(0, 2)
     digest = hashlib.sha256(f"{into} {size} ".encode())
     for place in (0, max(0, size - _SAMPLED_BYTES)):

@@ -25,7 +25,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+(\.0*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """`read` notes what is wrong with a row, and returns what is copied of it.
+    """An entity that can be imported.
 
     `fields` are those of a record; one that is a mapping is a list of objects with these fields.
     `tables` are the temporary ones: column -> type. Rows fill the first columns, and the column
@@ -46,7 +46,7 @@ class Entity:
 
 
 def staged(entity: Entity, number: int, given: Mapping[str, Any]) -> tuple[Staged, list[Problem]]:
-    """What is copied of one row, and what is wrong with it; nothing is copied if anything is."""
+    """The rows to copy for one record, and its problems; no rows if it has problems."""
     problems: list[Problem] = []
     values = Values(_typed(entity.fields, given, (), problems), (), problems)
     return ({} if problems else entity.read(number, values)), problems
@@ -84,7 +84,7 @@ def one_of(names: type[StrEnum]) -> Read:
 def _typed(
     fields: Mapping[str, Any], given: Mapping[str, Any], path: tuple[str, ...], found: list[Problem]
 ) -> dict[str, Any]:
-    """Values by Python name, of the types that the rules expect."""
+    """The values by Python name, converted to the types that the rules expect."""
     typed: dict[str, Any] = {}
     for name, value in given.items():
         at = (*path, name)

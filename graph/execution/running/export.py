@@ -1,4 +1,4 @@
-"""The nodes of any connection at the root of a query, page by page."""
+"""The nodes of a connection at the root of a query, page by page."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MOST_TOKENS = 100_000
 
 
 async def exported_nodes(execution: Execution, query: str) -> AsyncIterator[dict[str, Any]]:
-    """The nodes of all pages. Each page is a snapshot of its own; no row comes twice.
+    """The nodes of all pages. Each page is a snapshot of its own; no row is repeated.
 
     Raises:
         TransferFailed: the query is refused, is no query, or is not made for it: whatever would

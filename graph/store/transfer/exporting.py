@@ -59,10 +59,10 @@ async def export_rows(
     file: IO[bytes],
     progress: Callable[[int], None],
 ) -> int:
-    """Write all rows of an entity; return how many. `progress` is told the bytes written.
+    """Write all rows of an entity; return their number. `progress` is called with bytes written.
 
     Raises:
-        TransferFailed: orders as CSV, which has no place for their lines.
+        TransferFailed: orders as CSV, which cannot represent their lines.
     """
     if entity == "orders" and format_ is Format.CSV:
         raise TransferFailed("orders have lines, which CSV cannot represent; use ndjson")

@@ -1,4 +1,4 @@
-"""Values for arguments: drawn by type, and where it matters from what is known of the store."""
+"""Values for arguments, drawn by type, and from the values of the store where that matters."""
 
 from __future__ import annotations
 
@@ -56,11 +56,14 @@ _MOMENTS = (
     *("1969-07-20T20:17:40-23:59", "2026-06-01T00:00:00+23:00"),
 )
 _SCALARS: dict[str, tuple[Any, ...]] = {
+    "BigInt": ("1", 2, "-9223372036854775808", 2**53 + 1, "9223372036854775807"),
     "Boolean": (True, False),
+    "Date": ("0001-01-01", "2024-02-29", "9999-12-31"),
     "DateTime": _MOMENTS,
     "Decimal": ("0.00", "10.5", "99999999.99", "-0.005", "1" * 60),
     "Float": (0.5, -1.0, 1e10),
     "Int": (1, 0, 2, 7, 12, -1, INT4_MAX, -(2**31)),
+    "UUID": ("00000000-0000-0000-0000-000000000001", "80000000-0000-0000-0000-000000000000"),
     "String": (*TEXTS, "%", "_", "\\", "\\%", "''", '"'),
 }
 

@@ -155,5 +155,5 @@ def _replace(bodies: dict[str, str]) -> None:
 
 
 def _take_keys_from(table: str, sequence: str) -> None:
-    with transaction(op.get_bind(), exclusive=[table]):
+    with transaction(op.get_bind(), table):
         op.execute(f"ALTER TABLE {table} ALTER id SET DEFAULT nextval({sequence})")
