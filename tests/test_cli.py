@@ -568,7 +568,7 @@ PARTIAL = (
         "without aliases and directives",
     ),
     (
-        f"query ($after: String) {{ customers(after: $after) {{ {_PAGE} }} items {{ totalCount }} }}",
+        f"query ($after: String) {{ items(after: $after) {{ {_PAGE} }} orders {{ totalCount }} }}",
         "has one connection",
     ),
     ("query { customers(", "Syntax Error"),
