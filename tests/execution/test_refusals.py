@@ -298,8 +298,8 @@ async def cursor_under(shop: Client, order: str) -> str:
         [*SOME[:3], "3"],
         [*SOME[:3], 3.0],
         [*SOME[:3], True],
-        [*SOME[:3], 2**31],
-        [*SOME[:3], -(2**63)],
+        [*SOME[:3], 2**63],
+        [*SOME[:3], -(2**63) - 1],
     ],
 )
 @pytest.mark.parametrize("argument", ["after", "before"])

@@ -237,10 +237,11 @@ class Machine(RuleBasedStateMachine):
 def new_keys(answer: dict[str, Any], known: Any) -> Callable[[], int]:
     """The keys of the rows that an answer says were added, in order."""
     keys = [
-        answer[entity]["databaseId"] for entity in ("customer", "item", "order") if entity in answer
+        int(answer[entity]["databaseId"]) for entity in ("customer", "item", "order") if entity in answer
     ]
     lines = answer.get("order", {}).get("lineItems", {}).get("nodes", [])
-    new = [line["databaseId"] for line in lines if line["databaseId"] not in known]
+    keys = [int(line["databaseId"]) for line in lines]
+    new = [key for key in keys if key not in known]
     found = iter(new if answer["__typename"] == "OrderLineSaved" else [*keys, *new])
     return lambda: next(found, 0)
 

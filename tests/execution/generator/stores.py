@@ -95,7 +95,7 @@ async def write_tables(
     tables: Iterable[Table],
     *,
     empty: bool,
-    largest_key: int = INT4_MAX,
+    largest_key: int = INT8_MAX,
 ) -> None:
     """Insert rows into these tables, parents first."""
     ids: dict[str, list[Any]] = {}
