@@ -26,7 +26,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.pool import Pool
 from graph.database.revisions import applied_revision, head_revision
-from graph.database.search import LIKENESS
 from graph.errors import TimedOut, Unavailable
 
 if TYPE_CHECKING:
@@ -238,7 +237,6 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
             "jit": "off",
             "random_page_cost": "1.1",
             "max_parallel_workers_per_gather": "0",
-            "pg_trgm.word_similarity_threshold": LIKENESS,
         },
     }
 

@@ -26,7 +26,7 @@ from graph.schema.entities import Entity, numbers_of, ordered_of
 from graph.schema.fields import derived
 from graph.schema.filter_inputs import IDFilter, filter_of
 from graph.schema.type_factories import input_type
-from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS, MAX_WORDS
+from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS
 
 
 @strawberry.enum(description="Which way to sort, and where nulls come.")
@@ -73,7 +73,12 @@ _OVER = {
     "min": "The least; null over nothing.",
     "max": "The most; null over nothing.",
 }
-_FOUND = "Every word of this is in it, or begins a word in it, or is much like one."
+FOUND_BY = (
+    "Every word of this is in it, or begins a word in it, or differs from one by a typing error: a"
+    " letter that is wrong, missing, too many or moved, among four or more. Accents and upper or"
+    " lower case make no difference."
+)
+_BLANK = "Blank text is no condition; text without words finds nothing."
 _LOGIC = {
     "and": "All of these. Nothing is asked if the list is empty.",
     "or": "At least one of these. Nothing meets an empty list.",
@@ -110,7 +115,7 @@ def _where(entity: Entity) -> Any:
     if entity.name in catalog.searched:
         fields["search"] = (
             str,
-            f"{_FOUND} Up to {MAX_WORDS} words, at most {MAX_SEARCH_CHARS} characters.",
+            f"{FOUND_BY} {_BLANK} At most {MAX_SEARCH_CHARS} characters.",
             SEARCH,
         )
     for name, relationship in entity.to_one.items():
@@ -147,7 +152,11 @@ def _order_by(entity: Entity) -> Any:
         name: (Direction, column.description) for name, column in entity.columns.items()
     }
     if entity.name in catalog.searched:
-        about = "How well it matches `search` in `where`: DESC has the best first."
+        about = (
+            "How well it matches `search` in `where`. DESC has the best first: words as they are"
+            " spelled, words with other accents, beginnings as they are spelled, beginnings with"
+            " other accents, typing errors. The worst of the words decides."
+        )
         fields["rank"] = (Direction, about)
     for name, relationship in entity.to_one.items():
         fields[name] = (derived(f"{relationship.entity}OrderBy"), relationship.description)

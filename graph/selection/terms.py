@@ -62,7 +62,7 @@ class Measure:
 class Rank:
     """How well the row matches a search: the more the better."""
 
-    words: tuple[int, ...]
+    text: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +156,16 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The row has every one of these words, or the beginning of one, or one much like it."""
+    """The row has every word of a text, or one that begins with it, or one much like it."""
 
-    words: tuple[int, ...]
+    text: int
 
 
 Condition: TypeAlias = Test | AllOf | AnyOf | Not | Exists | Matches
 
 
 def searches_in(condition: Condition | None) -> int:
-    """How often a condition searches for words."""
+    """How often a condition searches for a text."""
     match condition:
         case Matches():
             return 1

@@ -8,8 +8,9 @@ from strawberry import UNSET
 from graph.schema.connections import Connection
 from graph.schema.context import Info
 from graph.schema.fields import PAGE, Meaning, connection, declare, lookup, many, with_arguments
+from graph.schema.inputs import FOUND_BY
 from graph.schema.node import Node
-from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS, MAX_WORDS
+from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS
 from graph.store.types import Customer, Item, Order
 
 _GLOBAL_ID = "The global id, as in the field `id`."
@@ -69,8 +70,7 @@ def _nodes(
 
 
 _TEXT = _argument(
-    f"Up to {MAX_WORDS} words, or beginnings of words: all of them are in it, or much like one that"
-    f" is. At most {MAX_SEARCH_CHARS} characters."
+    f"{FOUND_BY} Text without words finds nothing. At most {MAX_SEARCH_CHARS} characters."
 )
 
 SearchResult = Annotated[
@@ -93,7 +93,8 @@ class Query:
     order: Order | None = lookup("One order; null if there is none.", _order)
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,
-        "Customers and items that a text finds, the best first.",
+        "Customers and items that a text finds, the best first; then customers, then items, each in"
+        " the order they were added.",
         resolver=with_arguments(many, {"text": Annotated[str, _TEXT], **PAGE}),
     )
     customers = connection(

@@ -8,6 +8,7 @@ the last moment that a column can hold.
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -33,8 +34,9 @@ from sqlalchemy import (
     true,
 )
 
-from graph.database.reads.columns import Row, column_of
-from graph.database.search import document_of, is_like, rank_of
+from graph.database.reads.columns import Row, column_of, table_of
+from graph.database.search import is_found, rank_of
+from graph.database.search_functions import MISSPELLED
 from graph.database.types import JsonText
 from graph.selection import (
     AllOf,
@@ -82,7 +84,7 @@ class ScalarKind(Enum):
         return cast(sql, ARRAY(type_) if is_list else type_) if said is not type_ else sql
 
 
-def kind_of(entity: str, term: Term) -> ScalarKind:
+def kind_of(entity: str, term: Term) -> ScalarKind:  # noqa: PLR0911  one for each
     match term:
         case Attribute():
             return _kind_of_column(column_of(entity, term.name))
@@ -95,6 +97,8 @@ def kind_of(entity: str, term: Term) -> ScalarKind:
             return _kind_of_column(column_of(target, term.column))
         case Bucket():
             return ScalarKind.TIME
+        case Rank():
+            return ScalarKind.INTEGER
         case _:
             return ScalarKind.DECIMAL
 
@@ -152,8 +156,7 @@ class ExpressionCompiler:
             case Measure(relationship=relationship):
                 return self._over(relationship, Measure(term.function, term.column))
             case Rank():
-                words = [self._operand(word, ScalarKind.TEXT) for word in term.words]
-                return rank_of(document_of(self.row.entity, self.row.column), words)
+                return rank_of(partial(self._is_found, term.text))
             case Bucket():
                 zone = self._operand(term.zone, ScalarKind.TEXT)
                 begins = func.date_trunc(
@@ -175,9 +178,7 @@ class ExpressionCompiler:
             case Exists():
                 return self._exists(condition)
             case Matches():
-                document = document_of(self.row.entity, self.row.column)
-                words = (self._operand(word, ScalarKind.TEXT) for word in condition.words)
-                return and_(true(), *(is_like(document, word) for word in words))
+                return self._is_found(condition.text, MISSPELLED)
             case Test():
                 return self._test(condition)
 
@@ -217,6 +218,10 @@ class ExpressionCompiler:
         inner, belongs = self._across(found.relationship)
         what = inner.selected(literal_column("1"), belongs, inner.condition(found.condition))
         return exists(what)
+
+    def _is_found(self, text: int, tier: int) -> ColumnElement[bool]:
+        entity, operand = self.row.entity, self._operand(text, ScalarKind.TEXT)
+        return is_found(entity, table_of(entity), self.row.column, operand, tier)
 
     def _measure(self, measure: Measure) -> ColumnElement[Any]:
         if measure.column is None:
