@@ -34,7 +34,7 @@ from graph.execution.running.execute import Execution
 from graph.execution.running.request import Answer
 from graph.server.graphql import GraphQL, _check_media_type
 from graph.server.requests import header, json_of, request_of
-from graph.server.responses import answered
+from graph.server.responses import answer_response
 from graph.settings import LogLevel, Settings
 from graph.viewer import ANONYMOUS
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from bench.store import Store
     from bench.workloads import Workload
-    from graph.execution.documents.operation import Operation
     from graph.execution.running.request import Request
     from graph.server.accept import Accepted
     from graph.viewer import Viewer
@@ -62,7 +61,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 class _OpenEndpoint(GraphQL):
     """One query by POST, without limits."""
 
-    async def _posted(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
+    async def _post(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         _check_media_type(header(scope, b"content-type"))
         given = json_of(await _body(receive), "The request body")
         if header(scope, b"idempotency-key").strip('"') or isinstance(given, list):
@@ -70,7 +69,7 @@ class _OpenEndpoint(GraphQL):
         began = perf_counter()
         execution: Execution = scope["state"]["execution"]
         answer = await execution.answer(request_of(given, ""), ANONYMOUS)
-        return self._in_parts(answer, accepted, began) or answered(answer, accepted.whole)
+        return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
 
 
 async def _body(receive: Receive) -> bytes:
@@ -87,8 +86,9 @@ async def _body(receive: Receive) -> bytes:
 class _OpenExecution(Execution):
     """A compiled query, without limits."""
 
-    async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
+    async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         del viewer
+        operation = self._operation(request)
         variables = operation.variables.coerced(request.variables)
         if request.takes_parts or not (self._compiles and operation.is_query):
             raise AssertionError(request)

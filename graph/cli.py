@@ -1,7 +1,7 @@
-"""The command line: parse, call, print. What goes wrong is one line on stderr, and exit code 1.
+"""The command line. A command that fails prints one line to stderr and exits with code 1.
 
-A command imports what it needs when it runs, so that `graph --help` is quick and a worker carries
-neither Alembic nor the word lists of the demo store.
+Each command imports its modules when it runs: `graph --help` stays fast, and a worker loads neither
+Alembic nor the word lists of the demo store.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ app = typer.Typer(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on. [GRAPH_HOST]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [GRAPH_PORT]")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that answer requests.")] = 1,
-    reload: Annotated[bool, typer.Option("--reload", help="Start anew when code changes.")] = False,  # noqa: FBT002
+    workers: Annotated[int, typer.Option(min=1, help="Number of server processes.")] = 1,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when code changes.")] = False,  # noqa: FBT002
 ) -> None:
     """Serve the API, and GraphiQL for browsers, at /graphql.
 
-    Without GRAPH_DATABASE_URL this starts a PostgreSQL of graph's own in GRAPH_DATA_DIR, migrates
-    it, and fills it with a demo store if it is empty.
+    Without GRAPH_DATABASE_URL this starts an embedded PostgreSQL in GRAPH_DATA_DIR, migrates it,
+    and fills it with a demo store if it is empty.
     """
+    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
     from graph.database.connect import reachable_store
     from graph.doctor import dangers_of_workers
     from graph.server.serve import bound_socket, serve
@@ -71,7 +72,7 @@ def migrate(
 
     async def run(database: Database) -> None:
         before, after = await migrate(database, to)
-        typer.echo(f"The database is at revision {after or 'none'}; it was at {before or 'none'}.")
+        typer.echo(f"Migrated the database from revision {before or 'none'} to {after or 'none'}.")
 
     _with_database(run)
 
@@ -80,9 +81,9 @@ def migrate(
 def seed(
     customers: Annotated[int, typer.Option(min=0, help="How many customers.")] = 1000,
     random_seed: Annotated[int, typer.Option(help="The same seed makes the same store.")] = 1,
-    reset: Annotated[bool, typer.Option("--reset", help="Replace all there is.")] = False,  # noqa: FBT002
+    reset: Annotated[bool, typer.Option("--reset", help="Replace all rows.")] = False,  # noqa: FBT002
 ) -> None:
-    """Fill the store with demo data: about 5 orders a customer, 3 lines an order."""
+    """Fill the store with demo data: about 5 orders per customer, 3 lines per order."""
     from graph.database.connect import check_migrated
 
     async def run(database: Database) -> None:
@@ -94,7 +95,7 @@ def seed(
 
 @app.command()
 def prune() -> None:
-    """Remove the idempotency keys that have expired, with the answers kept under them."""
+    """Remove expired idempotency keys and the answers stored with them."""
     from datetime import timedelta
 
     from graph.database.connect import check_migrated
@@ -105,25 +106,32 @@ def prune() -> None:
     async def run(database: Database) -> None:
         await check_migrated(database)
         removed = await prune(database, kept=timedelta(hours=hours))
-        typer.echo(f"{removed:,} expired idempotency keys are removed.")
+        typer.echo(f"Removed {removed:,} expired idempotency keys.")
 
     _with_database(run)
 
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="An NDJSON or CSV file.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="An NDJSON or CSV file; - is the standard input.", dir_okay=False)
+    ],
     into: Annotated[str, typer.Option(help="customers, items or orders.")],
     file_format: Annotated[
-        str | None, typer.Option("--format", help="ndjson or csv. [by the file's name]")
+        str | None, typer.Option("--format", help="ndjson or csv. [from the file's name]")
     ] = None,
     bad_rows: Annotated[
-        Path | None, typer.Option(help="Where refused rows go. [FILE.refused.ndjson]")
+        Path | None, typer.Option(help="The file for refused rows. [FILE.refused.FORMAT]")
     ] = None,
 ) -> None:
-    """Merge the rows of a file, whatever its size; an import that was interrupted goes on."""
+    """Merge the rows of a file of any size; an interrupted import resumes where it stopped.
+
+    Refused rows go to a file of the same format, which can be corrected and imported; the reasons
+    go to a second file beside it.
+    """
     from graph.database.connect import check_migrated
-    from graph.database.transfer.importing import import_file
+    from graph.database.transfer.importing import STANDARD_INPUT, import_file
+    from graph.database.transfer.refused import problems_path
     from graph.store.transfer.staging import ENTITIES
 
     format_ = _format(file, file_format)
@@ -131,8 +139,11 @@ def import_(
     if entity is None:
         raise InvalidSetting("--into", f"it must be one of {', '.join(ENTITIES)}")
     if entity.has_lists and format_.value == "csv":
-        raise InvalidSetting("--format", "orders have lines, and CSV has no place for them")
-    side = bad_rows or file.with_name(f"{file.name}.refused.ndjson")
+        raise InvalidSetting(
+            "--format", "orders have lines, which CSV cannot represent; use ndjson"
+        )
+    name = Path("stdin") if file in {STANDARD_INPUT, Path("/dev/stdin")} else file
+    side = bad_rows or name.with_name(f"{name.name}.refused.{format_}")
 
     async def run(database: Database) -> None:
         await check_migrated(database)
@@ -140,8 +151,11 @@ def import_(
             done = await import_file(
                 database, file, into, entity, format_, bad_rows=side, progress=advance
             )
-        refused = f"; {done.refused:,} are refused, see {side}" if done.refused else ""
-        typer.echo(f"{done.rows:,} rows are read{refused}.")
+        names = ("added", "changed", "unchanged", "superseded", "refused")
+        counts = ", ".join(f"{name} {getattr(done, name):,}" for name in names)
+        typer.echo(f"Read {done.rows:,} rows: {counts}.")
+        if done.refused:
+            typer.echo(f"The refused rows are in {side}, the reasons in {problems_path(side)}.")
 
     _with_database(run)
 
@@ -151,21 +165,25 @@ def export(
     what: Annotated[str, typer.Argument(help="customers, items, orders, or a GraphQL query.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
     file_format: Annotated[
-        str | None, typer.Option("--format", help="ndjson or csv. [by the file's name]")
+        str | None, typer.Option("--format", help="ndjson or csv. [from the file's name]")
     ] = None,
 ) -> None:
-    """Write all rows of an entity, or all nodes of a query's connection, into a file."""
+    """Write all rows of an entity, or all nodes of a query's connection, to a file.
+
+    An existing file is replaced when the new one is complete.
+    """
     from graph.database.connect import check_migrated
+    from graph.database.transfer.exporting import written_beside
 
     format_ = _format(out, file_format)
     if "{" in what and format_.value == "csv":
-        raise InvalidSetting("--format", "nodes of a query are objects: they come as NDJSON")
+        raise InvalidSetting("--format", "the nodes of a query are objects; use ndjson")
 
     async def run(database: Database) -> None:
         await check_migrated(database)
-        with out.open("wb") as file:
+        with written_beside(out) as file:
             rows = await _export(database, what, format_, file)
-        typer.echo(f"{rows:,} rows are in {out}.")
+        typer.echo(f"Wrote {rows:,} rows to {out}.")
 
     _with_database(run)
 
@@ -174,14 +192,14 @@ def export(
 def schema(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
 ) -> None:
-    """Write schema.graphql into this folder, from the code."""
+    """Generate schema.graphql in the current folder."""
     from graph.schema.schema import text_of
     from graph.store.schema import schema as served
 
     text = text_of(served)
     if not check:
         SCHEMA_FILE.write_text(text, "utf-8")
-        typer.echo(f"{SCHEMA_FILE} is written.")
+        typer.echo(f"Wrote {SCHEMA_FILE}.")
     elif SCHEMA_FILE.exists() and SCHEMA_FILE.read_text("utf-8") == text:
         typer.echo(f"{SCHEMA_FILE} is up to date.")
     else:
@@ -190,7 +208,7 @@ def schema(
 
 @app.command()
 def doctor() -> None:
-    """Print the settings that hold, what is dangerous about them, and the state of the database.
+    """Print the effective settings, their dangers, and the state of the database.
 
     The exit code is 1 if the store cannot be served.
     """
@@ -208,14 +226,14 @@ def doctor() -> None:
     async def run(database: Database) -> None:
         state = await state_of(database, settings)
         for line in state.lines:
-            typer.echo(f"Database: {line}")
+            typer.echo(line if line.startswith("Danger: ") else f"Database: {line}")
         if not state.can_be_served:
             raise typer.Exit(1)
 
     _with_database(run)
 
 
-documents = typer.Typer(help="Documents that clients name instead of sending them.")
+documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 
 
@@ -223,7 +241,7 @@ app.add_typer(documents, name="documents")
 def check_documents(
     manifest: Annotated[Path, typer.Argument(help="A folder of .graphql files, or a JSON file.")],
 ) -> None:
-    """See that every document of a manifest runs on this schema; exit 1 if one does not."""
+    """Validate every document of a manifest against the schema; exit 1 if one is invalid."""
     from graph.execution.documents.document import Documents, problems_of
     from graph.execution.documents.persisted import read_manifest
     from graph.store.schema import schema as served
@@ -234,12 +252,12 @@ def check_documents(
         typer.echo(problem, err=True)
     if problems:
         raise typer.Exit(1)
-    typer.echo(f"All documents of {manifest} run on this schema: {len(set(texts.values()))}.")
+    typer.echo(f"All {len(set(texts.values()))} documents of {manifest} are valid.")
 
 
 def main() -> None:
-    """Run a command; SIGTERM ends it like Ctrl-C, with everything closed on the way out."""
-    # A command in a script's background starts with SIGINT ignored; SIGTERM has to end it still.
+    """Run a command. SIGTERM ends it like Ctrl-C: everything is closed on the way out."""
+    # A background command of a script starts with SIGINT ignored, and SIGTERM is raised as SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -253,7 +271,7 @@ def main() -> None:
 
 class SchemaDrift(GraphError):
     def __init__(self, file: Path) -> None:
-        super().__init__(f"{file} is not what the code says. Write it anew: graph schema")
+        super().__init__(f"{file} differs from the schema of the code. Run: graph schema")
 
 
 def _with_database(run: Callable[[Database], Awaitable[None]]) -> None:
@@ -298,19 +316,19 @@ async def _export_query(database: Database, query: str, file: IO[bytes], advance
     return rows
 
 
-def _format(file: Path, given: str | None) -> Format:
+def _format(file: Path, name: str | None) -> Format:
     from graph.database.transfer.files import Format
 
-    if given is not None and given not in set(Format):
-        raise InvalidSetting("--format", "it must be ndjson or csv")
-    format_ = Format(given) if given else Format.of(file)
+    if name is not None and name not in set(Format):
+        raise InvalidSetting("--format", f"it must be ndjson or csv, not '{name}'")
+    format_ = Format(name) if name else Format.of(file)
     if format_ is None:
-        raise InvalidSetting("--format", f"'{file.name}' does not tell: say ndjson or csv")
+        raise InvalidSetting("--format", f"it must be ndjson or csv; '{file.name}' implies neither")
     return format_
 
 
 async def _prepare(store: Settings, *, ours: bool) -> None:
-    """See that the database can be served: graph's own is made so, another has to be so."""
+    """Migrate and fill the embedded database (`ours`); check that any other is migrated."""
     import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import check_migrated, connected, is_empty, is_migrated
 
@@ -339,7 +357,7 @@ async def _seed(database: Database, **options: Any) -> None:
 
 @contextmanager
 def _progress(what: str, *, of_bytes: bool = False) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on stderr, and the function that moves it: (done, in all), rows or bytes."""
+    """Show a progress bar on stderr; yield its function of (done, total), in rows or bytes."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -353,7 +371,7 @@ def _progress(what: str, *, of_bytes: bool = False) -> Iterator[Callable[[int, i
     counted = DownloadColumn() if of_bytes else MofNCompleteColumn()
     columns = (TextColumn(what), BarColumn(), counted, TimeRemainingColumn())
     console = Console(stderr=True)
-    # Where nobody watches, the bar would leave an empty line.
+    # Without a terminal the bar would leave an empty line.
     disable = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=disable) as progress:
         bar = progress.add_task(what, total=None)

@@ -1,55 +1,57 @@
-"""Everything that can go wrong and that somebody can do something about.
+"""The errors that a client or an operator can act on. Any other exception is a defect.
 
     GraphError
-     ├─ RequestError              the client sent what cannot be answered       code
+     ├─ RequestError              the request cannot be executed                 code
      │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
-     │   ├─ NotAcceptable         a media type that answers do not come in       NOT_ACCEPTABLE
-     │   ├─ UnsupportedMediaType  a body that is not JSON                    UNSUPPORTED_MEDIA_TYPE
-     │   ├─ BodyTooLarge          more bytes than the server reads               PAYLOAD_TOO_LARGE
-     │   ├─ BodyTooSlow           a body that takes longer than that             REQUEST_TIMEOUT
-     │   ├─ VariablesTooLarge     more bytes of variables than that              PAYLOAD_TOO_LARGE
-     │   ├─ NoPreflight           a GET that another site may have caused        CSRF_PREVENTED
-     │   ├─ BatchTooLarge         more requests in one than the server takes     BATCH_TOO_LARGE
-     │   ├─ PersistedQuery...     a document's name: NotSupported, NotFound, Mismatch
-     │   ├─ NotTrusted            a document that is not of the manifest        DOCUMENT_NOT_TRUSTED
-     │   ├─ InvalidId             not an id of this schema                       INVALID_ID
-     │   ├─ InvalidCursor         mangled, or made under another sort            INVALID_CURSOR
-     │   ├─ InvalidPage           page sizes that contradict or exceed           INVALID_PAGE
-     │   ├─ TooCostly             more than an operation may cost               COST_LIMIT_EXCEEDED
-     │   ├─ RateLimited           more at this time than a client may               RATE_LIMITED
-     │   ├─ InvalidFilter         a null operand; too much, or too deep          INVALID_FILTER
+     │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
+     │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
+     │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
+     │   ├─ BodyTooLarge          the body exceeds the limit in bytes            PAYLOAD_TOO_LARGE
+     │   ├─ BodyTooSlow           the body did not arrive in time                REQUEST_TIMEOUT
+     │   ├─ VariablesTooLarge     the variables exceed their limit in bytes      PAYLOAD_TOO_LARGE
+     │   ├─ NoPreflight           another site may have caused the GET           CSRF_PREVENTED
+     │   ├─ BatchTooLarge         the batch holds too many requests              BATCH_TOO_LARGE
+     │   ├─ PersistedQuery...     NotSupported, NotFound, or (hash) Mismatch
+     │   ├─ NotTrusted            the document is not in the manifest           DOCUMENT_NOT_TRUSTED
+     │   ├─ InvalidId             the text is not an id of this schema           INVALID_ID
+     │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
+     │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
+     │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
+     │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
+     │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
-     │   ├─ InvalidGroups         keys twice or unknown; no such time zone       INVALID_GROUPS
-     │   ├─ TooLarge              over a limit of documents or of operations     OPERATION_TOO_LARGE
-     │   ├─ InvalidText           text that PostgreSQL cannot hold               INVALID_TEXT
-     │   └─ InvalidKey            an idempotency key that is none, or of no use  INVALID_KEY
-     ├─ DomainError                   the store's rules say no; nothing was changed
-     │   ├─ ValidationFailed      values that cannot be, all of them at once     VALIDATION_FAILED
-     │   ├─ NotFound              what was to be changed does not exist          NOT_FOUND
-     │   ├─ Conflict              somebody else has changed it meanwhile         CONFLICT
-     │   ├─ InsufficientStock     fewer pieces are there than are wanted         INSUFFICIENT_STOCK
-     │   ├─ NotAllowed            not in the state that things are in            NOT_ALLOWED
-     │   └─ IdempotencyMismatch   the key was used for another request   IDEMPOTENCY_MISMATCH
-     ├─ Unavailable               the store cannot be reached: try again later   SERVICE_UNAVAILABLE
-     │   ├─ TimedOut              the store took too long: ask for less          TIMEOUT
-     │   ├─ TryAgain              others were in the way; nothing was changed    TRY_AGAIN
-     │   ├─ OutcomeUnknown        the store was lost while it committed          OUTCOME_UNKNOWN
-     │   └─ Overloaded            more wait than the server lets wait            OVERLOADED
+     │   ├─ InvalidGroups         a repeated or unknown key or time zone         INVALID_GROUPS
+     │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
+     │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
+     │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
+     ├─ DomainError               a rule of the store forbids it; nothing was changed
+     │   ├─ ValidationFailed      values are invalid; all of them are listed     VALIDATION_FAILED
+     │   ├─ NotFound              the row to change does not exist               NOT_FOUND
+     │   ├─ Conflict              the row has changed since it was read          CONFLICT
+     │   ├─ InsufficientStock     items do not have enough stock                 INSUFFICIENT_STOCK
+     │   ├─ NotAllowed            the state of the row does not permit it        NOT_ALLOWED
+     │   └─ IdempotencyMismatch   the key was used for a different request   IDEMPOTENCY_MISMATCH
+     ├─ Unavailable               the database cannot be reached; retry later    SERVICE_UNAVAILABLE
+     │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
+     │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
+     │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
+     │   └─ Overloaded            too many operations are waiting                OVERLOADED
      └─ StartupError              one line on stderr, and exit code 1
-         ├─ InvalidSetting        an environment variable or option
-         ├─ AddressUnavailable    host and port cannot be listened on
+         ├─ InvalidSetting        an environment variable or option is invalid
+         ├─ InvalidSchema         a type or field of the store that cannot be served
+         ├─ AddressUnavailable    the server cannot listen on host and port
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
-         ├─ DatabaseUnsuitable    a database that graph cannot run on
-         ├─ PendingMigrations     the schema is older or newer than the code
-         ├─ TransferFailed        a file cannot be imported, or rows not exported
+         ├─ DatabaseUnsuitable    graph cannot run on this database
+         ├─ PendingMigrations     the database schema is older or newer than the code
+         ├─ TransferFailed        a file cannot be imported, or rows cannot be exported
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
-         └─ StoreNotEmpty         seeding would mix with rows that are there
+         └─ StoreNotEmpty         the seed refuses to mix with existing rows
 
-A class builds its message from facts: what was required, and what was got. The codes are part of
-the API. Three more come from the GraphQL language itself (`execution/` names them):
-GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED and BAD_USER_INPUT for variables; whatever is not
-foreseen is masked as INTERNAL_SERVER_ERROR with an error id.
+Each class builds its message from facts: what was required and what was got. The codes are part of
+the API. Three more codes come from the GraphQL language itself (`execution/` names them):
+GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED and BAD_USER_INPUT for variables. Any other
+exception is masked as INTERNAL_SERVER_ERROR with an error id.
 """
 
 from __future__ import annotations
@@ -62,12 +64,14 @@ if TYPE_CHECKING:
 
 
 class GraphError(Exception):
-    """The root: its text is meant to be read by whoever caused it."""
+    """The root of the tree. `str(error)` is the message for the client or the operator."""
 
 
 class RequestError(GraphError):
+    """A request that was rejected before any of it was executed."""
+
     code = "BAD_REQUEST"
-    # What the HTTP answer says when nothing was executed.
+    # The status of the HTTP response.
     status = 400
 
 
@@ -80,12 +84,23 @@ class MethodNotAllowed(RequestError):
     status = 405
 
 
+class HostNotAllowed(RequestError):
+    code = "HOST_NOT_ALLOWED"
+    status = 421
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"This server does not answer for the host '{_shortened(got)}'."
+            " Its operator can allow it with GRAPH_ALLOWED_HOSTS."
+        )
+
+
 class NotAcceptable(RequestError):
     code = "NOT_ACCEPTABLE"
     status = 406
 
     def __init__(self, offered: str) -> None:
-        super().__init__(f"Answers come as {offered}; the Accept header admits none of these.")
+        super().__init__(f"Responses are {offered}; the Accept header admits none of these.")
 
 
 class UnsupportedMediaType(RequestError):
@@ -93,8 +108,8 @@ class UnsupportedMediaType(RequestError):
     status = 415
 
     def __init__(self, got: str) -> None:
-        found = f"'{_shortened(got)}'" if got else "without a Content-Type"
-        super().__init__(f"A request body must be application/json in UTF-8, not {found}.")
+        content_type = f"'{_shortened(got)}'" if got else "no Content-Type"
+        super().__init__(f"A request body must be application/json in UTF-8; got {content_type}.")
 
 
 class BodyTooLarge(RequestError):
@@ -110,7 +125,7 @@ class BodyTooSlow(RequestError):
     status = 408
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"The request body was not there within {seconds:g} s.")
+        super().__init__(f"The request body did not arrive within {seconds:g} s.")
 
 
 class VariablesTooLarge(RequestError):
@@ -126,8 +141,8 @@ class NoPreflight(RequestError):
 
     def __init__(self, header: str) -> None:
         super().__init__(
-            "A page of another site could have caused this request. Send it by POST, or with"
-            f" the header '{header}' (any value)."
+            "A page of another site could have caused this GET request. Use POST, or send the"
+            f" header '{header}' with any value."
         )
 
 
@@ -135,7 +150,7 @@ class BatchTooLarge(RequestError):
     code = "BATCH_TOO_LARGE"
 
     def __init__(self, most: int) -> None:
-        limit = f"A batch holds at most {most} requests." if most else "Batches are switched off."
+        limit = f"A batch holds at most {most} requests." if most else "Batches are disabled."
         super().__init__(f"{limit} Send the requests one by one.")
 
 
@@ -143,14 +158,14 @@ class PersistedQueryNotSupported(RequestError):
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
 
     def __init__(self) -> None:
-        super().__init__("PersistedQueryNotSupported")  # the word that clients look for
+        super().__init__("PersistedQueryNotSupported")  # Apollo's clients compare the message
 
 
 class PersistedQueryNotFound(RequestError):
     code = "PERSISTED_QUERY_NOT_FOUND"
 
     def __init__(self) -> None:
-        super().__init__("PersistedQueryNotFound")  # the word that clients look for
+        super().__init__("PersistedQueryNotFound")  # Apollo's clients compare the message
 
 
 class PersistedQueryMismatch(RequestError):
@@ -164,7 +179,9 @@ class NotTrusted(RequestError):
     code = "DOCUMENT_NOT_TRUSTED"
 
     def __init__(self) -> None:
-        super().__init__("Only documents of the manifest may run; send their 'documentId'.")
+        super().__init__(
+            "Only documents in the manifest may be executed; send a 'documentId' from it."
+        )
 
 
 class InvalidId(RequestError):
@@ -208,8 +225,8 @@ class RateLimited(RequestError):
 
     def __init__(self, cost: int, retry_after_seconds: int) -> None:
         super().__init__(
-            f"The operation may cost {cost:,}, more than you have left."
-            f" Try again in {retry_after_seconds} s, or ask for less."
+            f"The operation may cost {cost:,}, more than is left of your rate limit."
+            f" Try again in {retry_after_seconds} s, or request less."
         )
         self.retry_after_seconds = retry_after_seconds
 
@@ -230,7 +247,7 @@ class InvalidText(RequestError):
     code = "INVALID_TEXT"
 
     def __init__(self, argument: str) -> None:
-        super().__init__(f"'{argument}' holds U+0000 or half of a surrogate pair.")
+        super().__init__(f"'{argument}' must not contain U+0000 or an unpaired surrogate.")
 
 
 class InvalidKey(RequestError):
@@ -239,7 +256,7 @@ class InvalidKey(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One value that cannot be; `path` leads to it through the mutation's arguments."""
+    """One invalid value; `path` leads to it from the mutation's arguments."""
 
     path: tuple[str, ...]
     code: str
@@ -248,7 +265,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why something is not allowed."""
+    """One reason for which a change is not allowed."""
 
     code: str
     message: str
@@ -256,13 +273,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
+    """An item with less stock than was requested, both in pieces."""
+
     item_id: int
     requested: int
     available: int
 
 
 class DomainError(GraphError):
-    """What a mutation answers instead of its success: a member of its union, by the same name."""
+    """A rule that forbids a change. The mutation's union has a member type of the same name."""
 
     code = "REFUSED"
 
@@ -292,7 +311,8 @@ class Conflict(DomainError):
 
     def __init__(self, entity: str, key: int, *, expected: int, current: int) -> None:
         super().__init__(
-            f"The {entity} is at version {current}, not {expected}: somebody else has changed it."
+            f"The {entity} is at version {current}, not {expected}:"
+            " it has been changed since it was read."
         )
         self.entity = entity
         self.key = key
@@ -302,8 +322,8 @@ class InsufficientStock(DomainError):
     code = "INSUFFICIENT_STOCK"
 
     def __init__(self, lines: Sequence[Shortage]) -> None:
-        which = "one item" if len(lines) == 1 else f"{len(lines)} items"
-        super().__init__(f"Of {which} fewer pieces are in stock than are wanted.")
+        items = "One item does" if len(lines) == 1 else f"{len(lines)} items do"
+        super().__init__(f"{items} not have enough stock.")
         self.lines = lines
 
 
@@ -319,14 +339,16 @@ class IdempotencyMismatch(DomainError):
     code = "IDEMPOTENCY_MISMATCH"
 
     def __init__(self) -> None:
-        super().__init__("This idempotency key was used before, for another request.")
+        super().__init__("This idempotency key was already used for a different request.")
 
 
 class Unavailable(GraphError):
+    """A request that failed for a reason outside of it. It may succeed when it is sent again."""
+
     code = "SERVICE_UNAVAILABLE"
     status = 503
 
-    def __init__(self, message: str = "The store cannot be reached. Try again later.") -> None:
+    def __init__(self, message: str = "The database cannot be reached. Try again later.") -> None:
         super().__init__(message)
 
 
@@ -334,13 +356,13 @@ class TimedOut(Unavailable):
     code = "TIMEOUT"
 
     def __init__(self) -> None:
-        super().__init__("The store took longer than an operation may take. Ask for less at once.")
+        super().__init__("The operation took longer than is allowed. Request less at once.")
 
 
 class TryAgain(Unavailable):
     code = "TRY_AGAIN"
 
-    def __init__(self, reason: str = "Others were changing the same things all the time.") -> None:
+    def __init__(self, reason: str = "Other operations kept changing the same rows.") -> None:
         super().__init__(f"{reason} Nothing was changed; try again.")
 
 
@@ -349,8 +371,8 @@ class OutcomeUnknown(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "The store was lost while it committed: the change was made, or it was not."
-            " Ask again with the same idempotency key, or look."
+            "The connection to the database was lost during the commit: the change may or may not"
+            " have been made. Repeat the request with the same idempotency key, or read the data."
         )
 
 
@@ -359,16 +381,22 @@ class Overloaded(Unavailable):
     retry_after_seconds = 1
 
     def __init__(self) -> None:
-        super().__init__("Too many operations wait already. Try again in a moment.")
+        super().__init__("Too many operations are waiting already. Try again in a moment.")
 
 
 class StartupError(GraphError):
-    """A command cannot begin. Its text says what is wrong and what to do about it."""
+    """A command cannot start. The message names the problem and its remedy, in one line."""
 
 
 class InvalidSetting(StartupError):
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name} is wrong: {problem}.")
+        super().__init__(f"{name} is invalid: {problem}.")
+
+
+class InvalidSchema(StartupError):
+    def __init__(self, type_: str, field: str, reason: str) -> None:
+        name = f"{type_}.{field}" if field else type_
+        super().__init__(f"{name} cannot be served: {reason}.")
 
 
 class AddressUnavailable(StartupError):
@@ -400,6 +428,10 @@ class PendingMigrations(StartupError):
         )
 
 
+class MigrationRefused(StartupError):
+    """A migration cannot go on. It keeps what it has done: the next run continues from there."""
+
+
 class TransferFailed(StartupError):
     pass
 
@@ -412,7 +444,7 @@ class StoreNotEmpty(StartupError):
     def __init__(self, customers: int) -> None:
         super().__init__(
             f"the store is not empty ({customers:,} customers); nothing was changed."
-            " To replace everything in it: graph seed --reset"
+            " To replace all rows: graph seed --reset"
         )
 
 

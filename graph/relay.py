@@ -11,30 +11,37 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
+from uuid import UUID
 
 from graph.errors import InvalidCursor, InvalidId
 
 INT4_MAX = 2**31 - 1
 INT8_MAX = 2**63 - 1
 
-_GLOBAL_ID = re.compile(r"([A-Z][A-Za-z]*):([1-9][0-9]{0,9})", re.ASCII)
+# The key of a row: a positive number that fits into an int8, or a UUID.
+RowKey: TypeAlias = int | UUID
+
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_GLOBAL_ID = re.compile(rf"([A-Z][A-Za-z0-9]*):(?:([1-9][0-9]{{0,18}})|({_UUID}))", re.ASCII)
 
 
-def to_global_id(entity: str, key: int) -> str:
+def to_global_id(entity: str, key: RowKey) -> str:
     return b64encode(f"{entity}:{key}".encode()).decode()
 
 
-def from_global_id(text: str) -> tuple[str, int]:
+def from_global_id(text: str) -> tuple[str, RowKey]:
     """The (entity, key) of a global id; the entity may be one that does not exist.
+
+    The key may be of another kind than the keys of the entity (`graph.database.kinds.fits`).
 
     Raises:
         InvalidId: not made by `to_global_id`.
     """
     match = _GLOBAL_ID.fullmatch(_plain(text))
-    if match is None or int(match[2]) > INT4_MAX:
+    if match is None or (match[2] and int(match[2]) > INT8_MAX):
         raise InvalidId(text)
-    return match[1], int(match[2])
+    return match[1], int(match[2]) if match[2] else UUID(match[3])
 
 
 def decode_cursor(argument: str, text: str, sort: str) -> list[Any]:

@@ -1,7 +1,11 @@
-"""The environment, read once. Every variable has the prefix `GRAPH_`; units stand in the names."""
+"""The settings, read once from environment variables with the prefix `GRAPH_`.
+
+Names carry the units. A variable that was renamed is refused under its old name.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +28,9 @@ _URL_SCHEME = re.compile(r"^(postgresql\+asyncpg|postgresql|postgres)://")
 _SSL_MODE = re.compile(r"(?<=[?&])sslmode=")
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#\s]+")
 
-# PostgreSQL counts in milliseconds: less than one would be 0 to it, and 0 means no timeout at all.
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+# PostgreSQL's timeouts are whole milliseconds, and 0 disables them.
 _Seconds: TypeAlias = Annotated[float, Field(ge=0.001, le=86_400)]
 
 
@@ -36,28 +42,35 @@ class LogLevel(StrEnum):
 
 
 class ExecutionMode(StrEnum):
-    COMPILED = "compiled"  # one SQL statement for an operation, resolvers for what SQL cannot say
+    COMPILED = "compiled"  # one SQL statement per operation, resolvers for fields without SQL
     RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
 
 
 class Profile(StrEnum):
-    DEVELOPMENT = "development"  # everything that helps to find out how the API works
-    PRODUCTION = "production"  # nothing that a stranger can make use of
+    DEVELOPMENT = "development"  # introspection, suggestions and GraphiQL are on
+    PRODUCTION = "production"  # they are off, and clients are rate limited
 
 
 class DocumentsMode(StrEnum):
     OFF = "off"  # every request sends its document
     APQ = "apq"  # automatic persisted queries, and the manifest's documents by id
-    TRUSTED_ONLY = "trusted-only"  # nothing but the manifest's documents
+    TRUSTED_ONLY = "trusted-only"  # only the manifest's documents
 
 
 class TokenBucketMode(StrEnum):
-    MEMORY = "memory"  # each worker counts for itself
-    DATABASE = "database"  # all processes on one database agree, for a statement or two a request
+    MEMORY = "memory"  # each worker has buckets of its own
+    DATABASE = "database"  # all workers share buckets, for one or two statements per request
 
 
-# What a profile sets where nobody does.
-_OF_PROFILE: dict[Profile, dict[str, Any]] = {
+# Old names of variables and their new ones. An old name is refused: ignored, it would lose a limit.
+_RENAMED = {
+    "GRAPH_COST_METER": "GRAPH_TOKEN_BUCKETS",
+    "GRAPH_DEAR_COST": "GRAPH_EXPENSIVE_COST",
+    "GRAPH_MAX_DEAR_IN_FLIGHT": "GRAPH_MAX_EXPENSIVE_IN_FLIGHT",
+}
+
+# The defaults of a profile, where they differ from those of `Settings`.
+_PROFILE_DEFAULTS: dict[Profile, dict[str, Any]] = {
     Profile.DEVELOPMENT: {},
     Profile.PRODUCTION: {
         "introspection": False,
@@ -69,7 +82,7 @@ _OF_PROFILE: dict[Profile, dict[str, Any]] = {
 
 
 class Settings(BaseSettings):
-    """All that may be set from outside; frozen, and safe to print (the URL is a secret)."""
+    """The settings of one process; frozen, and safe to print (the URL is a secret)."""
 
     model_config = SettingsConfigDict(env_prefix="GRAPH_", frozen=True, env_ignore_empty=True)
 
@@ -78,7 +91,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: LogLevel = LogLevel.INFO
 
-    # Unset means embedded: graph starts a PostgreSQL of its own in `data_dir`.
+    # None means embedded: graph starts its own PostgreSQL in `data_dir`.
     database_url: SecretStr | None = None
     data_dir: Path = Path(".graph")
     pool_size: int = Field(default=10, ge=1, le=1000)
@@ -86,23 +99,31 @@ class Settings(BaseSettings):
     connect_timeout_seconds: _Seconds = 5
     statement_timeout_seconds: _Seconds = 10
 
-    # How long an operation may take, and a client to send a request or to read the answer.
+    # The longest time for one operation, and for a client to send a request or read the response.
     operation_timeout_seconds: _Seconds = 15
     client_timeout_seconds: _Seconds = 10
-    # Operations at once, by each worker; so many wait, and of the expensive ones so many run.
+    # Connections: how long an idle one is kept (longer than proxies keep theirs: 60 s), and bounds
+    # by worker and by address. A head is a request line and its header fields.
+    keep_alive_seconds: int = Field(default=75, ge=1, le=86_400)
+    max_connections: int = Field(default=1_000, ge=1)
+    max_connections_per_address: int = Field(default=256, ge=1)
+    max_head_bytes: int = Field(default=65_536, ge=1_024)
+    max_head_fields: int = Field(default=100, ge=10)
+    # Operations that each worker runs at once, and those that wait. An operation is expensive from
+    # `expensive_cost` on, and fewer of those run at once.
     max_in_flight: int = Field(default=64, ge=1)
     max_waiting: int = Field(default=128, ge=0)
     expensive_cost: int = Field(default=1_000, ge=1)
     max_expensive_in_flight: int = Field(default=2, ge=1)
 
     execution: ExecutionMode = ExecutionMode.COMPILED
-    # How long the answer to a request is kept under its idempotency key.
+    # The lifetime of an idempotency key and of the answer stored with it.
     idempotency_key_hours: float = Field(default=24, ge=0.001, le=87_600)
-    # How long a repeated request waits for the first one to end.
+    # The longest time that a repeated request waits for the first one to end.
     idempotency_wait_seconds: _Seconds = 2
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
-    # What a document may be (`graph.execution.documents.limits`).
+    # The limits of a document (`graph.execution.documents.limits`).
     max_document_bytes: int = Field(default=100_000, ge=100)
     max_tokens: int = Field(default=5_000, ge=10)
     max_selections: int = Field(default=1_000, ge=10)
@@ -112,32 +133,35 @@ class Settings(BaseSettings):
     max_directives: int = Field(default=50, ge=0)
     max_fragments: int = Field(default=100, ge=0)
     max_operations: int = Field(default=10, ge=1)
-    # A thousand rows of a mutation fit.
+    # Enough for the 1,000 rows of the largest mutation.
     max_variables_bytes: int = Field(default=500_000, ge=100)
-    # What an operation may cost, and a client over time: its bucket holds so much, and fills at
-    # that rate. Without a capacity there is no bucket.
+    # The most that one operation may cost, and the capacity and refill rate of each client's
+    # token bucket. Without a capacity clients are not rate limited.
     max_cost: int = Field(default=20_000, ge=1)
     cost_capacity: int | None = Field(default=None, ge=1, le=10**12)
     cost_per_second: int = Field(default=5_000, ge=1)
     token_buckets: TokenBucketMode = TokenBucketMode.MEMORY
-    # Networks of proxies whose X-Forwarded-For is believed, separated by commas.
+    # Networks of proxies whose X-Forwarded-For is trusted, separated by commas.
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
     documents: DocumentsMode = DocumentsMode.APQ
     documents_manifest: Path | None = None
-    # Requests in one request; 0 means that there are no batches.
+    # The most requests in one batch; 0 disables batches.
     max_batch: int = Field(default=0, ge=0, le=100)
-    # From which size on answers are compressed, if the client likes; 0 means never.
+    # The smallest response that is compressed for clients that accept it; 0 disables compression.
     compress_from_bytes: int = Field(default=1_000, ge=0)
     introspection: bool = True
     suggestions: bool = True
     graphiql: bool = True
 
-    # Origins whose pages may call the API, separated by commas; `*` for any. Empty means none.
+    # Host names that requests may be for, separated by commas; `*` for any. Where none is set, a
+    # server that listens on a loopback address in development answers for loopback names only.
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    # Origins whose pages may call the API, separated by commas; `*` admits all, empty none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     @property
     def database_address(self) -> str:
-        """Where the database is, without the password."""
+        """The database's host, port and name, without the password; or "embedded"."""
         if self.database_url is None:
             return "embedded"
         url = urlsplit(self.database_url.get_secret_value())
@@ -145,7 +169,7 @@ class Settings(BaseSettings):
         return f"{host}:{url.port or 5432}{url.path}"
 
     def environment(self) -> dict[str, str]:
-        """The variables that give another process these settings."""
+        """The environment variables that give another process the same settings."""
         secret = self.database_url.get_secret_value() if self.database_url else ""
         plain = self.model_dump(mode="json", exclude={"database_url"})
         return {
@@ -155,27 +179,28 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_the_profile_says(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _with_profile_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
         try:
-            profile = Profile(given.get("profile", Profile.DEVELOPMENT))
+            profile = Profile(values.get("profile", Profile.DEVELOPMENT))
         except ValueError:
-            return given  # refused when the fields are looked at
-        return _OF_PROFILE[profile] | given
+            return values  # the validation of the fields refuses it
+        return _PROFILE_DEFAULTS[profile] | values
 
     @model_validator(mode="after")
-    def _bucket_for_the_dearest(self) -> Self:
+    def _bucket_holds_one_operation(self) -> Self:
         if self.cost_capacity is not None and self.cost_capacity < self.max_cost:
             raise ValueError(
-                "GRAPH_COST_CAPACITY is less than GRAPH_MAX_COST: such operations could never run"
+                "GRAPH_COST_CAPACITY must not be less than GRAPH_MAX_COST:"
+                " the most expensive operations could never run"
             )
         return self
 
     @field_validator("database_url", mode="before")
     @classmethod
-    def _with_the_driver_named(cls, url: object) -> object:
+    def _with_driver(cls, url: object) -> object:
         """Accept `postgres://`, `postgresql://` and `postgresql+asyncpg://`; name the driver.
 
-        What libpq calls `sslmode` in the URLs that hosts of databases give out is its `ssl`.
+        libpq's parameter `sslmode`, which database hosts put into URLs, is asyncpg's `ssl`.
         """
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
         if not isinstance(text, str):
@@ -184,8 +209,8 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql:// (or postgres://)")
         if not _is_well_formed(text):
             raise ValueError(
-                "must be like postgresql://user:password@host:port/database,"
-                " special characters of the password %-escaped"
+                "must have the form postgresql://user:password@host:port/database,"
+                " with special characters of the password %-escaped"
             )
         return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1))
 
@@ -193,8 +218,8 @@ class Settings(BaseSettings):
     def _statements_within_operations(self) -> Self:
         if self.operation_timeout_seconds < self.statement_timeout_seconds:
             raise ValueError(
-                "GRAPH_OPERATION_TIMEOUT_SECONDS is less than GRAPH_STATEMENT_TIMEOUT_SECONDS:"
-                " an operation may take as long as its statement, at least"
+                "GRAPH_OPERATION_TIMEOUT_SECONDS must not be less than"
+                " GRAPH_STATEMENT_TIMEOUT_SECONDS"
             )
         return self
 
@@ -204,31 +229,42 @@ class Settings(BaseSettings):
             raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
         return self
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @property
+    def served_hosts(self) -> frozenset[str] | None:
+        """The host names that requests may be for, in lower case; None for any."""
+        if self.allowed_hosts:
+            names = frozenset(name.lower() for name in self.allowed_hosts)
+            return None if "*" in names else names
+        is_local = self.profile is Profile.DEVELOPMENT and self.host in _LOOPBACK
+        return frozenset({*_LOOPBACK, self.host}) if is_local else None
+
+    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_by_commas(cls, given: object) -> object:
-        if isinstance(given, str):
-            return tuple(part.strip() for part in given.split(",") if part.strip())
-        return given
+    def _split_by_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
 
     @field_validator("cors_origins")
     @classmethod
-    def _origins_as_browsers_write_them(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"'{origin}' must be like https://shop.example, without a path")
+                raise ValueError(
+                    f"'{origin}' must have the form https://shop.example, without a path"
+                )
         return origins
 
 
 def _as_text(value: Any) -> str:
-    """A value as its variable holds it; nothing where it is not set."""
+    """The text of an environment variable with this value; empty for None."""
     if isinstance(value, list):
         return ",".join(str(part) for part in value)
     return "" if value is None else str(value)
 
 
 def _is_well_formed(url: str) -> bool:
-    """Whether no part of a password can have slipped into the port, the path or the query."""
+    """Whether the URL parses, with no part of a password in the port, the path or the query."""
     try:
         parts = urlsplit(url)
         return (parts.port or 0) >= 0 and "@" not in parts.path + parts.query + parts.fragment
@@ -237,17 +273,26 @@ def _is_well_formed(url: str) -> bool:
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """The settings of this process; an override of None is no override.
+    """The settings of this process: the environment, and the overrides that are not None.
 
     Raises:
-        InvalidSetting: a variable holds what it must not; names it, without its value.
+        InvalidSetting: a variable has an invalid value or an old name. The message names the
+            variable and leaves out its value, which may be a secret.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    _refuse_old_names()
     try:
-        return Settings(**given)
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         problem = first["msg"].removeprefix("Value error, ")
-        # What is wrong with several together names them itself.
+        # A check of several settings names them in its message.
         name = f"GRAPH_{first['loc'][0]}".upper() if first["loc"] else "A setting"
         raise InvalidSetting(name, problem) from None
+
+
+def _refuse_old_names() -> None:
+    # As pydantic-settings reads them: in any case, and empty means unset.
+    for variable, value in os.environ.items():
+        new_name = _RENAMED.get(variable.upper())
+        if new_name and value:
+            raise InvalidSetting(variable, f"it has been renamed, set {new_name} instead")

@@ -1,4 +1,4 @@
-"""Who asks."""
+"""The viewer: the subject on whose behalf an operation runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The one on whose behalf an operation runs. Nobody can sign in yet: all are anonymous."""
+    """One per request. There is no sign-in yet, so every viewer is anonymous."""
 
     id: str | None = None
     role: str = "anonymous"

@@ -177,7 +177,7 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
             await app({**scope, "state": dict(state)}, receive, send)
 
         transport = httpx.ASGITransport(app=with_state, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://graph") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             yield Client(http, state["database"])
 
 

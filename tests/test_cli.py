@@ -202,7 +202,7 @@ def test_a_wrong_password(secured_url: str) -> None:
 def test_a_wrong_url() -> None:
     line = complaint(graph("serve", GRAPH_DATABASE_URL="mysql://root:hunter2@localhost/store"))
 
-    assert line == "GRAPH_DATABASE_URL is wrong: must start with postgresql:// (or postgres://)."
+    assert line == "GRAPH_DATABASE_URL is invalid: must start with postgresql:// (or postgres://)."
 
 
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
 
     line = complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATA_DIR=str(tmp_path / "file")))
 
-    assert line.startswith(f"{tmp_path}/file is a file")
+    assert line.startswith(f"{tmp_path}/file must be a folder")
     assert line.endswith("Choose another with GRAPH_DATA_DIR.")
 
 
@@ -220,7 +220,7 @@ def test_a_data_directory_of_another_postgresql() -> None:
         (folder / "postgresql-16" / "PG_VERSION").write_text("16\n")
         line = complaint(graph("serve", GRAPH_PORT="0", GRAPH_DATA_DIR=str(folder)))
 
-    assert line.startswith(f"{folder}/postgresql-16 was made by PostgreSQL 16, and this is ")
+    assert line.startswith(f"{folder}/postgresql-16 was created by PostgreSQL 16, but this is ")
     assert "pg_dump" in line
 
 
@@ -256,7 +256,7 @@ async def test_a_database_that_does_not_store_utf_8(cluster: Cluster) -> None:
 def test_a_revision_that_does_not_exist(empty_url: str) -> None:
     line = complaint(graph("migrate", "--to", "9999", GRAPH_DATABASE_URL=empty_url))
 
-    assert line.startswith("--to is wrong: ")
+    assert line.startswith("--to is invalid: ")
     assert "'9999'" in line
 
 
@@ -298,9 +298,9 @@ def test_the_schema_is_written_and_compared_without_any_server(tmp_path: Path) -
     drifted = schema("--check")
 
     assert complaint(drifted) == (
-        "schema.graphql is not what the code says. Write it anew: graph schema"
+        "schema.graphql differs from the schema of the code. Run: graph schema"
     )
-    assert said(written) == "schema.graphql is written.\n"
+    assert said(written) == "Wrote schema.graphql.\n"
     assert said(same) == "schema.graphql is up to date.\n"
     assert text == SCHEMA_FILE.read_text("utf-8")
     assert [entry.name for entry in tmp_path.iterdir()] == ["schema.graphql"]
@@ -315,21 +315,21 @@ def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
         graph("documents", "check", str(path)) for path in (good, bad, tmp_path / "none.json")
     )
 
-    assert "All documents of" in said(fine)
+    assert "documents of" in said(fine)
     assert wrong.returncode == 1
     first, second = wrong.stderr.splitlines()
     assert first.startswith("b: Cannot query field 'custmers' on type 'Query'.")
     assert second.startswith("c: Syntax Error")
-    assert complaint(missing).startswith("GRAPH_DOCUMENTS_MANIFEST is wrong")
+    assert complaint(missing).startswith("GRAPH_DOCUMENTS_MANIFEST is invalid")
 
 
 def test_migrate_goes_up_and_down_and_says_so(empty_url: str) -> None:
     def run(*arguments: str) -> str:
         return said(graph("migrate", *arguments, GRAPH_DATABASE_URL=empty_url))
 
-    assert run() == f"The database is at revision {head_revision()}; it was at none.\n"
+    assert run() == f"Migrated the database from revision none to {head_revision()}.\n"
     assert (
-        run("--to", "base") == f"The database is at revision none; it was at {head_revision()}.\n"
+        run("--to", "base") == f"Migrated the database from revision {head_revision()} to none.\n"
     )
     assert answer(empty_url, "SELECT to_regclass('customers')") is None
 
@@ -347,7 +347,7 @@ def test_seed_fills_an_empty_store_only(database_url: str) -> None:
     )
     assert complaint(again) == (
         "the store is not empty (5 customers); nothing was changed."
-        " To replace everything in it: graph seed --reset"
+        " To replace all rows: graph seed --reset"
     )
     assert said(reset).startswith("The store holds 6 customers")
     assert answer(database_url, "SELECT count(*) FROM customers") == 6
@@ -427,7 +427,7 @@ def test_serve_starts_its_postgresql_again_when_it_was_killed(data_dir: Path) ->
         log = ended(server)
 
     assert before == after == 3
-    assert "PostgreSQL was gone and has been started again" in log
+    assert "PostgreSQL had died and has been restarted" in log
     assert "Traceback" not in log
 
 
@@ -486,15 +486,20 @@ def test_rows_go_out_into_a_file_and_come_back(database_url: str, tmp_path: Path
 
     rows, items = tmp_path / "rows.ndjson", tmp_path / "items.csv"
     said(run("seed", "--customers", "30"))
-    assert said(run("export", "customers", "--out", str(rows))) == f"30 rows are in {rows}.\n"
-    assert said(run("export", "items", "--out", str(items))) == f"200 rows are in {items}.\n"
+    assert said(run("export", "customers", "--out", str(rows))) == f"Wrote 30 rows to {rows}.\n"
+    assert said(run("export", "items", "--out", str(items))) == f"Wrote 200 rows to {items}.\n"
     with rows.open("a") as more:
         more.write("{}\n")
 
     done = said(run("import", str(rows), "--into", "customers"))
 
-    assert done == f"31 rows are read; 1 are refused, see {rows}.refused.ndjson.\n"
-    assert said(run("import", str(items), "--into", "items")) == "200 rows are read.\n"
+    side = f"{rows}.refused.ndjson"
+    assert done == (
+        "Read 31 rows: added 0, changed 0, unchanged 30, superseded 0, refused 1.\n"
+        f"The refused rows are in {side}, the reasons in {side}.problems.ndjson.\n"
+    )
+    done = said(run("import", str(items), "--into", "items"))
+    assert done == "Read 200 rows: added 0, changed 0, unchanged 200, superseded 0, refused 0.\n"
     assert answer(database_url, "SELECT count(*) FROM customers") == 30
     assert answer(database_url, "SELECT max(version) FROM items") == 1
 
@@ -508,26 +513,143 @@ def test_the_nodes_of_a_query_go_out_into_a_file(database_url: str, tmp_path: Pa
     query = """query ($after: String) { customers(first: 7, after: $after) {
         nodes { username orders { totalCount } } pageInfo { hasNextPage endCursor } } }"""
 
-    assert said(run("export", query, "--out", str(rows))) == f"30 rows are in {rows}.\n"
+    assert said(run("export", query, "--out", str(rows))) == f"Wrote 30 rows to {rows}.\n"
     usernames = [json.loads(line)["username"] for line in rows.read_text().split("\n") if line]
     assert len(set(usernames)) == 30
 
     for wrong, why in (
         ("{ customers { nodes { id } } }", "a query to be exported has one connection"),
-        ("{ nothing { nodes { id } } }", "the query is refused"),
+        (f"query ($after: String) {{ nothing(after: $after) {{ {_PAGE} }} }}", "query is refused"),
         ("nothing", "it must be one of customers, items, orders, or a query"),
         ("query { customers { nodes { id } pageInfo { hasNextPage endCursor } } }", "has one"),
+        *((text, why) for text, why in PARTIAL),
     ):
+        before = rows.read_bytes()
         assert why in complaint(run("export", wrong, "--out", str(rows)))
+        assert rows.read_bytes() == before
+    assert answer(database_url, "SELECT count(*) FROM items") == 200
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.ndjson"]
+
+
+_PAGE = "nodes { id } pageInfo { hasNextPage endCursor }"
+_PRICES = 'costPrice: "1", sellingPrice: "1"'
+# Queries that would give a part of the nodes, or do something else; and why they are refused.
+PARTIAL = (
+    (
+        f'mutation {{ createItem(input: {{name: "x", {_PRICES}}}) {{ __typename }} }}',
+        "only a query",
+    ),
+    (f"mutation ($after: String) {{ customers(after: $after) {{ {_PAGE} }} }}", "only a query"),
+    (f"subscription ($after: String) {{ customers(after: $after) {{ {_PAGE} }} }}", "only a query"),
+    (
+        f"query A ($after: String) {{ customers(after: $after) {{ {_PAGE} }} }} query B {{ a }}",
+        "one",
+    ),
+    (f"query ($after: String) {{ customers(after: $after, last: 5) {{ {_PAGE} }} }}", "'last'"),
+    (f"query ($after: String) {{ customers(before: $after) {{ {_PAGE} }} }}", "'before'"),
+    (f"{{ customers(first: 5) {{ {_PAGE} }} }}", "has one connection"),
+    (f'{{ customers(after: "x") {{ {_PAGE} }} }}', "has one connection"),
+    (
+        """query ($after: String) { customers(after: $after) {
+            nodes { id } pageInfo { hasNextPage: hasPreviousPage endCursor } } }""",
+        "without aliases",
+    ),
+    (
+        """query ($after: String) { customers(after: $after) {
+            nodes { id } pageInfo { ...P } } }
+        fragment P on PageInfo { hasNextPage: hasPreviousPage endCursor }""",
+        "without aliases",
+    ),
+    (
+        """query ($after: String) { customers(after: $after) {
+            nodes @include(if: true) { id } pageInfo { hasNextPage endCursor } } }""",
+        "without aliases and directives",
+    ),
+    (
+        f"query ($after: String) {{ customers(after: $after) {{ {_PAGE} }} items {{ totalCount }} }}",
+        "has one connection",
+    ),
+    ("query { customers(", "Syntax Error"),
+)
+
+
+def test_a_query_of_fragments_and_another_variable_is_exported(
+    database_url: str, tmp_path: Path
+) -> None:
+    said(graph("seed", "--customers", "30", GRAPH_DATABASE_URL=database_url))
+    query = """query ($from: String) { ...Q }
+        fragment Q on Query { all: customers(after: $from, first: 9) { ...C } }
+        fragment C on CustomerConnection { nodes { id } ... { pageInfo { ...P } } }
+        fragment P on PageInfo { hasNextPage endCursor }"""
+    rows = tmp_path / "rows.ndjson"
+
+    done = graph("export", query, "--out", str(rows), GRAPH_DATABASE_URL=database_url)
+
+    assert said(done) == f"Wrote 30 rows to {rows}.\n"
+
+
+def test_an_export_that_fails_leaves_the_old_file(database_url: str, tmp_path: Path) -> None:
+    rows, folder = tmp_path / "rows.ndjson", tmp_path / "folder"
+    rows.write_text("old")
+    rows.chmod(0o640)
+    link = tmp_path / "link.ndjson"
+    link.symlink_to(rows)
+
+    def export(what: str, out: Path) -> subprocess.CompletedProcess[str]:
+        return graph("export", what, "--out", str(out), GRAPH_DATABASE_URL=database_url)
+
+    assert "the query is refused" in complaint(export("query { nothing", rows))
+    assert "cannot be written" in complaint(export("customers", folder / "rows.ndjson"))
+    assert rows.read_text() == "old"
+
+    said(export("customers", link))
+
+    assert rows.read_text() == ""
+    assert rows.stat().st_mode & 0o777 == 0o640
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.ndjson", "rows.ndjson"]
+
+
+def test_rows_come_through_a_pipe(database_url: str, tmp_path: Path) -> None:
+    item = b'{"name": "%d", "costPrice": "1", "sellingPrice": "2"}\n'
+    for nth, name in enumerate(("-", "/dev/stdin")):
+        text = item % nth + b"{\n"
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "graph",
+                "import",
+                name,
+                "--into",
+                "items",
+                "--format",
+                "ndjson",
+            ],
+            input=text,
+            env=os.environ | {"GRAPH_DATABASE_URL": database_url},
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        assert done.stderr == b""
+        assert done.stdout.startswith(b"Read 2 rows: added 1, changed 0, unchanged 0, ")
+        assert (tmp_path / "stdin.refused.ndjson").read_bytes() == b"{\n"
+    assert answer(database_url, "SELECT count(*) FROM items") == 2
 
 
 def test_what_cannot_be_imported_is_told(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.txt"
     file.write_text("")
     for options, why in (
-        (["--into", "customers"], "'rows.txt' does not tell: say ndjson or csv"),
+        (["--into", "customers"], "it must be ndjson or csv; 'rows.txt' implies neither"),
         (["--into", "towns", "--format", "csv"], "it must be one of customers, items, orders"),
-        (["--into", "orders", "--format", "csv"], "CSV has no place for them"),
+        (["--into", "orders", "--format", "csv"], "which CSV cannot represent"),
+        (
+            ["--into", "items", "--format", "csv", "--bad-rows", str(file)],
+            "is the file that is imp",
+        ),
+        (["--into", "items", "--format", "csv", "--bad-rows", str(tmp_path)], "cannot be written"),
     ):
         done = graph("import", str(file), *options, GRAPH_DATABASE_URL=database_url)
         assert why in complaint(done)
@@ -539,5 +661,5 @@ def test_expired_keys_are_removed(database_url: str) -> None:
     answer(database_url, old)
 
     assert said(graph("prune", GRAPH_DATABASE_URL=database_url)) == (
-        "7 expired idempotency keys are removed.\n"
+        "Removed 7 expired idempotency keys.\n"
     )

@@ -8,14 +8,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from graph.app import create_app
+from graph.database.connect import state_of
 from graph.doctor import dangers, dangers_of_workers
 from graph.settings import Settings, TokenBucketMode
 from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
     from graph.database.embedded import Cluster
+    from graph.database.engine import Database
 
 SAFE = {
     "profile": "production",
@@ -78,9 +81,40 @@ def test_the_command_prints_settings_dangers_and_the_database(database_url: str)
     )
 
     assert "GRAPH_INTROSPECTION=False" in done.stdout
-    assert "Danger: any document may run" in done.stdout
+    assert "Danger: clients may execute any document" in done.stdout
     assert "Database: PostgreSQL 18" in done.stdout
+    assert "sequence orders_id_seq has come to 0 of 9,223,372,036,854,775,807 (0.0%)" in done.stdout
+    assert "dry_run_keys" not in done.stdout
     assert database_url not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "is_danger"),
+    [
+        ("ALTER SEQUENCE orders_id_seq MAXVALUE 1000 RESTART 500", "499 of 1,000 (49.9%)", False),
+        ("ALTER SEQUENCE orders_id_seq MAXVALUE 1000 RESTART 501", "500 of 1,000 (50.0%)", True),
+        (
+            "ALTER SEQUENCE orders_id_seq AS integer RESTART 2147483647",
+            "2,147,483,646 of 2,147,483,647 (100.0%)",
+            True,
+        ),
+    ],
+)
+async def test_a_sequence_is_a_danger_from_half_of_its_own_end_on(
+    database: Database, change: str, line: str, is_danger: bool
+) -> None:
+    async with database.write() as session:
+        await session.execute(text(change))
+        await session.execute(
+            text("SELECT setval('orders_id_seq', last_value - 1) FROM orders_id_seq")
+        )
+
+    state = await state_of(database, settings_for(database.engine.url.render_as_string()))
+    (found,) = [each for each in state.lines if "orders_id_seq" in each]
+
+    assert f"orders_id_seq has come to {line}" in found
+    assert found.startswith("Danger: ") is is_danger
+    assert state.can_be_served
 
 
 def test_a_database_that_cannot_be_served_is_an_exit_code(empty_url: str) -> None:

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from graph.errors import InvalidCursor, InvalidId
 from graph.execution.planning.arguments import page_of
-from graph.relay import INT4_MAX, decode_cursor, from_global_id, to_global_id
+from graph.relay import INT8_MAX, RowKey, decode_cursor, from_global_id, to_global_id
 from graph.selection import sort_of
 from tests.rows import cursor_of
 
 entities = st.from_regex(r"[A-Z][A-Za-z]{0,30}", fullmatch=True)
-keys = st.integers(1, INT4_MAX)
+keys = st.integers(1, INT8_MAX)
 
 
 def encoded(plain: str) -> str:
     return b64encode(plain.encode()).decode()
 
 
-@given(entities, keys)
-def test_an_id_names_a_noun_and_a_key(entity: str, key: int) -> None:
+@given(entities, keys | st.uuids())
+def test_an_id_names_a_noun_and_a_key(entity: str, key: RowKey) -> None:
     assert from_global_id(to_global_id(entity, key)) == (entity, key)
 
 
@@ -61,7 +61,7 @@ def test_an_id_is_what_relay_clients_know() -> None:
         encoded("Customer:1:1"),
         encoded("customer:1"),
         encoded(":1"),
-        encoded("Customer:2147483648"),
+        encoded("Customer:9223372036854775808"),
         encoded("Customer:" + "9" * 6000),
         b64encode(b"\xff:1").decode(),
     ],

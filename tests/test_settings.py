@@ -113,7 +113,7 @@ def test_settings_do_not_change() -> None:
         ("GRAPH_STATEMENT_TIMEOUT_SECONDS", "0.0004", "greater than or equal to 0.001"),
         ("GRAPH_POOL_TIMEOUT_SECONDS", "inf", "less than or equal to 86400"),
         ("GRAPH_CONNECT_TIMEOUT_SECONDS", "nan", "less than or equal to"),
-        ("GRAPH_CORS_ORIGINS", "shop.example", "'shop.example' must be like https://"),
+        ("GRAPH_CORS_ORIGINS", "shop.example", "'shop.example' must have the form https://"),
         ("GRAPH_CORS_ORIGINS", "https://a.example,https://b.example/", "'https://b.example/'"),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_wrong_variable_is_named_and_a_secret_is_not(
         read_settings()
 
     message = str(wrong.value)
-    assert message.startswith(f"{name} is wrong: ")
+    assert message.startswith(f"{name} is invalid: ")
     assert problem in message
     assert "\n" not in message
     assert "Value error" not in message
@@ -192,10 +192,35 @@ def test_production_tells_strangers_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert not asked_for.introspection
 
 
+@pytest.mark.parametrize(
+    ("old_name", "new_name"),
+    [
+        ("GRAPH_DEAR_COST", "GRAPH_EXPENSIVE_COST"),
+        ("GRAPH_MAX_DEAR_IN_FLIGHT", "GRAPH_MAX_EXPENSIVE_IN_FLIGHT"),
+        ("GRAPH_COST_METER", "GRAPH_TOKEN_BUCKETS"),
+        ("graph_cost_meter", "GRAPH_TOKEN_BUCKETS"),
+    ],
+)
+def test_an_old_name_is_refused_and_the_new_one_named(
+    monkeypatch: pytest.MonkeyPatch, old_name: str, new_name: str
+) -> None:
+    monkeypatch.setenv(old_name, "")
+    read_settings()
+    monkeypatch.setenv(old_name, "7")
+
+    with pytest.raises(InvalidSetting) as refused:
+        read_settings()
+
+    assert str(refused.value) == (
+        f"{old_name} is invalid: it has been renamed, set {new_name} instead."
+    )
+    assert new_name.removeprefix("GRAPH_").lower() in Settings.model_fields
+
+
 def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPH_PROFILE", "staging")
 
-    with pytest.raises(InvalidSetting, match="GRAPH_PROFILE is wrong"):
+    with pytest.raises(InvalidSetting, match="GRAPH_PROFILE is invalid"):
         read_settings()
 
 

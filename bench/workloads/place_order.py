@@ -66,7 +66,7 @@ mutation place($input: PlaceOrderInput!) {
     # All in one statement, which no API can have that says why it refuses.
     sql="""\
 WITH wanted AS (
-  SELECT id, quantity, nth FROM unnest($2::integer[], $3::integer[])
+  SELECT id, quantity, nth FROM unnest($2::bigint[], $3::integer[])
   WITH ORDINALITY AS w(id, quantity, nth)
 ), locked AS MATERIALIZED (
   SELECT id, stock FROM items WHERE id = ANY($2) ORDER BY id FOR NO KEY UPDATE

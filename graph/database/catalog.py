@@ -1,4 +1,8 @@
-"""What the store tells the engine of itself; `graph.store` fills it in when it is imported."""
+"""What stores tell the engine of themselves: each adds to it when it is imported.
+
+A process serves one store; tests have several side by side. The names of their entities are
+disjoint, so that an entity's name is enough to tell the store.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sqlalchemy.orm import DeclarativeBase
 
+    from graph.database.kinds import ScalarKind
     from graph.errors import DomainError
 
 
@@ -17,15 +22,30 @@ def _no_domain_error(_error: Any) -> None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredColumn:
+    """What the annotation of a field tells of its column; `references`: whose global ids it has."""
+
+    kind: ScalarKind
+    is_nullable: bool
+    references: str | None = None
+
+
 @dataclass(slots=True)
 class Catalog:
     """One per process, as SQLAlchemy's registry is."""
 
+    # The declarative bases of all stores' models; and that of the store which is served.
+    bases: list[type[DeclarativeBase]] = field(default_factory=list)
     models: type[DeclarativeBase] | None = None
     # The package of the store's migrations.
     migrations: str = ""
     # By entity: the columns in which a search looks.
-    searched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    searched: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # By union of the schema: the entities whose rows one search can find.
+    unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # By entity and column: filled in when a schema is built.
+    columns: dict[tuple[str, str], DeclaredColumn] = field(default_factory=dict)
     # The refusal that a violated constraint stands for.
     domain_error_of: Callable[[Any], DomainError | None] = _no_domain_error
 

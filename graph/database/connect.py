@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 from sqlalchemy import exists, or_, select, text
 
+from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
 from graph.database.engine import Database
 from graph.database.relationships import mappers
@@ -30,6 +31,17 @@ _ASCII_ONLY = (
     " e-mail address take É and é for two letters (a search does not)."
     " CREATE DATABASE ... LOCALE 'C.UTF-8' TEMPLATE template0"
 )
+
+# From this share on there is time for a migration still, but not much reason to wait.
+_WARN_FROM_SHARE = 0.5
+# By the sequence's own end; one that begins anew there has none. An integer key's has it at 2**31.
+_SEQUENCES = """
+    SELECT sequencename AS name, coalesce(last_value, min_value - 1) AS last, max_value AS most,
+           CAST((coalesce(last_value, min_value - 1) - min_value + 1)
+                / (CAST(max_value AS numeric) - min_value + 1) AS double precision) AS share
+    FROM pg_sequences WHERE schemaname = current_schema() AND NOT cycle AND increment_by > 0
+    ORDER BY share DESC, name
+"""
 
 # The parameters of a URL become keyword arguments of the driver.
 _UNKNOWN_PARAMETER = "connect() got an unexpected keyword argument"
@@ -88,7 +100,7 @@ async def is_migrated(database: Database) -> bool:
 async def is_empty(database: Database) -> bool:
     """Whether no entity has a row: nobody has put anything in yet."""
     async with database.engine.connect() as connection:
-        found = or_(*(exists().select_from(entity) for entity in mappers().values()))
+        found = or_(*(exists().select_from(entity) for entity in mappers(catalog.models).values()))
         return not await connection.scalar(select(found))
 
 
@@ -109,9 +121,11 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
         # The function comes with a revision.
         search_folds = text("SELECT graph_lower('ÄЖΩ') = 'äжω'")
         searches = revision != head or await connection.scalar(search_folds)
+        used = (await connection.execute(text(_SEQUENCES))).all()
     lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
     if revision != head:
         lines.append("it cannot be served as it is: graph migrate")
+    lines += [_sequence_line(*each) for each in used]
     if settings.pool_size > most:
         lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
     if not folds:
@@ -121,6 +135,13 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
     if rules == "on" and settings.database_url is not None:
         lines.append("graph signs in as a superuser; the owner of the tables would do")
     return StoreState(tuple(lines), revision == head)
+
+
+def _sequence_line(name: str, last: int, most: int, share: float) -> str:
+    line = f"sequence {name} has come to {last:,} of {most:,} ({share:.1%})"
+    if share < _WARN_FROM_SHARE:
+        return line
+    return f"Danger: {line}; when it is used up, no row can be added"
 
 
 async def _revision(database: Database) -> str | None:

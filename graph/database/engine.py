@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import sqlalchemy
+from asyncpg import InvalidCachedStatementError
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -248,9 +249,18 @@ def translated(error: Exception) -> Exception:
     if state == _QUERY_CANCELED:
         return TimedOut()
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    if lost or isinstance(error, PoolTimeout | OSError) or state.startswith(_TRANSIENT):
+    lost = lost or isinstance(error, PoolTimeout | OSError) or is_outdated(error)
+    if lost or state.startswith(_TRANSIENT):
         return Unavailable()
     return error
+
+
+def is_outdated(error: Exception) -> bool:
+    """Whether a statement was kept from before a migration; the driver has dropped it by now."""
+    cause: BaseException | None = error  # SQLAlchemy puts errors of its own around the driver's
+    while cause is not None and not isinstance(cause, InvalidCachedStatementError):
+        cause = cause.__cause__
+    return cause is not None
 
 
 def _refuse_closed_connection(

@@ -1,7 +1,14 @@
-"""Bring a database to a revision, up or down, in one transaction."""
+"""Bring a database to a revision, up or down.
+
+Each migration is a transaction of its own, together with the revision that it leads to. One that
+works on a table while others use it (`graph.database.retyping`) leaves that transaction, does its
+work in many short ones, and can be run again after an interruption: it goes on where it ended.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from alembic import command
@@ -15,38 +22,65 @@ from graph.errors import InvalidSetting, PendingMigrations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graph.database.engine import Database
     from graph.database.revisions import Chain
 
+logger = logging.getLogger(__name__)
+
 # Any number will do, as long as every process that migrates takes the same.
 _ADVISORY_LOCK = 0x67726170
+_POLL_SECONDS = 0.1
 
 
 async def migrate(database: Database, to: str = "head") -> tuple[str | None, str | None]:
     """Bring the database to revision `to`; return the revisions before and after.
 
-    Two processes that migrate at once take turns: the second finds nothing left to do.
+    Two processes that migrate at once take turns: the second finds nothing left to do. The lock
+    is the session's, so a pooler in front must give out whole sessions.
 
     Raises:
         InvalidSetting: there is no such revision.
         PendingMigrations: the database is at a revision of a newer version of graph.
+        MigrationRefused: the rows do not allow it, or others hold a table for too long.
     """
-    async with database.engine.begin() as connection:
-        # A large table's migration, or the wait for the lock, may outlast any statement timeout.
-        await connection.execute(text("SET LOCAL statement_timeout = 0"))
-        await connection.execute(
-            text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}
-        )
-        return await connection.run_sync(_move, to)
+    async with database.engine.connect() as connection:
+        try:
+            await _take_turn(connection)
+            # A large table's migration may outlast any statement timeout.
+            await connection.execute(text("SET statement_timeout = 0"))
+            await connection.commit()
+            return await connection.run_sync(_move, to)
+        finally:
+            # The lock and the settings are the session's, and end with it.
+            await connection.invalidate()
+
+
+async def _take_turn(connection: AsyncConnection) -> None:
+    """Wait for the lock without a statement that waits.
+
+    `pg_advisory_lock` would hold a snapshot, for which another's CREATE INDEX CONCURRENTLY waits.
+    """
+    waits = False
+    while not await connection.scalar(
+        text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}
+    ):
+        await connection.rollback()
+        if not waits:
+            logger.info("another process migrates this database: waiting for it to end")
+        waits = True
+        await asyncio.sleep(_POLL_SECONDS)
+    await connection.commit()
 
 
 def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
     chain = store()
-    before = chain.applied(connection)
+    before = _applied(chain, connection)
     if before is not None and before > chain.head():
         raise PendingMigrations(before, chain.head())
     command.upgrade(_config(ENGINE, connection), "head")
+    connection.commit()
     config = _config(chain, connection)
     try:
         downwards = _is_below(ScriptDirectory.from_config(config), to, before)
@@ -54,8 +88,10 @@ def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
     except (CommandError, AssertionError) as error:
         raise InvalidSetting("--to", f"{error}" or "it names no revision") from error
     if to == "base":
+        connection.commit()
         command.downgrade(_config(ENGINE, connection), "base")
-    return before, chain.applied(connection)
+        connection.commit()
+    return before, _applied(chain, connection)
 
 
 def _config(chain: Chain, connection: Connection) -> Config:
@@ -64,6 +100,13 @@ def _config(chain: Chain, connection: Connection) -> Config:
     config.set_main_option("script_location", f"{package}:{folder}")
     config.attributes["connection"] = connection
     return config
+
+
+def _applied(chain: Chain, connection: Connection) -> str | None:
+    """The revision; Alembic begins its own transactions, so none is left open."""
+    revision = chain.applied(connection)
+    connection.rollback()
+    return revision
 
 
 def _is_below(scripts: ScriptDirectory, to: str, current: str | None) -> bool:

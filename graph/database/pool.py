@@ -1,9 +1,8 @@
-"""SQLAlchemy's pool, with a short way for a statement that needs nothing but a connection.
+"""SQLAlchemy's pool, with a fast path for single statements outside of a transaction.
 
-A checkout runs in a greenlet, wraps the connection, and rolls back when it is returned: more
-expensive than
-a look-up by key. What is one statement outside of any transaction leaves nothing to roll back, so
-it takes an idle entry as it is. Who takes and who checks out wait in one queue, by their order.
+A checkout runs in a greenlet, wraps the connection, and rolls back on return: it costs more than a
+look-up by key. A single statement leaves nothing to roll back, so `take` hands out an idle entry
+directly. Both ways wait in one queue, first come, first served.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class _Queue(QueueCommon[Any]):
-    """What is idle, or else who waits; never both.
+    """Holds idle connections or waiting tasks, never both; first come, first served.
 
-    What comes back goes to who waited longest, and nobody can come between: with asyncio's queues
-    whoever asks next may have it, and a session starves among statements.
+    A returned connection goes to the task that has waited longest. asyncio's queues would give it
+    to the next task that requests one, and a session would starve among statements.
     """
 
     def __init__(self, maxsize: int = 0, use_lifo: bool = False) -> None:  # noqa: FBT001, FBT002
@@ -56,7 +55,7 @@ class _Queue(QueueCommon[Any]):
         self._idle.append(item)
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
-        """Put without waiting, as the pool does: there is a place for every connection."""
+        """Put without blocking: the queue has room for every connection of the pool."""
         del block, timeout
         self.put_nowait(item)
 
@@ -73,11 +72,11 @@ class _Queue(QueueCommon[Any]):
         except TimeoutError:
             raise Empty from None
 
-    async def turn(self, timeout: float | None) -> Any:  # noqa: ASYNC109  a deadline, made cheaply
-        """Wait for what comes back.
+    async def turn(self, timeout: float | None) -> Any:  # noqa: ASYNC109  asyncio.timeout costs more
+        """Wait for a returned connection, at most `timeout` seconds.
 
         Raises:
-            TimeoutError: nothing did in time.
+            TimeoutError: none was returned in time.
         """
         loop = get_running_loop()
         turn = loop.create_future()
@@ -87,7 +86,7 @@ class _Queue(QueueCommon[Any]):
             return await turn
         except BaseException:
             if turn.done() and not turn.cancelled() and not turn.exception():
-                self.put_nowait(turn.result())  # who waited was cancelled just then
+                self.put_nowait(turn.result())  # the waiting task was cancelled at that moment
             with suppress(ValueError):
                 self._waiting.remove(turn)
             raise
@@ -102,20 +101,20 @@ def _expire(turn: Future[Any]) -> None:
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """The one owner of connections; its limit holds for all."""
+    """The only owner of connections; its limit counts checkouts and `take` together."""
 
     _queue_class = _Queue
     _pool: _Queue
-    # The pool logs under the name of its class: as a library, not as a part of graph.
+    # SQLAlchemy names the pool's logger after its class; keep the library's own name.
     _sqla_logger_namespace = "sqlalchemy.pool.impl.AsyncAdaptedQueuePool"
 
     async def take(self) -> ConnectionPoolEntry | None:
-        """The connection that was idle last, to be given back.
+        """Take the most recently used idle connection; return it with `give`.
 
-        None where a checkout must make one: there is room for one more, or one is to be replaced.
+        None if a checkout must open one: the pool has room for more, or an entry is unusable.
 
         Raises:
-            TimeoutError: none came back in time.
+            TimeoutError: no connection was returned in time.
         """
         if not self._pool.empty():
             entry = self._pool.get_nowait()
@@ -129,12 +128,12 @@ class Pool(AsyncAdaptedQueuePool):
         return None
 
     def give(self, entry: ConnectionPoolEntry) -> None:
-        """Return what was taken."""
+        """Return a connection from `take`."""
         self._do_return_conn(entry)
 
 
 def _is_usable(entry: Any, invalidate_time: float) -> bool:
     driver = entry.driver_connection
-    # A session that lost the server makes the pool distrust all that were opened before.
+    # After a lost connection the pool distrusts all connections that were opened before it.
     trusted: bool = entry.last_connect_time >= invalidate_time
     return trusted and driver is not None and not driver.is_closed()

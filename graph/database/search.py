@@ -27,34 +27,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import ColumnElement, FromClause
-
-# What a search of everything leads to: rows of any of these entities, as if they were of one.
-FOUND = "SearchResult"
-
-_KEYS = {FOUND: ("entity", "id")}
+    from sqlalchemy.types import TypeEngine
 
 
 def document_of(entity: str, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
     """What is searched in a row, given its columns. The indexes are on this expression."""
-    if entity == FOUND:
+    if entity in catalog.unions:
         return column("document")
     first, *rest = (column(name) for name in catalog.searched[entity])
     return reduce(lambda text, part: text.op("||")(raw_sql("' '")).op("||")(part), rest, first)
 
 
-def everything(column: Callable[[str, str], ColumnElement[Any]]) -> FromClause:
-    """Id, entity and document of all rows that can be found, given the columns of entities.
+def everything(
+    union: str, column: Callable[[str, str], ColumnElement[Any]], key: TypeEngine[Any]
+) -> FromClause:
+    """Id, entity and document of all rows of a union's entities, given the columns of these.
 
     PostgreSQL takes a condition on the document to each of the tables, and so to its indexes, as
-    long as all of them have the same types.
+    long as all of them have the same types; `key` is that of the ids.
     """
+
+    def id_of(entity: str) -> ColumnElement[Any]:
+        id_ = column(entity, "id")
+        return id_ if type(id_.type) is type(key) else sql_cast(id_, key)
+
     tables = [
         select(
-            column(entity, "id").label("id"),
+            id_of(entity).label("id"),
             raw_sql(f"'{entity}'::text", String).label("entity"),
             sql_cast(document_of(entity, partial(column, entity)), Text).label("document"),
         )
-        for entity in catalog.searched
+        for entity in catalog.unions[union]
     ]
     return union_all(*tables).subquery("found")
 
@@ -77,9 +80,10 @@ def is_found(
     `table` is where the entity's rows are. Text without words finds none.
     """
     query = select(func.graph_search_query(text, raw_sql(str(tier)))).scalar_subquery()
-    if entity == FOUND and tier == MISSPELLED:  # it is the whole condition of its list
+    is_union = entity in catalog.unions
+    if is_union and tier == MISSPELLED:  # it is the whole condition of its list
         return _has(document_of(entity, column), query)
-    keys = _KEYS.get(entity, ("id",))
+    keys = ("entity", "id") if is_union else ("id",)
     rows = table.alias()
     document = document_of(entity, lambda name: rows.c[name])
     found = select(*(rows.c[key] for key in keys)).where(_has(document, query))

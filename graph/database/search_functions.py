@@ -117,13 +117,13 @@ _LOWER = f"""
             '');
     BEGIN
         EXECUTE format(
-            'CREATE FUNCTION graph_lower(text) RETURNS text LANGUAGE sql {_PURE}'
+            'CREATE OR REPLACE FUNCTION graph_lower(text) RETURNS text LANGUAGE sql {_PURE}'
             ' RETURN lower($1 %s)', known);
     END
     $do$
 """  # noqa: S608  constants
 _SPELLED = f"""
-    CREATE FUNCTION graph_search_spelled(text) RETURNS text LANGUAGE sql {_PURE} COST 500
+    CREATE OR REPLACE FUNCTION graph_search_spelled(text) RETURNS text LANGUAGE sql {_PURE} COST 500
     RETURN CASE WHEN octet_length($1) = length($1)
         THEN btrim(regexp_replace(lower($1 COLLATE "C"), '[^a-z0-9]+', ' ', 'g'))
         ELSE btrim(regexp_replace(
@@ -137,7 +137,7 @@ _SPELLED = f"""
 """
 _WITHOUT_ACCENTS = f"""regexp_replace(normalize($1, NFD) COLLATE "C", '[{_ACCENTS}]+', '', 'g')"""
 _FOLDED = f"""
-    CREATE FUNCTION graph_search_folded(text) RETURNS text LANGUAGE sql {_PURE} COST 500
+    CREATE OR REPLACE FUNCTION graph_search_folded(text) RETURNS text LANGUAGE sql {_PURE} COST 500
     RETURN CASE WHEN octet_length($1) = length($1) THEN $1
         ELSE translate(
             {_ligatures_of(_WITHOUT_ACCENTS)},
@@ -151,7 +151,7 @@ _MAY_BE_MISSPELLED = f"length(word) BETWEEN {SHORTEST_MISSPELLED} AND {LONGEST_M
 
 # Its cost is known to the planner, so that it is never computed where the index has it.
 _DOCUMENT = f"""
-    CREATE FUNCTION graph_search_document(text) RETURNS tsvector {_LOOPS} AS $body$
+    CREATE OR REPLACE FUNCTION graph_search_document(text) RETURNS tsvector {_LOOPS} AS $body$
     DECLARE
         words text := graph_search_spelled($1);
         word text;
@@ -180,7 +180,7 @@ _DOCUMENT = f"""
 """
 # No lexeme has a quote or a backslash in it. Text without words has no query: NULL finds nothing.
 _QUERY = f"""
-    CREATE FUNCTION graph_search_query(text, tier integer) RETURNS tsquery {_LOOPS} AS $body$
+    CREATE OR REPLACE FUNCTION graph_search_query(text, tier integer) RETURNS tsquery {_LOOPS} AS $body$
     DECLARE
         spelled text[] := string_to_array(graph_search_spelled($1), ' ');
         folded text[] := string_to_array(graph_search_folded(graph_search_spelled($1)), ' ');
@@ -215,11 +215,11 @@ _QUERY = f"""
 
 CREATE = (_LOWER, _SPELLED, _FOLDED, _DOCUMENT, _QUERY)
 DROP = (
-    "DROP FUNCTION graph_search_query(text, integer)",
-    "DROP FUNCTION graph_search_document(text)",
-    "DROP FUNCTION graph_search_folded(text)",
-    "DROP FUNCTION graph_search_spelled(text)",
-    "DROP FUNCTION graph_lower(text)",
+    "DROP FUNCTION IF EXISTS graph_search_query(text, integer)",
+    "DROP FUNCTION IF EXISTS graph_search_document(text)",
+    "DROP FUNCTION IF EXISTS graph_search_folded(text)",
+    "DROP FUNCTION IF EXISTS graph_search_spelled(text)",
+    "DROP FUNCTION IF EXISTS graph_lower(text)",
 )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
-from graph.database.engine import json_function, translated
+from graph.database.engine import is_outdated, json_function, translated
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _LOCK_TIMEOUT = "55P03"
 
 
 class RetryableConflict(Exception):
-    """Another transaction was in the way: nothing is wrong with this one, and it may begin anew."""
+    """Another transaction, or a migration, was in the way: this one may begin anew."""
 
 
 class Transaction:
@@ -49,13 +49,18 @@ class Transaction:
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
-    async def begin(self, actor: str | None = None) -> None:
-        """Begin; what is changed now is the actor's doing."""
+    async def begin(self, actor: str | None = None, *, is_dry_run: bool = False) -> None:
+        """Begin; what is changed now is the actor's doing.
+
+        A dry run takes new keys from elsewhere: none that a row could have had is lost with it.
+        """
         async with self._lock:
             try:
                 await self._driver.execute("BEGIN")
                 if actor is not None:
                     await self._driver.execute("SELECT set_config('graph.actor', $1, true)", actor)
+                if is_dry_run:
+                    await self._driver.execute("SET LOCAL graph.dry_run = 'on'")
             except Exception as error:
                 raise self._translated(error) from error
 
@@ -147,7 +152,7 @@ class Transaction:
             return error
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         state = getattr(original, "sqlstate", None)
-        if state in {_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT}:
+        if state in {_SERIALIZATION_FAILURE, _DEADLOCK, _LOCK_TIMEOUT} or is_outdated(error):
             return RetryableConflict()
         if (refusal := catalog.domain_error_of(original)) is not None:
             return refusal
@@ -157,7 +162,9 @@ class Transaction:
 
 
 @asynccontextmanager
-async def transaction(database: Database, actor: str | None = None) -> AsyncIterator[Transaction]:
+async def transaction(
+    database: Database, actor: str | None = None, *, is_dry_run: bool = False
+) -> AsyncIterator[Transaction]:
     """A transaction on a connection of its tx; its block commits.
 
     Raises:
@@ -170,7 +177,7 @@ async def transaction(database: Database, actor: str | None = None) -> AsyncIter
     try:
         driver = (await connection.get_raw_connection()).driver_connection
         running = Transaction(database, connection, driver)
-        await running.begin(actor)
+        await running.begin(actor, is_dry_run=is_dry_run)
         yield running
         await running.rollback()
     except Exception:

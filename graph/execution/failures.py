@@ -1,4 +1,4 @@
-"""What a client sees of an error: a message, where, and a stable code. Never more."""
+"""Errors as clients see them: a message, locations, a path and a stable code. Nothing more."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 INTERNAL = "INTERNAL_SERVER_ERROR"
 
-# graphql-core quotes what it refuses, in each of a hundred errors, however long it is.
+# graphql-core quotes invalid values in full, in each of up to 100 errors.
 _MAX_MESSAGE_CHARS = 500
 
 
 class RequestRejected(Exception):
-    """The request cannot be executed: request errors (specification, section 7.1.2), no data."""
+    """The request errors of a request (specification, section 7.1.2): nothing was executed."""
 
     def __init__(self, errors: Sequence[GraphQLError], code: str) -> None:
         super().__init__(errors[0].message)
@@ -35,7 +35,7 @@ class RequestRejected(Exception):
 
 
 def refusal(error: GraphQLError, code: str) -> dict[str, Any]:
-    """A request error as the answer shows it. Its words are graphql-core's, or our own."""
+    """A request error as JSON, with its original error's code and extensions, else with `code`."""
     original = error.original_error
     message = error.message
     if len(message) > _MAX_MESSAGE_CHARS:
@@ -45,7 +45,7 @@ def refusal(error: GraphQLError, code: str) -> dict[str, Any]:
 
 
 def failure(error: GraphQLError) -> dict[str, Any]:
-    """An error of execution as the answer shows it: our own words, or masked and logged."""
+    """A field error as JSON. An error that is not a GraphError is masked, and logged by its id."""
     original = error.original_error
     if isinstance(original, GraphError) and hasattr(original, "code"):
         return _formatted(error, original.code, str(original))
@@ -57,7 +57,7 @@ def failure(error: GraphQLError) -> dict[str, Any]:
 
 
 def unavailability(errors: Sequence[GraphQLError]) -> Unavailable | None:
-    """The reason why the store could not be selected, if that is among the errors."""
+    """The first error that means that the database was unavailable, if there is one."""
     originals = (error.original_error for error in errors)
     return next((error for error in originals if isinstance(error, Unavailable)), None)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from strawberry.dataloader import DataLoader
 
 from graph.database import reads, relationships
-from graph.database.search import FOUND
+from graph.database.catalog import catalog
 from graph.loading.levels import LevelScheduler
 from graph.loading.rows import Counted, FoundRow, PageResult
 from graph.selection import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from graph.database.engine import ReadSession, Row
     from graph.database.transaction import Transaction
+    from graph.relay import RowKey
     from graph.selection import (
         CountUpTo,
         DataField,
@@ -94,6 +95,8 @@ class Loaders:
             key = getattr(source, one.relationship.source_column or "id")
         else:
             key = cast("Key", self._values[one.argument_index]).value
+        if key is None:
+            return None
         return _loaded(self._row(one.relationship), key)
 
     def nodes(self, nodes: Nodes) -> list[Any]:
@@ -103,7 +106,7 @@ class Loaders:
             _loaded(self._row(relationships.lookup(entity, "id")), key) for entity, key in ids.keys
         ]
 
-    def node(self, entity: str, key: int) -> Awaitable[Any]:
+    def node(self, entity: str, key: RowKey) -> Awaitable[Any]:
         """The record of an entity's row that a resolver names; or None."""
         return self._row(relationships.lookup(entity, "id")).load(key)
 
@@ -115,13 +118,13 @@ class Loaders:
             return PageResult(key=key)
         return _loaded(self._page(many.relationship, self._page_at(many.argument_index)), key)
 
-    def count(self, many: Connection, key: int) -> int | Awaitable[int]:
+    def count(self, many: Connection, key: RowKey) -> int | Awaitable[int]:
         """How many rows a relationship leads to from the source with this key, on all pages."""
         identity, page = self._list(many, "count"), self._page_at(many.argument_index)
         return _loaded(self._loader(identity, partial(self._counts, many.relationship, page)), key)
 
     def count_up_to(
-        self, many: Connection, selected: CountUpTo, key: int
+        self, many: Connection, selected: CountUpTo, key: RowKey
     ) -> Counted | Awaitable[Counted]:
         """The same, but no further than the limit that was selected for."""
         limit = cast("Limit", self._values[selected.argument_index]).size
@@ -129,7 +132,7 @@ class Loaders:
         batch = partial(self._counts_up_to, many.relationship, page, limit)
         return _loaded(self._loader(identity, batch), key)
 
-    def aggregates(self, many: Connection, key: int) -> Any:
+    def aggregates(self, many: Connection, key: RowKey) -> Any:
         """The measures of all rows that a relationship leads to from the source with this key."""
         identity, page = self._list(many, "aggregates"), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
@@ -137,7 +140,7 @@ class Loaders:
             self._loader(identity, partial(self._measures, many.relationship, page, terms)), key
         )
 
-    def groups(self, many: Connection, selected: Groups, key: int) -> Any:
+    def groups(self, many: Connection, selected: Groups, key: RowKey) -> Any:
         """The groups of these rows, in order: their keys and their measures."""
         grouping = cast("Grouping", self._values[selected.argument_index])
         identity, page = self._list(many, grouping), self._page_at(many.argument_index)
@@ -160,9 +163,8 @@ class Loaders:
                 self._note_variants(Variants(follows.selections))
             case Connection():
                 wanted = self._wanted[follows.relationship, self._page_at(follows.argument_index)]
-                wanted.columns |= (
-                    Variants(()).columns if follows.relationship.target == FOUND else set()
-                )
+                if follows.relationship.target in catalog.unions:
+                    wanted.columns |= Variants(()).columns
                 for rows in follows.rows:
                     wanted.columns |= columns_of(rows)
                     self._note_variants(rows)
@@ -198,7 +200,7 @@ class Loaders:
     def _row(self, relationship: Relationship) -> DataLoader[Any, Any]:
         return self._loader(_row_identity(relationship), partial(self._rows, relationship))
 
-    def _page(self, relationship: Relationship, page: Page) -> DataLoader[int, PageResult]:
+    def _page(self, relationship: Relationship, page: Page) -> DataLoader[RowKey, PageResult]:
         return self._loader((relationship, page), partial(self._slices, relationship, page))
 
     def _loader(self, identity: Any, batch: Any) -> DataLoader[Any, Any]:
@@ -215,14 +217,14 @@ class Loaders:
 
     async def _rows(self, relationship: Relationship, keys: list[Any]) -> list[Any]:
         columns = frozenset(self._wanted[_row_identity(relationship)].columns)
-        by_text = isinstance(keys[0], str)
+        by_text = reads.is_by_text(relationship)
         statement = (reads.rows_by_text if by_text else reads.rows_by_key)(relationship, columns)
         rows = await self._session.rows(statement, {"keys": keys})
         found = {row.key: record for row, record in self._records(relationship.target, rows)}
         return [found.get(key) for key in keys]
 
     async def _slices(
-        self, relationship: Relationship, page: Page, keys: list[int]
+        self, relationship: Relationship, page: Page, keys: list[RowKey]
     ) -> list[PageResult]:
         wanted = self._wanted[relationship, page]
         statement = reads.pages(
@@ -234,11 +236,11 @@ class Loaders:
             cursors=wanted.cursors,
         )
         rows = await self._session.rows(statement, {"keys": keys} | parameters_of(page))
-        records: dict[int, list[Any]] = {key: [] for key in keys}
+        records: dict[RowKey, list[Any]] = {key: [] for key in keys}
         other_side = {row.key: row.other_side for row in rows} if wanted.other_side else {}
         for row, record in self._records(relationship.target, rows):
             records[row.key].append(record)
-        if relationship.target == FOUND:
+        if relationship.target in catalog.unions:
             records = {key: await self._found(records[key]) for key in keys}
         return [
             PageResult.cut(key, page, records[key], other_side=other_side.get(key, False))
@@ -247,28 +249,30 @@ class Loaders:
 
     async def _found(self, found: list[Any]) -> list[Any]:
         """The records of what a search found: one more statement for each entity among it."""
-        records: dict[tuple[str, int], Any] = {}
+        records: dict[tuple[str, str], Any] = {}
         for entity in {each.entity for each in found}:
-            keys = [each.id for each in found if each.entity == entity]
+            keys = [reads.stored_key(entity, each.id) for each in found if each.entity == entity]
             rows = await self._rows(relationships.lookup(entity, "id"), keys)
-            records |= {(entity, record.id): record for record in rows}
+            records |= {(entity, str(record.id)): record for record in rows}
         for each in found:
-            records[each.entity, each.id].__dict__["cursor"] = getattr(each, "cursor", None)
-        return [records[each.entity, each.id] for each in found]
+            records[each.entity, str(each.id)].__dict__["cursor"] = getattr(each, "cursor", None)
+        return [records[each.entity, str(each.id)] for each in found]
 
-    async def _counts(self, relationship: Relationship, page: Page, keys: list[int]) -> list[int]:
+    async def _counts(
+        self, relationship: Relationship, page: Page, keys: list[RowKey]
+    ) -> list[int]:
         statement = reads.counts(relationship, page.where)
         return [row.total for row in await self._lists(statement, page, keys)]
 
     async def _counts_up_to(
-        self, relationship: Relationship, page: Page, limit: int, keys: list[int]
+        self, relationship: Relationship, page: Page, limit: int, keys: list[RowKey]
     ) -> list[Counted]:
         statement = reads.counts_up_to(relationship, page.where)
         rows = await self._lists(statement, page, keys, limit=limit)
         return [Counted.up_to(limit, row.total) for row in rows]
 
     async def _measures(
-        self, relationship: Relationship, page: Page, terms: tuple[Term, ...], keys: list[int]
+        self, relationship: Relationship, page: Page, terms: tuple[Term, ...], keys: list[RowKey]
     ) -> list[Mapping[Term, Any]]:
         rows = await self._lists(reads.aggregates(relationship, page.where, terms), page, keys)
         return [_values(terms, row) for row in rows]
@@ -279,17 +283,17 @@ class Loaders:
         page: Page,
         grouping: Grouping,
         terms: tuple[Term, ...],
-        keys: list[int],
+        keys: list[RowKey],
     ) -> list[list[Mapping[Term, Any]]]:
         statement = reads.groups(relationship, page.where, grouping.shape, terms)
         parameters = {"keys": keys} | parameters_of(page) | parameters_of(grouping, "g.")
-        found: defaultdict[int, list[Mapping[Term, Any]]] = defaultdict(list)
+        found: defaultdict[RowKey, list[Mapping[Term, Any]]] = defaultdict(list)
         for row in await self._session.rows(statement, parameters):
             found[row.key].append(_values(terms, row))
         return [found[key] for key in keys]
 
     async def _lists(
-        self, statement: Any, page: Page, keys: list[int], **parameters: Any
+        self, statement: Any, page: Page, keys: list[RowKey], **parameters: Any
     ) -> list[Row]:
         """The one row of each key."""
         parameters = {"keys": keys} | parameters_of(page) | parameters
@@ -321,7 +325,8 @@ def _loaded(loader: DataLoader[Any, T], key: Any) -> T | Awaitable[T]:
 
 def _row_identity(relationship: Relationship) -> Any:
     """To-one relationships and look-ups that read the same column of an entity share a loader."""
-    return relationship.target, relationship.target_column
+    by_text = reads.is_by_text(relationship)
+    return relationship.target, relationship.target_column, by_text
 
 
 def parameters_of(value: Page | Grouping, prefix: str = "") -> dict[str, Any]:

@@ -28,7 +28,7 @@ class FoundRow:
     """Which row a search found: `entity` and `id`, and its `cursor` where that was selected for."""
 
     entity: str
-    id: int
+    id: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,13 @@ class Counted:
 class PageResult:
     """The records of one parent's page, in the order of the list; `key` is the parent's."""
 
-    key: int
+    key: Any
     nodes: list[Any] = field(default_factory=list)
     has_next: bool = False
     has_previous: bool = False
 
     @classmethod
-    def cut(cls, key: int, page: Page, records: list[Any], *, other_side: bool) -> Self:
+    def cut(cls, key: Any, page: Page, records: list[Any], *, other_side: bool) -> Self:
         """Cut a page from records in its direction, one more than its size where the list goes on.
 
         `other_side`: the list has rows beyond the cursor that the page begins at.

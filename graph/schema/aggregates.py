@@ -13,12 +13,20 @@ For an entity such as Order:
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import strawberry
+
+from graph.relay import to_global_id
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.entities import Entity, numbers_of, ordered_of
 from graph.schema.fields import Meaning, declare, derived
 from graph.schema.type_factories import object_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graph.schema.entities import ColumnField
 
 _OVER = {
     "sum": ("Numbers", "The sum of each column; null over nothing."),
@@ -46,7 +54,7 @@ def outputs_of(entity: Entity) -> dict[str, Any]:
     return {
         f"{name}Aggregates": _aggregates(entity),
         **({f"{name}Numbers": _leaves(f"{name}Numbers", numbers)} if numbers else {}),
-        f"{name}Values": _leaves(f"{name}Values", values),
+        **({f"{name}Values": _leaves(f"{name}Values", values)} if values else {}),
         f"{name}DistinctCounts": _leaves(f"{name}DistinctCounts", counts),
         f"{name}Group": _group(entity),
         f"{name}GroupKey": _group_key(entity),
@@ -55,6 +63,19 @@ def outputs_of(entity: Entity) -> dict[str, Any]:
 
 def _value(root: Any, info: Info) -> Any:
     return root[info.context.selected(info.path).term]
+
+
+def _key(column: ColumnField) -> Callable[[Any, Info], Any]:
+    """A resolver of a group's key; that of a foreign key is a global id."""
+    if column.references is None:
+        return _value
+    references = column.references
+
+    def resolve(root: Any, info: Info) -> Any:
+        key = _value(root, info)
+        return None if key is None else strawberry.ID(to_global_id(references, key))
+
+    return resolve
 
 
 def _itself(root: Any) -> Any:
@@ -66,8 +87,9 @@ def _aggregates(entity: Entity) -> Any:
         Meaning.MEASURE, "How many there are.", entity=entity.name, name="count", resolver=_value
     )
     fields: dict[str, tuple[Any, Any]] = {"count": (int, count)}
+    columns = {"Numbers": numbers_of(entity), "Values": ordered_of(entity)}
     for function, (kind, description) in _OVER.items():
-        if kind == "Numbers" and not numbers_of(entity):
+        if not columns.get(kind, entity.columns):
             continue
         name = "distinctCount" if function == "distinct" else None
         declared = declare(Meaning.TERMS, description, name=name, resolver=_itself)
@@ -106,7 +128,7 @@ def _group_key(entity: Entity) -> Any:
         about = f"{column.description} Of a moment, the start of its bucket, if it is put into one."
         about = about if column.type.__name__ == "datetime" else column.description
         declared = declare(
-            Meaning.GROUP_KEY, about, entity=entity.name, name=field, resolver=_value
+            Meaning.GROUP_KEY, about, entity=entity.name, name=field, resolver=_key(column)
         )
         fields[column.name] = (column.type | None, declared)
     for relationship in entity.to_one.values():

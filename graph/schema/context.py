@@ -39,14 +39,14 @@ class Context:
     """One per operation. `plan` holds what was selected at each place; it was checked before.
 
     In a mutation, one for each of its fields, and `change` is that. Where the answer comes in
-    parts, `ahead` loads the rows of those that are reached.
+    parts, `prefetcher` loads the rows of those that are reached.
     """
 
     viewer: Viewer
     loaders: Loaders
     plan: Mapping[FieldPath, DataField]
     change: Change | None = None
-    ahead: Prefetcher | None = None
+    prefetcher: Prefetcher | None = None
     # By identity of the path, which is kept with it: one may be asked for many times.
     _known: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
 

@@ -1,4 +1,4 @@
-"""What an entity's type declares: its columns and edges, of which filters and sorts speak."""
+"""What an entity's type declares: its columns and relationships, of which filters and sorts speak."""
 
 from __future__ import annotations
 
@@ -6,27 +6,35 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types.base import StrawberryOptional
-from strawberry.types.enum import StrawberryEnumDefinition
 
 from graph.database import relationships
+from graph.database.catalog import catalog
+from graph.database.kinds import ScalarKind
+from graph.schema.annotations import annotation_of
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.node import ENTITIES
-from graph.schema.scalars import Json
+from graph.schema.scalars import BigInt
 
 if TYPE_CHECKING:
     from strawberry.types.field import StrawberryField
 
+_NUMBERS = {int, BigInt, Decimal, float}
+_WITHOUT_LEAST = {bool, UUID}
+
 
 @dataclass(frozen=True)
 class ColumnField:
-    """`name` is the column's in Python, `type` that of its values."""
+    """`name` is the column's in Python, `type` that of its values; `references`: whose ids they are."""
 
     name: str
     type: Any
     description: str
+    references: str | None = None
+    is_nullable: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,11 @@ class RelationshipField:
 
 @dataclass(frozen=True)
 class Entity:
-    """Fields by their names in GraphQL."""
+    """Fields by their names in GraphQL; `texts` are lists of texts, which have no order."""
 
     name: str
     columns: dict[str, ColumnField] = field(default_factory=dict)
+    texts: dict[str, ColumnField] = field(default_factory=dict)
     to_one: dict[str, RelationshipField] = field(default_factory=dict)
     to_many: dict[str, RelationshipField] = field(default_factory=dict)
 
@@ -55,22 +64,38 @@ def entity_of(name: str) -> Entity:
     for declared in definition.__strawberry_definition__.fields:
         graphql_name = convert.get_graphql_name(declared)
         match meaning_of(declared):
-            case Meaning.COLUMN if declared.type is not Json:  # JSON has no order
-                entity.columns[graphql_name] = _column(declared)
+            case Meaning.COLUMN:
+                _add_column(entity, graphql_name, declared)
             case Meaning.TO_ONE:
-                entity.to_one[graphql_name] = _relationship(declared, declared.type.__name__)
+                target = entity_named_by(declared)
+                entity.to_one[graphql_name] = _relationship(declared, target)
             case Meaning.CONNECTION:
                 entity.to_many[graphql_name] = _relationship(declared, declared.metadata["entity"])
     return entity
 
 
-def _column(declared: StrawberryField) -> ColumnField:
+def entity_named_by(declared: StrawberryField) -> str:
+    """The entity that the annotation of a to-one relationship names."""
     type_: Any = declared.type
-    if isinstance(type_, StrawberryOptional):
-        type_ = type_.of_type
-    if isinstance(type_, StrawberryEnumDefinition):
-        type_ = type_.wrapped_cls
-    return ColumnField(declared.python_name, type_, declared.description or "")
+    type_ = type_.of_type if isinstance(type_, StrawberryOptional) else type_
+    name: str = getattr(type_, "__name__", "")
+    return name
+
+
+def _add_column(entity: Entity, graphql_name: str, declared: StrawberryField) -> None:
+    """Note a column; of JSON, which is only read, nothing more can be said."""
+    known = catalog.columns[entity.name, declared.python_name]
+    column = ColumnField(
+        declared.python_name,
+        annotation_of(declared).type,
+        declared.description or "",
+        known.references,
+        known.is_nullable,
+    )
+    if known.kind is ScalarKind.TEXTS:
+        entity.texts[graphql_name] = column
+    elif known.kind is not ScalarKind.JSON:
+        entity.columns[graphql_name] = column
 
 
 def _relationship(declared: StrawberryField, entity: str) -> RelationshipField:
@@ -79,23 +104,25 @@ def _relationship(declared: StrawberryField, entity: str) -> RelationshipField:
 
 @cache
 def _keys(entity: str) -> set[str]:
-    """The columns that only say which row it is, or which row an edge leads to."""
+    """The columns that only say which row it is, or which row a relationship leads to."""
+    found = entity_of(entity)
     sources = {
         relationships.relationship(entity, each.name).source_column
-        for each in entity_of(entity).to_one.values()
+        for each in found.to_one.values()
     }
-    return {"id", *(name for name in sources if name)}
+    references = {column.name for column in found.columns.values() if column.references}
+    return {"id", *references, *(name for name in sources if name)}
 
 
 def ordered_of(entity: Entity) -> dict[str, ColumnField]:
-    """The columns whose values have a least and a most."""
-    return {name: column for name, column in entity.columns.items() if column.type is not bool}
+    """The columns that have a least and a most value worth knowing."""
+    return {
+        name: column
+        for name, column in entity.columns.items()
+        if column.type not in _WITHOUT_LEAST and column.name not in _keys(entity.name)
+    }
 
 
 def numbers_of(entity: Entity) -> dict[str, ColumnField]:
     """The columns that it makes sense to add up."""
-    return {
-        name: column
-        for name, column in entity.columns.items()
-        if column.type in {int, Decimal} and column.name not in _keys(entity.name)
-    }
+    return {name: column for name, column in ordered_of(entity).items() if column.type in _NUMBERS}

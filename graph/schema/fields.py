@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 from strawberry import UNSET
 from strawberry.types.lazy_type import LazyType
+from strawberry.utils.str_converters import to_camel_case
 
 from graph.relay import to_global_id
 from graph.schema.context import Info
@@ -88,6 +89,10 @@ _COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
 }
 
 
+# The default of an argument that has none.
+REQUIRED = inspect.Parameter.empty
+
+
 def declare(
     meaning: Meaning,
     description: str,
@@ -123,34 +128,56 @@ def meaning_of(field: object) -> Meaning | None:
     return meaning
 
 
-def column(description: str, *, name: str | None = None) -> Any:
-    """A value of the row: the model's attribute of the same Python name."""
-    return declare(Meaning.COLUMN, description, name=name)
+def column(
+    description: str, *, name: str | None = None, references: str | None = None, **options: Any
+) -> Any:
+    """A value of the row: the model's attribute of the same Python name.
+
+    One that is annotated `strawberry.ID` is a foreign key, answered as the global id of the row it
+    leads to. `references` names the entity of that row where no constraint of the table does.
+    """
+    return declare(Meaning.COLUMN, description, name=name, more=references, **options)
 
 
 def global_id(description: str) -> Any:
     return declare(Meaning.GLOBAL_ID, description, name="id", resolver=_global_id)
 
 
-def to_one(description: str) -> Any:
+def to_one(description: str, **options: Any) -> Any:
     """A to-one relationship: the model's relationship of the same Python name."""
-    return declare(Meaning.TO_ONE, description, resolver=_one)
+    return declare(Meaning.TO_ONE, description, resolver=_one, **options)
 
 
-def connection(description: str, *, entity: str | None = None, offset: bool = False) -> Any:
+def connection(
+    description: str,
+    *,
+    entity: str | None = None,
+    offset: bool = False,
+    order: tuple[str, ...] = (),
+    **options: Any,
+) -> Any:
     """A to-many relationship: the model's of the same Python name; on Query, every row.
 
     With an entity it is of the entity's own type, `OrderConnection`, and has its filters and sorts.
     Without, the annotation tells (`Connection[Order]`), and there are pages only.
+
+    `order` names the columns by which its rows come, at last by the key, where a client names none:
+    an index should have them. The description should name them too.
     """
+    resolver = _many(entity, offset=offset, order=order)
     return declare(
-        Meaning.CONNECTION, description, entity=entity, resolver=_many(entity, offset=offset)
+        Meaning.CONNECTION, description, entity=entity, more=order, resolver=resolver, **options
     )
 
 
-def lookup(description: str, resolver: Callable[..., Any]) -> Any:
-    """The one row of an entity that `by`, an argument of the resolver, names."""
-    return declare(Meaning.LOOKUP, description, resolver=resolver)
+def lookup(description: str, *, by: Any, **options: Any) -> Any:
+    """At most one row of an entity, selected by the argument `by` (an `argument(...)`)."""
+    resolver = with_arguments(_selected_row, {"by": by}, by=REQUIRED)
+    return declare(Meaning.LOOKUP, description, resolver=resolver, **options)
+
+
+def _selected_row(_root: Any, info: Info) -> Any:
+    return info.context.loaders.one(info.context.selected(info.path), None)
 
 
 def argument(type_: Any, description: str) -> Any:
@@ -191,10 +218,10 @@ def many(root: Any, info: Info) -> Any:
     return info.context.loaders.many(info.context.selected(info.path), root)
 
 
-def _many(entity: str | None, *, offset: bool) -> Callable[..., Any]:
+def _many(entity: str | None, *, offset: bool, order: tuple[str, ...]) -> Callable[..., Any]:
     """A resolver with the arguments of an entity's connection."""
     arguments = {
-        **(_of_entity(entity) if entity else {}),
+        **(_of_entity(entity, order) if entity else {}),
         **PAGE,
         **({"offset": _OFFSET} if offset else {}),
     }
@@ -202,13 +229,14 @@ def _many(entity: str | None, *, offset: bool) -> Callable[..., Any]:
     return with_arguments(many, arguments, derived(f"{entity}Connection") if entity else Any)
 
 
-def _of_entity(entity: str) -> dict[str, Any]:
+def _of_entity(entity: str, order: tuple[str, ...]) -> dict[str, Any]:
+    default = ", then ".join(f"`{to_camel_case(name)}`" for name in (*order, "database_id"))
     return {
         "where": argument(derived(f"{entity}Where") | None, "Only those that meet all of this."),
         "order_by": argument(
             list_of_generated(f"{entity}OrderBy") | None,
             "The order of the list: by the first of these, among equals by the second, and so on; "
-            f"at last by `databaseId`. At most {MAX_SORTS}.",
+            f"at last by `databaseId`. At most {MAX_SORTS}. By {default} if none is given.",
         ),
     }
 
@@ -219,19 +247,32 @@ def with_arguments(
     returns: Any = Any,
     **defaults: Any,
 ) -> Callable[..., Any]:
-    """A resolver that Strawberry takes to have these arguments, all of them optional.
+    """A resolver for which Strawberry declares these arguments; see `signature`.
 
-    It is never given them: what they say is part of what was selected.
+    The resolver does not receive them: their values are part of the selection.
     """
 
     def resolve(root: Any, info: Info, **_: Any) -> Any:
         return resolver(root, info)
 
-    own = [
-        inspect.Parameter("root", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any),
-        inspect.Parameter("info", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Info),
+    resolve.__signature__ = signature(arguments, returns, **defaults)  # type: ignore[attr-defined]
+    return resolve
+
+
+def signature(
+    arguments: dict[str, Any], returns: Any = Any, *, of_root: bool = False, **defaults: Any
+) -> inspect.Signature:
+    """The signature of a resolver with these arguments, from which Strawberry declares them.
+
+    A field of a root type needs no parameter `root` (`of_root`). An argument is optional (UNSET),
+    unless `defaults` has another value for it, or REQUIRED.
+    """
+    own = {"info": Info} if of_root else {"root": Any, "info": Info}
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=type_)
+        for name, type_ in own.items()
     ]
-    given = [
+    parameters += [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -240,5 +281,4 @@ def with_arguments(
         )
         for name, type_ in arguments.items()
     ]
-    resolve.__signature__ = inspect.Signature([*own, *given], return_annotation=returns)  # type: ignore[attr-defined]
-    return resolve
+    return inspect.Signature(parameters, return_annotation=returns)

@@ -6,15 +6,20 @@ opposites of `eq` and `in`: they are true of null.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import strawberry
 
+from graph.schema.scalars import BigInt
 from graph.schema.type_factories import input_type
+
+if TYPE_CHECKING:
+    from graph.schema.entities import ColumnField
 
 _EQUALITY = {
     "eq": "Equal to this.",
@@ -37,28 +42,49 @@ _TEXT = {
     "startsWithIgnoreCase": "Begins with this, in upper or lower case.",
     "endsWithIgnoreCase": "Ends with this, in upper or lower case.",
 }
-_NULL = "Null if true; not null if false."
+_NULL = {"isNull": "Null if true; not null if false."}
+_TEXTS = {
+    "has": "Has this among its texts.",
+    "hasEvery": "Has all of these among its texts; true if these are none.",
+    "hasSome": "Has at least one of these among its texts.",
+    "isEmpty": "Has no text if true; has some if false. Neither is true of null.",
+}
+_LISTS = {"in", "notIn", "hasEvery", "hasSome"}
+_TRUTHS = {"isNull", "isEmpty"}
 
 
 def _filter(name: str, what: str, type_: Any, *operators: dict[str, str]) -> Any:
     fields: dict[str, tuple[Any, str]] = {}
     for operator, description in [pair for each in operators for pair in each.items()]:
-        takes_list = operator in {"in", "notIn"}
-        fields[operator] = (list[type_] if takes_list else type_, description)
-    if type_ is not strawberry.ID:
-        fields["isNull"] = (bool, _NULL)
+        operand = bool if operator in _TRUTHS else type_
+        fields[operator] = (list[type_] if operator in _LISTS else operand, description)
     return input_type(name, f"What {what} must be: all that is said here.", fields)
 
 
 IDFilter = _filter("IDFilter", "an id", strawberry.ID, _EQUALITY)
+NullableIDFilter = _filter(
+    "NullableIDFilter", "an id, or its absence,", strawberry.ID, _EQUALITY, _NULL
+)
+StringListFilter = _filter("StringListFilter", "a list of texts", str, _TEXTS, _NULL)
 
 _FILTERS = {
-    int: _filter("IntFilter", "a whole number", int, _EQUALITY, _ORDER),
-    str: _filter("StringFilter", "a text", str, _EQUALITY, _ORDER, _TEXT),
-    bool: _filter("BooleanFilter", "a truth value", bool, {"eq": _EQUALITY["eq"]}),
-    Decimal: _filter("DecimalFilter", "an exact number", Decimal, _EQUALITY, _ORDER),
-    datetime: _filter("DateTimeFilter", "a moment", datetime, _EQUALITY, _ORDER),
+    int: _filter("IntFilter", "a whole number", int, _EQUALITY, _ORDER, _NULL),
+    BigInt: _filter("BigIntFilter", "a whole number of 64 bits", BigInt, _EQUALITY, _ORDER, _NULL),
+    str: _filter("StringFilter", "a text", str, _EQUALITY, _ORDER, _TEXT, _NULL),
+    bool: _filter("BooleanFilter", "a truth value", bool, {"eq": _EQUALITY["eq"]}, _NULL),
+    Decimal: _filter("DecimalFilter", "an exact number", Decimal, _EQUALITY, _ORDER, _NULL),
+    float: _filter("FloatFilter", "a number", float, _EQUALITY, _ORDER, _NULL),
+    date: _filter("DateFilter", "a day", date, _EQUALITY, _ORDER, _NULL),
+    datetime: _filter("DateTimeFilter", "a moment", datetime, _EQUALITY, _ORDER, _NULL),
+    UUID: _filter("UUIDFilter", "a UUID", UUID, _EQUALITY, _NULL),
 }
+
+
+def filter_of_column(column: ColumnField) -> Any:
+    """The filter for the values of a column."""
+    if column.references is not None:
+        return NullableIDFilter if column.is_nullable else IDFilter
+    return filter_of(column.type)
 
 
 @cache
@@ -66,5 +92,5 @@ def filter_of(type_: Any) -> Any:
     """The filter for values of a Python type."""
     if isinstance(type_, type) and issubclass(type_, Enum):
         name = type_.__name__
-        return _filter(f"{name}Filter", f"a value of `{name}`", type_, _EQUALITY)
+        return _filter(f"{name}Filter", f"a value of `{name}`", type_, _EQUALITY, _NULL)
     return _FILTERS[type_]

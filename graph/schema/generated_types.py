@@ -5,13 +5,16 @@ They are members of this module, where the entities' own types find them (`field
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graph.schema.aggregates import outputs_of
 from graph.schema.connections import connection_of
 from graph.schema.entities import entity_of
 from graph.schema.inputs import inputs_of
 from graph.schema.node import ENTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def types_of(entity: str) -> dict[str, Any]:
@@ -20,5 +23,8 @@ def types_of(entity: str) -> dict[str, Any]:
     return connection | inputs_of(entity_of(entity)) | outputs_of(entity_of(entity))
 
 
-for _noun in ENTITIES:
-    globals().update(types_of(_noun))
+def generate(entities: Iterable[str]) -> None:
+    """Make the types of these entities; a schema that is built needs them."""
+    for entity in entities:
+        if f"{entity}Connection" not in globals():
+            globals().update(types_of(entity))

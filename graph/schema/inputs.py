@@ -24,7 +24,7 @@ from graph.database.catalog import catalog
 from graph.schema.costs import SEARCH
 from graph.schema.entities import Entity, numbers_of, ordered_of
 from graph.schema.fields import derived
-from graph.schema.filter_inputs import IDFilter, filter_of
+from graph.schema.filter_inputs import IDFilter, StringListFilter, filter_of, filter_of_column
 from graph.schema.type_factories import input_type
 from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS
 
@@ -111,7 +111,9 @@ def _where(entity: Entity) -> Any:
     where = derived(f"{entity.name}Where")
     fields: dict[str, Any] = _logic(where) | {"id": (IDFilter, "The global id.")}
     for name, column in entity.columns.items():
-        fields[name] = (filter_of(column.type), column.description)
+        fields[name] = (filter_of_column(column), column.description)
+    for name, texts in entity.texts.items():
+        fields[name] = (StringListFilter, texts.description)
     if entity.name in catalog.searched:
         fields["search"] = (
             str,
@@ -219,9 +221,9 @@ def _aggregates_orders(entity: Entity) -> dict[str, tuple[Any, str]]:
 def _aggregates(entity: Entity, kind: str, count: Any) -> dict[str, tuple[Any, str]]:
     fields: dict[str, tuple[Any, str]] = {"count": (count, _COUNT)}
     for function, description in _OVER.items():
-        if function in {"min", "max"}:
+        if function in {"min", "max"} and ordered_of(entity):
             fields[function] = (derived(f"{entity.name}Values{kind}"), description)
-        elif numbers_of(entity):
+        elif function in {"sum", "avg"} and numbers_of(entity):
             fields[function] = (derived(f"{entity.name}Numbers{kind}"), description)
     return fields
 

@@ -19,10 +19,11 @@ class Node:
         return isinstance(value, cls) or type(value).__name__ == cls.__name__
 
 
-# Filled by the store, when it is imported; before that there is no schema.
+# The entities of all stores, by name: filled when a store is imported.
 ENTITIES: dict[str, type[Node]] = {}
 
 
-def register(*types: type[Node]) -> None:
-    """Let these types be the entities: those whose objects are rows."""
+def register(*types: type[Node]) -> tuple[type[Node], ...]:
+    """Let these types be entities, those whose objects are rows; return them, for the schema."""
     ENTITIES.update({type_.__name__: type_ for type_ in types})
+    return types

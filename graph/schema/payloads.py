@@ -1,42 +1,95 @@
-"""How a mutation is declared, and what its success says of rows.
+"""Declarations of mutations and of the rows in their payloads.
 
-A resolver does the change and returns its success; what is asked of the rows in it is read later,
-in the same transaction.
+The resolver of a mutation makes the change and returns its payload. The fields that are selected of
+the payload's rows are read afterwards, in the same transaction.
 """
 
 from __future__ import annotations
 
 from dataclasses import is_dataclass
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from strawberry import UNSET
 
+from graph.relay import to_global_id
+from graph.schema.build import build
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
-from graph.schema.fields import Meaning, declare
+from graph.schema.fields import REQUIRED, Meaning, argument, declare, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from graph.database.transaction import Transaction
+
+# Makes a change from the values of an input, and returns the keys of the rows concerned.
+Rule: TypeAlias = "Callable[[Transaction, Mapping[str, Any]], Awaitable[Any]]"
+# Builds a payload from the result of a rule.
+Success: TypeAlias = "Callable[[Any], Any]"
+
+_DRY_RUN = argument(bool, "Make the change, return the full result, and roll everything back.")
 
 
-def mutation(description: str, resolver: Callable[..., Any]) -> Any:
-    """A field that changes the store. Its resolver runs once, however often it is asked."""
+def mutation(description: str, *, rule: Rule, input: type, success: Success) -> Any:  # noqa: A002
+    """A field that changes the store by one call of a rule.
 
-    @wraps(resolver)
-    async def once(info: Info, **arguments: Any) -> Any:
+    `input` is the Strawberry type of the argument `input`, whose values the rule takes; `success`
+    is `saved(...)` or `deleted(...)`.
+    """
+
+    async def change(info: Info, *, input: Any) -> Any:  # noqa: A002  the argument's name
+        return success(await rule(info.context.transaction, given(input)))
+
+    return change_field(
+        description, change, {"input": argument(input, "The values of the change.")}, input=REQUIRED
+    )
+
+
+def change_field(
+    description: str,
+    change: Callable[..., Awaitable[Any]],
+    arguments: dict[str, Any],
+    **defaults: Any,
+) -> Any:
+    """A field whose resolver awaits `change(info, **arguments)`, with the argument `dryRun` added.
+
+    The change is made once, even if the answer needs the resolver several times. The transaction
+    handles dry runs, so that the change does not depend on `dryRun`.
+    """
+
+    async def once(info: Info, *, dry_run: bool, **values: Any) -> Any:
+        del dry_run
         assert info.context.change is not None  # noqa: S101  only mutations have such fields
-        return await info.context.change.once(partial(resolver, info, **arguments))
+        return await info.context.change.once(partial(change, info, **values))
 
+    once.__signature__ = signature(  # type: ignore[attr-defined]
+        arguments | {"dry_run": _DRY_RUN}, of_root=True, dry_run=False, **defaults
+    )
     return declare(Meaning.MUTATION, description, resolver=once)
 
 
+def saved(payload: type, *attributes: str) -> Success:
+    """Builds a payload with the keys that a rule returns: one attribute for each, same order."""
+
+    def build_payload(keys: Any) -> Any:
+        values = keys if len(attributes) > 1 else (keys,)
+        return build(payload, **dict(zip(attributes, values, strict=True)))
+
+    return build_payload
+
+
+def deleted(payload: type, entity: str) -> Success:
+    """Builds a payload with `deleted_id`: the global id that the row of this entity had."""
+    return lambda key: build(payload, deleted_id=to_global_id(entity, key))
+
+
 def reference(description: str) -> Any:
-    """The row whose key the object has, in an attribute of the field's name and `_id`."""
+    """A row. The payload holds its key, in an attribute named after the field with `_id` added."""
     return declare(Meaning.REFERENCE, description, resolver=_reference)
 
 
 def given(input_: Any) -> dict[str, Any]:
-    """What a client has given of an input object, by Python name; not what it has left out."""
+    """The fields of an input object that the client has provided, by Python name."""
     return {name: _plain(value) for name, value in vars(input_).items() if value is not UNSET}
 
 

@@ -1,14 +1,18 @@
-"""Scalars beyond GraphQL's own. None of them is a float."""
+"""Scalars beyond GraphQL's own: exact on the way out, strict on the way in."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING, NewType
+from uuid import UUID
 
 import orjson
 import strawberry
+
+from graph.relay import INT8_MAX
 
 if TYPE_CHECKING:
     from strawberry.types.scalar import ScalarDefinition
@@ -17,8 +21,21 @@ if TYPE_CHECKING:
 # JSON that is text already: it becomes part of an answer as it is.
 Json = NewType("Json", str)
 
+# A whole number that a JSON number cannot hold exactly: in JSON it is a string.
+BigInt = NewType("BigInt", int)
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
 # As XML Schema has it: no exponent, no white space, none of Python's underscores.
 _MAX_DIGITS = 100
+_MAX_QUOTED = 64
+_MICROSECOND_DIGITS = 6
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]{1,30}))?"
+    r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 
 
@@ -32,19 +49,41 @@ def serialize_datetime(value: datetime) -> str:
 
 
 def parse_datetime(value: object) -> datetime:
-    """A moment in UTC: PostgreSQL does not take every offset that Python and RFC 3339 do."""
+    """A moment of RFC 3339, section 5.6, in UTC.
+
+    Beyond its grammar: `T` and `Z` may be in lower case, as it allows; the leap second `23:59:60`
+    in UTC is the first one of the next month, as PostgreSQL has it. What is finer than a
+    microsecond is refused, since PostgreSQL would round it.
+    """
     if not isinstance(value, str):
         raise ValueError("DateTime must be a string, such as '2026-01-31T12:00:00Z'.")  # noqa: TRY004
+    found = _RFC_3339.fullmatch(value)
+    if found is None:
+        raise _no_datetime(value, "RFC 3339 is needed, such as '2026-01-31T12:00:00Z'.")
+    day, clock, second, fraction, offset = found.groups(default="")
+    if fraction[_MICROSECOND_DIGITS:].strip("0"):
+        raise _no_datetime(value, "it has at most six digits after the point.")
+    leap = second == "60"
+    text = f"{day}T{clock}:{'59' if leap else second}.{fraction[:_MICROSECOND_DIGITS]:0<6}"
     try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError(f"DateTime cannot represent '{value}': RFC 3339 is needed.") from None
-    if parsed.tzinfo is None:
-        raise ValueError(f"DateTime cannot represent '{value}': a time zone is needed.")
-    try:
-        return parsed.astimezone(UTC)
+        moment = datetime.fromisoformat(text + offset.upper()).astimezone(UTC)
+        return _after_leap_second(moment) if leap else moment
     except OverflowError:
-        raise ValueError(f"DateTime cannot represent '{value}': out of range.") from None
+        raise _no_datetime(value, "out of range.") from None
+    except ValueError:
+        raise _no_datetime(value, "there is no such moment.") from None
+
+
+def _after_leap_second(moment: datetime) -> datetime:
+    """The moment a second later: leap seconds end the last day of a month."""
+    after = moment + timedelta(seconds=1)
+    if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):
+        raise ValueError(moment)
+    return after
+
+
+def _no_datetime(value: str, why: str) -> ValueError:
+    return ValueError(f"DateTime cannot represent '{value[:_MAX_QUOTED]}': {why}")
 
 
 def serialize_decimal(value: Decimal) -> str:
@@ -64,6 +103,39 @@ def parse_decimal(value: object) -> Decimal:
     return Decimal(value)
 
 
+def parse_big_int(value: object) -> int:
+    """A whole number, or the digits of one, between -2**63 and 2**63 - 1."""
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
+    if type(value) is not int:
+        raise ValueError("BigInt must be a whole number, or a string of digits such as '17'.")
+    if not -INT8_MAX - 1 <= value <= INT8_MAX:
+        raise ValueError("BigInt cannot represent a number of more than 64 bits.")
+    return value
+
+
+def parse_float(value: float) -> float:
+    """A finite number, as JSON has it."""
+    if not isfinite(value):
+        raise ValueError("a number is not finite")
+    return float(value)
+
+
+def parse_date(value: object) -> date:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("Date must be a string, such as '2026-01-31'.")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"Date cannot represent '{value}': there is no such day.") from None
+
+
+def parse_uuid(value: object) -> UUID:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise ValueError("UUID must be a string of 32 hexadecimal digits with hyphens.")
+    return UUID(value)
+
+
 def serialize_json(value: str) -> orjson.Fragment:
     return orjson.Fragment(value)
 
@@ -71,7 +143,11 @@ def serialize_json(value: str) -> orjson.Fragment:
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339).",
+        description=(
+            "A moment in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339). As an input it may "
+            "have any offset, and six digits after the point of the seconds; the leap second "
+            "`23:59:60Z` is the first one of the next month."
+        ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=serialize_datetime,
         parse_value=parse_datetime,
@@ -82,6 +158,30 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.w3.org/TR/xmlschema11-2/#decimal",
         serialize=serialize_decimal,
         parse_value=parse_decimal,
+    ),
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description=(
+            'A whole number of 64 bits as a string, such as `"17"`: a JSON number of this size is '
+            "not exact everywhere. As an input it may be a number too."
+        ),
+        specified_by_url="https://www.w3.org/TR/xmlschema11-2/#long",
+        serialize=str,
+        parse_value=parse_big_int,
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A day of the calendar, such as `2026-01-31` (RFC 3339).",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=date.isoformat,
+        parse_value=parse_date,
+    ),
+    UUID: strawberry.scalar(
+        name="UUID",
+        description="A universally unique identifier, in lower case with hyphens.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc9562",
+        serialize=str,
+        parse_value=parse_uuid,
     ),
     Json: strawberry.scalar(
         name="JSON",

@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import strawberry
 
+from graph.database.catalog import catalog
+from graph.relay import to_global_id
 from graph.schema.costs import Cost, weight_of
+from graph.schema.declarations import check_roots, check_search, declare_entities
 from graph.schema.fields import Meaning, meaning_of
+from graph.schema.generated_types import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from graph.database.catalog import DeclaredColumn
+    from graph.schema.node import Node
 
 
 class Schema(strawberry.Schema):
@@ -22,8 +29,21 @@ class Schema(strawberry.Schema):
     of it, and there is one call for each value of an answer.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, entities: Sequence[type[Node]] = (), **options: Any) -> None:
+        """`entities` are the types of a store's rows; the types made from theirs are made here.
+
+        Raises:
+            InvalidSchema: a field says what the engine, or the models, cannot.
+        """
+        names = {type_.__name__ for type_ in entities}
+        declare_entities(entities)
+        generate(type_.__name__ for type_ in entities)
+        options["types"] = [*options.get("types", ()), *entities]
+        if entities:
+            check_roots(options["query"], names)
         super().__init__(*args, **options)
+        if entities:
+            _check_searches(self._schema)
         types: list[Any] = list(self._schema.type_map.values())
         for type_ in types:
             # graphql-core knows `@oneOf` too, and finds its variables wherever they stand, as
@@ -35,21 +55,34 @@ class Schema(strawberry.Schema):
                 definition = field.extensions.get("strawberry-definition")
                 if type_ is self._schema.mutation_type and not weight_of(definition):
                     definition.directives = (*definition.directives, Cost(weight="10"))
-                direct = _direct(definition)
+                direct = _direct(definition, type_.name)
                 if direct is not None and not definition.extensions:
                     # For `graph.execution`, and for any other executor.
                     field.extensions["direct"] = direct
                     field.resolve = _without_arguments(direct)
 
 
-def _direct(definition: Any) -> Callable[[Any, Any], Any] | None:
+def _check_searches(schema: Any) -> None:
+    for field in schema.query_type.fields.values():
+        declared = field.extensions.get("strawberry-definition")
+        if meaning_of(declared) is Meaning.SEARCH:
+            union = _named(_named(field.type).fields["nodes"].type)
+            found = {type_.name for type_ in schema.get_possible_types(union)}
+            check_search(schema.query_type.name, declared.python_name, union.name, found)
+
+
+def _named(type_: Any) -> Any:
+    """A GraphQL type without the lists and the non-null around it."""
+    return _named(type_.of_type) if hasattr(type_, "of_type") else type_
+
+
+def _direct(definition: Any, type_: str) -> Callable[[Any, Any], Any] | None:
     """(source, info) -> value, for declared fields of objects."""
     meaning = meaning_of(definition)
     if meaning is None:
         return None
     if definition.base_resolver is None:
-        read = attrgetter(definition.python_name)
-        return lambda source, _info: read(source)
+        return _column(definition.python_name, catalog.columns.get((type_, definition.python_name)))
     resolver: Callable[..., Any] = definition.base_resolver.wrapped_func
     match meaning:
         case Meaning.GLOBAL_ID | Meaning.TERMS | Meaning.ENUM_LOOKUP:
@@ -57,6 +90,19 @@ def _direct(definition: Any) -> Callable[[Any, Any], Any] | None:
         case Meaning.LOOKUP | Meaning.NODE | Meaning.NODES | Meaning.MUTATION:
             return None
     return resolver
+
+
+def _column(name: str, declared: DeclaredColumn | None) -> Callable[[Any, Any], Any]:
+    read = attrgetter(name)
+    if declared is None or declared.references is None:
+        return lambda source, _info: read(source)
+    entity = declared.references
+
+    def global_id(source: Any, _info: Any) -> str | None:
+        key = read(source)
+        return None if key is None else to_global_id(entity, key)
+
+    return global_id
 
 
 def _without_arguments(resolve: Callable[[Any, Any], Any]) -> Callable[..., Any]:

@@ -15,12 +15,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Association:
+    """The table of a many-to-many relationship, and its columns: a row pairs a source with a target."""
+
+    table: str
+    to_source: str
+    to_target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Relationship:
     """`name` states result and key: `orders_of_customer`.
 
     A row of `target` belongs to a row of `source` when its `target_column` equals the other's
-    `source_column`. From the root there is no source; without a `target_column` the relationship
-    leads to every row of the target.
+    `source_column`; or, with an `association`, when a row there pairs these values. From the root
+    there is no source; without a `target_column` the relationship leads to every row of the target.
+
+    One that is no list leads to one row; if it `is_optional`, to none at times.
     """
 
     name: str
@@ -28,6 +39,9 @@ class Relationship:
     target_column: str | None = None
     source: str | None = None
     source_column: str | None = None
+    association: Association | None = None
+    is_list: bool = False
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

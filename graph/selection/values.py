@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.selection.terms import BY_KEY, Condition, Sort, Term
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
@@ -84,7 +87,7 @@ class Key:
     """The unique value that a look-up names."""
 
     column: str
-    value: int | str
+    value: Any
 
     @property
     def shape(self) -> str:
@@ -95,7 +98,7 @@ class Key:
 class Ids:
     """The entity and key of each global id."""
 
-    keys: tuple[tuple[str, int], ...]
+    keys: tuple[tuple[str, int | UUID], ...]
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""Which media type an answer comes in (RFC 9110, section 12.5.1)."""
+"""Negotiation of the response's media type (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from graph.errors import NotAcceptable
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
-# Of answers in parts.
+# Incremental delivery.
 MULTIPART = "multipart/mixed"
 EVENTS = "text/event-stream"
 
 _STREAMS = (MULTIPART, EVENTS)
-# Parameters by which clients ask for formats of parts that are of other times, or not for queries.
+# Parameters of older formats of incremental delivery, and of subscriptions over multipart.
 _OTHER_FORMATS = ("deferspec=", "subscriptionspec=")
 
-# Clients send few different headers, and short ones: a browser's has a hundred characters.
-_MAX_KEPT = 128
-_MAX_KEPT_CHARS = 256
+# Clients send few distinct headers, and short ones: a browser's has about 100 characters.
+_MAX_CACHED = 128
+_MAX_CACHED_CHARS = 256
 
 
 class Accepted(NamedTuple):
-    """The media type of an answer as a whole, and of one in parts: None, it must not be in parts.
+    """The media types of a whole answer and of one in parts (None: parts are not accepted).
 
-    Who takes nothing but parts gets a whole answer as the only one.
+    They are equal for a client that accepts parts only: a whole answer is sent as a single part.
     """
 
     whole: str
@@ -34,35 +34,35 @@ class Accepted(NamedTuple):
 
 
 def negotiated(accept: str, *, html: bool) -> Accepted:
-    """The media types that the client likes best; JSON where it does not care.
+    """The media types that the client prefers; JSON if the header is empty.
 
-    An answer comes in parts only for who names their media type: by `*/*` nobody means them.
+    Parts need a client that names their media type: `*/*` does not select them.
 
     Raises:
-        NotAcceptable: it accepts none of those on offer.
+        NotAcceptable: the header admits none of the served media types.
     """
-    choose = _chosen_before if len(accept) <= _MAX_KEPT_CHARS else _enum_lookup
-    return choose(accept, html)
+    negotiate = _negotiate_cached if len(accept) <= _MAX_CACHED_CHARS else _negotiate
+    return negotiate(accept, html)
 
 
-def _enum_lookup(accept: str, html: bool) -> Accepted:  # noqa: FBT001  it is a part of the key
+def _negotiate(accept: str, html: bool) -> Accepted:  # noqa: FBT001  it is a part of the key
     offered = (JSON, GRAPHQL_RESPONSE, HTML) if html else (JSON, GRAPHQL_RESPONSE)
     ranges = [_parsed(text) for text in accept.split(",") if text.strip()]
     if not ranges:
         return Accepted(JSON, None)
-    # The earlier of two equals wins, as clients list what they like best first.
-    best = max(offered, key=lambda media_type: _liking(media_type, ranges))
+    # The earlier of two equals wins: clients list their preference first.
+    best = max(offered, key=lambda media_type: _preference(media_type, ranges))
     named = {name for name, _ in ranges}
-    streams = [name for name in _STREAMS if name in named and _liking(name, ranges) > (0, 0, 0)]
-    parts = max(streams, key=lambda name: _liking(name, ranges), default=None)
-    if _liking(best, ranges) > (0, 0, 0):
+    streams = [name for name in _STREAMS if name in named and _preference(name, ranges) > (0, 0, 0)]
+    parts = max(streams, key=lambda name: _preference(name, ranges), default=None)
+    if _preference(best, ranges) > (0, 0, 0):
         return Accepted(best, parts)
     if parts is None:
         raise NotAcceptable(" or ".join((*offered, *_STREAMS)))
     return Accepted(parts, parts)
 
 
-_chosen_before = lru_cache(_MAX_KEPT)(_enum_lookup)
+_negotiate_cached = lru_cache(_MAX_CACHED)(_negotiate)
 
 
 def _parsed(media_range: str) -> tuple[str, float]:
@@ -71,7 +71,7 @@ def _parsed(media_range: str) -> tuple[str, float]:
     for parameter in parameters:
         if parameter.startswith("q="):
             try:
-                quality = min(max(0.0, float(parameter[2:])), 1.0)  # and NaN is 0
+                quality = min(max(0.0, float(parameter[2:])), 1.0)  # NaN becomes 0
             except ValueError:
                 quality = 0.0
         elif parameter.startswith(_OTHER_FORMATS):
@@ -81,20 +81,20 @@ def _parsed(media_range: str) -> tuple[str, float]:
     return name, quality
 
 
-def _liking(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int, int]:
-    """(quality, how exactly it is named, how early): the most exact range counts."""
+def _preference(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int, int]:
+    """(quality, specificity, minus position) of the most specific range that matches."""
     best = (0, 0.0, 0)
     for position, (name, quality) in enumerate(ranges):
-        exactness = _exactness(media_type, name)
-        if exactness > best[0]:
-            best = (exactness, quality, -position)
-    exactness, quality, earliness = best
-    if exactness == 0 or quality == 0.0:
+        specificity = _specificity(media_type, name)
+        if specificity > best[0]:
+            best = (specificity, quality, -position)
+    specificity, quality, earliness = best
+    if specificity == 0 or quality == 0.0:
         return (0, 0, 0)
-    return (quality, exactness, earliness)
+    return (quality, specificity, earliness)
 
 
-def _exactness(media_type: str, media_range: str) -> int:
+def _specificity(media_type: str, media_range: str) -> int:
     if media_range == media_type:
         return 3
     if media_range == media_type.split("/", maxsplit=1)[0] + "/*":

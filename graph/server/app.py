@@ -1,4 +1,4 @@
-"""The application: routes and middleware as lists, and a lifespan that opens and closes it all."""
+"""The application: its routes, its middleware, and the lifespan that owns the database."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryToken
 from graph.schema.schema import Schema, text_of
 from graph.server.client_key import ClientKeys
 from graph.server.graphql import GraphQL
-from graph.server.middleware import ErrorMiddleware, FastPath, RequestLog
+from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
+from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Connections that may be busy with buckets at once; one serves thousands a second.
-_BUCKETS_AT_ONCE = 2
+# Connections that update token buckets at once; one serves thousands of requests per second.
+_BUCKET_CONNECTIONS = 2
 
 
 def build_app(schema: Schema, settings: Settings) -> Starlette:
@@ -82,12 +83,12 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
                     ),
                 ),
                 "schema_text": text_of(schema),
-                "client_timeout_seconds": settings.client_timeout_seconds,
+                "connection_limits": ConnectionLimits.of(settings),
             }
         finally:
             await database.close()
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql),
@@ -99,16 +100,24 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
         ],
         middleware=[
             Middleware(RequestLog),
+            *_hosts(settings.served_hosts),
             *_cross_origin(settings.cors_origins),
             Middleware(ErrorMiddleware),
             Middleware(FastPath, path="/graphql", endpoint=graphql),
             *_compression(settings.compress_from_bytes),
         ],
     )
+    # It would redirect to the host that the client names.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _hosts(names: frozenset[str] | None) -> list[Middleware]:
+    return [] if names is None else [Middleware(AllowedHosts, hosts=names)]
 
 
 def _compression(from_bytes: int) -> list[Middleware]:
-    """For all but the endpoint, which knows before it sends whether that is worth while."""
+    """Compression of all responses but the endpoint's own, which knows their size beforehand."""
     return [Middleware(CompressMiddleware, minimum_size=from_bytes)] if from_bytes else []
 
 
@@ -118,9 +127,10 @@ def _token_buckets(settings: Settings, database: Database) -> TokenBuckets | Non
         return None
     if settings.token_buckets is TokenBucketMode.MEMORY:
         return MemoryTokenBuckets(capacity, per_second)
-    # Nobody is turned away here whom the limiters would have let in.
+    # As many as the operations' limiters admit, so this limiter never refuses one of them.
     waiting = settings.max_in_flight + settings.max_waiting
-    return DatabaseTokenBuckets(database, capacity, per_second, Limiter(_BUCKETS_AT_ONCE, waiting))
+    limiter = Limiter(_BUCKET_CONNECTIONS, waiting)
+    return DatabaseTokenBuckets(database, capacity, per_second, limiter)
 
 
 def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
@@ -138,20 +148,20 @@ def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
 
 
 async def schema_file(request: Request) -> Response:
-    """The schema in its own language, for code generators."""
+    """The schema in the schema definition language, for code generators."""
     return Response(request.state.schema_text, media_type="application/graphql")
 
 
 async def live(_request: Request) -> JsonResponse:
-    """The process runs."""
+    """200 while the process runs."""
     return JsonResponse({"status": "ok"})
 
 
 async def ready(request: Request) -> JsonResponse:
-    """The database can be reached, and has been migrated."""
+    """200 if the database can be reached and is migrated, else 503."""
     try:
         await request.state.database.check_ready()
-    except Exception as error:  # noqa: BLE001  whatever it is, nothing can be served
+    except Exception as error:  # noqa: BLE001  any failure means that nothing can be served
         if not isinstance(error, Unavailable):
             logger.warning("not ready: %s", error)
         return JsonResponse({"status": "unavailable"}, status=503)

@@ -1,8 +1,8 @@
-"""No page of another origin makes a browser run an operation unasked.
+"""Protection from cross-site request forgery: GET requests need a CORS preflight.
 
-A browser asks first (a preflight) before it sends a body of JSON, or a header of one's own, to
-another origin; so a POST, which has to be JSON, is safe. A GET may come without: what bears a mark
-of a browser has to say that it asked, or come from a page of this very origin.
+A browser sends a preflight request before it sends JSON or a custom header to another origin. A
+POST must have a JSON body, so it is safe. A GET needs no preflight by itself. If it shows signs of
+a browser, it must carry a custom header or come from a page of the same origin.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ PREFLIGHT_HEADERS = (
     "x-apollo-operation-name",
 )
 
-_ASKED = frozenset(name.encode() for name in PREFLIGHT_HEADERS)
-_MARKS = frozenset({b"cookie", b"origin", b"referer"})
-_OWN_PAGES = frozenset({b"same-origin", b"none"})
+_PREFLIGHT_HEADERS = frozenset(name.encode() for name in PREFLIGHT_HEADERS)
+_BROWSER_HEADERS = frozenset({b"cookie", b"origin", b"referer"})
+_SAME_SITE = frozenset({b"same-origin", b"none"})
 
 
 def check_preflight(scope: Scope) -> None:
-    """Return if no other origin's page can have caused a GET unasked.
+    """Check that no page of another origin can have caused this GET without a preflight.
 
     Raises:
-        NoPreflight: one can.
+        NoPreflight: a page of another origin can have caused it.
     """
     headers = dict(scope["headers"])
     content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-    if content_type == JSON.encode() or not _ASKED.isdisjoint(headers):
+    if content_type == JSON.encode() or not _PREFLIGHT_HEADERS.isdisjoint(headers):
         return
     site = headers.get(b"sec-fetch-site")
-    if site in _OWN_PAGES or (site is None and _MARKS.isdisjoint(headers)):
+    if site in _SAME_SITE or (site is None and _BROWSER_HEADERS.isdisjoint(headers)):
         return
     raise NoPreflight(PREFLIGHT_HEADERS[0])

@@ -1,8 +1,8 @@
-"""What runs is ended when it takes too long, or when nobody waits for it any more.
+"""Cancels an operation at its deadline or when the client disconnects.
 
-Most is done at once. So it costs an entry in a set to begin with, and one timer looks over the set
-from time to time: what it finds gets a deadline, and what it finds again, a task that listens for
-the client to hang up.
+Most operations end within one tick, so an operation costs only an entry in a set at first. One
+timer per application inspects the set at each tick. An operation gets its deadline at its first
+inspection, and at a later one a task that listens for the client's disconnect.
 """
 
 from __future__ import annotations
@@ -22,59 +22,59 @@ _TICK_SECONDS = 0.05
 
 
 class Deadlines:
-    """Looks over the work of one application."""
+    """The deadlines of one application, and their common timer."""
 
     def __init__(self) -> None:
-        self._watched: set[Deadline] = set()
-        self._ticks = False
+        self._active: set[Deadline] = set()
+        self._is_ticking = False
 
     def watch(
         self, seconds: float, on_timeout: Callable[[], Exception], receive: Receive | None = None
     ) -> Deadline:
-        """Deadline the block that this begins: it raises what `on_timeout` makes after so long.
+        """A context manager that raises the exception of `on_timeout` after so many seconds.
 
-        With `receive`, which nobody else reads meanwhile, it raises ClientDisconnect as soon as
-        nobody waits any more.
+        With `receive` it raises ClientDisconnect when the client disconnects. The block must not
+        read `receive` itself.
         """
-        if not self._ticks:
-            self._ticks = True
+        if not self._is_ticking:
+            self._is_ticking = True
             loop = asyncio.get_running_loop()
             loop.call_later(_TICK_SECONDS, self._tick, loop)
-        return Deadline(self._watched, seconds, on_timeout, receive)
+        return Deadline(self._active, seconds, on_timeout, receive)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for watch in tuple(self._watched):
-            watch.look(now)
-        self._ticks = bool(self._watched)
-        if self._ticks:
+        for deadline in tuple(self._active):
+            deadline.check(now)
+        self._is_ticking = bool(self._active)
+        if self._is_ticking:
             loop.call_later(_TICK_SECONDS, self._tick, loop)
 
 
 class Deadline:
-    """A block of one task; where it is ended, its statement is cancelled in PostgreSQL."""
+    """The deadline of one block of one task. asyncpg cancels the statement of a cancelled task."""
 
     __slots__ = (
+        "_active",
         "_deadline",
-        "_late",
         "_listener",
+        "_on_timeout",
         "_reason",
         "_receive",
         "_seconds",
         "_task",
-        "_watched",
     )
 
     def __init__(
         self,
-        watched: set[Deadline],
+        active: set[Deadline],
         seconds: float,
         on_timeout: Callable[[], Exception],
         receive: Receive | None,
     ) -> None:
-        self._watched = watched
+        self._active = active
         self._seconds = seconds
-        self._late = on_timeout
+        self._on_timeout = on_timeout
         self._receive = receive
         self._deadline: float | None = None
         self._task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
@@ -84,14 +84,14 @@ class Deadline:
     def reschedule(
         self, seconds: float, on_timeout: Callable[[], Exception], receive: Receive
     ) -> None:
-        """Count anew, for the next part of the block."""
+        """Replace the deadline, for the next step of the block; the seconds count from now."""
         self._seconds = seconds
-        self._late = on_timeout
+        self._on_timeout = on_timeout
         self._receive = receive
         self._deadline = None
 
     def __enter__(self) -> Self:
-        self._watched.add(self)
+        self._active.add(self)
         return self
 
     def __exit__(
@@ -100,29 +100,30 @@ class Deadline:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._watched.discard(self)
+        self._active.discard(self)
         if self._listener:
             self._listener.cancel()
         if self._reason is None or not isinstance(error, asyncio.CancelledError):
             return
-        # Somebody else may have cancelled the task as well, and has the first word.
+        # A cancellation from elsewhere takes precedence over this one.
         if self._task.uncancel() == 0:
             raise self._reason from None
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
+        """Set the deadline at the first call; cancel the task at the first call after it."""
         if self._deadline is None:
             self._deadline = now + self._seconds
         elif now >= self._deadline:
-            self._end(self._late())
+            self._cancel(self._on_timeout())
         elif self._receive and not self._listener:
             self._listener = asyncio.create_task(self._listen(self._receive))
 
     async def _listen(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._end(ClientDisconnect())
+        self._cancel(ClientDisconnect())
 
-    def _end(self, reason: Exception) -> None:
+    def _cancel(self, reason: Exception) -> None:
         if self._reason is None:
             self._reason = reason
             self._task.cancel()

@@ -1,8 +1,8 @@
 """GraphQL over HTTP: GET and POST, a negotiated media type, one JSON answer.
 
-DataField the GraphQL-over-HTTP draft. What is no GraphQL request is a 4xx. A request that cannot be
-executed is a 400 under `application/graphql-response+json`, whose clients trust the status, and a
-200 under `application/json`, whose clients read the errors.
+Implements the GraphQL-over-HTTP draft. A malformed request is answered with 4xx. A request that
+cannot be executed is answered with 400 under `application/graphql-response+json`, whose clients
+trust the status, and with 200 under `application/json`, whose clients read the errors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ from graph.server.requests import (
     request_of,
     request_of_url,
 )
-from graph.server.responses import JsonResponse, answered, batched, cacheable, refused
+from graph.server.responses import (
+    JsonResponse,
+    answer_response,
+    batch_response,
+    cacheable_response,
+    error_response,
+)
 from graph.server.streams import WIRES, send_parts
 from graph.viewer import ANONYMOUS
 
@@ -74,9 +80,9 @@ class GraphQL:
         self._max_batch = max_batch
         self._body_timeout_seconds = body_timeout_seconds
         self._operation_timeout_seconds = operation_timeout_seconds
-        self._payers = client_keys
+        self._client_keys = client_keys
         self._graphiql = graphiql
-        self._attention = Deadlines()
+        self._deadlines = Deadlines()
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
         self._compress_from_bytes = compress_from_bytes
         self._compressing = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
@@ -85,11 +91,11 @@ class GraphQL:
         try:
             response = await self._response(scope, receive)
         except MethodNotAllowed as error:
-            response = refused(error, headers=((b"allow", b"GET, POST"),))
+            response = error_response(error, headers=((b"allow", b"GET, POST"),))
         except BodyTooSlow as error:
-            response = refused(error, headers=((b"connection", b"close"),))
+            response = error_response(error, headers=((b"connection", b"close"),))
         except (RequestError, TimedOut) as error:
-            response = refused(error)
+            response = error_response(error)
         except ClientDisconnect:
             return
         if self._may_compress(scope, response):
@@ -99,7 +105,7 @@ class GraphQL:
             await response(scope, receive, send)
 
     def _may_compress(self, scope: Scope, response: ASGIApp) -> bool:
-        """Whether an answer is worth it; that to a GET says too that it might have been."""
+        """Whether to compress; every large answer to a GET needs `Vary: Accept-Encoding`."""
         least = self._compress_from_bytes
         if not least or not isinstance(response, JsonResponse) or response.size_bytes < least:
             return False
@@ -113,34 +119,36 @@ class GraphQL:
         if accepted.whole == HTML:
             return graphiql_page()
         if method == "GET":
-            return await self._got(scope, receive, accepted)
-        return await self._posted(scope, receive, accepted)
+            return await self._get(scope, receive, accepted)
+        return await self._post(scope, receive, accepted)
 
-    async def _posted(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
+    async def _post(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         _check_media_type(header(scope, b"content-type"))
-        with self._attention.watch(self._body_timeout_seconds, self._too_slow) as watch:
+        with self._deadlines.watch(self._body_timeout_seconds, self._too_slow) as deadline:
             body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
-            watch.reschedule(self._operation_timeout_seconds, TimedOut, receive)
+            deadline.reschedule(self._operation_timeout_seconds, TimedOut, receive)
             began = perf_counter()
-            given = json_of(body, "The request body")
+            content = json_of(body, "The request body")
             key = header(scope, b"idempotency-key").strip('"')
-            if isinstance(given, list):
+            if isinstance(content, list):
                 if key:
-                    raise InvalidKey("The header Idempotency-Key is for a single mutation.")
-                return await self._batch(scope, given, accepted.whole)
-            request = request_of(given, self._payer(scope))
+                    raise InvalidKey(
+                        "The header Idempotency-Key applies to a single mutation only."
+                    )
+                return await self._batch(scope, content, accepted.whole)
+            request = request_of(content, self._rate_limit_key(scope))
             if key:
                 request = replace(request, idempotency_key=key)
-            # Only a body that is larger can hold variables that are.
+            # The variables are smaller than the body that holds them.
             if len(body) > self._max_variables_bytes:
                 check_size(request, self._max_variables_bytes)
             if accepted.parts:
                 request = replace(request, takes_parts=True)
             answer = await _answer(scope, request)
-        return self._in_parts(answer, accepted, began) or answered(answer, accepted.whole)
+        return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
 
     def _in_parts(self, answer: Answer, accepted: Accepted, began: float) -> ASGIApp | None:
-        """What sends an answer that comes in parts: all of it has as long as one operation may."""
+        """The response for an answer in parts; all parts share the timeout of one operation."""
         if answer.parts is None or accepted.parts is None:
             return None
         left_seconds = self._operation_timeout_seconds - (perf_counter() - began)
@@ -157,48 +165,49 @@ class GraphQL:
     ) -> None:
         parts = answer.parts
         assert parts is not None  # noqa: S101  it is why this runs
-        # Made as fast as they can be: who reads slowly, or not at all, keeps nobody's connection.
-        made = asyncio.Queue[tuple[bytes, bool]]()
+        # The queue is unbounded, so a slow client does not hold a database connection.
+        queue = asyncio.Queue[tuple[bytes, bool]]()
         async with asyncio.TaskGroup() as group:
-            sending = group.create_task(send_parts(answer.body, made, wire, send))
+            sending = group.create_task(send_parts(answer.body, queue, wire, send))
             try:
-                with self._attention.watch(seconds, TimedOut, receive):
+                with self._deadlines.watch(seconds, TimedOut, receive):
                     async for part in parts:
-                        made.put_nowait(part)
+                        queue.put_nowait(part)
             except ClientDisconnect:
                 sending.cancel()
-            except Exception as error:  # noqa: BLE001  it is said in the last part, or masked
-                made.put_nowait((parts.broken_off(error), False))
+            except Exception as error:  # noqa: BLE001  the last part reports it, or masks it
+                queue.put_nowait((parts.broken_off(error), False))
             finally:
                 await parts.close()
 
-    async def _got(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
+    async def _get(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         check_preflight(scope)
-        request = request_of_url(scope["query_string"], self._payer(scope))
+        request = request_of_url(scope["query_string"], self._rate_limit_key(scope))
         if not scope["state"]["execution"].is_query(request):
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         if accepted.parts:
             request = replace(request, takes_parts=True)
         began = perf_counter()
-        with self._attention.watch(self._operation_timeout_seconds, TimedOut, receive):
+        with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
             answer = await _answer(scope, request)
-        known = header(scope, b"if-none-match")
-        return self._in_parts(answer, accepted, began) or cacheable(answer, accepted.whole, known)
+        response = self._in_parts(answer, accepted, began)
+        etags = header(scope, b"if-none-match")
+        return response or cacheable_response(answer, accepted.whole, etags)
 
-    async def _batch(self, scope: Scope, given: list[Any], media_type: str) -> JsonResponse:
-        """One answer for each request, in their order; what one of them meets is its own affair."""
-        if len(given) > self._max_batch:
+    async def _batch(self, scope: Scope, content: list[Any], media_type: str) -> JsonResponse:
+        """One answer per request, in the same order; each request fails or succeeds by itself."""
+        if len(content) > self._max_batch:
             raise BatchTooLarge(self._max_batch)
-        if not given:
-            raise BadRequest("A batch holds at least one request.")
-        requests = [request_of(each, self._payer(scope)) for each in given]
+        if not content:
+            raise BadRequest("A batch must hold at least one request.")
+        requests = [request_of(each, self._rate_limit_key(scope)) for each in content]
         for request in requests:
             check_size(request, self._max_variables_bytes)
         answers = await asyncio.gather(*(_answer(scope, request) for request in requests))
-        return batched(answers, media_type)
+        return batch_response(answers, media_type)
 
-    def _payer(self, scope: Scope) -> str:
-        return self._payers.rate_limit_key(scope, ANONYMOUS) if self._payers else ""
+    def _rate_limit_key(self, scope: Scope) -> str:
+        return self._client_keys.rate_limit_key(scope, ANONYMOUS) if self._client_keys else ""
 
 
 def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:
@@ -210,10 +219,10 @@ async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
     await scope["graph.response"](scope, receive, send)
 
 
-def _check_media_type(given: str) -> None:
-    if given == JSON:
+def _check_media_type(content_type: str) -> None:
+    if content_type == JSON:
         return
-    media_type, *options = (part.strip().lower() for part in given.split(";"))
+    media_type, *options = (part.strip().lower() for part in content_type.split(";"))
     charsets = [option for option in options if option.startswith("charset=")]
     if media_type != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
-        raise UnsupportedMediaType(given)
+        raise UnsupportedMediaType(content_type)

@@ -1,11 +1,11 @@
-"""What every answer tells a browser not to do with it, unless the answer says otherwise itself.
+"""The default security headers of every response; a response may set its own values.
 
-An answer is data: nothing in it is to be run, framed, guessed at, kept, or shown inside a page of
-another site. Pages that may call the API (CORS) are none the worse for it: the resource policy is
-about what is loaded without asking, and no page could read that.
+A response is data: a browser must not run, frame, sniff or cache it, or embed it in a page of
+another site. Pages that CORS admits can still call the API: Cross-Origin-Resource-Policy restricts
+only requests that are made without CORS.
 
-Strict-Transport-Security is not among them. It binds a whole host, all of its ports included, and
-is for whoever speaks TLS there.
+Strict-Transport-Security is missing on purpose. It binds all ports of a host, so the proxy that
+terminates TLS there must set it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _NAMES = frozenset(dict(DEFAULTS))
 
 
 def missing_defaults(headers: Headers) -> Headers:
-    """The defaults that an answer with these headers needs: all of them, for the most part."""
-    said = dict(headers)
-    if _NAMES.isdisjoint(said):
+    """The default headers that a response with these headers lacks."""
+    present = dict(headers)
+    if _NAMES.isdisjoint(present):
         return DEFAULTS
-    return [header for header in DEFAULTS if header[0] not in said]
+    return [header for header in DEFAULTS if header[0] not in present]

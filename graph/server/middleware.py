@@ -1,7 +1,6 @@
-"""What every request passes, as plain ASGI: each class wraps an app and does one thing.
+"""Middleware as plain ASGI: each class wraps an application and does one thing.
 
-They read and add raw headers: what Starlette makes of these would be more expensive than all of
-the rest.
+They read and write raw headers, since Starlette's header objects would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from graph.errors import HostNotAllowed
 from graph.server.headers import missing_defaults
 from graph.server.requests import header
-from graph.server.responses import internal_error
+from graph.server.responses import error_response, internal_error
 from graph.telemetry import request_id
 
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class RequestLog:
-    """Give each request an id and a stopwatch: one line in the log, two headers for the client.
+    """Log each request in one line, and add its id, its duration and the default headers.
 
-    The id is the client's own where it sends a sane one. Server-Timing says how long it took until
-    the answer began, the log how long until its end. Every answer passes here, whoever made it, and
-    gets what headers it needs and has not.
+    The id is the client's X-Request-ID if that is well-formed. Server-Timing holds the milliseconds
+    until the response started, the log those until its end.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -68,8 +67,33 @@ class RequestLog:
             logger.info("%s %s %s %.1f ms", scope["method"], scope["path"], status, duration_ms)
 
 
+class AllowedHosts:
+    """Refuse requests for hosts that are not the server's (RFC 9110, section 7.2).
+
+    A page that a browser loaded from a foreign name could otherwise reach a local server, once its
+    DNS entry points to it.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = header(scope, b"host")
+            if host.lower() not in self._hosts and _without_port(host) not in self._hosts:
+                await error_response(HostNotAllowed(host))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.lower().rpartition(":")
+    return (name if name and port.isdigit() else host.lower()).strip("[]").rstrip(".")
+
+
 class ErrorMiddleware:
-    """Answer what nobody foresaw: the client gets an id, the log gets the cause."""
+    """Mask unexpected exceptions: the client gets an error id, the log gets the traceback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -93,9 +117,9 @@ class ErrorMiddleware:
 
 
 class FastPath:
-    """Take requests for one path to their endpoint, past the router and its own middleware.
+    """Route requests for one path directly to their endpoint, past Starlette's router.
 
-    The router knows the endpoint, too, and sends the same requests there; only not as fast.
+    The router has the same route, for everything else that reads the routes; it is only slower.
     """
 
     def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
@@ -109,5 +133,5 @@ class FastPath:
 
 
 def _new_id() -> str:
-    """An id that nobody needs to guess, so it need not be hard to."""
+    """A random id of 16 hexadecimal digits. It is not a secret, so it may be predictable."""
     return f"{getrandbits(64):016x}"

@@ -1,4 +1,4 @@
-"""What a browser gets: GraphiQL, bundled by `make setup`, under a policy that lets nothing out."""
+"""GraphiQL, bundled by `make setup`, under a policy that permits no other origin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-# Inline styles: Monaco writes its colours and positions into style elements and attributes.
+# Monaco writes its colours and positions into style elements and attributes: 'unsafe-inline'.
 GRAPHIQL_POLICY = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
     "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; "
@@ -21,7 +21,7 @@ GRAPHIQL_POLICY = (
 )
 
 _DIST = Path(__file__).parent / "graphiql" / "dist"
-# The assets carry the policy too: a worker obeys the one that came with its script.
+# The assets carry the policy too: a worker obeys the policy of its own script.
 _HEADERS = {"Content-Security-Policy": GRAPHIQL_POLICY}
 _NOT_BUILT = """\
 GraphiQL is not built yet. Run `make setup`, then load this page again.
@@ -30,12 +30,12 @@ The API itself is there: POST {"query": "..."} to this address.
 
 
 def graphiql_page() -> Response:
-    """Return the page that loads the bundle, or 503 in plain text where there is no bundle.
+    """The page that loads the bundle; 503 in plain text if there is no bundle.
 
-    The names of the assets in it change with their content, so a browser asks for the page each
-    time, and never again for an asset.
+    The names of the assets change with their content, so browsers revalidate the page and cache
+    the assets forever.
     """
-    # A new response each time: middleware adds its headers to the very list a response holds.
+    # A new response each time: middleware appends its headers to the list of a response.
     try:
         return HTMLResponse(
             _index(_DIST), headers=_HEADERS | {"Cache-Control": "no-cache", "Vary": "Accept"}
@@ -57,7 +57,7 @@ class _Assets(StaticFiles):
     """Files that never change under their name."""
 
     async def check_config(self) -> None:
-        """Let a bundle that is not built be a 404, not Starlette's 500."""
+        """Do nothing: a missing bundle is a 404 then, not Starlette's 500."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

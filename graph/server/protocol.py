@@ -1,63 +1,195 @@
-"""uvicorn's HTTP, for clients that take their time: it has no timeout but the one between requests.
+"""uvicorn's HTTP protocol, with the bounds that it lacks.
 
-What comes in one piece costs nothing here: a timer starts only where something is left to come.
+A head has a deadline, a size and a number of fields. A client that stops reading is disconnected. A
+worker has so many connections, and an address so many of them. Data that arrives in one piece costs
+a few comparisons: a timer starts only if something is still to come.
 """
 
 from __future__ import annotations
 
+import fcntl
+import sys
+import termios
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from graph.server.client_key import is_within
+
 if TYPE_CHECKING:
     import asyncio
 
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\n"
-    b"content-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 39\r\n"
-    b"connection: close\r\n\r\n"
-    b"The request took too long to be sent.\r\n"
-)
-# Of an application that does not say: enough for anybody who means to ask something.
-_DEFAULT_SECONDS = 10.0
+    from graph.server.client_key import Network
+    from graph.settings import Settings
+
+_VERSIONS = frozenset({"1.0", "1.1"})
 
 
-class TimedProtocol(HttpToolsProtocol):
-    """Ends a connection whose request, or whose reading of the answer, makes no end.
+def _response(status: HTTPStatus, text: str) -> bytes:
+    """A response that ends the connection; it is written below ASGI."""
+    body = f"{text}\r\n".encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+        "content-type: text/plain; charset=utf-8\r\n"
+        f"content-length: {len(body)}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
-    The head of a request has to be there in time, counted from its first byte (of the first one,
-    from the connection), and so has the rest of a body that was answered before its end. How long
-    the body of a request may take is the endpoint's affair: it has an answer to that.
+
+_TOO_SLOW = _response(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to be sent.")
+_TOO_LONG = _response(HTTPStatus.REQUEST_URI_TOO_LONG, "The request target is too long.")
+_TOO_LARGE = _response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The header is too large.")
+_HOST = _response(HTTPStatus.BAD_REQUEST, "HTTP/1.1 needs one Host header field.")
+_VERSION = _response(HTTPStatus.BAD_REQUEST, "The version of HTTP must be 1.0 or 1.1.")
+
+
+@dataclass(slots=True)
+class ConnectionLimits:
+    """The bounds of one worker's connections, and the connections that they count."""
+
+    client_timeout_seconds: float = 10.0
+    max_head_bytes: int = 65_536
+    max_head_fields: int = 100
+    max_connections: int = 1_000
+    max_connections_per_address: int = 256
+    # Their connections are those of many clients.
+    trusted_proxies: tuple[Network, ...] = ()
+    by_address: Counter[str] = field(default_factory=Counter)
+    # Connections without a complete request, oldest first.
+    idle: dict[BoundedProtocol, None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> ConnectionLimits:
+        return cls(
+            settings.client_timeout_seconds,
+            settings.max_head_bytes,
+            settings.max_head_fields,
+            settings.max_connections,
+            settings.max_connections_per_address,
+            settings.trusted_proxies,
+        )
+
+    def is_over(self, address: str) -> bool:
+        """Whether an address has more connections than it may."""
+        if self.by_address[address] <= self.max_connections_per_address:
+            return False
+        return not is_within(address, self.trusted_proxies)
+
+
+_DEFAULT_LIMITS = ConnectionLimits()
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """The bytes that the kernel has taken and the client has not; 0 if the system cannot tell."""
+    size = bytearray(4)
+    with suppress(OSError):
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, size)
+    return int.from_bytes(size, sys.byteorder)
+
+
+class _HeadRejected(Exception):
+    """The parser stops here; uvicorn takes it for a malformed request."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Ends a connection that exceeds a bound.
+
+    The head of a request must be complete in time, counted from its first byte (for the first
+    request: from the connection). So must the rest of a body that was answered before its end. The
+    endpoint bounds the time of all other bodies: it has an answer to that.
+
+    Trailer fields are ignored (RFC 9110, section 6.5.1): they must not become header fields.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._seconds: float = self.app_state.get("client_timeout_seconds", _DEFAULT_SECONDS)
+        self._limits: ConnectionLimits = self.app_state.get("connection_limits", _DEFAULT_LIMITS)
+        self._address = ""
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._in_head = self._in_body = False
+        self._head_bytes = self._head_fields = self._hosts = 0
+        self._rejection: bytes | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        limits = self._limits
+        self._address = self.client[0] if self.client else ""
+        limits.by_address[self._address] += 1
+        if limits.is_over(self._address):
+            transport.abort()
+            return
+        if len(self.connections) > limits.max_connections:
+            # The oldest one that is waiting for a request makes room.
+            (next(iter(limits.idle), None) or self).transport.abort()
+        limits.idle[self] = None
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        limits = self._limits
+        limits.idle.pop(self, None)
+        limits.by_address[self._address] -= 1
+        if limits.by_address[self._address] <= 0:
+            del limits.by_address[self._address]
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._in_head and self._timer is None:
+        if not self._in_head or self.transport.is_closing():
+            return
+        # The parser keeps an unfinished field to itself, so its bytes are counted as they come.
+        self._head_bytes += len(data)
+        if self._head_bytes > self._limits.max_head_bytes:
+            self._reject(_TOO_LARGE if self.headers else _TOO_LONG)
+        elif self._timer is None:
             self._start()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._is_answering:  # nothing may stand inside that answer; it is the last one
+            self.cycle.keep_alive = False
+        elif self._rejection is None:
+            super().send_400_response(msg)
+        else:
+            self.transport.write(self._rejection)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._head_bytes = self._head_fields = self._hosts = 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > self._limits.max_head_bytes:
+            self._refuse(_TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return
+        super().on_header(name, value)
+        limits = self._limits
+        self._head_fields += 1
+        self._head_bytes += len(name) + len(value)
+        if self._head_fields > limits.max_head_fields or self._head_bytes > limits.max_head_bytes:
+            self._refuse(_TOO_LARGE)
+        if self.headers[-1][0] == b"host":
+            self._hosts += 1
+
     def on_headers_complete(self) -> None:
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            self._refuse(_VERSION)
+        if self._hosts > 1 or (version == "1.1" and not self._hosts):
+            self._refuse(_HOST)
         self._in_head, self._in_body = False, True
+        self._limits.idle.pop(self, None)
         if self._timer is not None:
             self._stop()
         super().on_headers_complete()
@@ -70,13 +202,15 @@ class TimedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if not self.transport.is_closing():
+            self._limits.idle[self] = None
         if self._in_body:
             self._start()
 
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._stalled is None:
-            self._stalled = self.loop.call_later(self._seconds, self.transport.abort)
+            self._watch_reader(None)
 
     def resume_writing(self) -> None:
         if self._stalled is not None:
@@ -85,9 +219,18 @@ class TimedProtocol(HttpToolsProtocol):
         if self.flow is not None:
             super().resume_writing()
 
+    def _watch_reader(self, before: int | None) -> None:
+        """Abort if the client has read nothing for the whole time; else look again."""
+        unread = self.transport.get_write_buffer_size() + _unacknowledged(self.transport)
+        if before is not None and unread >= before:
+            self.transport.abort()
+            return
+        seconds = self._limits.client_timeout_seconds
+        self._stalled = self.loop.call_later(seconds, self._watch_reader, unread)
+
     def _start(self) -> None:
         self._stop()
-        self._timer = self.loop.call_later(self._seconds, self._expire)
+        self._timer = self.loop.call_later(self._limits.client_timeout_seconds, self._expire)
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -98,5 +241,19 @@ class TimedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._in_head:
-            self.transport.write(_TOO_SLOW)
-        self.transport.close()
+            self._reject(_TOO_SLOW)
+        else:
+            self.transport.close()
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether an earlier request of this connection is still being answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, response: bytes) -> None:
+        self._rejection = response
+        raise _HeadRejected
+
+    def _reject(self, response: bytes) -> None:
+        self._rejection = response
+        self.send_400_response("")

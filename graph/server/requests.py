@@ -1,6 +1,6 @@
-"""What is read of an HTTP request, from the ASGI messages themselves.
+"""Reads GraphQL requests from ASGI messages.
 
-Every request pays for what stands here, and Starlette's `Request` costs more than a look-up by key.
+Starlette's `Request` is not used: it costs more than a look-up by key.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """A header's value, "" without one; what comes several times is one list (RFC 9110, 5.2)."""
+    """A header's value, or ""; repeated headers are joined by commas (RFC 9110, section 5.2)."""
     values = [value for key, value in scope["headers"] if key == name]
     return b",".join(values).decode("latin-1")
 
 
 async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
     Raises:
-        BodyTooLarge: by its announced length, or as soon as it is over.
-        ClientDisconnect: nobody waits for an answer.
+        BodyTooLarge: its Content-Length, or the bytes received so far, exceed `max_bytes`.
+        ClientDisconnect: the client disconnected before the end.
     """
     for key, value in scope["headers"]:
         if key == b"content-length" and value.isdigit() and int(value) > max_bytes:
@@ -49,32 +49,46 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
             return b"".join(chunks)
 
 
-def json_of(text: bytes, what: str) -> Any:
+def json_of(text: bytes, subject: str) -> Any:
+    """Parse JSON.
+
+    Raises:
+        BadRequest: the text is not JSON; the message begins with `subject`.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"{what} is not JSON: {error}.") from None
+        raise BadRequest(f"{subject} is not valid JSON: {error}.") from None
 
 
-def request_of(given: Any, client: str) -> Request:
-    """Check the shape of a request (GraphQL over HTTP, section 5.1)."""
-    if not isinstance(given, dict):
-        raise BadRequest("A request is a JSON object with a 'query'.")
-    query, variables = given.get("query"), given.get("variables")
-    name, extensions = given.get("operationName"), given.get("extensions")
+def request_of(content: Any, client: str) -> Request:
+    """The request in the parsed JSON of a body (GraphQL over HTTP, section 5.1).
+
+    Raises:
+        BadRequest: a member has the wrong type, or there is no query.
+    """
+    if not isinstance(content, dict):
+        raise BadRequest("A request must be a JSON object with a 'query'.")
+    query, variables = content.get("query"), content.get("variables")
+    name, extensions = content.get("operationName"), content.get("extensions")
     if not isinstance(variables, dict | None):
         raise BadRequest("'variables' must be an object.")
     if not isinstance(name, str | None):
         raise BadRequest("'operationName' must be a string.")
     if not isinstance(extensions, dict | None):
         raise BadRequest("'extensions' must be an object.")
-    if extensions or "documentId" in given:
-        return _extended_request(given, extensions or {}, client)
+    if extensions or "documentId" in content:
+        return _extended_request(content, extensions or {}, client)
     _check_query(query)
     return Request(query, variables or {}, name or None, client=client)
 
 
 def request_of_url(query_string: bytes, client: str) -> Request:
+    """The request in the parameters of a GET (GraphQL over HTTP, section 6.2).
+
+    Raises:
+        BadRequest: a parameter is not JSON or has the wrong type, or there is no query.
+    """
     parameters: dict[str, Any] = dict(QueryParams(query_string))
     for name in ("variables", "extensions"):
         if parameters.get(name):
@@ -85,19 +99,24 @@ def request_of_url(query_string: bytes, client: str) -> Request:
 
 
 def check_size(request: Request, max_variables_bytes: int) -> None:
+    """Check the size of the variables as JSON.
+
+    Raises:
+        VariablesTooLarge: it exceeds `max_variables_bytes`.
+    """
     if len(orjson.dumps(request.variables)) > max_variables_bytes:
         raise VariablesTooLarge(max_variables_bytes)
 
 
-def _extended_request(given: dict[str, Any], extensions: dict[str, Any], client: str) -> Request:
-    document, is_hash = names_document(given.get("documentId"), extensions.get("persistedQuery"))
-    query = given.get("query")
+def _extended_request(content: dict[str, Any], extensions: dict[str, Any], client: str) -> Request:
+    document, is_hash = names_document(content.get("documentId"), extensions.get("persistedQuery"))
+    query = content.get("query")
     if document is None or query is not None:
         _check_query(query)
     return Request(
         query,
-        given.get("variables") or {},
-        given.get("operationName") or None,
+        content.get("variables") or {},
+        content.get("operationName") or None,
         document=document,
         document_is_hash=is_hash,
         client=client,

@@ -1,4 +1,4 @@
-"""Responses that hold GraphQL answers."""
+"""HTTP responses with GraphQL answers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _CONTENT_TYPES |= {name: wire.content_type for name, wire in WIRES.items()}
 
 
 class JsonResponse:
-    """Starlette's Response without what no answer has: cookies, other charsets, background work.
+    """A JSON response without Starlette's support for cookies, charsets and background tasks.
 
-    `body` is what JSON is to be made of, or its bytes.
+    `body` is JSON as bytes, or a value to encode as JSON.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class _NotModified:
         await send({"type": "http.response.body", "body": b""})
 
 
-def answered(
+def answer_response(
     answer: Answer, media_type: str, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> JsonResponse:
-    """An answer as HTTP: clients read the errors, but for those that trust the status."""
+    """The response with an answer. Only clients of graphql-response+json get a 400 for errors."""
     trusted = media_type == GRAPHQL_RESPONSE
     status = 200 if answer.status == _REFUSED and not trusted else answer.status
     body = WIRES[media_type].one(answer.body) if media_type in WIRES else answer.body
@@ -81,8 +81,8 @@ def answered(
     return JsonResponse(body, status=status, media_type=media_type, headers=headers)
 
 
-def batched(answers: Sequence[Answer], media_type: str) -> JsonResponse:
-    """The answers as one list; the status is theirs, if they agree."""
+def batch_response(answers: Sequence[Answer], media_type: str) -> JsonResponse:
+    """The response with a list of answers. Its status is their common status, else 200."""
     statuses = {answer.status for answer in answers}
     waits = [answer.retry_after_seconds or 0 for answer in answers]
     together = Answer(
@@ -90,34 +90,34 @@ def batched(answers: Sequence[Answer], media_type: str) -> JsonResponse:
         statuses.pop() if len(statuses) == 1 else 200,
         max(waits, default=0) or None,
     )
-    return answered(together, media_type)
+    return answer_response(together, media_type)
 
 
-def cacheable(answer: Answer, media_type: str, known: str) -> JsonResponse | _NotModified:
-    """The answer to a GET, or 304 where the client knows it already by its ETag."""
+def cacheable_response(answer: Answer, media_type: str, etags: str) -> JsonResponse | _NotModified:
+    """The response to a GET; 304 if its ETag is in `etags`, the If-None-Match header."""
     vary = (b"vary", b"Accept")
     if answer.status != _OK or answer.cache_control is None:
-        return answered(answer, media_type, (vary,))
+        return answer_response(answer, media_type, (vary,))
     hashed = blake2b(answer.body, digest_size=12, person=media_type.encode()[-16:]).hexdigest()
-    # Weak: the same answer comes in several encodings.
+    # Weak: the same answer is served in several content encodings.
     etag = f'W/"{hashed}"'
     headers = ((b"cache-control", answer.cache_control), (b"etag", etag.encode()), vary)
-    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    tags = {tag.strip().removeprefix("W/") for tag in etags.split(",")}
     if "*" in tags or etag.removeprefix("W/") in tags:
         return _NotModified(headers)
-    return answered(answer, media_type, headers)
+    return answer_response(answer, media_type, headers)
 
 
-def refused(
+def error_response(
     error: RequestError | Unavailable, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> JsonResponse:
-    """The answer to what is not a GraphQL request: one error, no data."""
+    """The response to a malformed HTTP request: one error, without data."""
     body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
     return JsonResponse(body, status=error.status, headers=headers)
 
 
 def internal_error(error_id: str) -> JsonResponse:
-    """The answer where something broke outside of any resolver."""
+    """The response to an exception outside of any resolver; the log has the cause by its id."""
     extensions = {"code": INTERNAL, "errorId": error_id}
     body = {"errors": [{"message": "internal error", "extensions": extensions}]}
     return JsonResponse(body, status=500)

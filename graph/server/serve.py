@@ -1,4 +1,4 @@
-"""uvicorn, listening on a socket that was bound before anything else was started."""
+"""Runs uvicorn on a socket that was bound before anything else was started."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ import uvicorn
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from graph.errors import AddressUnavailable
-from graph.server.protocol import TimedProtocol
+from graph.server.protocol import BoundedProtocol
 
 if TYPE_CHECKING:
     from graph.settings import Settings
 
-# How long running requests may take to end after SIGTERM.
+# The time for running requests to end after SIGTERM.
 _DRAIN_SECONDS = 15
 # Imported by each worker: the server does not know the store.
 _FACTORY = "graph.app:served_app"
 _GC_THRESHOLDS = (50_000, 20, 50)
-# How many connections may wait to be accepted; as many as with uvicorn.
+# The most connections that wait to be accepted; uvicorn's default.
 _BACKLOG = 2048
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that holds the address: who connects to it waits until it is served.
+    """A listening socket at this address. Clients that connect early wait until it is served.
 
-    It has to listen, too: two that are only bound may share an address.
+    It listens already, since two sockets that are only bound may share an address.
 
     Raises:
-        AddressUnavailable: the port is taken, or the host is not of this machine.
+        AddressUnavailable: the port is in use, or the host is not an address of this machine.
     """
     try:
         return _listening(host, port)
     except OSError as error:
         raise AddressUnavailable(host, port, error.strerror or str(error)) from None
     except UnicodeError:
-        raise AddressUnavailable(host, port, "Not the name of a host") from None
+        raise AddressUnavailable(host, port, "Not a valid host name") from None
 
 
 def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: bool) -> None:
-    """Answer requests until SIGINT or SIGTERM; then end what is running, and return.
+    """Serve until SIGINT or SIGTERM, then let running requests end, and return.
 
-    Workers are processes of their own, and read their settings from the environment.
+    Workers are separate processes and read the settings from the environment.
     """
     os.environ.update(settings.environment())
     config = uvicorn.Config(
@@ -57,8 +57,9 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         log_config=None,
         access_log=False,
         server_header=False,
-        http=TimedProtocol,
+        http=BoundedProtocol,
         proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = uvicorn.Server(config)
@@ -67,7 +68,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
     elif workers > 1:
         Multiprocess(config, sockets=[listener]).run()
     else:
-        # uvicorn drains, and then raises the signal again; the caller has cleaning up to do.
+        # uvicorn raises the signal again after draining; the caller must still clean up.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
 

@@ -1,6 +1,6 @@
-"""Answers in parts on the wire: as multipart, or as events.
+"""The wire formats of incremental delivery: multipart and server-sent events.
 
-Multipart is as in the RFC "Incremental Delivery over HTTP" of GraphQL over HTTP, events as in the
+Multipart follows the RFC "Incremental Delivery over HTTP" of GraphQL over HTTP; events follow the
 "distinct connections mode" of GraphQL over Server-Sent Events.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What stands around the parts. JSON has no line breaks, so nothing in it ends a part."""
+    """The delimiters of one format. orjson writes no line breaks, so none occurs within a part."""
 
     content_type: bytes
     begin: bytes
@@ -28,16 +28,16 @@ class Wire:
     end: bytes
 
     def message(self, part: bytes, *, goes_on: bool) -> Message:
-        """A part after the first one."""
+        """The ASGI message for a part after the first."""
         body = self.before + part + self.after + (b"" if goes_on else self.end)
         return {"type": "http.response.body", "body": body, "more_body": goes_on}
 
     def one(self, part: bytes) -> bytes:
-        """All of a stream that has one part."""
+        """The whole body of a stream with one part."""
         return self.begin + self.before + part + self.after + self.end
 
 
-# A boundary follows each part at once: clients take a part for whole when they have seen it.
+# A boundary follows each part immediately: clients handle a part when its boundary has arrived.
 WIRES = {
     MULTIPART: Wire(
         content_type=b'multipart/mixed; boundary="-"',
@@ -55,12 +55,15 @@ WIRES = {
     ),
 }
 
-# Proxies of the kind of nginx would keep the parts until there are more.
+# nginx would otherwise buffer the parts.
 _UNBUFFERED = (b"x-accel-buffering", b"no")
 
 
 async def send_parts(first: bytes, rest: Queue[tuple[bytes, bool]], wire: Wire, send: Send) -> None:
-    """Send each part when it is there, and the end with the last one: clients hang up then."""
+    """Send `first`, then each (part, whether more follow) of `rest` as soon as it is queued.
+
+    The end goes out with the last part: clients disconnect then.
+    """
     headers = [(b"content-type", wire.content_type), _UNBUFFERED, (b"vary", b"Accept")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     body = wire.begin + wire.before + first + wire.after

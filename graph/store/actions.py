@@ -1,4 +1,4 @@
-"""What may be done with an order, by the same rules as the mutations go by."""
+"""The actions that an order allows, by the same rules as the mutations."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 enum(
     OrderAction,
-    "What can be done with an order.",
+    "An action on an order.",
     CHANGE_LINES="Add, change or remove a line.",
-    PAY="Note that it was paid.",
-    SHIP="Note that it was sent off.",
-    DELIVER="Note that it has arrived.",
-    CANCEL="Give it up, or some of its pieces; they go back in stock.",
+    PAY="Record that the order was paid.",
+    SHIP="Record that the order was shipped.",
+    DELIVER="Record that the order was delivered.",
+    CANCEL="Cancel the order or some of its pieces, and return them to stock.",
 )
 
 
-@strawberry.type(description="Something that can be done with an order, or cannot for now.")
+@strawberry.type(description="An action, and whether the order allows it now.")
 class OrderActionState:
-    name: OrderAction = column("What can be done.")
-    allowed: bool = column("Whether the order is in a state that allows it.")
-    reasons: list[ReasonShown] = plain("Why it is not allowed; empty if it is.")
+    name: OrderAction = column("The action.")
+    allowed: bool = column("Whether the order's status allows the action.")
+    reasons: list[ReasonShown] = plain("The reasons against the action; empty if it is allowed.")
 
 
 def actions_of(status: OrderStatus) -> list[OrderActionState]:
-    """All actions, each with the reasons against it."""
+    """All actions in the order of the enum, each with the reasons against it."""
     against = {action: reasons_against(action, status) for action in OrderAction}
     return [
         build(OrderActionState, name=action, allowed=not reasons, reasons=reasons)

@@ -1,4 +1,4 @@
-"""The refusals that only this store knows, as types of the schema."""
+"""The domain errors that are specific to this store, as GraphQL types."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from graph.schema.payloads import reference
 from graph.store.types import Item
 
 
-@strawberry.type(description="One item of which there are not enough pieces.")
+@strawberry.type(description="An item that does not have enough stock.")
 class Shortage:
     item: Item = reference("The item.")
-    requested: int = column("How many pieces are wanted.")
-    available: int = column("How many pieces there are.")
+    requested: int = column("The number of pieces requested.")
+    available: int = column("The number of pieces in stock.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: Any) -> bool:
@@ -23,6 +23,6 @@ class Shortage:
 
 
 @register
-@strawberry.type(description="Fewer pieces are in stock than are wanted.")
+@strawberry.type(description="Items do not have enough stock.")
 class InsufficientStock(Error):
-    lines: list[Shortage] = plain("The items of which there are not enough.")
+    lines: list[Shortage] = plain("All items that do not have enough stock.")

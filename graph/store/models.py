@@ -1,11 +1,11 @@
-"""What is stored: customers place orders, an order has lines, a line names an item.
+"""The tables: customers place orders, an order has lines, a line refers to an item.
 
-Relationships raise when they were not loaded, so that no row ever arrives by a hidden statement.
-A computed value is a `column_property`: `Order.total` stands for its SQL expression wherever
-a column may stand, and is read only when it is asked for.
+A relationship that was not loaded raises, so that no hidden statement ever loads rows. A computed
+value is a `column_property`: `Order.total` is an SQL expression that can be used like a column, and
+is only computed when it is selected.
 
-What must hold whoever writes is the database's business (`triggers`): versions move, a line gets
-its item's price and name, and every change is an event.
+Triggers (`triggers`) maintain versions, the price and name in a line, and the event log, so that
+these are correct whichever program writes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     DateTime,
     Enum,
@@ -54,19 +55,21 @@ class Base(DeclarativeBase):
         datetime: DateTime(timezone=True),
         Decimal: Numeric(10, 2),
     }
-    # What the database fills in comes back with the INSERT or UPDATE itself (RETURNING): an
-    # attribute that would have to be fetched later cannot be, in asyncio.
+    # INSERT and UPDATE return the values that the database fills in (RETURNING): asyncio does not
+    # permit loading an attribute at its first access.
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012
 
 
 triggers.create_with(Base.metadata)
 search_functions.create_with(Base.metadata)
+catalog.bases.append(Base)
 catalog.models = Base
 catalog.migrations = "graph.store.migrations"
-catalog.searched = {
+catalog.searched |= {
     "Customer": ("first_name", "last_name", "username", "email", "town"),
     "Item": ("name",),
 }
+catalog.unions["SearchResult"] = ("Customer", "Item")
 
 
 class OrderStatus(StrEnum):
@@ -78,7 +81,7 @@ class OrderStatus(StrEnum):
 
 
 class EventKind(StrEnum):
-    """What happened to a row; an order that moves on has the name of its new status."""
+    """The kind of a change. An order that advances has the name of its new status."""
 
     CREATED = "CREATED"
     CHANGED = "CHANGED"
@@ -90,22 +93,22 @@ class EventKind(StrEnum):
 
 
 def _one_of(names: type[StrEnum], column: str) -> Enum:
-    """Text, with a CHECK: what PostgreSQL calls an enum is known to no driver at first sight."""
+    """Text with a CHECK constraint: drivers must look up each of PostgreSQL's own enum types."""
     return Enum(names, name=column, native_enum=False, create_constraint=True, length=20)
 
 
 def _version() -> Any:
-    """Moved by a trigger, with every change."""
+    """A version that a trigger increments at every change."""
     return mapped_column(server_default=text("1"), server_onupdate=FetchedValue())
 
 
 def _within_four_digit_years(column: str) -> str:
-    """Refuse times that Python and RFC 3339 cannot say: infinity, BC, years past 9999."""
+    """Exclude times that Python and RFC 3339 cannot represent: infinity, BC, years past 9999."""
     return f"{column} >= '0001-01-01 00:00:00+00' AND {column} < '10000-01-01 00:00:00+00'"
 
 
 def _a_price(column: str) -> str:
-    """Refuse negative amounts and NaN, which PostgreSQL sorts above every number."""
+    """Exclude negative amounts and NaN, which PostgreSQL sorts above every number."""
     return f"{column} >= 0 AND {column} <> 'NaN'"
 
 
@@ -116,7 +119,7 @@ def _search_index(entity: str, table: str) -> Index:
 class Customer(Base):
     __tablename__ = "customers"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     first_name: Mapped[str] = mapped_column(String(100))
     last_name: Mapped[str] = mapped_column(String(100))
     username: Mapped[str] = mapped_column(String(50), unique=True)
@@ -131,7 +134,7 @@ class Customer(Base):
 
     __table_args__ = (
         Index("customers_lower_email_key", text("lower(email)"), unique=True),
-        # Each serves an order, or a filter in the default order.
+        # Each serves a sort, or a filter in the default order.
         Index(None, "last_name", "id"),
         Index(None, "town", "id"),
         Index(None, "created_on", "id"),
@@ -147,7 +150,7 @@ class Customer(Base):
 class Item(Base):
     __tablename__ = "items"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     cost_price: Mapped[Decimal]
     selling_price: Mapped[Decimal]
@@ -178,14 +181,16 @@ def _price_differs(item_id: Mapped[int], unit_price: Mapped[Decimal]) -> ScalarS
 class OrderLine(Base):
     __tablename__ = "order_lines"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
-    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id"))
+    item_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("items.id"))
     quantity: Mapped[int] = mapped_column(SmallInteger)
-    # What was true when the line was placed: a trigger asks the item where nobody says.
+    # The item's price and name at the time of the order; a trigger sets them if they are NULL.
     unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
     item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
     cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    # The pieces that came out of stock and were not put back: `writes.stock` keeps the number.
+    taken: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     subtotal: Mapped[Decimal] = column_property(
         unit_price * (quantity - cancelled), deferred=True, raiseload=True
     )
@@ -196,13 +201,14 @@ class OrderLine(Base):
     order: Mapped[Order] = relationship(back_populates="line_items", lazy="raise")
     item: Mapped[Item] = relationship(back_populates="order_lines", lazy="raise")
 
-    # Each composite index serves the page order of one edge: an order's lines, an item's lines.
+    # Each index serves the pages of one relationship: an order's lines, an item's lines.
     __table_args__ = (
         Index(None, "order_id", "id"),
         Index(None, "item_id", "id"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint(_a_price("unit_price"), name="unit_price"),
         CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
+        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled", name="taken"),
     )
 
     def __repr__(self) -> str:
@@ -212,7 +218,7 @@ class OrderLine(Base):
 def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
     lines = OrderLine.__table__
     subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled))
-    # An order without lines costs 0.00: the scale of money is kept.
+    # The total of an order without lines is 0.00, with the scale of money.
     total = select(func.coalesce(subtotals, literal_column("0.00", Numeric(10, 2))))
     total = total.select_from(lines).where(lines.c.order_id == order_id)
     return total.correlate_except(lines).scalar_subquery()
@@ -221,8 +227,8 @@ def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
 class Order(Base):
     __tablename__ = "orders"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("customers.id"))
     date_placed: Mapped[datetime] = mapped_column(server_default=func.now())
     status: Mapped[OrderStatus] = mapped_column(
         _one_of(OrderStatus, "status"), server_default=OrderStatus.PLACED
@@ -241,7 +247,8 @@ class Order(Base):
     )
 
     __table_args__ = (
-        Index(None, "customer_id", "id"),
+        # The order of a customer's orders, and of all.
+        Index(None, "customer_id", "date_placed", "id"),
         Index(None, "date_placed", "id"),
         CheckConstraint(_within_four_digit_years("date_placed"), name="date_placed"),
     )
@@ -251,22 +258,22 @@ class Order(Base):
 
 
 class Event(Base):
-    """One change of one row, written by a trigger in the transaction of the change.
+    """One change of one row, written by a trigger in the same transaction.
 
-    `order_id` is that of an order, or of the order of a line. It is no foreign key: what happened
-    stays known when the order is gone.
+    `order_id` is the key of the changed order, or of the changed line's order. It is not a foreign
+    key, since events outlive their order.
     """
 
     __tablename__ = "events"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
     entity: Mapped[str] = mapped_column(String(20))
-    entity_id: Mapped[int]
+    entity_id: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
     payload: Mapped[str] = mapped_column(JsonText)
     actor: Mapped[str | None] = mapped_column(String(200))
-    order_id: Mapped[int | None]
+    order_id: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         Index(None, "order_id", "id"),

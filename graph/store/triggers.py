@@ -1,13 +1,16 @@
-"""What the database sees to by itself, so that it also holds for changes made by plain SQL.
+"""The triggers of the tables. They also apply to changes that are made by plain SQL.
 
-    touch            a changed row's version moves, and a customer's `updated_on`
-    price_line       a line without a price or a name gets those of its item
-    log_changes      every change is an event, in the same transaction
-    touch_orders     a changed line moves its order's version, once in a transaction
-    refuse_change    events are neither changed nor deleted
+    touch            increments a changed row's version, and sets a customer's `updated_on`
+    price_line       gives a line without a price or name those of its item
+    log_changes      writes an event for every changed row, in the same transaction
+    touch_orders     increments the version of a changed line's order, once per transaction, and
+                     sets an order to CANCELLED when none of its pieces is left
+    refuse_change    forbids changing and deleting events
+    dry_run_keys     the sequence of keys for dry runs (`SET LOCAL graph.dry_run = 'on'`)
 
-Events are written once for a statement, not for a row. `SET LOCAL graph.logging = 'off'` leaves
-them out, and orders' versions where they are: for the seed, whose rows have no history.
+Events are written once per statement. `SET LOCAL graph.logging = 'off'` disables events and the
+versions of orders: for the seed, whose rows have no history. `SET LOCAL graph.updated_on = 'given'`
+leaves `updated_on` to the statement: for imports.
 """
 
 from __future__ import annotations
@@ -28,11 +31,12 @@ _FUNCTIONS = {
         RETURN NEW;
     END
     """,
-    # Who says when it was changed is believed.
+    # An explicit `updated_on` is left as it is.
     "touch_customer": """
     BEGIN
         NEW.version := OLD.version + 1;
-        IF NEW.updated_on = OLD.updated_on THEN
+        IF NEW.updated_on = OLD.updated_on
+            AND current_setting('graph.updated_on', true) IS DISTINCT FROM 'given' THEN
             NEW.updated_on := now();
         END IF;
         RETURN NEW;
@@ -58,7 +62,7 @@ _FUNCTIONS = {
         IF TG_OP = 'UPDATE' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], id, kind, payload,
-                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::integer
+                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::bigint
             FROM (SELECT n.id, to_jsonb(o) AS before, to_jsonb(n) AS after
                   FROM old_rows o JOIN new_rows n ON n.id = o.id) AS changes
             CROSS JOIN LATERAL (
@@ -66,45 +70,53 @@ _FUNCTIONS = {
                 FROM jsonb_each(before) AS was JOIN jsonb_each(after) AS becomes USING (key)
                 WHERE was.value <> becomes.value) AS differing
             CROSS JOIN LATERAL (
-                SELECT CASE WHEN payload ? 'status' THEN after ->> 'status' ELSE 'CHANGED' END
-                    AS kind) AS naming
+                -- An order that moves on names the event; PLACED is where it comes from.
+                SELECT CASE WHEN payload ? 'status' AND after ->> 'status' <> 'PLACED'
+                       THEN after ->> 'status' ELSE 'CHANGED' END AS kind) AS naming
             WHERE payload IS NOT NULL
             ORDER BY id;
         ELSIF TG_OP = 'INSERT' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], n.id, 'CREATED', to_jsonb(n) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(n) ->> TG_ARGV[1])::integer
+                   (to_jsonb(n) ->> TG_ARGV[1])::bigint
             FROM new_rows n ORDER BY n.id;
         ELSE
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
             SELECT TG_ARGV[0], o.id, 'DELETED', to_jsonb(o) - 'id',
                    nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(o) ->> TG_ARGV[1])::integer
+                   (to_jsonb(o) ->> TG_ARGV[1])::bigint
             FROM old_rows o ORDER BY o.id;
         END IF;
         RETURN NULL;
     END
     """,
-    # Rows that this transaction has written already have moved, or are new.
+    # Orders that this transaction has written already have a new version, or are new. They are
+    # written again only to become CANCELLED.
     "touch_orders": """
+    DECLARE
+        touched bigint[];
     BEGIN
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
         END IF;
         IF TG_OP = 'INSERT' THEN
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT order_id FROM new_rows) AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT order_id FROM new_rows);
         ELSIF TG_OP = 'DELETE' THEN
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT order_id FROM old_rows) AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT order_id FROM old_rows);
         ELSE
-            UPDATE orders SET version = version + 1
-            WHERE id IN (SELECT unnest(ARRAY[o.order_id, n.order_id])
-                         FROM old_rows o JOIN new_rows n USING (id)
-                         WHERE (o.*) IS DISTINCT FROM (n.*))
-            AND xmin <> pg_current_xact_id()::xid;
+            touched := ARRAY(SELECT DISTINCT unnest(ARRAY[o.order_id, n.order_id])
+                             FROM old_rows o JOIN new_rows n USING (id)
+                             WHERE (o.*) IS DISTINCT FROM (n.*));
         END IF;
+        UPDATE orders SET version = version + 1,
+            status = CASE WHEN pieces > 0 THEN status ELSE 'CANCELLED' END
+        FROM (SELECT id AS touched_id,
+                     (SELECT coalesce(sum(quantity - cancelled), 0) FROM order_lines
+                      WHERE order_id = given.id) AS pieces
+              FROM unnest(touched) AS given(id) OFFSET 0) AS remaining
+        WHERE id = touched_id
+        AND (xmin <> pg_current_xact_id()::xid OR (pieces = 0 AND status <> 'CANCELLED'));
         RETURN NULL;
     END
     """,
@@ -114,7 +126,16 @@ _FUNCTIONS = {
     END
     """,
 }
-# The entity that a table's events name, and the column that leads to the order.
+# A dry run takes its keys from a sequence of its own, beyond the keys of all rows: the rollback
+# leaves no gap, and the keys in its answer never belong to another row.
+_DRY_RUN_KEYS = f"CREATE SEQUENCE dry_run_keys MINVALUE {2**62} CYCLE"
+_NEXT_KEY = """
+    ALTER TABLE {table} ALTER id SET DEFAULT nextval(
+        CASE current_setting('graph.dry_run', true) WHEN 'on' THEN 'dry_run_keys'::regclass
+        ELSE '{table}_id_seq'::regclass END)
+"""
+_KEYED = ("customers", "items", "orders", "order_lines", "events")
+# The entity in a table's events, and the column with the key of the order.
 _LOGGED = {
     "customers": ("Customer", ""),
     "items": ("Item", ""),
@@ -129,11 +150,12 @@ _ROWS = {
 
 
 def create_with(metadata: MetaData) -> None:
-    """Let `create_all` and `drop_all` take functions and triggers along with the tables."""
+    """Let `create_all` and `drop_all` create and drop the functions and triggers as well."""
     for statement in statements():
         event.listen(metadata, "after_create", _ddl(statement))
     for name in _FUNCTIONS:
         event.listen(metadata, "after_drop", _ddl(f"DROP FUNCTION IF EXISTS {name}()"))
+    event.listen(metadata, "after_drop", _ddl("DROP SEQUENCE IF EXISTS dry_run_keys"))
 
 
 def _ddl(statement: str) -> DDL:
@@ -141,7 +163,10 @@ def _ddl(statement: str) -> DDL:
 
 
 def statements() -> Iterator[str]:
-    """All functions and triggers, one statement each."""
+    """All sequences, functions and triggers, one statement each."""
+    yield _DRY_RUN_KEYS
+    for table in _KEYED:
+        yield _NEXT_KEY.format(table=table)
     for name, body in _FUNCTIONS.items():
         yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
     for table, touch in (
@@ -157,7 +182,7 @@ def statements() -> Iterator[str]:
         "CREATE TRIGGER order_lines_price BEFORE INSERT ON order_lines FOR EACH ROW"
         " WHEN (NEW.unit_price IS NULL OR NEW.item_name IS NULL) EXECUTE FUNCTION price_line()"
     )
-    # Triggers of one statement run in the order of their names: an order is touched at the end.
+    # Triggers of one statement run in the order of their names: order_lines_touch runs last.
     for table, (entity, order_column) in _LOGGED.items():
         for operation, rows in _ROWS.items():
             yield (

@@ -1,4 +1,4 @@
-"""What the store holds, as clients see it: field by field the models of `graph.store.models`."""
+"""The entities as GraphQL types. They mirror the models of `graph.store.models` field by field."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -9,107 +9,120 @@ from graph.schema.enum_lookup import enum_lookup
 from graph.schema.enums import enum
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node, register
-from graph.schema.scalars import Json
+from graph.schema.scalars import BigInt, Json
 from graph.store.actions import OrderActionState, actions_of
 from graph.store.models import EventKind, OrderStatus
 
 enum(
     OrderStatus,
-    "How far an order has come.",
-    PLACED="Waits to be paid; its lines may be changed.",
-    PAID="Waits to be shipped.",
-    SHIPPED="Is on its way.",
-    DELIVERED="Has arrived.",
-    CANCELLED="Was given up; what was tracked is back in stock.",
+    "The status of an order.",
+    PLACED="Not paid yet; its lines can be changed.",
+    PAID="Paid, and not shipped yet.",
+    SHIPPED="On its way.",
+    DELIVERED="Delivered.",
+    CANCELLED="Cancelled; its pieces were returned to stock.",
 )
 enum(
     EventKind,
-    "What happened to a row; an order that moves on has the name of its new status.",
-    CREATED="It is new.",
-    CHANGED="Some of its values are others.",
-    DELETED="It is gone.",
+    "The kind of a change. When an order advances, it is the new status.",
+    CREATED="The row was created.",
+    CHANGED="Values of the row were changed.",
+    DELETED="The row was deleted.",
     PAID="The order was paid.",
-    SHIPPED="The order was sent off.",
-    DELIVERED="The order has arrived.",
-    CANCELLED="The order was given up.",
+    SHIPPED="The order was shipped.",
+    DELIVERED="The order was delivered.",
+    CANCELLED="The order was cancelled.",
 )
 
-_VERSION = "Moves with every change: give the one you read to a mutation as `expectedVersion`."
+_VERSION = "Increases with every change. A mutation takes it as `expectedVersion`."
 
 
-@strawberry.type(description="Somebody who buys from the store.")
+@strawberry.type(description="A customer of the store.")
 class Customer(Node):
-    id: int = column("The customer's number in the database.", name="databaseId")
+    id: BigInt = column("The customer's number in the database.", name="databaseId")
     first_name: str = column("Given name.")
     last_name: str = column("Family name.")
-    username: str = column("The name to sign in with; no two customers share one.")
-    email: str = column("Where mail is sent to; unique without regard to case.")
+    username: str = column("The name to sign in with. Unique.")
+    email: str = column("The email address. Unique, ignoring case.")
     address: str = column("Street and number.")
-    town: str = column("The town the address is in.")
+    town: str = column("The town of the address.")
     created_on: datetime = column("When the customer was added.")
     updated_on: datetime = column("When the customer was last changed.")
     version: int = column(_VERSION)
-    orders = connection("What the customer has ordered, oldest first.", entity="Order")
+    orders = connection(
+        "The customer's orders, oldest first: by `datePlaced`, then `databaseId`.",
+        entity="Order",
+        order=("date_placed",),
+    )
 
 
-@strawberry.type(description="Something the store sells.")
+@strawberry.type(description="An item that the store sells.")
 class Item(Node):
-    id: int = column("The item's number in the database.", name="databaseId")
-    name: str = column("What the item is called.")
-    cost_price: Decimal = column("What one piece costs the store.")
-    selling_price: Decimal = column("What one piece costs the customer.")
-    stock: int | None = column("How many pieces are there to be sold; null if nobody counts them.")
+    id: BigInt = column("The item's number in the database.", name="databaseId")
+    name: str = column("The item's name.")
+    cost_price: Decimal = column("The price that the store pays for one piece.")
+    selling_price: Decimal = column("The price of one piece for customers.")
+    stock: int | None = column("The number of pieces in stock; null if stock is not tracked.")
     version: int = column(_VERSION)
-    order_lines = connection("The order lines that name the item.", entity="OrderLine")
+    order_lines = connection("The order lines with this item, by `databaseId`.", entity="OrderLine")
 
 
-@strawberry.type(description="What a customer bought at one time.")
+@strawberry.type(description="An order of one customer.")
 class Order(Node):
-    id: int = column("The order's number in the database.", name="databaseId")
-    customer_id: int = column("The number of the customer who placed the order.")
+    id: BigInt = column("The order's number in the database.", name="databaseId")
+    customer_id: strawberry.ID = column("The id of the customer who placed the order.")
     date_placed: datetime = column("When the order was placed.")
-    status: OrderStatus = column("How far the order has come.")
-    version: int = column(f"{_VERSION} A change of a line is one of its order.")
+    status: OrderStatus = column("The status of the order.")
+    version: int = column(f"{_VERSION} A change of a line also changes its order.")
     total: Decimal = column("The sum of the subtotals of all lines.")
     actions: list[OrderActionState] = enum_lookup(
-        "What can be done with the order, and why something cannot: the mutations ask the same.",
+        "The actions that the order allows, and the reasons against the others. The mutations"
+        " apply the same rules.",
         column="status",
         values=OrderStatus,
         value_of=actions_of,
     )
-    customer: Customer = to_one("Who placed the order.")
-    line_items = connection("What was ordered, line by line.", entity="OrderLine")
-    history = connection("What happened to the order and its lines, oldest first.", entity="Event")
-
-
-@strawberry.type(description="One line of an order: so many pieces of one item.")
-class OrderLine(Node):
-    id: int = column("The line's number in the database.", name="databaseId")
-    order_id: int = column("The number of the order the line belongs to.")
-    item_id: int = column("The number of the item the line names.")
-    quantity: int = column("How many pieces; at least one.")
-    unit_price: Decimal = column("What one piece cost when the line was placed.")
-    item_name: str = column("What the item was called when the line was placed.")
-    cancelled: int = column("How many of the pieces were cancelled since.")
-    subtotal: Decimal = column("What the pieces that are not cancelled cost.")
-    unit_price_changed: bool = column("Whether the item's price is another one by now.")
-    order: Order = to_one("The order the line belongs to.")
-    item: Item = to_one("The item the line names.")
-
-
-@strawberry.type(description="One change of one row; events are never changed themselves.")
-class Event(Node):
-    id: int = column("The event's number in the database.", name="databaseId")
-    at: datetime = column("When the change was made.")
-    entity: str = column("What was changed: the name of a type, such as `Order`.")
-    entity_id: int = column("The number of the row that was changed.")
-    kind: EventKind = column("What happened.")
-    payload: Json = column(
-        "The values, by column: `[before, after]` for those that a change touched, the values"
-        " themselves where a row was created or deleted."
+    customer: Customer = to_one("The customer who placed the order.")
+    line_items = connection("The lines of the order, by `databaseId`.", entity="OrderLine")
+    history = connection(
+        "The changes of the order and its lines, in their order: by `databaseId`.", entity="Event"
     )
-    actor: str | None = column("Who made the change; null if nobody was signed in.")
-    order_id: int | None = column("The number of the order that was changed, or whose line was.")
 
 
-register(Customer, Item, Order, OrderLine, Event)
+@strawberry.type(description="One line of an order: a number of pieces of one item.")
+class OrderLine(Node):
+    id: BigInt = column("The line's number in the database.", name="databaseId")
+    order_id: strawberry.ID = column("The id of the line's order.")
+    item_id: strawberry.ID = column("The id of the line's item.")
+    quantity: int = column("The number of pieces; at least 1.")
+    unit_price: Decimal = column("The price of one piece when the line was added.")
+    item_name: str = column("The item's name when the line was added.")
+    cancelled: int = column("The number of cancelled pieces.")
+    taken: int = column(
+        "The number of pieces taken from stock; they return to it when the line is cancelled."
+        " A line takes none if it was imported, or if its item's stock is null."
+    )
+    subtotal: Decimal = column("The price of all pieces that are not cancelled.")
+    unit_price_changed: bool = column("Whether the item's price has changed since.")
+    order: Order = to_one("The line's order.")
+    item: Item = to_one("The line's item.")
+
+
+@strawberry.type(description="One change of one row. Events are never changed or deleted.")
+class Event(Node):
+    id: BigInt = column("The event's number in the database.", name="databaseId")
+    at: datetime = column("When the transaction of the change began.")
+    entity: str = column("The type of the changed row, such as `Order`.")
+    entity_id: BigInt = column("The number of the changed row.")
+    kind: EventKind = column("The kind of the change.")
+    payload: Json = column(
+        "Values by column: `[before, after]` of the changed ones, or all values of a row that was"
+        " created or deleted."
+    )
+    actor: str | None = column("The user who made the change; null without a sign-in.")
+    order_id: strawberry.ID | None = column(
+        "The id of the changed order, or of the changed line's order.", references="Order"
+    )
+
+
+ENTITIES = register(Customer, Item, Order, OrderLine, Event)

@@ -461,7 +461,7 @@ def test_a_server_that_cannot_come_back_is_reported_once_and_tried_again(
         wait_until(cluster.is_running)
 
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
-    assert "PostgreSQL was gone and has been started again" in caplog.text
+    assert "PostgreSQL had died and has been restarted" in caplog.text
 
 
 def test_a_stale_pid_file_with_the_number_of_another_process_is_no_obstacle(store: Path) -> None:
@@ -517,8 +517,8 @@ def test_a_folder_that_vanishes_does_not_break_the_way_out(place: Path) -> None:
 def test_a_file_instead_of_a_folder_is_named(place: Path) -> None:
     (place / "file").touch()
 
-    assert f"{place / 'file'} is a file" in refusal(place / "file")
-    assert f"{place / 'file' / 'below'} is a file, or lies in one" in refusal(
+    assert f"{place / 'file'} must be a folder" in refusal(place / "file")
+    assert f"{place / 'file' / 'below'} must be a folder, or lies in one" in refusal(
         place / "file" / "below"
     )
 
@@ -528,20 +528,20 @@ def test_a_cluster_of_another_version_is_refused(place: Path) -> None:
     (place / CLUSTER / "PG_VERSION").write_text("17\n")
     give_away(place / CLUSTER)
 
-    assert "was made by PostgreSQL 17, and this is 18. Carry the data over" in refusal(place)
+    assert "was created by PostgreSQL 17, but this is 18. Move the data" in refusal(place)
 
 
 def test_an_empty_store_is_not_begun_beside_an_older_one(place: Path) -> None:
     (place / "postgresql-17").mkdir()
     (place / "postgresql-17" / "PG_VERSION").write_text("17\n")
 
-    assert f"{place / 'postgresql-17'} was made by PostgreSQL 17" in refusal(place)
+    assert f"{place / 'postgresql-17'} was created by PostgreSQL 17" in refusal(place)
 
 
 def test_a_folder_that_is_a_cluster_itself_is_refused(place: Path) -> None:
     (place / "PG_VERSION").write_text("18\n")
 
-    assert f"{place} is a PostgreSQL cluster itself" in refusal(place)
+    assert f"{place} must not be a PostgreSQL cluster itself" in refusal(place)
 
 
 def test_a_folder_that_is_no_cluster_is_refused(place: Path) -> None:
@@ -554,7 +554,7 @@ def test_a_folder_that_is_no_cluster_is_refused(place: Path) -> None:
 def test_a_server_that_does_not_start_says_why_and_where_to_read_on(store: Path) -> None:
     message = refusal(store, **FAST, colour="blue")
 
-    assert 'unrecognized configuration parameter "colour". The whole story is in' in message
+    assert 'unrecognized configuration parameter "colour". See' in message
     assert str(log_of(store)) in message
 
 
@@ -575,7 +575,7 @@ def test_a_folder_without_write_permission_is_named(place: Path) -> None:
 
     message = as_plain_user(place)
 
-    assert f"PostgreSQL cannot live in {place}" in message
+    assert f"PostgreSQL cannot use {place}" in message
     assert "Permission denied" in message
     assert "GRAPH_DATA_DIR" in message
 
@@ -602,7 +602,7 @@ def test_the_cluster_of_somebody_else_is_refused(place: Path) -> None:
 def test_a_cluster_that_belongs_to_root_is_refused(place: Path) -> None:
     (place / CLUSTER).mkdir(mode=0o700)
 
-    assert "belongs to root, as which PostgreSQL does not run" in refusal(place)
+    assert "belongs to root, and PostgreSQL refuses to run as root" in refusal(place)
 
 
 @as_root
@@ -643,7 +643,7 @@ def test_closed_folders_are_opened_by_a_single_bit_and_a_line_in_the_log(
     modes = [stat.S_IMODE(folder.stat().st_mode) for folder in (closed, open_already, data_dir)]
     assert modes == [0o701, 0o755, 0o2751]
     assert [record.getMessage() for record in caplog.records] == [
-        f"opened (chmod o+x) for the account nobody, as which PostgreSQL runs: {closed}, {data_dir}"
+        f"opened (chmod o+x) for the account nobody, which runs PostgreSQL: {closed}, {data_dir}"
     ]
 
 

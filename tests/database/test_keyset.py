@@ -9,8 +9,8 @@ from unittest.mock import patch
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, union_all
 
+from graph.database.kinds import Scalar, ScalarKind
 from graph.database.reads import keyset
-from graph.database.reads.expressions import ScalarKind
 from graph.database.reads.keyset import Ordering
 from graph.selection import Attribute, Sort
 from tests.execution.plain.lists import Key, compare
@@ -28,7 +28,11 @@ SCRATCH = Table(
     Column("word", String),
     prefixes=["TEMPORARY"],
 )
-KINDS = {"id": ScalarKind.INTEGER, "number": ScalarKind.INTEGER, "word": ScalarKind.TEXT}
+SCALARS = {
+    "id": Scalar(ScalarKind.INTEGER),
+    "number": Scalar(ScalarKind.INTEGER, is_nullable=True),
+    "word": Scalar(ScalarKind.TEXT, is_nullable=True),
+}
 # Each value, and none, beside each, twice.
 ROWS = [
     {"id": nth, "number": number, "word": word}
@@ -47,10 +51,7 @@ DIRECTIONS = {
 @pytest.fixture(autouse=True)
 def scratch() -> Iterator[None]:
     """The table has the columns of an entity; all but its key can be null."""
-    with (
-        patch.object(keyset, "kind_of", lambda _noun, term: KINDS[term.name]),
-        patch.object(keyset, "can_be_null", lambda _noun, term: term.name != "id"),
-    ):
+    with patch.object(keyset, "scalar_of", lambda _entity, term: SCALARS[term.name]):
         yield
 
 

@@ -11,6 +11,7 @@ import logging
 import re
 import subprocess
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,18 +38,18 @@ from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
-from graph.schema.fields import column, connection, lookup
+from graph.schema.fields import argument, column, connection, lookup
 from graph.schema.node import Node
 from graph.schema.scalars import SCALARS
 from graph.schema.schema import Schema
 from graph.settings import ExecutionMode
-from graph.store.queries import _customer
+from graph.store.queries import CustomerLookup
 from graph.store.schema import schema as the_schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.execution.oracle import compilations
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
-from tests.rows import cursor_of, fill
+from tests.rows import NOON, cursor_of, fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -137,7 +138,7 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         ),
         (
             f"""{{ customer(by: {{databaseId: 1}}) {{
-                 orders(after: "{cursor_of("Order", 4)}") {{ edges {{ cursor }} }} }} }}""",
+                 orders(after: "{cursor_of("Order", 4, NOON + timedelta(hours=1))}") {{ edges {{ cursor }} }} }} }}""",
             '{"customer":{"orders":{"edges":[]}}}',
         ),
         # Nobody is there.
@@ -379,7 +380,7 @@ class Order(Node):
 
 @strawberry.type(description="Declared fields, and others.")
 class Query:
-    customer: Customer | None = lookup("One customer.", _customer)
+    customer: Customer | None = lookup("One customer.", by=argument(CustomerLookup, "Its key."))
     customers: Connection[Customer] = connection("All customers.")
     orders: Connection[Order] = connection("All orders.")
 
@@ -645,7 +646,7 @@ async def test_a_flood_of_documents_leaves_little_behind(flooded: Execution) -> 
             data = await data_of(flooded, f"{{ items {{ a{nth}: totalCount }} }}")
             assert data == {"items": {f"a{nth}": 0}}
 
-    assert len(flooded._documents._kept) <= documents._MAX_KEPT
+    assert len(flooded._documents._cache) <= documents._MAX_CACHED
     assert json_statement.cache_info().currsize <= 1024
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS
 

@@ -197,8 +197,7 @@ async def test_a_statement_that_takes_too_long_is_a_timeout(
     assert response.json() == {
         "errors": [
             {
-                "message": "The store took longer than an operation may take."
-                " Ask for less at once.",
+                "message": "The operation took longer than is allowed. Request less at once.",
                 "extensions": {"code": "TIMEOUT"},
             }
         ]
@@ -259,7 +258,7 @@ async def test_the_same_client_is_answered_again_when_the_store_is_back(
         assert response.json() == {
             "errors": [
                 {
-                    "message": "The store cannot be reached. Try again later.",
+                    "message": "The database cannot be reached. Try again later.",
                     "extensions": {"code": "SERVICE_UNAVAILABLE"},
                 }
             ]

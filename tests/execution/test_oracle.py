@@ -232,7 +232,7 @@ def test_what_is_asked_is_often_there(database_url: str) -> None:
     found: Counter[str] = Counter()
     with both_ways(database_url, store=3) as (runner, both):
 
-        @for_all(operations(SCHEMA, both.known), store=3, examples=200)
+        @for_all(operations(SCHEMA, both.known), store=3, examples=300)
         def check(drawn: Drawn) -> None:
             answer = json.loads(runner.run(both.compiled.answer(drawn)).body)
             if "errors" not in answer:

@@ -84,10 +84,14 @@ REFUSED = [
     (f'where: {{id: {{notIn: ["{ITEM}"]}}}}', "INVALID_ID", "is not an id of this API."),
     ('where: {id: {eq: ""}}', "INVALID_ID", "'' is not an id of this API."),
     ('where: {id: {in: [""]}}', "INVALID_ID", "'' is not an id of this API."),
-    ('where: {town: {eq: "a\\u0000"}}', "INVALID_TEXT", "'eq' holds U+0000"),
-    ('where: {town: {in: ["b", "\\u0000"]}}', "INVALID_TEXT", "'in' holds U+0000"),
-    ('where: {search: "\\u0000"}', "INVALID_TEXT", "'search' holds U+0000"),
-    ('where: {or: [{not: {town: {endsWith: "\\u0000"}}}]}', "INVALID_TEXT", "holds U+0000"),
+    ('where: {town: {eq: "a\\u0000"}}', "INVALID_TEXT", "'eq' must not contain U+0000"),
+    ('where: {town: {in: ["b", "\\u0000"]}}', "INVALID_TEXT", "'in' must not contain U+0000"),
+    ('where: {search: "\\u0000"}', "INVALID_TEXT", "'search' must not contain U+0000"),
+    (
+        'where: {or: [{not: {town: {endsWith: "\\u0000"}}}]}',
+        "INVALID_TEXT",
+        "must not contain U+0000",
+    ),
     # Sorts.
     (f"orderBy: {SORTS}", "INVALID_ORDER", "'orderBy' has 9 sorts; at most 8."),
     ("orderBy: [{rank: DESC}]", "INVALID_ORDER", "'rank' needs 'search' in the list's own 'where'"),

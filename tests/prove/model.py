@@ -52,6 +52,7 @@ class Line:
     cancelled: int
     price: Decimal
     name: str
+    taken: int = 0
 
     @property
     def left(self) -> int:
@@ -196,16 +197,22 @@ class Model:
         if given["quantity"] < line.cancelled:
             raise RequestRejected("NotAllowed", ["LESS_THAN_CANCELLED"])
         more = given["quantity"] - line.quantity
-        self._take(Counter({line.item: more})) if more > 0 else self._put_back(line.item, -more)
+        if more > 0:
+            self._take(Counter({line.item: more}))
+            line.taken += more if self._is_counted(line.item) else 0
+        else:
+            self._give_back(line, -more)
         order.version += bool(more)
         line.quantity = given["quantity"]
+        self._close(order)
         return self._order(order, "OrderLineSaved")
 
     def _removeOrderLine(self, given: dict[str, Any], _: Any) -> tuple[Any, ...]:  # noqa: N802
         order, line = self._order_and_line(given, Problems())
-        self._put_back(line.item, line.left)
+        self._give_back(line, line.left)
         del order.lines[given["id"]]
         order.version += 1
+        self._close(order)
         return self._order(order)
 
     def _advanceOrder(self, given: dict[str, Any], _: Any) -> tuple[Any, ...]:  # noqa: N802
@@ -226,12 +233,13 @@ class Model:
             raise RequestRejected("NotAllowed", ["NOTHING_LEFT"])
         back: Counter[int] = Counter()
         for key, pieces in gone.items():
-            order.lines[key].cancelled += pieces
-            back[order.lines[key].item] += pieces
+            line = order.lines[key]
+            line.cancelled += pieces
+            back[line.item] += min(line.taken, pieces)
+            line.taken -= min(line.taken, pieces)
         for item, pieces in back.items():
             self._put_back(item, pieces)
-        if not any(line.left for line in order.lines.values()):
-            order.status = "CANCELLED"
+        self._close(order)
         order.version += bool(sum(gone.values())) or order.status == "CANCELLED"
         return self._order(order)
 
@@ -326,9 +334,24 @@ class Model:
         if item.stock is not None:
             self._set_stock(item, item.stock + pieces)
 
+    def _is_counted(self, key: int) -> bool:
+        return self.items[key].stock is not None
+
+    def _give_back(self, line: Line, pieces: int) -> None:
+        """Pieces that a line took go back to stock before those that it did not take."""
+        back = min(line.taken, pieces)
+        line.taken -= back
+        self._put_back(line.item, back)
+
+    def _close(self, order: Order) -> None:
+        """An order of which nothing is left is CANCELLED."""
+        if not any(line.left for line in order.lines.values()):
+            order.status = "CANCELLED"
+
     def _line(self, given: dict[str, Any]) -> Line:
         item = self.items[given["itemId"]]
-        return Line(given["itemId"], given["quantity"], 0, item.price, item.name)
+        taken = given["quantity"] if self._is_counted(given["itemId"]) else 0
+        return Line(given["itemId"], given["quantity"], 0, item.price, item.name, taken)
 
     def _customer(self, customer: Customer) -> tuple[Any, ...]:
         values = customer.values
@@ -349,6 +372,7 @@ class Model:
                 line.item,
                 line.quantity,
                 line.cancelled,
+                line.taken,
                 line.price,
                 line.name,
                 self.items[line.item].stock,
@@ -379,7 +403,7 @@ def _of_order(answer: dict[str, Any]) -> tuple[Any, ...]:
     row = answer["order"]
     lines = [
         (
-            *(line["item"]["databaseId"], line["quantity"], line["cancelled"]),
+            *(line["item"]["databaseId"], line["quantity"], line["cancelled"], line["taken"]),
             *(Decimal(line["unitPrice"]), line["itemName"], line["item"]["stock"]),
         )
         for line in row["lineItems"]["nodes"]

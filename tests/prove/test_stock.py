@@ -67,4 +67,6 @@ def pieces(random: Random) -> list[int]:
 
 
 def asked(wanted: dict[str, Any]) -> dict[int, int]:
-    return {from_global_id(line["itemId"])[1]: line["quantity"] for line in wanted["lines"]}
+    return {
+        int(str(from_global_id(line["itemId"])[1])): line["quantity"] for line in wanted["lines"]
+    }

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from graph.schema.scalars import (
+    parse_big_int,
+    parse_date,
     parse_datetime,
     parse_decimal,
+    parse_uuid,
     serialize_datetime,
     serialize_decimal,
 )
@@ -46,6 +49,9 @@ def test_a_moment_is_shown_in_utc(value: datetime, shown: str) -> None:
         "2026-01-31T12:00:00+00:00",
         "2026-01-31T07:00:00-05:00",
         "2026-01-31T12:00:00.000Z",
+        "2026-01-31t12:00:00z",
+        "2026-01-31T12:00:00.0000000000Z",
+        "2026-01-31T12:00:00-00:00",
     ],
 )
 def test_a_moment_may_come_in_any_zone(given: str) -> None:
@@ -65,7 +71,9 @@ def test_a_moment_without_a_zone_or_that_is_none_is_refused(given: Any) -> None:
     [
         ("2026-06-01T00:00:00+23:00", "2026-05-31T01:00:00+00:00"),
         ("1969-07-20T20:17:40-23:59", "1969-07-21T20:16:40+00:00"),
-        ("2026-06-01T00:00:00-00:00:30", "2026-06-01T00:00:30+00:00"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00+00:00"),
+        ("2016-12-31T18:59:60.5-05:00", "2017-01-01T00:00:00.5+00:00"),
+        ("2026-01-31T12:00:00.1234560Z", "2026-01-31T12:00:00.123456+00:00"),
         ("0001-01-01T00:00:00-12:00", "0001-01-01T12:00:00+00:00"),
     ],
 )
@@ -81,7 +89,33 @@ async def test_a_moment_may_have_any_offset(client: Client, given: str, moment: 
     assert data["customers"]["totalCount"] == 1
 
 
-@pytest.mark.parametrize("given", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(
+            "2025-W02-3T12:00:00Z",
+            "20250101T120000Z",
+            "2025-001T12:00:00Z",
+            "+2025-01-01T12:00:00Z",
+        ),
+        *("2025-01-01T00Z", "2025-01-01T00:00Z", "2025-01-01T120000Z", "2025-01-01 12:00:00Z"),
+        *("2025-01-01T12:00:00,5Z", "2025-01-01T12:00:00.Z", "2025-01-01T12:00:00.5"),
+        *("2025-01-01T12:00:00+01", "2025-01-01T12:00:00+0100", "2025-01-01T12:00:00+01:00:30"),
+        *("2025-01-01T12:00:00+24:00", "2025-01-01T12:00:00+01:60", "2025-01-01T24:00:00Z"),
+        *("2025-02-29T12:00:00Z", "2025-01-01T12:60:00Z", "2025-01-01T12:00:61Z"),
+        *("2025-01-01T12:00:60Z", "2025-01-15T23:59:60Z", "2025-01-31T23:59:60+01:00"),
+        *("2025-01-01T12:00:00.1234567Z", "0000-01-01T00:00:00Z", "2025-01-01T12:00:00Z\n"),
+        *("٢٠٢٥-01-01T12:00:00Z", "2025-01-01T12:00:00Z ", "infinity", "epoch"),
+    ],
+)
+def test_what_is_more_or_less_than_rfc_3339_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="DateTime cannot represent"):
+        parse_datetime(given)
+
+
+@pytest.mark.parametrize(
+    "given", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z"]
+)
 def test_a_moment_that_no_year_of_four_digits_has_in_utc_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match=r"DateTime .* out of range"):
         parse_datetime(given)
@@ -148,3 +182,40 @@ async def test_a_code_generator_finds_what_the_scalars_are(client: Client) -> No
     specified = {type_["name"]: type_["specifiedByURL"] for type_ in data["__schema"]["types"]}
     assert specified["DateTime"] == "https://www.rfc-editor.org/rfc/rfc3339"
     assert specified["Decimal"] == "https://www.w3.org/TR/xmlschema11-2/#decimal"
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        (17, 17),
+        ("17", 17),
+        ("-9223372036854775808", -(2**63)),
+        (2**63 - 1, 2**63 - 1),
+        ("0009223372036854775807", 2**63 - 1),
+        ("+1", 1),
+    ],
+)
+def test_a_big_int_is_a_number_or_its_digits(given: Any, number: int) -> None:
+    assert parse_big_int(given) == number
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, True, 1.0, "1.0", "1e3", "", " 1", "1\n", "١", "1_0", 2**63, "9223372036854775808"]
+    + [-(2**63) - 1, "9" * 6000, [1]],
+)
+def test_what_is_no_number_of_64_bits_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="BigInt"):
+        parse_big_int(given)
+
+
+@pytest.mark.parametrize("given", [None, 1, "2026-1-1", "20260101", "2026-W01-1", "2026-02-30", ""])
+def test_what_is_no_day_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="Date"):
+        parse_date(given)
+
+
+@pytest.mark.parametrize("given", [None, 1, "", "0" * 32, "{00000000-0000-0000-0000-000000000000}"])
+def test_what_is_no_uuid_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="UUID"):
+        parse_uuid(given)

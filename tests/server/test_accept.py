@@ -13,7 +13,7 @@ from graph.server.accept import (
     HTML,
     JSON,
     MULTIPART,
-    _chosen_before,
+    _negotiate_cached,
     negotiated,
 )
 
@@ -124,11 +124,11 @@ def test_an_answer_comes_in_parts_for_who_says_so(
 
 
 def test_a_flood_of_headers_is_forgotten_and_a_long_one_is_never_kept() -> None:
-    _chosen_before.cache_clear()
+    _negotiate_cached.cache_clear()
     long = "text/plain," * 30 + GRAPHQL_RESPONSE
 
     assert negotiated(long, html=False) == (GRAPHQL_RESPONSE, None)
-    assert _chosen_before.cache_info().currsize == 0
+    assert _negotiate_cached.cache_info().currsize == 0
     for nth in range(1000):
         assert negotiated(f"text/plain, {JSON};v={nth}", html=False) == (JSON, None)
-    assert _chosen_before.cache_info().currsize == 128
+    assert _negotiate_cached.cache_info().currsize == 128

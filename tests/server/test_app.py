@@ -72,7 +72,7 @@ async def test_behind_a_prefix_everything_is_where_it_was(cluster: Cluster) -> N
             await app({**scope, "root_path": "/shop", "state": state}, receive, send)
 
         transport = httpx.ASGITransport(prefixed)
-        async with httpx.AsyncClient(transport=transport, base_url="http://graph") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             answer = await http.post("/shop/graphql", json={"query": "{__typename}"})
             health = await http.get("/shop/health/live")
 

@@ -68,7 +68,7 @@ LINES = st.sampled_from(
             b"GET /graphql?query={a} HTTP/1.1\r\n",
             b"GET / HTTP/1.0\r\n",
         ),
-        *(b"host: x\r\n", b"content-type: application/json\r\n", b"content-length: 5\r\n"),
+        *(b"host: localhost\r\n", b"content-type: application/json\r\n", b"content-length: 5\r\n"),
         *(
             b"content-length: -5\r\n",
             b"transfer-encoding: chunked\r\n",

@@ -108,7 +108,7 @@ GARBAGE = {
     "a chunk that is none": b"POST /graphql HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
     "a huge chunk": b"POST /graphql HTTP/1.1\r\ncontent-type: application/json\r\n"
     b"transfer-encoding: chunked\r\n\r\nffffffff\r\n" + b"a" * 100,
-    "an upgrade": b"GET /graphql HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n"
+    "an upgrade": b"GET /graphql HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n"
     b"connection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAA\r\n\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 }

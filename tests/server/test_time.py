@@ -323,7 +323,7 @@ def received(connection: socket.socket) -> bytes:
 
 
 JSON = {"content-type": "application/json"}
-HEAD = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+HEAD = b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 BODY = json.dumps({"query": "{ __typename }"}).encode()
 
 
@@ -336,7 +336,7 @@ BODY = json.dumps({"query": "{ __typename }"}).encode()
         (HEAD + b"content-length: 100\r\n\r\n", b"408"),
         (HEAD + b"content-length: 100\r\n\r\n" + BODY, b"408"),
         (HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n", b"408"),
-        (b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n", b"415"),
+        (b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n", b"415"),
         (HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY + b"GET / HT", b"200"),
     ],
 )

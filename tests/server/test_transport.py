@@ -54,7 +54,7 @@ def code_of(answer: Any) -> str:
     [
         {},
         {"sec-fetch-mode": "cors"},  # what Node's fetch sends, and any site's page could not alone
-        {"sec-fetch-site": "same-origin", "referer": "http://graph/", "cookie": "a=b"},
+        {"sec-fetch-site": "same-origin", "referer": "http://localhost/", "cookie": "a=b"},
         {"sec-fetch-site": "none", "cookie": "a=b"},
         {"sec-fetch-site": "cross-site", "graphql-require-preflight": "1"},
         {"origin": "https://evil.example", "apollo-require-preflight": "true"},
@@ -210,10 +210,10 @@ def test_a_manifest_is_a_folder_a_file_or_what_apollo_writes(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("{}", "holds no document"),
+        ("{}", "contains no document"),
         ("[]", "cannot be read"),
         ("{", "cannot be read"),
-        ('{"a": 1}', "a is no text"),
+        ('{"a": 1}', "the text of a must be a string"),
         ('{"operations": [{}]}', "cannot be read"),
         ('{"sha256:00": "{ a }"}', "is not the hash of its text"),
     ],
@@ -269,7 +269,7 @@ async def test_there_are_no_batches_unless_somebody_says_so(cluster: Cluster) ->
         response = await client.http.post("/graphql", json=[{"query": QUERY}])
 
     assert response.status_code == 400
-    assert "Batches are switched off" in response.json()["errors"][0]["message"]
+    assert "Batches are disabled" in response.json()["errors"][0]["message"]
 
 
 # Caches

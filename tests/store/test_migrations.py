@@ -111,7 +111,7 @@ async def test_two_processes_that_migrate_at_once_take_turns(empty: Database) ->
 async def test_a_revision_that_does_not_exist_is_refused_and_nothing_changes(
     database: Database,
 ) -> None:
-    with pytest.raises(InvalidSetting, match="--to is wrong"):
+    with pytest.raises(InvalidSetting, match="--to is invalid"):
         await migrate(database, "9999")
 
     await fill(database, customers=1)
@@ -133,5 +133,5 @@ async def test_a_database_of_a_newer_version_is_left_as_it_is(database: Database
 
 
 async def test_an_empty_name_is_no_revision(database: Database) -> None:
-    with pytest.raises(InvalidSetting, match="--to is wrong"):
+    with pytest.raises(InvalidSetting, match="--to is invalid"):
         await migrate(database, "")

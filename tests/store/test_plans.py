@@ -53,6 +53,7 @@ SERVED = [
     ),
     """{ customers { nodes { orders { totalCount
            nodes { lineItems { nodes { item { name } } } } } } } }""",
+    "{ customers { nodes { orders(last: 1) { nodes { datePlaced } } } } }",
     """{ items(first: 1) { nodes { orderLines(last: 5) {
            nodes { order { customer { town } } } } } } }""",
     '{ customer(by: {email: "X@example.com"}) { id } }',
@@ -71,6 +72,7 @@ WALKS = [
     ("", 1.5),
     ("orderBy: {lastName: ASC}", 1.5),
     ("orderBy: {datePlaced: DESC}", 1.5),
+    ("orderBy: {datePlaced: ASC}", 1.5),
     # Three ranges, each read as far as a page goes.
     ("orderBy: [{lastName: DESC}, {town: ASC}]", 3.0),
 ]
@@ -85,8 +87,13 @@ PLANNED = [
                    orderBy: [{datePlaced: ASC}]) { nodes { id } } }""",
         True,
     ),
+    ('{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}}) { nodes { id } } }', True),
     # In the order of the key the latest orders are found last, or by the index of their dates.
-    ('{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}}) { nodes { id } } }', False),
+    (
+        """{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}},
+                   orderBy: [{databaseId: ASC}]) { nodes { id } } }""",
+        False,
+    ),
 ]
 
 
@@ -231,3 +238,12 @@ async def test_aggregates_of_children_read_what_a_grouped_statement_does(large: 
     )
 
     assert blocks_of(plan) <= 2 * blocks_of(by_hand)
+
+
+async def test_the_latest_order_of_a_customer_is_read_from_an_index(large: Large) -> None:
+    plan = await large.plan("{ customers { nodes { orders(last: 1) { nodes { id } } } } }")
+
+    indexes = {node.get("Index Name") for node in nodes_of(plan)}
+    assert "orders_customer_id_date_placed_id_idx" in indexes
+    assert "Sort" not in {node["Node Type"] for node in nodes_of(plan) if node["Plan Rows"] > 20}
+    assert blocks_of(plan) < 20 * 8

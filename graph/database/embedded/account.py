@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs: it refuses root, and root's folders are closed to everybody else."""
+"""The account that runs PostgreSQL: it refuses root, and root's folders are closed to others."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("graph.database.embedded")
 
-# Whatever the caller's environment says (a locale this machine lacks, PGDATA, PGPORT), PostgreSQL
-# does not see it.
+# PostgreSQL does not inherit the caller's environment (a missing locale, PGDATA, PGPORT).
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 _COMMAND_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who owns the cluster and its processes: oneself, or for root somebody without privileges."""
+    """The owner of the cluster and its processes: our account, or for root an unprivileged one."""
 
     uid: int
     gid: int
@@ -44,9 +43,9 @@ class Account:
         stderr: int | IO[bytes] = subprocess.PIPE,
         lent: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command as this account, apart from our session; `lent` are descriptors it keeps.
+        """Run a command as this account, in a new session; it inherits the descriptors `lent`.
 
-        The session is its own so that Ctrl-C and a SIGTERM to our process group do not reach it.
+        In a session of its own, Ctrl-C and a SIGTERM to our process group do not reach it.
         """
         return subprocess.run(  # noqa: S603  our own binaries and /bin/sh
             command,
@@ -67,27 +66,28 @@ class Account:
         )
 
     def receive(self, path: Path | int) -> None:
-        """Make the file or folder that we created this account's own."""
+        """Give a file or folder that we created to this account."""
         if not self.is_oneself:
             os.chown(path, self.uid, self.gid)
 
     @contextmanager
     def open_file(self, path: Path) -> Iterator[IO[bytes]]:
-        """Open a file of this account's to lock it or to append to it; make it if it is missing."""
+        """Open a file of this account for locking or appending; create it if it is missing."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
             self.receive(file.fileno())
             yield file
 
     def open_way_to(self, folders: Iterable[Path]) -> None:
-        """Let this account pass to the folders: o+x for the closed ones on the way, nothing else.
+        """Let this account enter the folders: add o+x to closed ones on the way, nothing else.
 
-        Where that is not enough, because an ACL says otherwise, DataDirUnusable names the folder.
+        Raises:
+            DataDirUnusable: o+x is not enough, because of an ACL. The message names the folder.
         """
         opened = [closed for folder in folders for closed in self._open(folder)]
         if opened:
             _log.warning(
-                "opened (chmod o+x) for the account %s, as which PostgreSQL runs: %s",
+                "opened (chmod o+x) for the account %s, which runs PostgreSQL: %s",
                 self.name,
                 ", ".join(str(folder) for folder in opened),
             )
@@ -103,30 +103,34 @@ class Account:
         if self._can_enter(folder):
             return True
         raise DataDirUnusable(
-            f"the account {self.name}, as which PostgreSQL runs, cannot enter {folder}."
+            f"the account {self.name}, which runs PostgreSQL, cannot enter {folder}."
             " Choose another folder with GRAPH_DATA_DIR."
         )
 
     def _can_enter(self, folder: Path) -> bool:
-        # SelectedField of the kernel, because mode bits do not tell about ACLs.
+        # Ask the kernel: mode bits do not show ACLs.
         return self.run("/bin/sh", "-c", 'cd -- "$1"', "sh", folder).returncode == 0
 
 
 def account_for(cluster: Path) -> Account:
-    """Who owns the cluster, or is to own it; DataDirUnusable if we cannot run as that account."""
+    """The owner of the cluster, or its future owner if the folder does not exist yet.
+
+    Raises:
+        DataDirUnusable: this process cannot run commands as that account.
+    """
     myself = os.geteuid()
     if cluster.exists():
-        found = cluster.stat()
-        _refuse_what_we_cannot_be(cluster, found.st_uid)
-        return Account(found.st_uid, found.st_gid, _name(found.st_uid))
+        owner = cluster.stat()
+        _check_owner(cluster, owner.st_uid)
+        return Account(owner.st_uid, owner.st_gid, _name(owner.st_uid))
     return Account(myself, os.getegid(), _name(myself)) if myself != 0 else _unprivileged()
 
 
-def _refuse_what_we_cannot_be(cluster: Path, owner: int) -> None:
+def _check_owner(cluster: Path, owner: int) -> None:
     myself = os.geteuid()
     if owner == 0:
         raise DataDirUnusable(
-            f"{cluster} belongs to root, as which PostgreSQL does not run."
+            f"{cluster} belongs to root, and PostgreSQL refuses to run as root."
             f" Give it to another account: chown -R nobody '{cluster}'"
         )
     if myself not in {0, owner}:
@@ -137,7 +141,7 @@ def _refuse_what_we_cannot_be(cluster: Path, owner: int) -> None:
 
 
 def _unprivileged() -> Account:
-    """Somebody who exists already, `nobody` first: no account is ever added."""
+    """An existing account, `nobody` preferred: no account is ever added."""
     candidates = [entry for entry in pwd.getpwall() if entry.pw_uid != 0]
     for entry in sorted(candidates, key=lambda entry: entry.pw_name != "nobody"):
         return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)

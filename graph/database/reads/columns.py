@@ -1,39 +1,169 @@
-"""Rows in a statement, and their columns."""
+"""Rows in a statement, their columns, and what is known of the values in these."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, func, true
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    BindParameter,
+    Column,
+    ColumnElement,
+    Double,
+    Enum,
+    Label,
+    Text,
+    case,
+    cast,
+    func,
+    select,
+    true,
+)
+from sqlalchemy import literal_column as raw_sql
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.sql.visitors import replacement_traverse
 
-from graph.database.relationships import mappers
-from graph.database.search import FOUND, everything
+from graph.database.catalog import catalog
+from graph.database.kinds import Scalar, ScalarKind, fits, key_type, kind_of_type
+from graph.database.reads.nullability import may_be_null
+from graph.database.relationships import association_of, mapper_of
+from graph.database.search import everything
+from graph.database.types import JsonText
+from graph.errors import InvalidId
+from graph.relay import from_global_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import FromClause, Label
+    from sqlalchemy import FromClause
+    from sqlalchemy.types import TypeEngine
 
     from graph.selection import Relationship
 
-# Looked up without regard to case, and unique so: `customers_lower_email_key`.
-_CASELESS = {("Customer", "email")}
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+_DIALECT._backslash_escapes = False  # as all servers have it  # noqa: SLF001
+_MOST: ColumnElement[float] = raw_sql("1.7976931348623157e308::float8", Double)
 
 
 @cache
 def table_of(entity: str) -> FromClause:
-    return everything(column_of) if entity == FOUND else mappers()[entity].local_table
+    if entity in catalog.unions:
+        return everything(entity, column_of, union_key_type(entity))
+    return mapper_of(entity).local_table
+
+
+@cache
+def attribute_of(entity: str, name: str) -> ColumnElement[Any]:
+    """A column as the model has it: a column of the table, or a computed one's expression."""
+    column: ColumnElement[Any] = mapper_of(entity).column_attrs[name].columns[0]
+    if isinstance(column, Column):
+        return column
+    computed: Any = column.element if isinstance(column, Label) else column
+    in_words: ColumnElement[Any] = replacement_traverse(computed, {}, _in_words)  # type: ignore[call-overload]
+    return in_words
+
+
+def _in_words(part: Any, **_: Any) -> ColumnElement[Any] | None:
+    """A constant of a computed column: a parameter would be a new one wherever the column stands."""
+    if not isinstance(part, BindParameter):
+        return None
+    words = part.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
+    return raw_sql(str(words), part.type)
+
+
+def scalar_of_column(entity: str, name: str) -> Scalar:
+    """What is known of a column's values: what its field declares, or else what its model does."""
+    if entity in catalog.unions:
+        return Scalar(_kind_of_union(entity) if name == "id" else ScalarKind.TEXT)
+    column = attribute_of(entity, name)
+    declared = catalog.columns.get((entity, name))
+    kind = declared.kind if declared else kind_of_type(column.type)
+    assert kind is not None, f"{entity}.{name}"  # noqa: S101  refused when the schema was built
+    return Scalar(
+        kind,
+        is_nullable=kind is ScalarKind.FLOAT or may_be_null(column),
+        is_required=declared is not None and not declared.is_nullable,
+        references=declared.references if declared else None,
+        own_type=column.type if _is_own_type(column.type) else None,
+        names=tuple(column.type.enums) if isinstance(column.type, Enum) else (),
+    )
+
+
+def _is_own_type(type_: TypeEngine[Any]) -> bool:
+    return isinstance(type_, ARRAY) or (isinstance(type_, Enum) and type_.native_enum)
 
 
 def column_of(entity: str, name: str | None) -> ColumnElement[Any]:
     """The SQL of a column, stored or computed."""
     assert name is not None  # noqa: S101  the relationship leads to every row: it has no column
-    if entity == FOUND:
+    if entity in catalog.unions:
         return table_of(entity).c[name]
-    column: ColumnElement[Any] = mappers()[entity].column_attrs[name].columns[0]
-    return column
+    column, kind = attribute_of(entity, name), scalar_of_column(entity, name).kind
+    match kind:
+        case ScalarKind.FLOAT:
+            return _finite(column)
+        case ScalarKind.TEXTS:
+            return _without_nulls(column)
+        case ScalarKind.JSON:
+            return column if isinstance(column.type, JsonText) else cast(column, Text)
+        case ScalarKind.ENUM:
+            return column
+    # SQLAlchemy may take the type of a computed column for another: the field's annotation counts.
+    return column if isinstance(column, Column) else cast(column, kind.value)
+
+
+def _finite(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """JSON has neither NaN nor infinity: to all that asks for them, they are NULL."""
+    number = cast(column, Double) if isinstance(column.type, REAL) else column
+    return case((number.between(-_MOST, _MOST), number))
+
+
+def _without_nulls(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The texts of an array in one dimension, whatever PostgreSQL let in."""
+    elements = func.unnest(column).table_valued("text", with_ordinality="nth").render_derived()
+    found = select(elements.c.text).where(elements.c.text.is_not(None)).order_by(elements.c.nth)
+    texts: ColumnElement[Any] = func.array(found.scalar_subquery(), type_=ScalarKind.TEXTS.value)
+    return case((column.is_not(None), texts))
+
+
+def key_type_of(relationship: Relationship) -> TypeEngine[Any]:
+    """The SQL type of the keys that a relationship starts from; of the root's one key."""
+    if relationship.source is None or relationship.source_column is None:
+        return ScalarKind.INTEGER.value
+    return attribute_of(relationship.source, relationship.source_column).type
+
+
+def column_key_type(entity: str, name: str) -> TypeEngine[Any]:
+    """A SQL type that has whatever a column can be compared with: no key is too large for it."""
+    kinds = {scalar_of_column(entity, name).kind, kind_of_type(attribute_of(entity, name).type)}
+    return key_type(*(kind for kind in kinds if kind is not None))
+
+
+def key_of(global_id: str, entity: str) -> Any:
+    """The key in a global id of this entity.
+
+    Raises:
+        InvalidId: not an id, or that of another entity; a key that no row of the entity can have.
+    """
+    found, key = from_global_id(global_id)
+    if found != entity or not fits(scalar_of_column(entity, "id").kind, key):
+        raise InvalidId(global_id)
+    return key
+
+
+def union_key_type(*entities: str) -> TypeEngine[Any]:
+    """A SQL type that has the keys of all these entities, and of all entities of these unions."""
+    members = [name for each in entities for name in catalog.unions.get(each, (each,))]
+    return key_type(*(scalar_of_column(member, "id").kind for member in members))
+
+
+def _kind_of_union(union: str) -> ScalarKind:
+    kind = kind_of_type(union_key_type(union))
+    assert kind is not None  # noqa: S101  it is that of a key
+    return kind
 
 
 def columns_of(entity: str, names: Iterable[str]) -> list[Label[Any]]:
@@ -45,15 +175,36 @@ def belongs(relationship: Relationship, key: ColumnElement[Any]) -> ColumnElemen
     """Whether a row of the relationship's target belongs to the source row with this key."""
     if relationship.target_column is None:
         return true()
-    return column_of(relationship.target, relationship.target_column) == key
+    return _leads(relationship, key, column_of(relationship.target, relationship.target_column))
+
+
+def _leads(
+    relationship: Relationship, key: ColumnElement[Any], to: ColumnElement[Any]
+) -> ColumnElement[bool]:
+    association = association_of(relationship)
+    if relationship.association is None or association is None:
+        return to == key
+    pairs = association.alias()
+    found = select(pairs.c[relationship.association.to_target])
+    found = found.where(pairs.c[relationship.association.to_source] == key)
+    return to.in_(found.correlate_except(pairs))
 
 
 def matches(relationship: Relationship, value: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a look-up by this value finds a row."""
     column = column_of(relationship.target, relationship.target_column)
-    if (relationship.target, relationship.target_column) in _CASELESS:
+    if is_caseless(column):
         return func.lower(column) == func.lower(value)
     return column == value
+
+
+def is_caseless(column: ColumnElement[Any]) -> bool:
+    """Whether the column is unique without regard to case: by an index on its `lower(...)`."""
+    indexes = getattr(getattr(column, "table", None), "indexes", ())
+    lowered = f"lower({getattr(column, 'name', '')})"
+    return any(
+        index.unique and [str(each) for each in index.expressions] == [lowered] for index in indexes
+    )
 
 
 class Row:
@@ -72,12 +223,17 @@ class Row:
         if self._names is not None:
             known: ColumnElement[Any] = self._names[name]
             return known
-        column = column_of(self.entity, name)
-        if self._adapter is None:
-            return column
-        return self._adapter.traverse(column)
+        return self._adapted(column_of(self.entity, name))
+
+    def attribute(self, name: str) -> ColumnElement[Any]:
+        """The column as the table has it, which an index may have too."""
+        return self._adapted(attribute_of(self.entity, name))
+
+    def _adapted(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column if self._adapter is None else self._adapter.traverse(column)
 
     def across(self, relationship: Relationship) -> tuple[Row, ColumnElement[bool]]:
         """An alias of the relationship's target, and the condition that joins it to this row."""
         to = Row(relationship.target, table_of(relationship.target).alias())
-        return to, to.column(relationship.target_column) == self.column(relationship.source_column)
+        key = self.column(relationship.source_column)
+        return to, _leads(relationship, key, to.column(relationship.target_column))

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer
 from sqlalchemy import literal_column as raw_sql
 
-from graph.database.reads import summaries
+from graph.database.reads import columns, summaries
 from graph.database.reads.keyset import Ordering
 from graph.database.reads.lists import Paged, RowList
 from graph.database.reads.sql_fragments import (
@@ -53,7 +52,9 @@ class ConnectionWriter:
     def __init__(self, rows: RowWriter, many: Connection, parent: str) -> None:
         column = many.relationship.source_column
         # The root has no key, and needs none: `belongs` does not look at it.
-        key = raw_sql(named(parent, column) if column else "0", Integer)
+        key = raw_sql(
+            named(parent, column) if column else "0", columns.key_type_of(many.relationship)
+        )
         self._rows = rows
         self._connection = many
         self._list = RowList(

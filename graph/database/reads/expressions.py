@@ -7,22 +7,18 @@ the last moment that a column can hold.
 
 from __future__ import annotations
 
-from enum import Enum
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Boolean,
+    Column,
     ColumnElement,
-    DateTime,
-    Integer,
+    Float,
     Numeric,
-    String,
     and_,
     any_,
-    bindparam,
+    case,
     cast,
     distinct,
     exists,
@@ -33,11 +29,12 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.sql.elements import False_, True_
 
-from graph.database.reads.columns import Row, column_of, table_of
+from graph.database.kinds import Scalar, ScalarKind
+from graph.database.reads.columns import Row, column_of, scalar_of_column, table_of
 from graph.database.search import is_found, rank_of
 from graph.database.search_functions import MISSPELLED
-from graph.database.types import JsonText
 from graph.selection import (
     AllOf,
     AnyOf,
@@ -55,73 +52,46 @@ from graph.selection import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy.types import TypeEngine
-
     from graph.selection import Condition, Relationship, Term
 
+_WORD = Scalar(ScalarKind.TEXT)
+_NOTHING: ColumnElement[int] = literal_column("0")
+_OPERATORS_OF_LISTS = {"has_every", "has_some"}
 # Digits after the point of an average: PostgreSQL's own scale depends on the values.
 _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
 # A bucket begins where years do, and not in the year before in which some zone has it begin.
 _FIRST_TIME: ColumnElement[Any] = literal_column("timestamptz '0001-01-01 00:00:00+00'")
 
 
-class ScalarKind(Enum):
-    """What values a term has: how they are bound, compared, and said in JSON."""
-
-    INTEGER = Integer()
-    COUNT = BigInteger()
-    DECIMAL = Numeric()
-    TIME = DateTime(timezone=True)
-    TEXT = String()
-    BOOLEAN = Boolean()
-    JSON = JsonText()  # it is only read
-
-    def bound(self, name: str, *, is_list: bool = False) -> ColumnElement[Any]:
-        """A parameter of this kind, or an array of them."""
-        type_: TypeEngine[Any] = self.value
-        said: TypeEngine[Any] = String() if self is ScalarKind.TIME else type_
-        sql: ColumnElement[Any] = bindparam(name, type_=ARRAY(said) if is_list else said)
-        return cast(sql, ARRAY(type_) if is_list else type_) if said is not type_ else sql
-
-
-def kind_of(entity: str, term: Term) -> ScalarKind:  # noqa: PLR0911  one for each
+def scalar_of(entity: str, term: Term) -> Scalar:
+    """What is known of the values that a term of an entity's rows has."""
     match term:
         case Attribute():
-            return _kind_of_column(column_of(entity, term.name))
+            return scalar_of_column(entity, term.name)
         case Through():
-            return kind_of(term.relationship.target, term.term)
+            inner = scalar_of(term.relationship.target, term.term)
+            return replace(inner, is_nullable=inner.is_nullable or term.relationship.is_optional)
         case Measure(function="count" | "distinct"):
-            return ScalarKind.COUNT
-        case Measure(function="min" | "max"):
+            return Scalar(ScalarKind.COUNT)
+        case Measure(function="min" | "max", column=str(column)):
             target = term.relationship.target if term.relationship else entity
-            return _kind_of_column(column_of(target, term.column))
+            return replace(scalar_of_column(target, column), is_nullable=True, is_required=False)
         case Bucket():
-            return ScalarKind.TIME
+            return Scalar(ScalarKind.TIME, is_nullable=scalar_of(entity, term.term).is_nullable)
         case Rank():
-            return ScalarKind.INTEGER
+            return Scalar(ScalarKind.INTEGER)
         case _:
-            return ScalarKind.DECIMAL
+            return Scalar(ScalarKind.DECIMAL, is_nullable=isinstance(term, Measure))
+
+
+def can_be_null(entity: str, term: Term) -> bool:
+    """Whether the term's SQL can be NULL."""
+    return scalar_of(entity, term).is_nullable
 
 
 def is_stored(entity: str, term: Term) -> bool:
     """Whether the term is a column of the table, so that an index can have it."""
-    return isinstance(term, Attribute) and hasattr(column_of(entity, term.name), "nullable")
-
-
-def can_be_null(entity: str, term: Term) -> bool:
-    """A computed column is null only where it is declared so: none is."""
-    match term:
-        case Attribute():
-            return bool(getattr(column_of(entity, term.name), "nullable", False))
-        case Through():
-            key = Attribute(term.relationship.source_column or "id")
-            return can_be_null(entity, key) or can_be_null(term.relationship.target, term.term)
-        case Measure(function="count" | "distinct"):
-            return False
-        case Bucket():
-            return can_be_null(entity, term.term)
-        case _:
-            return isinstance(term, Measure)
+    return isinstance(term, Attribute) and isinstance(column_of(entity, term.name), Column)
 
 
 class ExpressionCompiler:
@@ -141,8 +111,9 @@ class ExpressionCompiler:
     def source(self) -> Any:
         """The row's table with all that was joined to it."""
         source = self.row.source
-        for joined, belongs in (self._joined or {}).values():
-            source = source.join(joined.source(), belongs)
+        for relationship, (joined, belongs) in (self._joined or {}).items():
+            is_optional = relationship.is_optional
+            source = source.join(joined.source(), belongs, isouter=is_optional)
         return source
 
     def term(self, term: Term) -> ColumnElement[Any]:
@@ -158,7 +129,7 @@ class ExpressionCompiler:
             case Rank():
                 return rank_of(partial(self._is_found, term.text))
             case Bucket():
-                zone = self._operand(term.zone, ScalarKind.TEXT)
+                zone = self._operand(term.zone, _WORD)
                 begins = func.date_trunc(
                     literal_column(f"'{term.unit}'"), self.term(term.term), zone
                 )
@@ -187,10 +158,8 @@ class ExpressionCompiler:
         found = select(what).select_from(self.row.source).where(*conditions)
         return found.correlate_except(self.row.source)
 
-    def _operand(
-        self, number: int, kind: ScalarKind, *, is_list: bool = False
-    ) -> ColumnElement[Any]:
-        return kind.bound(f"{self._prefix}o{number}", is_list=is_list)
+    def _operand(self, number: int, scalar: Scalar, *, is_list: bool = False) -> ColumnElement[Any]:
+        return scalar.bound(f"{self._prefix}o{number}", is_list=is_list)
 
     def _across(self, relationship: Relationship) -> tuple[ExpressionCompiler, ColumnElement[bool]]:
         row, belongs = self.row.across(relationship)
@@ -212,15 +181,48 @@ class ExpressionCompiler:
                 ExpressionCompiler(row, self._prefix, joins=True),
                 belongs,
             )
-        return self._joined[term.relationship][0].term(term.term)
+        joined = self._joined[term.relationship][0]
+        value = joined.term(term.term)
+        if not term.relationship.is_optional or is_stored(joined.row.entity, term.term):
+            return value
+        # What is computed of a row that is not there may be a value all the same, such as 0.
+        return case((joined.row.column("id").is_not(None), value))
 
     def _exists(self, found: Exists) -> ColumnElement[bool]:
         inner, belongs = self._across(found.relationship)
         what = inner.selected(literal_column("1"), belongs, inner.condition(found.condition))
-        return exists(what)
+        if not found.relationship.is_optional:
+            return exists(what)
+        return or_(exists(what), and_(self._met_by_null(found.condition), ~self._leads(found)))
+
+    def _leads(self, found: Exists) -> ColumnElement[bool]:
+        """Whether a to-one relationship leads to a row at all."""
+        inner, belongs = self._across(found.relationship)
+        return exists(inner.selected(literal_column("1"), belongs))
+
+    def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:
+        """Whether a row that is not there meets a condition: it has no values, its lists no rows.
+
+        So what is said across a relationship and its `not` are exact opposites there too.
+        """
+        match condition:
+            case AllOf():
+                return and_(true(), *map(self._met_by_null, condition.conditions))
+            case AnyOf():
+                return or_(false(), *map(self._met_by_null, condition.conditions))
+            case Not():
+                met = self._met_by_null(condition.condition)
+                return ~met if isinstance(met, True_ | False_) else met.is_not(true())
+            case Exists(relationship=relationship) if not relationship.is_list:
+                return self._met_by_null(condition.condition)
+            case Test(term=Measure(function="count")):
+                return self._tested(condition, _NOTHING, Scalar(ScalarKind.COUNT))
+            case Test(operator="is_null"):
+                return true()
+        return false()
 
     def _is_found(self, text: int, tier: int) -> ColumnElement[bool]:
-        entity, operand = self.row.entity, self._operand(text, ScalarKind.TEXT)
+        entity, operand = self.row.entity, self._operand(text, _WORD)
         return is_found(entity, table_of(entity), self.row.column, operand, tier)
 
     def _measure(self, measure: Measure) -> ColumnElement[Any]:
@@ -229,18 +231,29 @@ class ExpressionCompiler:
         return _MEASURES[measure.function](self.row.column(measure.column))
 
     def _test(self, test: Test) -> ColumnElement[bool]:
-        term = self.term(test.term)
+        scalar = scalar_of(self.row.entity, test.term)
+        if test.operator in _OPERATORS_OF_LISTS and isinstance(test.term, Attribute):
+            # These take no notice of NULL among the elements, and an index has the column.
+            return self._tested(test, self.row.attribute(test.term.name), scalar)
+        return self._tested(test, self.term(test.term), scalar)
+
+    def _tested(self, test: Test, term: ColumnElement[Any], scalar: Scalar) -> ColumnElement[bool]:
         if test.operand is None:
-            return term.is_(None)
-        kind = kind_of(self.row.entity, test.term)
-        operand = self._operand(test.operand, kind, is_list=test.operator == "in")
+            is_null = test.operator == "is_null"
+            return term.is_(None) if is_null else func.cardinality(term) == _NOTHING
+        operand = self._operand(test.operand, scalar, is_list=test.operator == "in")
         return _TESTS[test.operator](term, operand)
+
+
+def _exact(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A sum of floats depends on their order, and can be infinite; one of decimals is neither."""
+    return cast(column, Numeric()) if isinstance(column.type, Float) else column
 
 
 _MEASURES: dict[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {
     # The sum of integers is a bigint, which JSON numbers cannot say: all sums are exact decimals.
-    "sum": lambda column: cast(func.sum(column), Numeric()),
-    "avg": lambda column: func.round(func.avg(column), _SCALE_OF_AVERAGES),
+    "sum": lambda column: cast(func.sum(_exact(column)), Numeric()),
+    "avg": lambda column: func.round(func.avg(_exact(column)), _SCALE_OF_AVERAGES),
     "min": func.min,
     "max": func.max,
     "distinct": lambda column: func.count(distinct(column)),
@@ -256,20 +269,6 @@ _TESTS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "like": lambda term, operand: term.like(operand),
     "ilike": lambda term, operand: term.ilike(operand),
     "same": lambda term, operand: func.lower(term) == func.lower(operand),
+    "has_every": lambda term, operand: term.op("@>", is_comparison=True)(operand),
+    "has_some": lambda term, operand: term.op("&&", is_comparison=True)(operand),
 }
-
-
-def _kind_of_column(column: ColumnElement[Any]) -> ScalarKind:
-    match column.type:
-        case Integer():
-            return ScalarKind.INTEGER
-        case Numeric():
-            return ScalarKind.DECIMAL
-        case DateTime():
-            return ScalarKind.TIME
-        case Boolean():
-            return ScalarKind.BOOLEAN
-        case JsonText():
-            return ScalarKind.JSON
-        case _:
-            return ScalarKind.TEXT

@@ -23,26 +23,24 @@ from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, String, bindparam, select
+from sqlalchemy import ARRAY, ColumnElement, String, bindparam, cast, select
 from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
-from graph.database.reads.expressions import can_be_null, kind_of
 from graph.database.reads.sql_fragments import (
     DIALECT,
     Expression,
     Json,
     Sql,
     SqlText,
-    base64_of,
     concatenated,
+    global_id_of,
     json_of,
     named,
     object_of,
 )
 from graph.selection import (
-    Attribute,
     Column,
     Connection,
     EnumLookup,
@@ -125,7 +123,7 @@ class RowWriter:
     def row(self, selection: Selection | Variants, alias: str) -> SqlText:
         """The text of one row, whose columns are the alias's."""
         if isinstance(selection, Variants):
-            key = raw_sql(f"{alias}.id", Integer)
+            key = raw_sql(f"{alias}.id", columns.union_key_type(*entities_of(selection)))
             return [self._by_entity(selection.selections, f"{alias}.entity", key)]
         entity = selection.entity
         return object_of(
@@ -135,15 +133,9 @@ class RowWriter:
     def _field(self, entity: str, field: Any, alias: str) -> SqlText:
         match field:
             case Column():
-                term = Attribute(field.name)
-                return json_of(
-                    kind_of(entity, term),
-                    named(alias, field.name),
-                    nullable=can_be_null(entity, term),
-                    function=self.json_function,
-                )
+                return self._column(entity, field.name, alias)
             case GlobalId():
-                return base64_of(f"'{entity}:'||{named(alias, 'id')}")
+                return global_id_of(entity, named(alias, "id"))
             case EnumLookup():
                 return [_enum_lookup(named(alias, field.name), field.texts)]
             case Typename():
@@ -154,13 +146,30 @@ class RowWriter:
                 return ConnectionWriter(self, field, parent=alias).text()
         raise NotImplementedError(field)
 
+    def _column(self, entity: str, name: str, alias: str) -> SqlText:
+        scalar = columns.scalar_of_column(entity, name)
+        # A NULL that the field cannot be is an error; in a chain of text it would lose the row.
+        absent = f"({alias}.id||' has no {entity}.{name}')::int::text"
+        return json_of(
+            scalar,
+            named(alias, name),
+            nullable=scalar.is_nullable,
+            function=self.json_function,
+            absent=absent if scalar.is_required else "'null'",
+        )
+
     def _relationship(self, one: ToOne, parent: str) -> SqlText:
-        key = raw_sql(named(parent, one.relationship.source_column or "id"), Integer)
-        return [self._one(one, columns.belongs(one.relationship, key))]
+        relationship = one.relationship
+        key_type = columns.key_type_of(relationship)
+        key = raw_sql(named(parent, relationship.source_column or "id"), key_type)
+        text = self._one(one, columns.belongs(relationship, key))
+        return [("coalesce(", *text, ",'null')") if relationship.is_optional else text]
 
     def _lookup(self, one: ToOne) -> SqlText:
-        column = columns.column_of(one.relationship.target, one.relationship.target_column)
-        value = bindparam(f"{one.argument_index}.value", type_=column.type)
+        relationship = one.relationship
+        assert relationship.target_column is not None  # noqa: S101  a look-up has one
+        scalar = columns.scalar_of_column(relationship.target, relationship.target_column)
+        value = scalar.bound(f"{one.argument_index}.value")
         return [
             ("coalesce(", *self._one(one, columns.matches(one.relationship, value)), ",'null')")
         ]
@@ -174,13 +183,15 @@ class RowWriter:
         return ("(SELECT ", *text, " FROM (", row, f") {alias})")
 
     def _by_entity(
-        self, selections: tuple[Selection, ...], entity: str, key: ColumnElement[int]
+        self, selections: tuple[Selection, ...], entity: str, key: ColumnElement[Any]
     ) -> Sql:
         """The text of the row of this entity and key; only its entity's branch is run."""
         branches: list[Any] = []
         for selection in selections:
             alias = next(self.aliases)
-            found = columns.column_of(selection.entity, "id") == key
+            id_ = columns.column_of(selection.entity, "id")
+            type_ = columns.column_key_type(selection.entity, "id")
+            found = id_ == (cast(key, type_) if isinstance(key.type, String) else key)
             row = select(*columns.columns_of(selection.entity, selection.columns)).where(found)
             text = concatenated(self.row(selection, alias))
             branches += [f" WHEN '{selection.entity}' THEN (SELECT ", *text, " FROM (", row]
@@ -190,15 +201,21 @@ class RowWriter:
     def _nodes(self, nodes: Nodes) -> SqlText:
         """An id without a row is null in its argument_index."""
         ids = next(self.aliases)
-        key = raw_sql(f"{ids}.key", Integer)
+        key_type = columns.union_key_type(*entities_of(nodes))
+        key = raw_sql(f"{ids}.key", key_type)
         answer = ("coalesce(", *self._by_entity(nodes.selections, f"{ids}.entity", key), ",'null')")
         entities = bindparam(f"{nodes.argument_index}.entities", type_=ARRAY(String))
-        keys = bindparam(f"{nodes.argument_index}.keys", type_=ARRAY(Integer))
+        what = "texts" if isinstance(key_type, String) else "keys"
+        keys = bindparam(f"{nodes.argument_index}.{what}", type_=ARRAY(key_type))
         source = (" FROM unnest(", entities, ",", keys, f") WITH ORDINALITY {ids}(entity,key,nth)")
         if not nodes.is_list:
             return [("(SELECT ", *answer, *source, ")")]
         listed = ("(SELECT coalesce(string_agg(", *answer, f",',' ORDER BY {ids}.nth),'')")
         return [Json("["), (*listed, *source, ")"), Json("]")]
+
+
+def entities_of(rows: Variants | Nodes) -> list[str]:
+    return [selection.entity for selection in rows.selections]
 
 
 def _enum_lookup(value: str, texts: Iterable[tuple[str, str]]) -> Sql:
@@ -231,5 +248,7 @@ def _reader(  # noqa: PLR0911  one for each
             return lambda values: [entity for entity, _ in values[argument_index].keys]
         case "keys":
             return lambda values: [key for _, key in values[argument_index].keys]
+        case "texts":
+            return lambda values: [str(key) for _, key in values[argument_index].keys]
         case _:
             return lambda values: values[argument_index].value

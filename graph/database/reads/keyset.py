@@ -14,19 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, or_, tuple_
 
-from graph.database.reads.expressions import can_be_null, is_stored, kind_of
+from graph.database.kinds import Scalar, ScalarKind
+from graph.database.reads.expressions import is_stored, scalar_of
 from graph.database.reads.sql_fragments import Json, concatenated, json_of, named
 from graph.selection import sort_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from graph.database.reads.expressions import ScalarKind
     from graph.database.reads.sql_fragments import SqlText
     from graph.selection import Sort
 
     # What a cursor says, in the order of the sorts.
     Values = Sequence[ColumnElement[Any] | None]
+
+
+_LINE_BYTES = 57
+# Of a cursor with one key: brackets, quotes and a comma around the name, and the longest key.
+_MOST_BYTES = {ScalarKind.INTEGER: 5 + 11, ScalarKind.BIGINT: 5 + 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +55,22 @@ class Ordering:
         """What the keys are called in a page: all but the last have names of their own."""
         return (*(f"k{nth}" for nth in range(len(self.sorts) - 1)), "id")
 
-    def kinds(self) -> Iterator[tuple[ScalarKind, bool]]:
-        """The kind of each key, and whether it can be null."""
+    def scalars(self) -> Iterator[Scalar]:
+        """What is known of the values of each key."""
         for sort in self.sorts:
-            yield kind_of(self.entity, sort.term), can_be_null(self.entity, sort.term)
+            yield scalar_of(self.entity, sort.term)
 
     def clauses(self, keys: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
         return [
-            _clause(sort, key, nullable=nullable)
-            for sort, key, (_, nullable) in zip(self.sorts, keys, self.kinds(), strict=True)
+            _clause(sort, key, nullable=scalar.is_nullable)
+            for sort, key, scalar in zip(self.sorts, keys, self.scalars(), strict=True)
         ]
 
     def words(self, alias: str) -> str:
         """The same over the keys of a page, in words."""
         keys = [
-            named(alias, name) + _direction(sort, nullable=nullable)
-            for sort, name, (_, nullable) in zip(self.sorts, self.names, self.kinds(), strict=True)
+            named(alias, name) + _direction(sort, nullable=scalar.is_nullable)
+            for sort, name, scalar in zip(self.sorts, self.names, self.scalars(), strict=True)
         ]
         return ",".join(keys)
 
@@ -74,20 +79,25 @@ class Ordering:
     ) -> list[ColumnElement[Any] | None]:
         """The parameters that a cursor's values are bound to; None for a null."""
         return [
-            None if null else kind.bound(name(nth))
-            for nth, (null, (kind, _)) in enumerate(zip(nulls, self.kinds(), strict=True))
+            None if null else scalar.bound(name(nth))
+            for nth, (null, scalar) in enumerate(zip(nulls, self.scalars(), strict=True))
         ]
 
     def cursor_text(self, alias: str) -> str:
         """SQL for the text of a row's cursor, base64 and all, over the keys of a page."""
-        text: SqlText = [Json(f'["{sort_of(self.entity, self.sorts)}"')]
-        for name, (kind, nullable) in zip(self.names, self.kinds(), strict=True):
-            text += [Json(","), *json_of(kind, named(alias, name), nullable=nullable)]
-        encoded = (
-            f"encode(textsend({''.join(map(str, concatenated([*text, Json(']')])))}),'base64')"
+        name_of_sort = sort_of(self.entity, self.sorts)
+        text: SqlText = [Json(f'["{name_of_sort}"')]
+        for name, scalar in zip(self.names, self.scalars(), strict=True):
+            text += [Json(","), *_json_in_cursor(scalar, named(alias, name))]
+        chain = "".join(map(str, concatenated([*text, Json("]")])))
+        encoded = f"encode(textsend({chain}),'base64')"
+        key = next(self.scalars()).kind
+        # Base64 breaks its lines at 57 bytes, which a number alone does not reach.
+        is_short = (
+            len(self.sorts) == 1
+            and len(name_of_sort) + _MOST_BYTES.get(key, _LINE_BYTES) < _LINE_BYTES
         )
-        # Base64 breaks its lines at 57 bytes, which a key alone never reaches.
-        return encoded if len(self.sorts) == 1 else f"replace({encoded},E'\\n','')"
+        return encoded if is_short else f"replace({encoded},E'\\n','')"
 
     def ranges(
         self, keys: Sequence[ColumnElement[Any]], values: Values
@@ -104,7 +114,7 @@ class Ordering:
     def _ranges(
         self, keys: Sequence[ColumnElement[Any]], values: Values
     ) -> Iterator[list[ColumnElement[bool]]]:
-        nullable = [nullable for _, nullable in self.kinds()]
+        nullable = [scalar.is_nullable for scalar in self.scalars()]
         for depth in reversed(range(len(keys))):
             equal = [same(key, value) for key, value in zip(keys, values, strict=True)][:depth]
             sort, key, value = self.sorts[depth], keys[depth], values[depth]
@@ -120,7 +130,14 @@ class Ordering:
     @property
     def _is_one_range(self) -> bool:
         directions = {sort.descending for sort in self.sorts}
-        return len(directions) == 1 and not any(nullable for _, nullable in self.kinds())
+        return len(directions) == 1 and not any(scalar.is_nullable for scalar in self.scalars())
+
+
+def _json_in_cursor(scalar: Scalar, value: str) -> SqlText:
+    """A bigint is a number there: only this code reads it."""
+    is_number = scalar.kind is ScalarKind.BIGINT
+    kind = ScalarKind.COUNT if is_number else scalar.kind
+    return json_of(Scalar(kind), value, nullable=scalar.is_nullable)
 
 
 def same(key: ColumnElement[Any], value: ColumnElement[Any] | None) -> ColumnElement[bool]:

@@ -13,8 +13,9 @@ query. The root is a level of one parent, whose key is `ROOT_KEY` and whose chil
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -29,41 +30,63 @@ from sqlalchemy import (
     true,
 )
 
-from graph.database.reads.columns import column_of, columns_of, matches, table_of
+from graph.database.kinds import ScalarKind
+from graph.database.reads.columns import (
+    column_key_type,
+    column_of,
+    columns_of,
+    key_type_of,
+    matches,
+    scalar_of_column,
+    table_of,
+)
 from graph.database.reads.keyset import Ordering
 from graph.database.reads.lists import Paged, RowList
-from graph.database.relationships import mappers
+from graph.database.relationships import mapper_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import TableValuedAlias
+    from sqlalchemy import ColumnElement, TableValuedAlias
+    from sqlalchemy.types import TypeEngine
 
     from graph.selection import Condition, GroupingShape, PageShape, Relationship, Term
 
-# The root's one parent. No row has it: keys are positive.
+# The root's one parent.
 ROOT_KEY = 0
-
-# In words: there is nothing to correlate, however deep in a list's statement it stands.
-_PARENT = literal_column("parent.key", Integer)
 
 
 def all_columns(entity: str) -> tuple[str, ...]:
     """The names of an entity's columns, stored and computed."""
-    return tuple(attribute.key for attribute in mappers()[entity].column_attrs)
+    return tuple(attribute.key for attribute in mapper_of(entity).column_attrs)
+
+
+@cache
+def is_by_text(relationship: Relationship) -> bool:
+    """Whether it is a look-up by a text, which may be without regard to case: `rows_by_text`."""
+    if relationship.source is not None or relationship.target_column is None:
+        return False
+    return scalar_of_column(relationship.target, relationship.target_column).kind is ScalarKind.TEXT
+
+
+def stored_key(entity: str, key: Any) -> Any:
+    """The key of an entity's row, given as the ids of a union have it."""
+    kind = scalar_of_column(entity, "id").kind
+    return UUID(str(key)) if kind is ScalarKind.UUID else int(key)
 
 
 @lru_cache(maxsize=1024)
 def rows_by_key(relationship: Relationship, columns: frozenset[str]) -> Select[Any]:
-    """`:keys` integers -> rows (key, id, *columns)."""
+    """`:keys` -> rows (key, id, *columns)."""
     key = column_of(relationship.target, relationship.target_column)
+    type_ = column_key_type(relationship.target, str(relationship.target_column))
     return select(key.label("key"), *columns_of(relationship.target, columns)).where(
-        key == any_(bindparam("keys", type_=ARRAY(Integer)))
+        key == any_(bindparam("keys", type_=ARRAY(type_)))
     )
 
 
 @lru_cache(maxsize=1024)
 def rows_by_text(relationship: Relationship, columns: frozenset[str]) -> Select[Any]:
     """`:keys` texts -> rows (key, id, *columns); `key` is the text as it was asked for."""
-    keys = _unnested(String)
+    keys = _unnested(String())
     return select(keys.c.key, *columns_of(relationship.target, columns)).select_from(
         keys.join(table_of(relationship.target), matches(relationship, keys.c.key))
     )
@@ -87,8 +110,8 @@ def pages(
     With `other_side` there is a column of this name too, which says whether the list has rows
     before the page, in its direction; and a parent without rows has one row whose id is NULL.
     """
-    keys = _unnested(Integer, ordinality="nth")
-    paged = Paged(RowList(relationship, shape.where, key=_PARENT), shape)
+    keys = _unnested(key_type_of(relationship), ordinality="nth")
+    paged = Paged(RowList(relationship, shape.where, key=_parent(relationship)), shape)
     page = paged.rows(columns, one_more=one_more).lateral("page")
     order = Ordering(relationship.target, shape.order)
     shown = [keys.c.key, page.c.id, *(page.c[name] for name in sorted(columns - {"id"}))]
@@ -107,17 +130,21 @@ def pages(
 @lru_cache(maxsize=256)
 def counts(relationship: Relationship, where: Condition | None) -> Select[Any]:
     """`:keys` -> rows (key, total), one for each key."""
-    keys = _unnested(Integer)
-    total = RowList(relationship, where, key=_PARENT).count().scalar_subquery()
+    keys = _unnested(key_type_of(relationship))
+    total = RowList(relationship, where, key=_parent(relationship)).count().scalar_subquery()
     return select(keys.c.key, total.label("total"))
 
 
 @lru_cache(maxsize=256)
 def counts_up_to(relationship: Relationship, where: Condition | None) -> Select[Any]:
     """`:keys`, `:limit` -> rows (key, total), one for each key; no total exceeds limit + 1."""
-    keys = _unnested(Integer)
+    keys = _unnested(key_type_of(relationship))
     limit = bindparam("limit", type_=Integer)
-    counted = RowList(relationship, where, key=_PARENT).count_up_to(limit).lateral("counted")
+    counted = (
+        RowList(relationship, where, key=_parent(relationship))
+        .count_up_to(limit)
+        .lateral("counted")
+    )
     return select(keys.c.key, counted.c.total).select_from(keys.join(counted, true()))
 
 
@@ -126,8 +153,12 @@ def aggregates(
     relationship: Relationship, where: Condition | None, terms: tuple[Term, ...]
 ) -> Select[Any]:
     """`:keys` -> rows (key, t0, t1, ...), one for each key."""
-    keys = _unnested(Integer)
-    measured = RowList(relationship, where, key=_PARENT).aggregates(terms).lateral("measured")
+    keys = _unnested(key_type_of(relationship))
+    measured = (
+        RowList(relationship, where, key=_parent(relationship))
+        .aggregates(terms)
+        .lateral("measured")
+    )
     return select(keys.c.key, *measured.c).select_from(keys.join(measured, true()))
 
 
@@ -139,9 +170,11 @@ def groups(
     terms: tuple[Term, ...],
 ) -> Select[Any]:
     """`:keys`, and `g.` with the grouping's own -> rows (key, t0, t1, ...), groups in order."""
-    keys = _unnested(Integer, ordinality="argument_index")
+    keys = _unnested(key_type_of(relationship), ordinality="argument_index")
     found = (
-        RowList(relationship, where, key=_PARENT).groups(shape, terms, own="g.").lateral("grouped")
+        RowList(relationship, where, key=_parent(relationship))
+        .groups(shape, terms, own="g.")
+        .lateral("grouped")
     )
     columns = [column for column in found.c if column.name != "nth"]
     return (
@@ -151,7 +184,12 @@ def groups(
     )
 
 
-def _unnested(type_: type[Integer | String], ordinality: str | None = None) -> TableValuedAlias:
+def _parent(relationship: Relationship) -> ColumnElement[Any]:
+    """The key, in words: there is nothing to correlate, however deep in a statement it stands."""
+    return literal_column("parent.key", key_type_of(relationship))
+
+
+def _unnested(type_: TypeEngine[Any], ordinality: str | None = None) -> TableValuedAlias:
     keys = func.unnest(bindparam("keys", type_=ARRAY(type_)))
     if ordinality is None:
         return keys.table_valued("key").render_derived(name="parent")

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.compiler import compiles
 
-from graph.database.reads.expressions import ScalarKind
+from graph.database.kinds import ScalarKind
 from graph.selection import Typename
 
 if TYPE_CHECKING:
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
+    from graph.database.kinds import Scalar
+
 DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 # PostgreSQL nests a chain of || to the left, and runs out of stack at some 4,800 operands.
 _LONGEST_CHAIN = 500
+_LINE_BYTES = 57
+_LONGEST_KEY = len("00000000-0000-0000-0000-000000000000")
 
 
 class Json(str):
@@ -73,25 +77,40 @@ def typename_of(field: Any) -> SqlText:
     return [Json(f'"{field.text}"')]
 
 
-def json_of(kind: ScalarKind, value: str, *, nullable: bool, function: str = "to_json") -> SqlText:
-    """The JSON of a value; the standard path must say the same (`schema.scalars`)."""
-    match kind:
-        case ScalarKind.INTEGER | ScalarKind.COUNT:
-            pieces: SqlText = [(value,)]
-        case ScalarKind.DECIMAL:
-            pieces = [Json('"'), (value,), Json('"')]
-        case ScalarKind.JSON:
-            pieces = [(f"{value}::text",)]
-        case _:
-            pieces = [(f"{function}({value})",)]
+def json_of(
+    scalar: Scalar, value: str, *, nullable: bool, function: str = "to_json", absent: str = "'null'"
+) -> SqlText:
+    """The JSON of a value; the standard path must say the same (`schema.scalars`).
+
+    `absent` is the SQL of what stands for a NULL.
+    """
+    pieces = _json_of(scalar, value, function)
     if nullable:
-        return [("coalesce((", *concatenated(pieces), ")::text,'null')")]
+        return [("coalesce((", *concatenated(pieces), f")::text,{absent})")]
     return pieces
 
 
-def base64_of(text: str) -> SqlText:
-    """Base64 of a text too short to be broken into lines, which PostgreSQL does at 57 bytes."""
-    return [Json('"'), (f"encode(textsend({text}),'base64')",), Json('"')]
+def _json_of(scalar: Scalar, value: str, function: str) -> SqlText:
+    if scalar.references is not None:
+        return global_id_of(scalar.references, value)
+    match scalar.kind:
+        case ScalarKind.INTEGER | ScalarKind.COUNT:
+            return [(value,)]
+        case ScalarKind.DECIMAL | ScalarKind.BIGINT:
+            return [Json('"'), (value,), Json('"')]
+        case ScalarKind.JSON:
+            return [(f"{value}::text",)]
+        case ScalarKind.TEXTS:
+            return [(f"to_json({value})",)]
+    return [(f"{function}({value})",)]
+
+
+def global_id_of(entity: str, key: str) -> SqlText:
+    """The global id of a row of an entity, given the SQL of its key."""
+    encoded = f"encode(textsend('{entity}:'||{key}),'base64')"
+    # PostgreSQL breaks the lines of base64 at 57 bytes.
+    is_short = len(entity) + 1 + _LONGEST_KEY < _LINE_BYTES
+    return [Json('"'), (encoded if is_short else f"replace({encoded},E'\\n','')",), Json('"')]
 
 
 def concatenated(pieces: Sequence[Json | Sql]) -> Sql:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, bindparam
 
-from graph.database.reads.expressions import can_be_null, kind_of
+from graph.database.reads.expressions import scalar_of
 from graph.database.reads.sql_fragments import (
     Json,
     SqlText,
@@ -81,8 +81,8 @@ class _Values:
         """`key` is what stands for the term, if that is not itself."""
         key = key or term
         value = f"{self._alias}.t{self._terms.index(term)}"
-        nullable = can_be_null(self._noun, key)
-        return json_of(kind_of(self._noun, key), value, nullable=nullable)
+        scalar = scalar_of(self._noun, key)
+        return json_of(scalar, value, nullable=scalar.is_nullable)
 
 
 def _object(fields: Iterable[Any], json: Callable[[Term], SqlText]) -> SqlText:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from graph.database.transaction import Transaction
 
-    Create: TypeAlias = Callable[[Transaction, Mapping[str, Any], tuple[str, ...]], Awaitable[int]]
+# A rule that creates one row from its values; the path leads to them. Returns the row's key.
+Create: TypeAlias = "Callable[[Transaction, Mapping[str, Any], tuple[str, ...]], Awaitable[int]]"
 
 MOST_ROWS = 1_000
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String
 
-from graph.database.relationships import mappers
+from graph.database.reads import key_of
+from graph.database.relationships import mapper_of
 from graph.errors import Conflict, InvalidId, NotFound, Problem, ValidationFailed
-from graph.relay import INT4_MAX, from_global_id, to_global_id
+from graph.relay import INT4_MAX, to_global_id
+from graph.texts import is_invisible, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +29,9 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 class Values:
     """What was given at one place of a mutation's arguments, and what is wrong with it.
 
-    A name that is not among the values was not given. Each method returns a value that holds, or
-    None and notes why it does not; nothing may be done before `check` has returned.
+    Texts are taken in Normalization Form C, without blanks at their ends (`graph.texts`). A name
+    that is not among the values was not given. Each method returns a value that holds, or None
+    and notes why it does not; nothing may be done before `check` has returned.
     """
 
     def __init__(
@@ -37,7 +40,11 @@ class Values:
         path: tuple[str, ...] = INPUT,
         problems: list[Problem] | None = None,
     ) -> None:
-        self._given = given
+        # An enum's member is a str too, and stays what it is; so does an id, see `key`.
+        self._given = {
+            name: trimmed(value) if type(value) is str else value for name, value in given.items()
+        }
+        self._ids = given
         self._path = path
         self.problems: list[Problem] = [] if problems is None else problems
 
@@ -73,7 +80,9 @@ class Values:
 
     def email(self, name: str) -> None:
         text = self._given.get(name)
-        if text and not _EMAIL.fullmatch(text):
+        if text and (hidden := _hidden_in(text)):
+            self.wrong(name, "INVISIBLE", f"It holds a character that is not seen: {hidden}.")
+        elif text and not _EMAIL.fullmatch(text):
             self.wrong(name, "NOT_AN_EMAIL", f"'{text[:64]}' is not a mail address.")
 
     def money(self, name: str, *, required: bool) -> Decimal | None:
@@ -103,13 +112,12 @@ class Values:
 
     def key(self, name: str, entity: str) -> int:
         """The key in a global id of an entity."""
-        text = self._given.get(name)
+        text = self._ids.get(name) or ""
         try:
-            found, key = from_global_id(text or "")
+            key: int = key_of(text, entity)
         except InvalidId:
-            found, key = "", 0
-        if found != entity:
-            self.wrong(name, "INVALID_ID", f"'{(text or '')[:64]}' is not the id of a {entity}.")
+            self.wrong(name, "INVALID_ID", f"'{text[:64]}' is not the id of a {entity}.")
+            return 0
         return key
 
     def expected_version(self) -> int | None:
@@ -118,17 +126,19 @@ class Values:
             self.wrong(
                 "expected_version", "REQUIRED", "Say which version you have read; null if any."
             )
-        value: int | None = self._given.get("expected_version")
-        return value
+        version: Any = self._given.get("expected_version")
+        return None if version is None else int(version)
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         text: str | None = self._present(name, required=required)
-        type_ = mappers()[entity].columns[name].type
-        most = type_.length if isinstance(type_, String) else None
+        column = mapper_of(entity).columns[name]
+        most = column.type.length if isinstance(column.type, String) else None
         if text is None:
             return None
-        if not text.strip():
-            self.wrong(name, "BLANK", "It must not be empty.")
+        if all(map(is_invisible, text)):
+            self.wrong(name, "BLANK", "It must show something.")
+        elif column.unique and (hidden := _hidden_in(text)):
+            self.wrong(name, "INVISIBLE", f"It holds a character that is not seen: {hidden}.")
         elif most is not None and len(text) > most:
             self.wrong(name, "TOO_LONG", f"It has {most} characters at most, not {len(text)}.")
         return text
@@ -139,6 +149,15 @@ class Values:
         if value is None and (required or name in self._given):
             self.wrong(name, "REQUIRED", "It must be given, and not be null.")
         return value
+
+
+def _hidden_in(text: str) -> str | None:
+    """The first character that nobody sees, by its number: two names with and without look alike.
+
+    A blank between words is seen.
+    """
+    hidden = (char for char in text if char != " " and is_invisible(char))
+    return next((f"U+{ord(char):04X}" for char in hidden), None)
 
 
 def check_version(entity: str, key: int, *, expected: int | None, row: Any) -> None:

@@ -1,9 +1,7 @@
-"""A cache that a flood cannot sweep: a segmented LRU, bounded in entries and in weight.
+"""A segmented LRU cache, bounded in entries and in weight, that resists a flood of single uses.
 
-What is selected for once waits on probation. What is selected for again is protected, and only
-others
-that are selected for again can push it out: a flood of texts that nobody repeats takes the place of
-nothing but itself.
+A new entry is on probation. An entry that is read again becomes protected, and only other entries
+that are read again can evict it. A flood of texts that are used once evicts only itself.
 """
 
 from __future__ import annotations
@@ -26,28 +24,28 @@ class _Segment(Generic[K, V]):
         return len(self._entries)
 
     def get(self, key: K) -> V | None:
-        """The value; it is now the one selected for last."""
-        if (found := self._entries.get(key)) is None:
+        """The value, or None; the entry becomes the most recently used."""
+        if (entry := self._entries.get(key)) is None:
             return None
         self._entries.move_to_end(key)
-        return found[0]
+        return entry[0]
 
     def add(self, key: K, value: V, weight: int) -> None:
-        """Add a value, and drop those selected for longest ago until all bounds hold."""
+        """Add a value, and evict the least recently used entries until all bounds hold."""
         self._entries[key] = (value, weight)
         self._weight += weight
         while len(self._entries) > self._max_entries or self._weight > self._max_weight:
             _, (_, dropped) = self._entries.popitem(last=False)
             self._weight -= dropped
 
-    def take(self, key: K) -> tuple[V, int] | None:
-        if (found := self._entries.pop(key, None)) is not None:
-            self._weight -= found[1]
-        return found
+    def remove(self, key: K) -> tuple[V, int] | None:
+        if (entry := self._entries.pop(key, None)) is not None:
+            self._weight -= entry[1]
+        return entry
 
 
 class SegmentedLRU(Generic[K, V]):
-    """One fifth of the bounds is for probation, the rest for what has proved itself."""
+    """The probation segment has a fifth of both bounds, the protected one the rest."""
 
     def __init__(self, *, max_entries: int, max_weight: int) -> None:
         self._probation = _Segment[K, V](max_entries // 5, max_weight // 5)
@@ -59,11 +57,11 @@ class SegmentedLRU(Generic[K, V]):
     def get(self, key: K) -> V | None:
         if (value := self._protected.get(key)) is not None:
             return value
-        if (found := self._probation.take(key)) is None:
+        if (entry := self._probation.remove(key)) is None:
             return None
-        self._protected.add(key, *found)
-        return found[0]
+        self._protected.add(key, *entry)
+        return entry[0]
 
     def put(self, key: K, value: V, *, weight: int) -> None:
-        """Keep a value that was not there. One heavier than the probation allows is not kept."""
+        """Add an absent key. A value heavier than the probation segment's bound is not cached."""
         self._probation.add(key, value, weight)

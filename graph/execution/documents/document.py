@@ -1,4 +1,4 @@
-"""From a text to an operation that may run: parsed and validated once per text."""
+"""Turns a text into a document of executable operations: parsed and validated once per text."""
 
 from __future__ import annotations
 
@@ -23,30 +23,32 @@ if TYPE_CHECKING:
 
     from graphql import DocumentNode, GraphQLError, GraphQLSchema
 
-_MAX_KEPT = 1_000
-_MAX_KEPT_BYTES = 64 * 1024 * 1024
-# What a document takes in memory, for each character of its text (measured: 185); and what it is
-# compiled to, for each field (900), as often as that is kept.
+_MAX_CACHED = 1_000
+_MAX_CACHED_BYTES = 64 * 1024 * 1024
+# Memory of a document per character of its text (measured: 185 bytes), and of its compiled
+# operations per field (measured: 900 bytes for each of the two variants that may be cached).
 _BYTES_PER_CHAR = 200
 _BYTES_PER_FIELD = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A valid document and its operations by name; None is the name of an anonymous operation."""
+
     node: DocumentNode
     operations: dict[str | None, Operation]
 
     def operation(self, name: str | None) -> Operation:
-        """The operation to run (specification, section 6.1, GetOperation).
+        """The operation to execute (specification, section 6.1, GetOperation).
 
         Raises:
-            RequestRejected: there is none of this name, or none was named among several.
+            RequestRejected: no operation has this name, or `name` is None and there are several.
         """
         if name is None and len(self.operations) == 1:
             return next(iter(self.operations.values()))
         if name is None:
             raise RequestRejected.because(
-                "Name the operation to run: the document has more than one.",
+                "'operationName' is required: the document has more than one operation.",
                 code="OPERATION_RESOLUTION_FAILURE",
             )
         if name not in self.operations:
@@ -57,39 +59,41 @@ class Document:
 
 
 class Documents:
-    """Documents by their text: parsed, validated and compiled once, as long as they are kept."""
+    """A cache of documents by their text. One per application."""
 
     def __init__(self, schema: GraphQLSchema, limits: Limits | None = None) -> None:
         self._schema = schema
         self._limits = limits or Limits()
-        self._kept = SegmentedLRU[str, Document](max_entries=_MAX_KEPT, max_weight=_MAX_KEPT_BYTES)
+        self._cache = SegmentedLRU[str, Document](
+            max_entries=_MAX_CACHED, max_weight=_MAX_CACHED_BYTES
+        )
 
     def read(self, text: str) -> Document:
-        """The document of a text.
+        """The document with this text.
 
         Raises:
-            RequestRejected: it is not GraphQL, or not of this schema.
+            RequestRejected: the text is not GraphQL, or not valid for the schema.
         """
-        document = self._kept.get(text)
+        document = self._cache.get(text)
         if document is None:
             document = self._read(text)
             fields = fields_in(document.node, MAX_FIELDS)
             weight = len(text) * _BYTES_PER_CHAR + fields * _BYTES_PER_FIELD
-            self._kept.put(text, document, weight=weight)
+            self._cache.put(text, document, weight=weight)
         return document
 
     def _read(self, text: str) -> Document:
         node = parse_within(self._limits, text)
         validate_within(self._limits, self._schema, node)
-        _forget_tokens(node)
+        _drop_tokens(node)
         return _indexed(self._schema, node)
 
 
-def _forget_tokens(document: DocumentNode) -> None:
-    """Let go of what the lexer read, where errors need only know the place.
+def _drop_tokens(document: DocumentNode) -> None:
+    """Remove the lexer's tokens from the nodes: errors only need their positions.
 
-    Tokens know their neighbours: they are most of a document's memory, and cycles, which stay until
-    the collector looks for them.
+    Tokens refer to their neighbours. They are most of a document's memory, and form cycles that
+    only the garbage collector frees.
     """
     ahead: list[Any] = [document]
     while ahead:
@@ -104,13 +108,13 @@ def _forget_tokens(document: DocumentNode) -> None:
 
 @cache
 def _keys(kind: Any) -> tuple[str, ...]:
-    """What a node of this kind is made of; graphql-core looks it up anew each time."""
+    """The names of the node's children; graphql-core computes them at each access."""
     keys: tuple[str, ...] = kind.keys
     return keys
 
 
 def problems_of(documents: Documents, texts: Mapping[str, str]) -> list[str]:
-    """What is wrong with documents, each by its first name: one line for each error."""
+    """One line per validation error, with the first name of its document and its position."""
     names: dict[str, str] = {}
     for name, text in texts.items():
         names.setdefault(text, name)

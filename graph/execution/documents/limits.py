@@ -1,12 +1,13 @@
-"""What a document may be: its shape, before anybody spends time on what it says.
+"""The limits of a document's size and shape, checked before it is executed.
 
-Counts are held to their limits while the text is parsed. What only fragments tell (depth, root
-fields) is measured next, each fragment once however often it is spread; validation has a budget.
-All of it is paid when a text is read, and not again while its document is kept.
+The parser checks counts as it goes. Depth and root fields depend on fragments, so they are measured
+afterwards, each fragment once however often it is spread. Validation has a budget of its own. A
+cached document is not checked again.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OverlappingFieldsCanBeMergedRule,
+    StreamDirectiveOnListField,
     StringValueNode,
     specified_rules,
     validate,
@@ -27,7 +29,11 @@ from graphql import (
 from graphql.language.parser import Parser
 
 from graph.errors import TooLarge
-from graph.execution.documents.validation_rules import FewIntrospectionAliases, IdempotentMutations
+from graph.execution.documents.validation_rules import (
+    FewIntrospectionAliases,
+    IdempotentMutations,
+    StreamedLists,
+)
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
@@ -45,19 +51,21 @@ if TYPE_CHECKING:
 
     from graph.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _MAX_ERRORS = 20
-# More than anybody writes by hand: a list of a thousand values, and what stands around it.
+# Enough for a list of 1,000 literals and its surroundings.
 _MAX_VARIABLES = 200
 _MAX_LITERALS = 1_100
-# They come back with every object.
+# Aliases and labels are repeated in the answer for every object.
 _MAX_ALIAS_CHARS = 100
-# Units of work for the rule that compares fields of one name: so many take about 40 ms.
+# The budget of the rule that compares fields with the same response key; it takes about 40 ms.
 _MAX_COMPARISONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The settings that begin with `max_`, by the rest of their names; see `docs/operations.md`."""
+    """The settings `max_...`, by the rest of their names, and two others: `docs/operations.md`."""
 
     document_bytes: int = 100_000
     tokens: int = 5_000
@@ -82,10 +90,10 @@ class Limits:
 
 
 def parse_within(limits: Limits, text: str) -> DocumentNode:
-    """Parse a text, and give up as soon as it is too much.
+    """Parse a text, and stop as soon as it exceeds a limit.
 
     Raises:
-        RequestRejected: it is not GraphQL, or not within the limits.
+        RequestRejected: the text is not GraphQL, or exceeds a limit.
     """
     if len(text) > limits.document_bytes or len(text.encode()) > limits.document_bytes:
         raise _too_large("is longer than", limits.document_bytes, "bytes")
@@ -99,7 +107,7 @@ def parse_within(limits: Limits, text: str) -> DocumentNode:
         raise RequestRejected([error], code="GRAPHQL_PARSE_FAILED") from None
     except UnicodeEncodeError:
         raise RequestRejected.because(
-            "The document holds half of a surrogate pair.", code="GRAPHQL_PARSE_FAILED"
+            "The document must not contain an unpaired surrogate.", code="GRAPHQL_PARSE_FAILED"
         ) from None
     except RecursionError:
         raise RequestRejected.because(
@@ -109,35 +117,46 @@ def parse_within(limits: Limits, text: str) -> DocumentNode:
 
 
 def validate_within(limits: Limits, schema: GraphQLSchema, node: DocumentNode) -> None:
-    """Return if a document is one of the schema's.
+    """Validate a document against the schema (specification, section 5).
 
     Raises:
-        RequestRejected: it is not, or takes too long to tell.
+        RequestRejected: the document is invalid, or its validation exceeds the budget.
     """
     rules = _RULES if limits.introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
     hide = not limits.suggestions
-    errors = validate(schema, node, rules, max_errors=_MAX_ERRORS, hide_suggestions=hide)
+    try:
+        errors = validate(schema, node, rules, max_errors=_MAX_ERRORS, hide_suggestions=hide)
+    except RecursionError:
+        raise
+    except Exception:  # a rule's own fault: what it could not check does not run
+        logger.exception("a validation rule failed")
+        errors = [GraphQLError("The document cannot be validated: write it another way.")]
     if errors:
-        clear = [_in_clear_words(error) for error in errors]
+        clear = [_without_internals(error) for error in errors]
         raise RequestRejected(clear, code="GRAPHQL_VALIDATION_FAILED")
 
 
 class _OverlappingFields(OverlappingFieldsCanBeMergedRule):
-    """graphql-core's rule, whose own budget lasts for two seconds."""
+    """graphql-core's rule with a smaller budget: its own lasts for two seconds."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)
         self.rule_context.remaining_complexity_budget = _MAX_COMPARISONS
 
 
+# Ours instead of graphql-core's.
+_REPLACED: dict[Any, Any] = {
+    OverlappingFieldsCanBeMergedRule: _OverlappingFields,
+    StreamDirectiveOnListField: StreamedLists,
+}
 _RULES = tuple(
-    _OverlappingFields if rule is OverlappingFieldsCanBeMergedRule else rule
+    _REPLACED.get(rule, rule)
     for rule in (*specified_rules, IdempotentMutations, FewIntrospectionAliases)
 )
 
 
 class _Parser(Parser):
-    """graphql-core's parser, which counts what it finds."""
+    """graphql-core's parser, with a limit for each kind of node."""
 
     def __init__(self, text: str, limits: Limits) -> None:
         super().__init__(text, max_tokens=limits.tokens)
@@ -188,19 +207,19 @@ class _Parser(Parser):
         self._count("literals")
         return super().parse_value_literal(is_const)
 
-    def _count(self, what: str) -> None:
-        self._counts[what] += 1
-        if self._counts[what] > self._most[what]:
-            raise _too_large("has more than", self._most[what], what)
+    def _count(self, kind: str) -> None:
+        self._counts[kind] += 1
+        if self._counts[kind] > self._most[kind]:
+            raise _too_large("has more than", self._most[kind], kind)
 
 
-def _check_length(what: str, text: str) -> None:
+def _check_length(kind: str, text: str) -> None:
     if len(text) > _MAX_ALIAS_CHARS:
-        raise _too_large(f"has {what} of more than", _MAX_ALIAS_CHARS, "characters")
+        raise _too_large(f"has {kind} of more than", _MAX_ALIAS_CHARS, "characters")
 
 
 def fields_in(document: DocumentNode, most: int) -> int:
-    """How many fields its operations select, of each at most so many.
+    """The number of fields that the operations select, at most `most` of each operation.
 
     A fragment counts as often as it is spread.
     """
@@ -234,21 +253,24 @@ def _check_shape(document: DocumentNode, limits: Limits) -> None:
 
 
 class _Measure:
-    """A number for each selection set, put together from its fields'; each fragment's is kept."""
+    """A number for a selection set, combined from those of its fields; cached by fragment.
+
+    `of_field` measures a field with this measure at hand; `combine` is `sum` or `max`.
+    """
 
     def __init__(
         self,
         fragments: dict[str, SelectionSetNode],
-        together: Callable[[Any], int],
+        combine: Callable[[Any], int],
         of_field: Callable[[FieldNode, Callable[[SelectionSetNode], int]], int],
     ) -> None:
         self._fragments = fragments
-        self._together = together
+        self._combine = combine
         self._of_field = of_field
-        self._known: dict[str, int] = {}
+        self._by_fragment: dict[str, int] = {}
 
     def __call__(self, selections: SelectionSetNode) -> int:
-        return self._together([0, *(self._of(node) for node in selections.selections)])
+        return self._combine([0, *(self._of(node) for node in selections.selections)])
 
     def _of(self, node: SelectionNode) -> int:
         match node:
@@ -261,25 +283,25 @@ class _Measure:
         raise AssertionError(node)
 
     def _of_fragment(self, name: str) -> int:
-        if name not in self._known:
-            # A fragment that spreads itself adds nothing here; validation refuses it.
-            self._known[name] = 0
+        if name not in self._by_fragment:
+            # A fragment that spreads itself counts as 0 here; validation refuses it.
+            self._by_fragment[name] = 0
             if name in self._fragments:
-                self._known[name] = self(self._fragments[name])
-        return self._known[name]
+                self._by_fragment[name] = self(self._fragments[name])
+        return self._by_fragment[name]
 
 
 def _below(node: FieldNode, measure: Callable[[SelectionSetNode], int]) -> int:
     return measure(node.selection_set) if node.selection_set else 0
 
 
-def _too_large(what: str, most: int, unit: str) -> RequestRejected:
-    error = TooLarge(f"The document {what} {most:,} {unit}.")
+def _too_large(predicate: str, most: int, unit: str) -> RequestRejected:
+    error = TooLarge(f"The document {predicate} {most:,} {unit}.")
     return RequestRejected([GraphQLError(str(error), original_error=error)], code=error.code)
 
 
-def _in_clear_words(error: GraphQLError) -> GraphQLError:
-    """What a client can act on, where graphql-core passes on what happened to Python."""
+def _without_internals(error: GraphQLError) -> GraphQLError:
+    """The error in terms of the document, where graphql-core reports one of Python's."""
     if error.message == "Validation aborted.":
         return GraphQLError("The document is nested too deeply, or repeats fields too often.")
     if "set_int_max_str_digits" in error.message:

@@ -1,4 +1,4 @@
-"""An operation of a document, and what has been made of it: plans, and compiled statements."""
+"""An operation of a document, with its cached plans and compiled statements."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
 _CONDITIONS = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
 _PARTS = {GraphQLDeferDirective.name, GraphQLStreamDirective.name}
-# Kinds of variables that one operation is compiled for. A client has few; a flood is forgotten.
+# The most shapes of variables that one operation is compiled for; clients use few.
 _MAX_VARIANTS = 32
-# What they may select together: a small operation has all of its variants, a large one some.
-_MAX_KEPT_FIELDS = 2 * MAX_FIELDS
+# The most fields that they select together, so that a large operation has fewer variants.
+_MAX_CACHED_FIELDS = 2 * MAX_FIELDS
 
 
 class Operation:
-    """Compiled once for each shape of its variables; lives as long as its document.
+    """An operation, compiled once for each shape of its variables; lives as long as its document.
 
-    Most requests change values only. So the first request of a shape walks the operation, and
-    leaves behind the recipes by which the next one's variables become the statement's parameters.
+    Most requests differ in values only. So the first request of a shape walks the operation, and
+    caches the recipes that turn the variables of later requests into the statement's parameters.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class Operation:
         self._fragments = fragments
         directives = list(_directives(node, fragments))
         self.may_have_parts = any(each.name.value in _PARTS for each in directives)
-        # The variables by which fields are included or skipped.
+        # The variables of @skip and @include.
         deciding = [each for each in directives if each.name.value in _CONDITIONS]
         self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
         self._recipes: dict[Hashable, list[Recipe]] = {}
         self._compiled: dict[Hashable, Compiled] = {}
-        self._selected = 0  # in what is compiled
+        self._selected = 0  # fields in all compiled variants
         self._texts: dict[str, str] = {}
 
     @property
@@ -86,21 +86,21 @@ class Operation:
         return any(node.name.value == "atomic" for node in self.node.directives or ())
 
     def plan(self, variables: VariableValues) -> Plan:
-        """What the operation asks for.
+        """The plan of the operation for these variables.
 
         Raises:
-            RequestRejected: its arguments do not say what they must.
+            RequestRejected: an argument is invalid.
         """
         try:
             plan = select(self._schema, self._fragments, self.node, variables)
-        except GraphQLError as error:  # a directive's argument, where no field is to blame
+        except GraphQLError as error:  # an argument of a directive, which has no field
             raise RequestRejected([error], code="BAD_USER_INPUT") from None
         if plan.errors:
             raise RequestRejected(plan.errors, code="BAD_USER_INPUT")
         return plan
 
     def compiled(self, variables: VariableValues) -> tuple[Compiled, list[Value]]:
-        """The operation compiled for variables of this shape, and what its arguments say.
+        """The operation compiled for variables of this shape, and the values of its arguments.
 
         Raises:
             RequestRejected: as `plan`.
@@ -124,11 +124,11 @@ class Operation:
 
     @property
     def alone(self) -> DocumentNode:
-        """A document of this operation and no other."""
+        """A document with this operation only."""
         return DocumentNode(definitions=(self.node, *self._fragments.values()))
 
     def only(self, plan: Plan, keys: frozenset[str]) -> DocumentNode:
-        """A document that asks for these root fields and no others."""
+        """A document with these root fields only, by response key."""
         fields = [node for key in plan.nodes if key in keys for node in plan.nodes[key]]
         operation = OperationDefinitionNode(
             operation=self.node.operation,
@@ -139,14 +139,14 @@ class Operation:
         return DocumentNode(definitions=(operation, *self._fragments.values()))
 
     def bare(self, plan: Plan, key: str) -> DocumentNode:
-        """A document that asks for one root field, and of it for nothing but its type."""
+        """A document with one root field that selects only `__typename`."""
         typename = SelectionSetNode(selections=(FieldNode(name=NameNode(value="__typename")),))
         (node, *_) = plan.nodes[key]
         bare = replace(plan, nodes={key: [replace(node, selection_set=typename)]})
         return self.only(bare, frozenset({key}))
 
     def text_of(self, plan: Plan, key: str) -> str:
-        """One root field as text, the same whatever white space the client has used."""
+        """One root field as text, independent of white space in the client's document."""
         if key not in self._texts:
             document = self.only(plan, frozenset({key}))
             self._texts[key] = strip_ignored_characters(print_ast(document))
@@ -154,7 +154,7 @@ class Operation:
 
     def _make_room(self, selected: int) -> None:
         self._selected += selected
-        if len(self._compiled) >= _MAX_VARIANTS or self._selected > _MAX_KEPT_FIELDS:
+        if len(self._compiled) >= _MAX_VARIANTS or self._selected > _MAX_CACHED_FIELDS:
             self._compiled.clear()
             self._selected = selected
 
@@ -162,14 +162,14 @@ class Operation:
         try:
             return [recipe(variables) for recipe in recipes]
         except (RequestError, GraphQLError):
-            # The whole plan says all that is wrong, and where.
+            # The whole plan reports every error, with its location.
             return self.plan(variables).values
 
 
 def _directives(
     node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
 ) -> Iterator[DirectiveNode]:
-    """Those of all selections."""
+    """The directives of all selections, fragments included."""
     ahead = [node.selection_set, *(fragment.selection_set for fragment in fragments.values())]
     while ahead:
         for selection in ahead.pop().selections:

@@ -1,8 +1,8 @@
-"""Documents that requests only name: by the hash of a text sent before, or by an id of a manifest.
+"""Persisted documents: requests refer to them by the hash of a text or by a manifest's id.
 
-Automatic persisted queries are Apollo's protocol: a client sends the SHA-256 of a text, and once,
-where that is not known, the text along with it. Trusted documents are known before anybody asks: a
-file or a folder that a build of the clients wrote.
+Automatic persisted queries are Apollo's protocol: a client sends the SHA-256 of a text, and the
+text itself only when the server does not know the hash. Trusted documents are in a manifest, a file
+or folder that the build of the clients writes.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_MAX_KEPT = 10_000
-_MAX_KEPT_CHARS = 16 * 1024 * 1024
+_MAX_CACHED = 10_000
+_MAX_CACHED_CHARS = 16 * 1024 * 1024
 _ALGORITHM = "sha256:"
 
 
 @dataclass(slots=True)
 class Persisted:
-    """Texts by their names; lives as long as the application."""
+    """The persisted texts by id and by hash. One per application."""
 
     mode: DocumentsMode = DocumentsMode.APQ
-    # By id, and by the hash of the text.
+    # The manifest's texts, by id and by hash.
     trusted: Mapping[str, str] = field(default_factory=dict)
     _registered: SegmentedLRU[str, str] = field(
-        default_factory=lambda: SegmentedLRU(max_entries=_MAX_KEPT, max_weight=_MAX_KEPT_CHARS)
+        default_factory=lambda: SegmentedLRU(max_entries=_MAX_CACHED, max_weight=_MAX_CACHED_CHARS)
     )
 
     @property
     def takes_any(self) -> bool:
-        """Whether a text that is sent may run, whatever it is."""
+        """Whether clients may send any text."""
         return self.mode is not DocumentsMode.TRUSTED_ONLY
 
     def text(self, query: str | None, name: str | None, *, is_hash: bool) -> str:
-        """The text of a document that a request sends, or names.
+        """The text of a request's document.
 
-        `name` is a `documentId`, or the `sha256Hash` of Apollo's protocol.
+        `name` is a `documentId`, or the `sha256Hash` of Apollo's protocol if `is_hash`.
 
         Raises:
-            PersistedQueryNotSupported: no document can be named here.
-            PersistedQueryNotFound: there is none of this name.
-            PersistedQueryMismatch: the text that came along has another hash.
-            NotTrusted: only documents of the manifest may run.
+            PersistedQueryNotSupported: persisted documents are disabled.
+            PersistedQueryNotFound: no document has this name.
+            PersistedQueryMismatch: `query` has another hash.
+            NotTrusted: `query` is not in the manifest, and only those documents may run.
         """
         if name is None:
-            assert query is not None  # noqa: S101  a request has one of them
+            assert query is not None  # noqa: S101  every request has a query or a name
             return self._sent(query)
         if self.mode is DocumentsMode.OFF:
             raise PersistedQueryNotSupported
@@ -90,50 +90,53 @@ class Persisted:
 
 
 def read_manifest(path: Path) -> dict[str, str]:
-    """The documents of a manifest, each by its id and by the hash of its text.
+    """The texts of a manifest, by id and by hash.
 
-    A folder of `.graphql` files, whose names are the ids; a JSON object of texts by id; or what
-    Apollo's tools write, with a list of `operations`.
+    A manifest is a folder of `.graphql` files, whose names are the ids; a JSON object of texts by
+    id; or a file of Apollo's tools, with a list of `operations`.
 
     Raises:
-        InvalidSetting: it is none of these, or an id that is a hash is that of another text.
+        InvalidSetting: the manifest is none of these, is empty, or has a hash of another text.
     """
     texts: dict[str, str] = {}
     try:
         for id_, text in _entries(path):
             hashed = _hash(text)
             if id_.startswith(_ALGORITHM) and id_ != _ALGORITHM + hashed:
-                raise _wrong(f"{id_} is not the hash of its text, which is {hashed}")
+                raise _invalid(f"{id_} is not the hash of its text, which is {hashed}")
             texts[id_] = texts[hashed] = text
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _wrong(f"{path} cannot be read: {error}") from None
+        raise _invalid(f"{path} cannot be read: {error}") from None
     if not texts:
-        raise _wrong(f"{path} holds no document")
+        raise _invalid(f"{path} contains no document")
     return texts
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str]]:
     if path.is_dir():
         for file in sorted(path.glob("*.graphql")):
-            # A file's name cannot hold a colon everywhere.
+            # Some file systems forbid colons in names.
             yield file.stem.replace("sha256-", _ALGORITHM, 1), file.read_text("utf-8")
         return
     content: Any = json.loads(path.read_text("utf-8"))
     if not isinstance(content, dict):
-        raise TypeError("it is no JSON object")
+        raise TypeError("it must be a JSON object")
     if isinstance(content.get("operations"), list):
         content = {entry["id"]: entry["body"] for entry in content["operations"]}
     for id_, text in content.items():
         if not isinstance(text, str):
-            raise TypeError(f"{id_} is no text")
+            raise TypeError(f"the text of {id_} must be a string")
         yield id_, text
 
 
 def names_document(id_: object, persisted: object) -> tuple[str | None, bool]:
-    """The name of a document in a request, and whether it is Apollo's hash.
+    """The name of the persisted document that a request refers to, and whether it is a hash.
+
+    `id_` is the request's `documentId`, `persisted` its extension `persistedQuery`. The name is
+    None if the request has neither.
 
     Raises:
-        BadRequest: it is not said as it must be.
+        BadRequest: one of them has the wrong type or version.
     """
     if id_ is not None:
         if not isinstance(id_, str) or not id_:
@@ -153,5 +156,5 @@ def _hash(text: str) -> str:
     return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _wrong(problem: str) -> InvalidSetting:
+def _invalid(problem: str) -> InvalidSetting:
     return InvalidSetting("GRAPH_DOCUMENTS_MANIFEST", problem)

@@ -1,10 +1,17 @@
-"""What a document must hold to, beside the rules of the specification."""
+"""Validation rules beyond those of the specification."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError, ValidationRule, is_introspection_type
+from graphql import (
+    GraphQLError,
+    GraphQLStreamDirective,
+    ValidationRule,
+    get_nullable_type,
+    is_introspection_type,
+    is_list_type,
+)
 
 from graph.errors import TooLarge
 
@@ -12,22 +19,38 @@ if TYPE_CHECKING:
     from graphql import FieldNode, ValidationContext
 
 
-# Enough for who asks for a few types by name; explorers need none.
+# Enough to query a few types by name; GraphiQL uses none.
 _MAX_INTROSPECTION_ALIASES = 10
 
 
-class IdempotentMutations(ValidationRule):
-    """`@idempotent` stands at a mutation: elsewhere it would do nothing."""
+class StreamedLists(ValidationRule):
+    """`@stream` stands at a list (graphql-core's rule fails on `__typename` of a union)."""
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
-        found = [each for each in node.directives or () if each.name.value == "idempotent"]
-        if found and self.context.get_parent_type() is not self.context.schema.mutation_type:
-            message = "Directive '@idempotent' may only be used on fields of 'Mutation'."
+        field, parent = self.context.get_field_def(), self.context.get_parent_type()
+        if field is None or parent is None or is_list_type(get_nullable_type(field.type)):
+            return
+        name = GraphQLStreamDirective.name
+        if found := [each for each in node.directives or () if each.name.value == name]:
+            message = (
+                f"Stream directive cannot be used on non-list field '{node.name.value}'"
+                f" on type '{parent.name}'."
+            )
             self.report_error(GraphQLError(message, found))
 
 
+class IdempotentMutations(ValidationRule):
+    """`@idempotent` may only be used on fields of Mutation: elsewhere it would have no effect."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        uses = [each for each in node.directives or () if each.name.value == "idempotent"]
+        if uses and self.context.get_parent_type() is not self.context.schema.mutation_type:
+            message = "Directive '@idempotent' may only be used on fields of 'Mutation'."
+            self.report_error(GraphQLError(message, uses))
+
+
 class FewIntrospectionAliases(ValidationRule):
-    """With aliases a short document asks for all of the schema many times over."""
+    """Limits aliases in introspection: with them a short document repeats the whole schema."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)

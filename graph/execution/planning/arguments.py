@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.database.reads import ScalarKind, can_be_null, kind_of
-from graph.database.search import FOUND
+from graph.database.kinds import ScalarKind, fits
+from graph.database.reads import key_of, scalar_of, scalar_of_column
 from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
-from graph.execution.planning.filters import Filters
-from graph.relay import INT4_MAX, INT8_MAX, decode_cursor, from_global_id
-from graph.schema.node import ENTITIES
-from graph.schema.scalars import parse_datetime, parse_decimal
+from graph.execution.planning.filters import Filters, bound
+from graph.relay import RowKey, decode_cursor, from_global_id
+from graph.schema.entities import entity_of
+from graph.schema.scalars import (
+    parse_date,
+    parse_datetime,
+    parse_decimal,
+    parse_float,
+    parse_uuid,
+)
 from graph.selection import (
     BY_KEY,
     DEFAULT_COUNT_LIMIT,
@@ -32,15 +38,18 @@ from graph.selection import (
     Sort,
     sort_of,
 )
+from graph.texts import trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from graph.selection import Condition, Cursor
 
 
-def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
+def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[str] = ()) -> Page:
     """The page that a connection's arguments ask for; null is as good as absent.
+
+    Without an order of the client's own, rows come by the columns of `default_order`.
 
     Raises:
         InvalidPage: both `first` and `last`; negative; over the cap; an offset beside a cursor.
@@ -49,12 +58,12 @@ def page_of(arguments: Mapping[str, Any], entity: str) -> Page:
     """
     filters = Filters()
     where = filters.where(arguments.get("where"), entity)
-    order = filters.order(arguments.get("orderBy"), entity)
+    order = filters.order(arguments.get("orderBy"), entity, default_order)
     return _page(arguments, entity, filters, where, order)
 
 
-def found_page_of(arguments: Mapping[str, Any]) -> Page:
-    """The page of all that `text` finds, the best first; raises as `page_of`."""
+def found_page_of(arguments: Mapping[str, Any], union: str) -> Page:
+    """The page of all rows of a union that `text` finds, the best first; raises as `page_of`."""
     filters = Filters()
     where = filters.search(arguments["text"])
     order = (
@@ -62,7 +71,7 @@ def found_page_of(arguments: Mapping[str, Any]) -> Page:
         Sort(Attribute("entity")),
         *BY_KEY,
     )
-    return _page(arguments, FOUND, filters, where, order)
+    return _page(arguments, union, filters, where, order)
 
 
 def limit_of(arguments: Mapping[str, Any]) -> Limit:
@@ -97,8 +106,8 @@ def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
     )
 
 
-def ids_of(arguments: Mapping[str, Any]) -> Ids:
-    """What the global ids in `ids`, or the one in `id`, name.
+def ids_of(arguments: Mapping[str, Any], entities: Collection[str]) -> Ids:
+    """What the global ids in `ids`, or the one in `id`, name: rows of these entities.
 
     Raises:
         InvalidId: not an id, or of an entity that this schema does not have.
@@ -107,10 +116,10 @@ def ids_of(arguments: Mapping[str, Any]) -> Ids:
     texts = arguments["ids"] if "ids" in arguments else [arguments["id"]]
     if len(texts) > MAX_PAGE_SIZE:
         raise InvalidPage(f"'ids' holds {len(texts)} ids; at most {MAX_PAGE_SIZE} are allowed.")
-    return Ids(tuple(_id(text) for text in texts))
+    return Ids(tuple(_id(text, entities) for text in texts))
 
 
-def key_of(arguments: Mapping[str, Any], entity: str) -> Key:
+def lookup_key_of(arguments: Mapping[str, Any], entity: str) -> Key:
     """The unique value that the `@oneOf` argument `by` names.
 
     Raises:
@@ -118,11 +127,12 @@ def key_of(arguments: Mapping[str, Any], entity: str) -> Key:
     """
     ((name, value),) = arguments["by"].items()
     if name == "id":
-        found, key = _id(value)
-        if found != entity:
-            raise InvalidId(value)
-        return Key("id", key)
-    return Key("id" if name == "databaseId" else name, value)
+        return Key("id", key_of(value, entity))
+    column = entity_of(entity).columns[name]
+    if column.references is not None:
+        return Key(column.name, key_of(value, column.references))
+    value = trimmed(value) if type(value) is str else value  # as it was when it was written
+    return Key(column.name, bound(value))
 
 
 def check_text(name: str, value: object) -> None:
@@ -205,26 +215,40 @@ def _cursor(
 
 def _key_value(value: Any, entity: str, sort: Sort) -> Any:
     """A cursor's value as it is bound; raises ValueError or TypeError if no row can have it."""
-    if value is None and can_be_null(entity, sort.term):
+    scalar = scalar_of(entity, sort.term)
+    if value is None and scalar.is_nullable:
         return None
-    kind = kind_of(entity, sort.term)
-    if kind in {ScalarKind.INTEGER, ScalarKind.COUNT}:
-        most = INT4_MAX if kind is ScalarKind.INTEGER else INT8_MAX
-        if type(value) is int and -most <= value <= most:
-            return value
-        raise ValueError(value)
-    if type(value) is not (bool if kind is ScalarKind.BOOLEAN else str):
+    if type(value) not in _JSON_OF.get(scalar.kind, (str,)):
         raise TypeError(value)
-    if kind is ScalarKind.BOOLEAN:
-        return value
-    check_text("", value)
-    if kind is ScalarKind.DECIMAL:
-        return parse_decimal(value)
-    return parse_datetime(value).isoformat() if kind is ScalarKind.TIME else value
+    if isinstance(value, str):
+        check_text("", value)
+    read = _READ.get(scalar.kind)
+    value = read(value) if read else value
+    if scalar.kind in _WHOLE_NUMBERS and not fits(scalar.kind, value):
+        raise ValueError(value)
+    if scalar.kind is ScalarKind.ENUM and value not in scalar.names:
+        raise ValueError(value)
+    return value
 
 
-def _id(text: str) -> tuple[str, int]:
+# The JSON that a cursor has of each kind, if that is no string; and what reads it.
+_WHOLE_NUMBERS = {ScalarKind.INTEGER, ScalarKind.BIGINT, ScalarKind.COUNT}
+_JSON_OF: dict[ScalarKind, tuple[type, ...]] = {
+    **dict.fromkeys(_WHOLE_NUMBERS, (int,)),
+    ScalarKind.FLOAT: (int, float),
+    ScalarKind.BOOLEAN: (bool,),
+}
+_READ: dict[ScalarKind, Callable[[Any], Any]] = {
+    ScalarKind.DECIMAL: parse_decimal,
+    ScalarKind.FLOAT: parse_float,
+    ScalarKind.DATE: lambda value: parse_date(value).isoformat(),
+    ScalarKind.TIME: lambda value: parse_datetime(value).isoformat(),
+    ScalarKind.UUID: parse_uuid,
+}
+
+
+def _id(text: str, entities: Collection[str]) -> tuple[str, RowKey]:
     entity, key = from_global_id(text)
-    if entity not in ENTITIES:
+    if entity not in entities or not fits(scalar_of_column(entity, "id").kind, key):
         raise InvalidId(text)
     return entity, key

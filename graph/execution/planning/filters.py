@@ -7,15 +7,15 @@ So two filters that differ in values only are one condition, and one statement.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date
+from enum import Enum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from graph.database import relationships
-from graph.database.reads import can_be_null
-from graph.errors import InvalidFilter, InvalidGroups, InvalidId, InvalidOrder
-from graph.relay import from_global_id
+from graph.database.reads import can_be_null, key_of
+from graph.errors import InvalidFilter, InvalidGroups, InvalidOrder
 from graph.schema.entities import entity_of
 from graph.selection import (
     MAX_DEPTH,
@@ -40,12 +40,14 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from graph.schema.entities import Entity
     from graph.selection import Condition, Relationship, Term
 
 _FUNCTIONS = ("count", "sum", "avg", "min", "max")
+_TRUTHS = {"isNull": "is_null", "isEmpty": "is_empty"}
+_OF_TEXTS = {"has": "has_every", "hasEvery": "has_every", "hasSome": "has_some"}
 _OPPOSITES = {"ne": "eq", "notIn": "in"}
 _PATTERNS = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
 _IGNORE_CASE = "IgnoreCase"
@@ -73,8 +75,12 @@ class Filters:
         """The condition on groups of an entity's rows; raises as `where`."""
         return self._having(entity_of(name), given, ("having",)) if given else None
 
-    def order(self, given: list[Mapping[str, Any]] | None, name: str) -> tuple[Sort, ...]:
+    def order(
+        self, given: list[Mapping[str, Any]] | None, name: str, default: Sequence[str] = ()
+    ) -> tuple[Sort, ...]:
         """The complete order of a list: its last sort is by the key.
+
+        `default` names the columns by which it is sorted where nothing is given.
 
         Raises:
             InvalidOrder: too many sorts, or a rank without a search.
@@ -82,6 +88,7 @@ class Filters:
         if isinstance(self.searched, AllOf):  # all rows are found, and none is before another
             given = [each for each in given or () if "rank" not in each]
         sorts = self._sorts([self._sort(entity_of(name), each) for each in given or ()])
+        sorts = sorts or [Sort(Attribute(column)) for column in default]
         terms = [sort.term for sort in sorts]
         if _KEY in terms:  # whatever comes after it decides nothing
             return tuple(sorts[: terms.index(_KEY) + 1])
@@ -124,8 +131,11 @@ class Filters:
             if name in {"and", "or", "not"}:
                 conditions.append(self._logic(name, value, at, partial(self._where, entity)))
             elif name in entity.columns:
-                term = Attribute(entity.columns[name].name)
-                conditions += self._tests(term, value, at)
+                column = entity.columns[name]
+                tests = _keys_of_ids(value, column.references) if column.references else value
+                conditions += self._tests(Attribute(column.name), tests, at)
+            elif name in entity.texts:
+                conditions += self._tests(Attribute(entity.texts[name].name), value, at)
             elif name == "id":
                 conditions += self._tests(_KEY, _keys_of_ids(value, entity.name), at)
             elif name == "search":
@@ -194,8 +204,8 @@ class Filters:
 
     def _tests(self, term: Term, given: Any, path: tuple[str, ...]) -> Iterator[Condition]:
         for operator, value in self._members(given, path):
-            if operator == "isNull":
-                test: Condition = Test(term, "is_null")
+            if operator in _TRUTHS:
+                test: Condition = Test(term, _TRUTHS[operator])
                 yield test if value else Not(test)
                 continue
             plain = _OPPOSITES.get(operator, operator)
@@ -326,12 +336,16 @@ def _operator(name: str, value: Any) -> tuple[str, Any]:
         return ("like" if plain == name else "ilike"), _PATTERNS[plain].format(escaped)
     if plain != name:
         return "same", value
-    return name, [_bound(each) for each in value] if isinstance(value, list) else _bound(value)
+    if name in _OF_TEXTS:
+        return _OF_TEXTS[name], value if isinstance(value, list) else [value]
+    return name, [bound(each) for each in value] if isinstance(value, list) else bound(value)
 
 
-def _bound(value: Any) -> Any:
+def bound(value: Any) -> Any:
     """A value as it is bound: see `graph.database.reads.expressions`."""
-    return value.isoformat() if isinstance(value, datetime) else _plain(value)
+    if isinstance(value, Enum):
+        return value.name
+    return value.isoformat() if isinstance(value, date) else value  # a datetime is one too
 
 
 def _plain(value: Any) -> Any:
@@ -340,13 +354,10 @@ def _plain(value: Any) -> Any:
 
 
 def _keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:
-    def key(text: str | None) -> int | None:
-        if text is None:
-            return None  # refused with the others
-        found, key = from_global_id(text)
-        if found != entity:
-            raise InvalidId(text)
-        return key
+    """What is said of ids, said of their keys; a null is refused with the others."""
+
+    def key(text: Any) -> Any:
+        return key_of(text, entity) if isinstance(text, str) else text
 
     return {
         operator: [key(text) for text in value] if isinstance(value, list) else key(value)

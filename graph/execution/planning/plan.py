@@ -12,6 +12,7 @@ from graph.execution.planning.arguments import check_text
 from graph.execution.planning.variables import argument_reader, names_variable
 from graph.schema.fields import Meaning, meaning_of
 from graph.selection import Attribute, Measure, Through
+from graph.texts import composed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -111,14 +112,14 @@ class SelectedField:
         return self.definition.extensions["strawberry-definition"].metadata["more"]
 
     def reader(self) -> Callable[[VariableValues], dict[str, Any]]:
-        """What reads its arguments, and refuses text that no argument may hold."""
+        """What reads its arguments: texts in one form, none of which PostgreSQL cannot hold."""
         node = self.details[0].node
         read = argument_reader(self.definition, node)
 
         def read_and_check(variables: VariableValues) -> dict[str, Any]:
             arguments = read(variables)
             check_text(node.name.value, arguments)
-            return arguments
+            return composed(arguments)  # type: ignore[no-any-return]  # a dict, as it was
 
         return read_and_check
 

@@ -27,8 +27,8 @@ from graph.execution.planning.arguments import (
     found_page_of,
     grouping_of,
     ids_of,
-    key_of,
     limit_of,
+    lookup_key_of,
     page_of,
 )
 from graph.execution.planning.cost import Charge
@@ -295,7 +295,7 @@ class _Selector:
     def _lookup(self, selected: SelectedField) -> ToOne:
         entity = selected.type.name
         argument_index, key = self._value(
-            selected, lambda arguments: key_of(arguments, entity), Key("id", 0)
+            selected, lambda arguments: lookup_key_of(arguments, entity), Key("id", 0)
         )
         relationship = relationships.lookup(entity, key.column)
         return self._planned(
@@ -307,11 +307,11 @@ class _Selector:
         if selected.parent.name in ENTITIES:
             relationship = relationships.relationship(selected.parent.name, selected.name)
         else:
-            relationship = relationships.every(
-                get_named_type(selected.type.fields["nodes"].type).name
-            )
+            relationship = relationships.every(_element_of(selected.type))
         argument_index, page = self._value(
-            selected, lambda arguments: page_of(arguments, relationship.target), Page()
+            selected,
+            lambda arguments: page_of(arguments, relationship.target, selected.more),
+            Page(),
         )
         self._charge_searches(selected, searches_in(page.where))
         parts = self._fields(selected, selected.type)
@@ -321,13 +321,15 @@ class _Selector:
         )
 
     def _search(self, selected: SelectedField) -> Connection:
-        argument_index, page = self._value(selected, found_page_of, Page())
+        union = _element_of(selected.type)
+        argument_index, page = self._value(
+            selected, lambda arguments: found_page_of(arguments, union), Page()
+        )
         parts = self._fields(selected, selected.type)
+        found = relationships.every(union)
         return self._planned(
             selected,
-            Connection(
-                selected.response_key, relationships.found(), argument_index, page.shape, parts
-            ),
+            Connection(selected.response_key, found, argument_index, page.shape, parts),
         )
 
     def _count(self, selected: SelectedField) -> CountUpTo:
@@ -355,7 +357,10 @@ class _Selector:
         return self._planned(selected, TermOf(selected.response_key, term))
 
     def _nodes(self, selected: SelectedField) -> Nodes:
-        argument_index, _ = self._value(selected, ids_of, Ids(()))
+        entities = {type_.name for type_ in self._schema.get_possible_types(selected.type)}
+        argument_index, _ = self._value(
+            selected, lambda arguments: ids_of(arguments, entities), Ids(())
+        )
         is_list = "ids" in selected.definition.args
         return self._planned(
             selected,
@@ -367,7 +372,7 @@ class _Selector:
         choice = selected.more
         fields = self._fields(selected, selected.type)
         texts = tuple(
-            (value.value, text_of(choice.value_of(value), selected.definition.type, fields))
+            (value.name, text_of(choice.value_of(value), selected.definition.type, fields))
             for value in choice.values
         )
         return EnumLookup(selected.response_key, choice.column, texts)
@@ -439,3 +444,9 @@ class _Selector:
                 GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
+
+
+def _element_of(connection: GraphQLObjectType) -> str:
+    """The name of the type, or the union, that a connection lists."""
+    name: str = get_named_type(connection.fields["nodes"].type).name
+    return name

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import strawberry
+    from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
     from graph.execution.documents.limits import Limits
@@ -52,6 +53,23 @@ if TYPE_CHECKING:
 
 
 _IDEMPOTENCY_POLICY = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
+
+
+@dataclass(slots=True)
+class Work:
+    """An operation with its variables, ready to run.
+
+    `values` are those of its arguments, by index. A query is `compiled`, as far as it can be; a
+    mutation, and a query whose answer comes in parts, has a `plan`.
+    """
+
+    operation: Operation
+    variables: VariableValues
+    values: Sequence[Value]
+    price: Price
+    compiled: Compiled | None = None
+    plan: Plan | None = None
+    has_parts: bool = False
 
 
 class Execution:
@@ -79,35 +97,59 @@ class Execution:
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
-        self._types = {entity: _type_of(schema, entity) for entity in ENTITIES}
+        self._types = {
+            entity: _type_of(schema, entity)
+            for entity in ENTITIES
+            if entity in self._schema.type_map
+        }
         self._mutations = Mutations(
             self._schema, database, self._types, idempotency_policy, compiles=self._compiles
         )
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
-        """Execute a request. Never raises for what a client sent."""
+        """Execute a request. Never raises for anything that a client sent."""
         try:
-            return await self._answer(self._operation(request), request, viewer)
-        except RequestRejected as refused:
-            return _refused(refused)
+            return await self._answer(request, viewer)
+        except RequestRejected as rejected:
+            return _rejected(rejected)
         except (RateLimited, Overloaded) as error:
-            answer = _refused(RequestRejected.because(str(error), code=error.code))
+            answer = _rejected(RequestRejected.because(str(error), code=error.code))
             wait = error.retry_after_seconds
             return replace(answer, status=error.status, retry_after_seconds=wait)
         except RecursionError:
             message = "The document is nested too deeply."
-            return _refused(RequestRejected.because(message, code="GRAPHQL_VALIDATION_FAILED"))
+            return _rejected(RequestRejected.because(message, code="GRAPHQL_VALIDATION_FAILED"))
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
             return _failed([GraphQLError(str(error), original_error=error)])
 
+    async def _answer(self, request: Request, viewer: Viewer) -> Answer:
+        """The steps of every request, in order."""
+        operation = self._operation(request)
+        variables = operation.variables.coerced(request.variables)
+        work = self._work(operation, variables, request)
+        limiter = await self._admit(work, request)
+        answer = None
+        try:
+            answer = await self._run(work, request, viewer, limiter)
+        finally:
+            # An answer in parts keeps its place until its last part.
+            if answer is None or answer.parts is None:
+                limiter.release()
+        return await self._settle(answer, work, request)
+
     def is_query(self, request: Request) -> bool:
-        """Whether a request only reads. True of what cannot be read: it will be refused."""
+        """Whether a request only reads. True if it cannot be parsed: it will be rejected."""
         try:
             return self._operation(request).is_query
         except RequestRejected:
             return True
 
     def _operation(self, request: Request) -> Operation:
+        """The operation to run, of a document that was read before or is read now.
+
+        Raises:
+            RequestRejected: no such document, or one that is not valid; no such operation.
+        """
         query, document = request.query, request.document
         if document is not None or not self._persisted.takes_any:
             try:
@@ -117,47 +159,33 @@ class Execution:
         assert query is not None  # noqa: S101  a request has one of them
         return self._documents.read(query).operation(request.operation_name)
 
-    async def _answer(self, operation: Operation, request: Request, viewer: Viewer) -> Answer:
-        variables = operation.variables.coerced(request.variables)
-        compiled: Compiled | None = None
+    def _work(self, operation: Operation, variables: VariableValues, request: Request) -> Work:
+        """The operation compiled to a statement, or planned for the standard executor.
+
+        Raises:
+            RequestRejected: an argument has a value that it must not have.
+        """
         plan: Plan | None = None
         if request.takes_parts and operation.is_query and operation.may_have_parts:
             plan = operation.plan(variables)
             if plan.has_parts:
-                return await self._first_part(operation, plan, request, viewer)
+                price = Price([*plan.charges, *plan.charges_of_parts])
+                return Work(operation, variables, plan.values, price, plan=plan, has_parts=True)
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
-            price = compiled.price
-        else:
-            plan = plan or operation.plan(variables)
-            values, price = plan.values, Price(plan.charges)
-        limiter = await self._admitted(price, values, request)
-        try:
-            if operation.is_mutation:
-                plan = plan or operation.plan(variables)
-                done = await self._mutations.run(operation, plan, variables, request, viewer)
-                answer = _combined(done)
-            elif compiled is not None and not compiled.uncompiled:
-                query = compiled.query
-                columns = await self._database.fetch_json(query, values) if query else ()
-                body = compiled.body(columns, {})
-                answer = Answer(body, cache_control=compiled.cache_control)
-            else:
-                plan = plan or operation.plan(variables)
-                answer = await self._resolved(operation, plan, request, viewer, compiled)
-        finally:
-            limiter.release()
-        if self._token_buckets is not None or request.wants_cost:
-            return await self._settled(answer, price, values, request)
-        return answer
+            return Work(operation, variables, values, compiled.price, compiled, plan)
+        plan = plan or operation.plan(variables)
+        return Work(operation, variables, plan.values, Price(plan.charges), plan=plan)
 
-    async def _admitted(self, price: Price, values: Sequence[Value], request: Request) -> Limiter:
-        """The limiter that was entered for an operation, and is to be released after it.
+    async def _admit(self, work: Work, request: Request) -> Limiter:
+        """Charge for the operation, and acquire a place to run in; the caller releases it.
 
         Raises:
-            RequestRejected, RateLimited, Overloaded: it costs too much; for this client; for now.
+            RequestRejected: the operation costs more than any may.
+            RateLimited: it costs more than the client has left.
+            Overloaded: too many operations wait already.
         """
-        requested = price.check(values, self._max_cost)
+        requested = work.price.check(work.values, self._max_cost)
         if self._token_buckets is not None:
             await self._token_buckets.consume(request.client, requested)
         limiter = self._limiters.limiter(requested)
@@ -168,83 +196,91 @@ class Execution:
             raise
         return limiter
 
+    async def _run(self, work: Work, request: Request, viewer: Viewer, limiter: Limiter) -> Answer:
+        """Run a mutation, a whole statement, or resolvers with what is compiled of the rest."""
+        compiled = work.compiled
+        if compiled is not None and not compiled.uncompiled:
+            query = compiled.query
+            columns = await self._database.fetch_json(query, work.values) if query else ()
+            return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
+        plan = work.plan or work.operation.plan(work.variables)
+        if work.operation.is_mutation:
+            results = await self._mutations.run(
+                work.operation, plan, work.variables, request, viewer
+            )
+            return _combined(results)
+        if work.has_parts:
+            return await self._first_part(work, plan, request, viewer, limiter)
+        return await self._resolve(work, plan, request, viewer)
+
+    async def _settle(self, answer: Answer, work: Work, request: Request) -> Answer:
+        """Refund the difference to the real cost, and report the cost if the client wants it."""
+        if self._token_buckets is None and not request.wants_cost:
+            return answer
+        actual = None  # of parts it is known after the last one
+        if answer.parts is None:
+            objects = objects_in(answer.body)
+            requested, actual = work.price.total_and_actual(work.values, objects)
+            await self._refund(request, requested - actual)
+        return self._with_cost(answer, work, actual) if request.wants_cost else answer
+
     async def _refund(self, request: Request, cost: int) -> None:
         if self._token_buckets is not None and cost > 0:
             await self._token_buckets.refund(request.client, cost)
 
-    async def _settled(
-        self, answer: Answer, price: Price, values: Sequence[Value], request: Request
-    ) -> Answer:
-        """Give back what was taken too much, and say so where that was selected for."""
-        requested, actual = price.total_and_actual(values, objects_in(answer.body))
-        await self._refund(request, requested - actual)
-        return self._with_cost(answer, price, values, actual) if request.wants_cost else answer
-
-    def _with_cost(
-        self, answer: Answer, price: Price, values: Sequence[Value], actual: int | None
-    ) -> Answer:
+    def _with_cost(self, answer: Answer, work: Work, actual: int | None) -> Answer:
         cost = {
-            "requested": price.total(values),
+            "requested": work.price.total(work.values),
             **({} if actual is None else {"actual": actual}),
             "limit": self._max_cost,
-            "fields": [{"path": path, "cost": each} for path, each in price.most_expensive(values)],
+            "fields": [
+                {"path": path, "cost": each}
+                for path, each in work.price.most_expensive(work.values)
+            ],
         }
         extensions = orjson.dumps({"cost": cost})
         return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
 
     async def _first_part(
-        self, operation: Operation, plan: Plan, request: Request, viewer: Viewer
+        self, work: Work, plan: Plan, request: Request, viewer: Viewer, limiter: Limiter
     ) -> Answer:
-        """The first part of an answer; what it is loaded by is held until after the last one."""
-        price = Price([*plan.charges, *plan.charges_of_parts])
+        """The first part of an answer; its session and its place are held until the last one."""
 
-        async def close(came: int) -> None:
+        async def close(objects: int) -> None:
             await rest.aclose()
-            requested, actual = price.total_and_actual(plan.values, came)
+            requested, actual = work.price.total_and_actual(plan.values, objects)
             await self._refund(request, requested - actual)
 
         async with AsyncExitStack() as held:
-            limiter = await self._admitted(price, plan.values, request)
-            held.callback(limiter.release)
             _, loaders = self._reading(held, plan.fields, plan)
-            ahead = Prefetcher(loaders, plan.deferred, plan.streamed)
-            held.push_async_callback(ahead.close)
-            await ahead.load(plan.root)
-            context = Context(viewer, loaders, plan.fields, ahead=ahead)
-            result = await run_in_parts(self._schema, operation.alone, context, request.variables)
-            if isinstance(result, ExecutionResult):  # what was deferred is below a null
-                answer = _build_answer(result, plan)
-                return await self._settled(answer, price, plan.values, request)
+            prefetcher = Prefetcher(loaders, plan.deferred, plan.streamed)
+            held.push_async_callback(prefetcher.close)
+            await prefetcher.load(plan.root)
+            context = Context(viewer, loaders, plan.fields, prefetcher=prefetcher)
+            document = work.operation.alone
+            result = await run_in_parts(self._schema, document, context, request.variables)
+            if isinstance(result, ExecutionResult):  # all deferred fields are below a null
+                return _build_answer(result, plan)
             errors = result.initial_result.errors or []
             if unavailability(errors):
                 await result.subsequent_results.aclose()
                 return _failed(errors)
             parts = Parts(result, close)
+            held.callback(limiter.release)
             rest = held.pop_all()
+        return Answer(parts.first, parts=parts)
 
-        answer = Answer(parts.first, parts=parts)
-        # What it costs in the end is not known yet.
-        return self._with_cost(answer, price, plan.values, None) if request.wants_cost else answer
-
-    async def _resolved(
-        self,
-        operation: Operation,
-        plan: Plan,
-        request: Request,
-        viewer: Viewer,
-        compiled: Compiled | None = None,
-    ) -> Answer:
-        """The standard executor's answer; where some of it was compiled, only the rest of it."""
-        uncompiled = compiled.uncompiled if compiled else frozenset(plan.nodes)
-        fields = plan.below(uncompiled)
+    async def _resolve(self, work: Work, plan: Plan, request: Request, viewer: Viewer) -> Answer:
+        """The standard executor's answer; if some of it is compiled, only the rest of it."""
+        compiled = work.compiled
+        keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
+        fields = plan.below(keys)
         async with AsyncExitStack() as held:
             session, loaders = self._reading(held, fields, plan)
             query = compiled.query if compiled else None
             columns = await session.fetch_json(query, plan.values) if query else ()
-            await Prefetcher(loaders).load(
-                root for root in plan.root if root.response_key in uncompiled
-            )
-            document, context = operation.only(plan, uncompiled), Context(viewer, loaders, fields)
+            await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
+            document, context = work.operation.only(plan, keys), Context(viewer, loaders, fields)
             result = await run(self._schema, document, context, request.variables)
         return _build_answer(result, plan, compiled, columns)
 
@@ -301,8 +337,8 @@ def _type_of(schema: strawberry.Schema, entity: str) -> type:
     )
 
 
-def _refused(refused: RequestRejected) -> Answer:
-    errors = [refusal(error, refused.code) for error in refused.errors]
+def _rejected(rejected: RequestRejected) -> Answer:
+    errors = [refusal(error, rejected.code) for error in rejected.errors]
     return Answer(orjson.dumps({"errors": errors}), status=400)
 
 

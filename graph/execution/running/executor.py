@@ -224,7 +224,7 @@ class IncrementalExecutor(_Declared):
         return self._reached([(*_keys(path), REST)], complete)
 
     def _reached(self, paths: list[KeyPath], proceed: Callable[[], Any]) -> Any:
-        loading = self.context_value.ahead.reach(paths)
+        loading = self.context_value.prefetcher.reach(paths)
         if loading is None and self._pace.spend(_FIELDS_OF_A_PART):
             return proceed()
         return self._later(loading, proceed)

@@ -207,7 +207,7 @@ class Mutations:
 
     async def _guarded(self, field_: _Field) -> FieldResult:
         try:
-            return await self._persistently(field_.request, lambda tx: self._alone(tx, field_))
+            return await self._persistently(field_, lambda tx: self._alone(tx, field_))
         except _Failed as failed:
             return FieldResult(None, failed.errors)
         except Exception as error:  # noqa: BLE001  one field fails alone
@@ -216,25 +216,22 @@ class Mutations:
     async def _guarded_together(self, fields: Sequence[_Field]) -> dict[str, FieldResult]:
         names = [each.selected.response_key for each in fields]
         try:
-            done = await self._persistently(
-                fields[0].request, lambda tx: self._together(tx, fields)
-            )
+            done = await self._persistently(fields[0], lambda tx: self._together(tx, fields))
         except _Failed as failed:
             done = [FieldResult(None, failed.errors), *(FieldResult(None) for _ in fields[1:])]
         except Exception as error:  # noqa: BLE001  they fail together
             done = [FieldResult(None, [each.error(error)]) for each in fields]
         return dict(zip(names, done, strict=True))
 
-    async def _persistently(
-        self, request: _Request, work: Callable[[Transaction], Awaitable[T]]
-    ) -> T:
+    async def _persistently(self, field_: _Field, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Do it in a transaction; where another is in the way, begin anew, so many times.
 
         Those that begin anew do so one at a time: they would get in each other's way again.
         """
         for attempt in range(_ATTEMPTS):
             try:
-                async with transaction(self.database, request.viewer.id) as tx:
+                viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
+                async with transaction(self.database, viewer.id, is_dry_run=is_dry_run) as tx:
                     if attempt:
                         await tx.queue()
                     return await work(tx)

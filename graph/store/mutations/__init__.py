@@ -1,5 +1,5 @@
-"""The changes that a client may ask for. Each is a transaction, and answers with a union."""
+"""The mutations. Each is a transaction and returns a union of its success and its errors."""
 
-from graph.store.mutations.resolvers import Mutation
+from graph.store.mutations.fields import Mutation
 
 __all__ = ["Mutation"]

@@ -1,27 +1,21 @@
-"""What mutations are given."""
+"""The input types of mutations."""
 
 from __future__ import annotations
 
 from decimal import Decimal  # noqa: TC003  Strawberry reads the annotations
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from strawberry import UNSET
 
 from graph.schema.enums import enum
 
-DryRun = Annotated[
-    bool,
-    strawberry.argument(
-        description="Do all of it and answer in full, but change nothing in the end."
-    ),
-]
 _VERSION = (
-    "The version that you have read: if there is another one by now, the answer is `Conflict`."
-    " It must be given; null says on purpose that any will do."
+    "The version that you have read. If it is not the current one, the result is `Conflict`."
+    " Required; an explicit null accepts any version."
 )
-_ORDERS_VERSION = f"{_VERSION} It is that of the order."
+_ORDERS_VERSION = f"{_VERSION} It is the version of the order."
 
 
 def _field(description: str) -> Any:
@@ -32,87 +26,89 @@ def _optional(description: str) -> Any:
     return strawberry.field(default=UNSET, description=description)
 
 
-@strawberry.input(description="A customer to be added.")
+@strawberry.input(description="The values of a new customer.")
 class CreateCustomerInput:
     first_name: str = _field("Given name; at most 100 characters.")
     last_name: str = _field("Family name; at most 100 characters.")
-    username: str = _field("The name to sign in with; at most 50 characters. Nobody may have it.")
-    email: str = _field("Where mail is sent to; at most 200 characters. Nobody may have it.")
+    username: str = _field("The name to sign in with; at most 50 characters. Must not be taken.")
+    email: str = _field("The email address; at most 200 characters. Must not be taken.")
     address: str = _field("Street and number; at most 200 characters.")
-    town: str = _field("The town the address is in; at most 100 characters.")
+    town: str = _field("The town of the address; at most 100 characters.")
 
 
-@strawberry.input(description="What is to be changed of a customer; the rest stays as it is.")
+@strawberry.input(description="New values of a customer. Fields that are left out do not change.")
 class UpdateCustomerInput:
     id: strawberry.ID = _field("The customer.")
     expected_version: int | None = _optional(_VERSION)
     first_name: str | None = _optional("Given name.")
     last_name: str | None = _optional("Family name.")
-    username: str | None = _optional("The name to sign in with. Nobody else may have it.")
-    email: str | None = _optional("Where mail is sent to. Nobody else may have it.")
+    username: str | None = _optional("The name to sign in with. Must not be taken.")
+    email: str | None = _optional("The email address. Must not be taken.")
     address: str | None = _optional("Street and number.")
-    town: str | None = _optional("The town the address is in.")
+    town: str | None = _optional("The town of the address.")
 
 
-@strawberry.input(description="A customer to be deleted.")
+@strawberry.input(description="The customer to delete.")
 class DeleteCustomerInput:
     id: strawberry.ID = _field("The customer.")
     expected_version: int | None = _optional(_VERSION)
 
 
-@strawberry.input(description="An item to be added.")
+@strawberry.input(description="The values of a new item.")
 class CreateItemInput:
-    name: str = _field("What it is called; at most 200 characters.")
-    cost_price: Decimal = _field("What one piece costs the store.")
-    selling_price: Decimal = _field("What one piece costs the customer.")
-    stock: int | None = _optional("How many pieces there are; left out or null, nobody counts.")
+    name: str = _field("The item's name; at most 200 characters.")
+    cost_price: Decimal = _field("The price that the store pays for one piece.")
+    selling_price: Decimal = _field("The price of one piece for customers.")
+    stock: int | None = _optional(
+        "The number of pieces in stock. If it is left out or null, stock is not tracked."
+    )
 
 
-@strawberry.input(description="What is to be changed of an item; the rest stays as it is.")
+@strawberry.input(description="New values of an item. Fields that are left out do not change.")
 class UpdateItemInput:
     id: strawberry.ID = _field("The item.")
     expected_version: int | None = _optional(_VERSION)
-    name: str | None = _optional("What it is called.")
-    cost_price: Decimal | None = _optional("What one piece costs the store.")
-    selling_price: Decimal | None = _optional("What one piece costs the customer.")
+    name: str | None = _optional("The item's name.")
+    cost_price: Decimal | None = _optional("The price that the store pays for one piece.")
+    selling_price: Decimal | None = _optional("The price of one piece for customers.")
 
 
-@strawberry.input(description="How the stock of an item changes: exactly one of `by` and `to`.")
+@strawberry.input(description="A change of an item's stock: exactly one of `by` and `to`.")
 class AdjustStockInput:
     id: strawberry.ID = _field("The item.")
     expected_version: int | None = _optional(_VERSION)
-    by: int | None = _optional("So many pieces more, or less if it is negative.")
-    to: int | None = _optional("So many pieces in all; null if nobody counts them any more.")
+    by: int | None = _optional("The number of pieces to add, or to remove if it is negative.")
+    to: int | None = _optional("The new number of pieces; null ends the tracking of stock.")
 
 
-@strawberry.input(description="So many pieces of an item.")
+@strawberry.input(description="A line of a new order.")
 class PlaceOrderLineInput:
     item_id: strawberry.ID = _field("The item.")
-    quantity: int = _field("How many pieces, from 1 to 32767.")
+    quantity: int = _field("The number of pieces, from 1 to 32767.")
 
 
-@strawberry.input(description="An order to be placed.")
+@strawberry.input(description="The values of a new order.")
 class PlaceOrderInput:
-    customer_id: strawberry.ID = _field("Who places the order.")
-    lines: list[PlaceOrderLineInput] = _field("What is ordered: from 1 to 1000 lines.")
+    customer_id: strawberry.ID = _field("The customer who places the order.")
+    lines: list[PlaceOrderLineInput] = _field("The lines of the order, from 1 to 1000.")
 
 
-@strawberry.input(description="A line to be added to an order.")
+@strawberry.input(description="The values of a new line of an order.")
 class AddOrderLineInput:
     order_id: strawberry.ID = _field("The order.")
     expected_version: int | None = _optional(_ORDERS_VERSION)
     item_id: strawberry.ID = _field("The item.")
-    quantity: int = _field("How many pieces, from 1 to 32767.")
+    quantity: int = _field("The number of pieces, from 1 to 32767.")
 
 
-@strawberry.input(description="How a line is to be changed.")
+@strawberry.input(description="The new quantity of a line.")
 class ChangeOrderLineInput:
     id: strawberry.ID = _field("The line.")
     expected_version: int | None = _optional(_ORDERS_VERSION)
-    quantity: int = _field("How many pieces it shall have, from 1 to 32767.")
+    quantity: int = _field("The new number of pieces, from 1 to 32767.")
 
 
-@strawberry.input(description="A line to be removed from its order.")
+@strawberry.input(description="The line to remove from its order.")
 class RemoveOrderLineInput:
     id: strawberry.ID = _field("The line.")
     expected_version: int | None = _optional(_ORDERS_VERSION)
@@ -125,9 +121,9 @@ class OnError(StrEnum):
 
 enum(
     OnError,
-    "What to do where rows are refused.",
-    REJECT_ALL="Add none of the rows, and say what is wrong with any of them.",
-    SKIP_ROW="Add the others.",
+    "The handling of rows that are refused.",
+    REJECT_ALL="Add no row if one is refused; the result lists the problems of all rows.",
+    SKIP_ROW="Add all other rows.",
 )
 
 
@@ -139,30 +135,32 @@ class OrderStep(StrEnum):
 
 enum(
     OrderStep,
-    "A step that an order goes.",
-    PAY="It was paid.",
-    SHIP="It was sent off.",
-    DELIVER="It has arrived.",
+    "A step that advances an order.",
+    PAY="The order was paid.",
+    SHIP="The order was shipped.",
+    DELIVER="The order was delivered.",
 )
 
 
-@strawberry.input(description="A step that an order has gone.")
+@strawberry.input(description="The order and its next step.")
 class AdvanceOrderInput:
     id: strawberry.ID = _field("The order.")
     expected_version: int | None = _optional(_VERSION)
     action: OrderStep = _field("The step.")
 
 
-@strawberry.input(description="So many pieces of a line.")
+@strawberry.input(description="The pieces of a line to cancel.")
 class CancelLineInput:
     id: strawberry.ID = _field("The line.")
-    quantity: int | None = _optional("How many of its pieces; left out or null, all that are left.")
+    quantity: int | None = _optional(
+        "The number of pieces to cancel. If it is left out or null, all that are left."
+    )
 
 
-@strawberry.input(description="What is to be cancelled of an order.")
+@strawberry.input(description="The order to cancel, or the lines of it.")
 class CancelOrderInput:
     id: strawberry.ID = _field("The order.")
     expected_version: int | None = _optional(_VERSION)
     lines: list[CancelLineInput] | None = _optional(
-        "What of it; left out or null, all that is left of all lines."
+        "The lines to cancel. If they are left out or null, all pieces that are left."
     )

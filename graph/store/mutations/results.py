@@ -1,4 +1,4 @@
-"""What mutations answer: a success, or one of the errors that each can meet."""
+"""The results of mutations: a success, or one of the errors that the mutation can meet."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
@@ -17,94 +17,100 @@ from graph.schema.error_types import (
     ValidationFailed,
 )
 from graph.schema.fields import column
-from graph.schema.payloads import reference
+from graph.schema.payloads import Success, reference
 from graph.store.errors import InsufficientStock
 from graph.store.types import Customer, Item, Order, OrderLine
 
 
 @strawberry.type(description="The customer was added or changed.")
 class CustomerSaved:
-    customer: Customer = reference("The customer as it is now.")
+    customer: Customer = reference("The customer after the change.")
 
 
-@strawberry.type(description="The customer is gone.")
+@strawberry.type(description="The customer was deleted.")
 class CustomerDeleted:
-    deleted_id: strawberry.ID = column("The global id that named the customer.")
+    deleted_id: strawberry.ID = column("The global id of the deleted customer.")
 
 
 @strawberry.type(description="The item was added or changed.")
 class ItemSaved:
-    item: Item = reference("The item as it is now.")
+    item: Item = reference("The item after the change.")
 
 
 @strawberry.type(description="The order was placed or changed.")
 class OrderSaved:
-    order: Order = reference("The order as it is now.")
+    order: Order = reference("The order after the change.")
 
 
 @strawberry.type(description="A line of an order was added or changed.")
 class OrderLineSaved:
-    line: OrderLine = reference("The line as it is now.")
-    order: Order = reference("The order as it is now.")
+    line: OrderLine = reference("The line after the change.")
+    order: Order = reference("The order after the change.")
 
 
-@strawberry.type(description="What came of one customer.")
+@strawberry.type(description="The result for one row of customers.")
 class CustomerRow:
-    index: int = column("The row's place in `rows`, from 0.")
-    customer: Customer | None = reference("The customer that was added; null if it was refused.")
-    problems: list[Problem] = plain("What is wrong with the row; empty if it was added.")
+    index: int = column("The row's index in `rows`, from 0.")
+    customer: Customer | None = reference("The added customer; null if the row was refused.")
+    problems: list[Problem] = plain("The problems of the row; empty if it was added.")
 
 
-@strawberry.type(description="What came of one item.")
+@strawberry.type(description="The result for one row of items.")
 class ItemRow:
-    index: int = column("The row's place in `rows`, from 0.")
-    item: Item | None = reference("The item that was added; null if it was refused.")
-    problems: list[Problem] = plain("What is wrong with the row; empty if it was added.")
+    index: int = column("The row's index in `rows`, from 0.")
+    item: Item | None = reference("The added item; null if the row was refused.")
+    problems: list[Problem] = plain("The problems of the row; empty if it was added.")
 
 
-@strawberry.type(description="What came of one order.")
+@strawberry.type(description="The result for one row of orders.")
 class OrderRow:
-    index: int = column("The row's place in `rows`, from 0.")
-    order: Order | None = reference("The order that was placed; null if it was refused.")
-    problems: list[Problem] = plain("What is wrong with the row; empty if it was placed.")
+    index: int = column("The row's index in `rows`, from 0.")
+    order: Order | None = reference("The placed order; null if the row was refused.")
+    problems: list[Problem] = plain("The problems of the row; empty if it was placed.")
 
 
 @strawberry.type(description="Customers were added.")
 class CustomersImported:
-    saved: int = column("How many were added.")
-    refused: int = column("How many were not.")
-    rows: list[CustomerRow] = plain("What came of each, in the order of `rows`.")
+    saved: int = column("The number of added customers.")
+    refused: int = column("The number of refused rows.")
+    rows: list[CustomerRow] = plain("The result for each row, in the order of `rows`.")
 
 
 @strawberry.type(description="Items were added.")
 class ItemsImported:
-    saved: int = column("How many were added.")
-    refused: int = column("How many were not.")
-    rows: list[ItemRow] = plain("What came of each, in the order of `rows`.")
+    saved: int = column("The number of added items.")
+    refused: int = column("The number of refused rows.")
+    rows: list[ItemRow] = plain("The result for each row, in the order of `rows`.")
 
 
 @strawberry.type(description="Orders were placed.")
 class OrdersImported:
-    saved: int = column("How many were placed.")
-    refused: int = column("How many were not.")
-    rows: list[OrderRow] = plain("What came of each, in the order of `rows`.")
+    saved: int = column("The number of placed orders.")
+    refused: int = column("The number of refused rows.")
+    rows: list[OrderRow] = plain("The result for each row, in the order of `rows`.")
 
 
-def imported(type_: type, row_type: type, entity: str, outcomes: Sequence[RowOutcome]) -> Any:
-    """What came of all rows, each with its outcome."""
-    rows: list[Any] = [
-        build(row_type, index=each.index, problems=each.problems, **{f"{entity}_id": each.key})
-        for each in outcomes
-    ]
-    refused = sum(each.key is None for each in outcomes)
-    return build(type_, saved=len(rows) - refused, refused=refused, rows=rows)
+def imported(payload: type, row: type, attribute: str) -> Success:
+    """Builds a payload from the outcomes of its rows; `attribute` is that of a row's key."""
+
+    def build_payload(outcomes: Sequence[RowOutcome]) -> Any:
+        rows: list[Any] = [
+            build(row, index=each.index, problems=each.problems, **{attribute: each.key})
+            for each in outcomes
+        ]
+        refused = sum(each.key is None for each in outcomes)
+        return build(payload, saved=len(rows) - refused, refused=refused, rows=rows)
+
+    return build_payload
 
 
 def _union(name: str) -> object:
-    return strawberry.union(name, description="The success, or why nothing was changed.")
+    return strawberry.union(
+        name, description="The success, or the error for which nothing changed."
+    )
 
 
-# Each can fail for its values, be rolled back with others (`@atomic`), and misuse a key.
+# Errors of every mutation: invalid values, a rollback with others (`@atomic`), a misused key.
 _Created: TypeAlias = ValidationFailed | NotAllowed | IdempotencyMismatch
 _Changed: TypeAlias = _Created | NotFound | Conflict
 

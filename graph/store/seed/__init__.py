@@ -43,7 +43,7 @@ _STORE = (Customer, Item, Order, OrderLine)
 _TABLE_NAMES = ", ".join(table.name for table in Base.metadata.sorted_tables)
 
 _STAGE_ORDERS = """
-    CREATE TEMPORARY TABLE staged_orders (customer_id integer, date_placed timestamptz)
+    CREATE TEMPORARY TABLE staged_orders (customer_id bigint, date_placed timestamptz)
     ON COMMIT DROP
 """
 # The samples come by customer. PostgreSQL sorts them on disk, and so ids rise with the dates of

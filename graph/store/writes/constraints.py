@@ -1,7 +1,7 @@
-"""What a violated constraint means, by its name: the last line of defence behind the rules.
+"""Translates violated constraints into domain errors, by the constraint's name.
 
-A rule that was checked, and then broken by somebody else at the same moment, ends here; so does one
-that a rule of `writes` forgot.
+A constraint is the last line of defence: it catches values that became invalid through a concurrent
+change after a rule checked them, and values that no rule checks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FOREIGN_KEY = "23503"
 
 TAKEN = "TAKEN"
 
-# Constraint -> the values that it speaks of, code, message.
+# Constraint -> the input field that it concerns, code, message.
 _PROBLEMS: dict[str, tuple[str, str, str]] = {
     "customers_username_key": ("username", TAKEN, "The username is taken."),
     "customers_lower_email_key": ("email", TAKEN, "The mail address is taken."),
@@ -35,23 +35,26 @@ _PROBLEMS: dict[str, tuple[str, str, str]] = {
     "events_at_check": ("at", "OUT_OF_RANGE", "Years have four digits."),
     "events_kind_check": ("kind", "OUT_OF_RANGE", "There is no such kind of event."),
 }
-# Constraint -> why it is not allowed.
+# Constraint -> the reason why a change is not allowed.
 _REASONS: dict[str, Reason] = {
-    "items_stock_check": Reason("OUT_OF_STOCK", "Fewer pieces are in stock than are wanted."),
+    "items_stock_check": Reason("OUT_OF_STOCK", "The item does not have enough stock."),
     "order_lines_cancelled_check": Reason(
-        "NOTHING_LEFT", "A line cannot have more pieces cancelled than it has."
+        "NOTHING_LEFT", "A line must not have more cancelled pieces than pieces."
+    ),
+    "order_lines_taken_check": Reason(
+        "NOTHING_LEFT", "A line cannot have taken more pieces from stock than it has left."
     ),
 }
-# The same, where the row that others name was to be deleted.
-_NAMED_BY_OTHERS: dict[str, Reason] = {
+# Foreign key -> the reason why a row that others refer to cannot be deleted.
+_STILL_REFERENCED: dict[str, Reason] = {
     "orders_customer_id_fkey": Reason("HAS_ORDERS", "The customer has orders."),
     "order_lines_order_id_fkey": Reason("HAS_LINES", "The order has lines."),
-    "order_lines_item_id_fkey": Reason("HAS_LINES", "Order lines name the item."),
+    "order_lines_item_id_fkey": Reason("HAS_LINES", "Order lines refer to the item."),
 }
 
 
 def domain_error_of(error: Any) -> DomainError | None:
-    """The refusal that a driver's error stands for; None if it is no rule of the store."""
+    """The domain error for an error of the driver; None if no rule of the store is violated."""
     state, name = getattr(error, "sqlstate", None), getattr(error, "constraint_name", None)
     if state == _OUT_OF_RANGE:
         return ValidationFailed([Problem(("input",), "OUT_OF_RANGE", "A number is too large.")])
@@ -59,7 +62,7 @@ def domain_error_of(error: Any) -> DomainError | None:
         column = str(error.column_name)
         return ValidationFailed([Problem(("input", column), "REQUIRED", "A value is missing.")])
     if state == _FOREIGN_KEY and "still referenced" in (getattr(error, "detail", None) or ""):
-        return NotAllowed(_NAMED_BY_OTHERS[name]) if name in _NAMED_BY_OTHERS else None
+        return NotAllowed(_STILL_REFERENCED[name]) if name in _STILL_REFERENCED else None
     if name in _REASONS:
         return NotAllowed(_REASONS[name])
     if name in _PROBLEMS:

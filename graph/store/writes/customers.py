@@ -1,4 +1,4 @@
-"""Customers are added, changed and deleted."""
+"""The rules for adding, changing and deleting customers."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _DELETE = "DELETE FROM customers WHERE id = $1"
 async def create(
     transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
 ) -> int:
-    """Add a customer; return its key. `path` leads to it through the mutation's arguments.
+    """Add a customer; return its key. `path` leads to its values in the mutation's arguments.
 
     Raises:
-        ValidationFailed: texts that are missing or too long; a name or address that is taken.
+        ValidationFailed: texts are missing or too long; the username or email address is taken.
     """
     values = Values(given, path)
     texts = values.texts("Customer", *_TEXTS, required=True)
@@ -55,11 +55,12 @@ async def create(
 
 
 async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Change what is given of a customer.
+    """Change the provided values of a customer; return its key.
 
     Raises:
         ValidationFailed: as `create`.
-        NotFound, Conflict: it is not there, or not as it was read.
+        NotFound: the customer does not exist.
+        Conflict: its version is not the expected one.
     """
     values = Values(given)
     key, expected = values.key("id", "Customer"), values.expected_version()
@@ -75,11 +76,11 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
 
 
 async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Delete a customer who has no orders.
+    """Delete a customer who has no orders; return the key.
 
     Raises:
         ValidationFailed, NotFound, Conflict: as `update`.
-        NotAllowed: there are orders.
+        NotAllowed: the customer has orders.
     """
     values = Values(given)
     key, expected = values.key("id", "Customer"), values.expected_version()
@@ -93,7 +94,7 @@ async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
 
 
 async def _check_free(transaction: Transaction, values: Values, key: int) -> None:
-    """Note names that others have, and return when nothing at all is wrong."""
+    """Check that the username and the email address are free, and that there are no problems."""
     username, email = values.given("username"), values.given("email")
     row = await transaction.first(_IN_USE, username, email, key)
     if row["username"]:

@@ -1,4 +1,4 @@
-"""Items are added and changed, and their pieces counted."""
+"""The rules for adding and changing items and their stock."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SET_STOCK = "UPDATE items SET stock = $2 WHERE id = $1"
 async def create(
     transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
 ) -> int:
-    """Add an item; return its key. `path` leads to it through the mutation's arguments.
+    """Add an item; return its key. `path` leads to its values in the mutation's arguments.
 
     Raises:
-        ValidationFailed: a name or price that cannot be.
+        ValidationFailed: the name, a price or the stock is invalid.
     """
     values = Values(given, path)
     name = values.texts("Item", "name", required=True)["name"]
@@ -45,11 +45,12 @@ async def create(
 
 
 async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Change what is given of an item.
+    """Change the provided values of an item; return its key.
 
     Raises:
         ValidationFailed: as `create`.
-        NotFound, Conflict: it is not there, or not as it was read.
+        NotFound: the item does not exist.
+        Conflict: its version is not the expected one.
     """
     values = Values(given)
     key, expected = values.key("id", "Item"), values.expected_version()
@@ -62,20 +63,20 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
 
 
 async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Count some pieces more or less, or so many in all; `to: null` ends the counting.
+    """Change the stock `by` a number of pieces, or set it `to` one; `to: null` ends the tracking.
 
     Raises:
-        ValidationFailed: neither `by` nor `to`, or both; more pieces than can be counted.
-        NotFound, Conflict: the item is not there, or not as it was read.
-        NotAllowed: pieces of an item are to be added that nobody counts.
-        InsufficientStock: there are fewer pieces than are to be taken away.
+        ValidationFailed: neither `by` nor `to`, or both; the result is too large.
+        NotFound, Conflict: as `update`.
+        NotAllowed: `by`, for an item whose stock is not tracked.
+        InsufficientStock: the result would be negative.
     """
     values = Values(given)
     key, expected = values.key("id", "Item"), values.expected_version()
     by = values.number("by", -INT4_MAX, INT4_MAX) if "by" in values else None
     to = values.stock("to") if values.given("to") is not None else None
     if ("by" in values) == ("to" in values):
-        values.wrong("", "BY_OR_TO", "Give either 'by' or 'to'.")
+        values.wrong("", "BY_OR_TO", "Exactly one of 'by' and 'to' is required.")
     values.check()
     row = await transaction.first(_LOCK, key)
     check_version("Item", key, expected=expected, row=row)
@@ -86,10 +87,12 @@ async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> in
 
 def _moved(key: int, stock: int | None, by: int, values: Values) -> int:
     if stock is None:
-        raise NotAllowed(Reason("NOT_COUNTED", "Nobody counts the item: say 'to' how many."))
+        raise NotAllowed(
+            Reason("NOT_COUNTED", "The item's stock is not tracked; set it with 'to' first.")
+        )
     if stock + by < 0:
         raise InsufficientStock([Shortage(key, -by, stock)])
     if stock + by > INT4_MAX:
-        values.wrong("by", "OUT_OF_RANGE", f"There are {INT4_MAX} pieces at most.")
+        values.wrong("by", "OUT_OF_RANGE", f"The stock must not exceed {INT4_MAX} pieces.")
         values.check()
     return stock + by

@@ -1,4 +1,4 @@
-"""Lines of an order that nobody has paid yet are added, changed and removed."""
+"""The rules for adding, changing and removing lines of an order that is not paid yet."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from graph.database.transaction import Transaction
 
 _INSERT = """
-    INSERT INTO order_lines (order_id, item_id, quantity) VALUES ($1, $2, $3) RETURNING id
+    INSERT INTO order_lines (order_id, item_id, quantity, taken) VALUES ($1, $2, $3, $4)
+    RETURNING id
 """
 _ORDER_OF = "SELECT order_id FROM order_lines WHERE id = $1"
-_LINE = "SELECT item_id, quantity, cancelled FROM order_lines WHERE id = $1"
-_SET_QUANTITY = "UPDATE order_lines SET quantity = $2 WHERE id = $1"
+_LINE = "SELECT item_id, quantity, cancelled, taken FROM order_lines WHERE id = $1"
+_SET_QUANTITY = "UPDATE order_lines SET quantity = $2, taken = $3 WHERE id = $1"
 _DELETE = "DELETE FROM order_lines WHERE id = $1"
 
 
@@ -28,9 +29,11 @@ async def add(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, 
     """Add a line to an order; return the keys of the order and the line.
 
     Raises:
-        ValidationFailed, NotFound, Conflict: as all updates; the version is the order's.
+        ValidationFailed: the quantity is out of range, or the item does not exist.
+        NotFound: the order does not exist.
+        Conflict: the order's version is not the expected one.
         NotAllowed: the order's status does not allow it.
-        InsufficientStock: there are not enough pieces.
+        InsufficientStock: the item does not have enough stock.
     """
     values = Values(given)
     order, expected = values.key("order_id", "Order"), values.expected_version()
@@ -41,13 +44,13 @@ async def add(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, 
     if item not in found:
         values.wrong("item_id", "NOT_FOUND", "There is no such item.")
         values.check()
-    await stock.take(transaction, found, {item: quantity})
-    row = await transaction.first(_INSERT, order, item, quantity)
+    taken = await stock.take(transaction, found, {item: quantity})
+    row = await transaction.first(_INSERT, order, item, quantity, taken[item])
     return order, row["id"]
 
 
 async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, int]:
-    """Change how many pieces a line has; return the keys of the order and the line.
+    """Change the quantity of a line; return the keys of the order and the line.
 
     Raises:
         ValidationFailed, NotFound, Conflict, NotAllowed, InsufficientStock: as `add`.
@@ -57,30 +60,33 @@ async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[in
     order, line, row = await _locked(transaction, values)
     if quantity < row["cancelled"]:
         raise NotAllowed(
-            Reason("LESS_THAN_CANCELLED", f"{row['cancelled']} pieces of it are cancelled.")
+            Reason(
+                "LESS_THAN_CANCELLED",
+                f"The quantity must be at least {row['cancelled']}: these pieces are cancelled.",
+            )
         )
-    await _move_stock(transaction, row["item_id"], quantity - row["quantity"])
-    await transaction.fetch(_SET_QUANTITY, line, quantity)
+    moved = await _move_stock(transaction, row, quantity - row["quantity"])
+    await transaction.fetch(_SET_QUANTITY, line, quantity, row["taken"] + moved)
     return order, line
 
 
 async def remove(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Remove a line, and put its pieces back in stock; return the key of the order.
+    """Remove a line, and return what it took to stock; return the key of the order.
 
     Raises:
         ValidationFailed, NotFound, Conflict, NotAllowed: as `add`.
     """
     values = Values(given)
     order, line, row = await _locked(transaction, values)
-    await _move_stock(transaction, row["item_id"], row["cancelled"] - row["quantity"])
+    await stock.put_back(transaction, {row["item_id"]: row["taken"]})
     await transaction.fetch(_DELETE, line)
     return order
 
 
 async def _locked(transaction: Transaction, values: Values) -> tuple[int, int, Any]:
-    """The keys of the order and the line, and the line, once the order is taken.
+    """Lock the order of a line; return the keys of the order and the line, and the line's row.
 
-    Whoever changes a line has its order first, so the line is read when that is ours.
+    Every change of a line locks its order first, so the line is read under that lock.
     """
     line, expected = values.key("id", "OrderLine"), values.expected_version()
     values.check()
@@ -95,10 +101,15 @@ async def _locked(transaction: Transaction, values: Values) -> tuple[int, int, A
     return order, line, row
 
 
-async def _move_stock(transaction: Transaction, item: int, pieces: int) -> None:
-    """Take so many pieces from stock; less than none are put back."""
+async def _move_stock(transaction: Transaction, line: Any, pieces: int) -> int:
+    """Take pieces for a line from stock, or return them if the number is negative.
+
+    Return how many more pieces the line has taken: negative if some went back.
+    """
+    item: int = line["item_id"]
     if pieces > 0:
         found = await stock.locked(transaction, [item])
-        await stock.take(transaction, found, {item: pieces})
-    elif pieces < 0:
-        await stock.put_back(transaction, {item: -pieces})
+        return (await stock.take(transaction, found, {item: pieces}))[item]
+    back = stock.returned(line["taken"], -pieces)
+    await stock.put_back(transaction, {item: back})
+    return -back

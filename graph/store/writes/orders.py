@@ -1,4 +1,4 @@
-"""Orders are placed, advanced and cancelled."""
+"""The rules for placing, advancing and cancelling orders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from graph.database.transaction import Transaction
 
-# The customer stands in each row: one statement for all that an order names.
+# One statement locks the items and looks up the customer, which is repeated in each row.
 _LOCK_ALL = f"""
     WITH found AS ({stock.LOCK})
     SELECT EXISTS (SELECT FROM customers WHERE id = $2) AS customer, found.*
@@ -24,20 +24,23 @@ _LOCK_ALL = f"""
 """  # noqa: S608
 _PLACE = """
     WITH placed AS (INSERT INTO orders (customer_id) VALUES ($1) RETURNING id), lines AS (
-        INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name)
-        SELECT placed.id, items.id, line.quantity, items.selling_price, items.name
+        INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name, taken)
+        SELECT placed.id, items.id, line.quantity, items.selling_price, items.name, line.taken
         FROM placed
-        CROSS JOIN unnest($2::integer[], $3::smallint[]) WITH ORDINALITY AS line(id, quantity, nth)
+        CROSS JOIN unnest($2::bigint[], $3::smallint[], $4::smallint[]) WITH ORDINALITY
+            AS line(id, quantity, taken, nth)
         JOIN items ON items.id = line.id
         ORDER BY line.nth)
     SELECT id FROM placed
 """
 _LOCK = "SELECT id, version, status FROM orders WHERE id = $1 FOR NO KEY UPDATE"
 _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
-_LINES = "SELECT id, item_id, quantity - cancelled AS pieces FROM order_lines WHERE order_id = $1"
+_LINES = """
+    SELECT id, item_id, quantity - cancelled AS pieces, taken FROM order_lines WHERE order_id = $1
+"""
 _CANCEL = """
-    UPDATE order_lines SET cancelled = cancelled + gone.pieces
-    FROM unnest($1::integer[], $2::integer[]) AS gone(id, pieces)
+    UPDATE order_lines SET cancelled = cancelled + gone.pieces, taken = taken - gone.returned
+    FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS gone(id, pieces, returned)
     WHERE order_lines.id = gone.id
 """
 
@@ -45,19 +48,20 @@ _CANCEL = """
 async def place(
     transaction: Transaction, given: Mapping[str, Any], path: tuple[str, ...] = INPUT
 ) -> int:
-    """Place an order, at the prices of this moment; return its key.
+    """Place an order at the current prices; return its key.
 
-    `path` leads to it through the mutation's arguments.
+    `path` leads to its values in the mutation's arguments.
 
     Raises:
-        ValidationFailed: no lines; customers or items that there are not; quantities out of range.
-        InsufficientStock: with all items of which there are not enough.
+        ValidationFailed: there are no lines or too many; the customer or an item does not exist; a
+            quantity is out of range.
+        InsufficientStock: items do not have enough stock; it lists all of them.
     """
     values = Values(given, path)
     customer = values.key("customer_id", "Customer")
     lines = values.within("lines")
     if not 1 <= len(lines) <= MOST_LINES:
-        values.wrong("lines", "OUT_OF_RANGE", f"An order has from 1 to {MOST_LINES} lines.")
+        values.wrong("lines", "OUT_OF_RANGE", f"An order must have from 1 to {MOST_LINES} lines.")
         values.check()
     items = [line.key("item_id", "Item") for line in lines]
     quantities = [line.pieces() for line in lines]
@@ -72,18 +76,23 @@ async def place(
     wanted: Counter[int] = Counter()
     for item, quantity in zip(items, quantities, strict=True):
         wanted[item] += quantity
-    await stock.take(transaction, found, wanted)
-    row = await transaction.first(_PLACE, customer, items, quantities)
+    taken = await stock.take(transaction, found, wanted)
+    # What is counted is taken whole. The row of an item that is not is not locked, and may be
+    # counted by now: what was read decides.
+    takes = [
+        quantity if taken[item] else 0 for item, quantity in zip(items, quantities, strict=True)
+    ]
+    row = await transaction.first(_PLACE, customer, items, quantities, takes)
     key: int = row["id"]
     return key
 
 
 async def advance(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Pay, ship or deliver an order.
+    """Pay, ship or deliver an order; return its key.
 
     Raises:
-        ValidationFailed, NotFound, Conflict: as all updates.
-        NotAllowed: the order's status does not allow it.
+        ValidationFailed: the id is invalid, or there is no expected version.
+        NotFound, Conflict, NotAllowed: as `lock`.
     """
     values = Values(given)
     key, expected = values.key("id", "Order"), values.expected_version()
@@ -95,11 +104,12 @@ async def advance(transaction: Transaction, given: Mapping[str, Any]) -> int:
 
 
 async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Cancel an order, or some of its pieces, and put them back in stock.
+    """Cancel an order or some of its pieces, and return what they took to stock; return its key.
 
     Raises:
-        ValidationFailed, NotFound, Conflict: as all updates; lines that are not the order's.
-        NotAllowed: the order's status does not allow it; fewer pieces are left.
+        ValidationFailed: as `advance`; a line is repeated, or belongs to another order.
+        NotFound, Conflict: as `lock`.
+        NotAllowed: as `lock`; a line has fewer pieces left.
     """
     values = Values(given)
     key, expected = values.key("id", "Order"), values.expected_version()
@@ -110,13 +120,14 @@ async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
     left = {line: row["pieces"] for line, row in rows.items()}
     gone = left if wanted is None else _checked(values, wanted, left)
     gone = {line: pieces for line, pieces in gone.items() if pieces}
-    # First, so that its version moves once.
+    # Before the lines, so that the trigger increments the order's version only once.
     if sum(gone.values()) == sum(left.values()):
         await transaction.fetch(_MOVE, key, OrderStatus.CANCELLED)
+    back = {line: stock.returned(rows[line]["taken"], pieces) for line, pieces in gone.items()}
     if gone:
-        await transaction.fetch(_CANCEL, list(gone), list(gone.values()))
+        await transaction.fetch(_CANCEL, list(gone), list(gone.values()), list(back.values()))
     pieces: Counter[int] = Counter()
-    for line, number in gone.items():
+    for line, number in back.items():
         pieces[rows[line]["item_id"]] += number
     await stock.put_back(transaction, pieces)
     return key
@@ -125,10 +136,12 @@ async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
 async def lock(
     transaction: Transaction, key: int, expected: int | None, action: OrderAction
 ) -> None:
-    """Take an order for this transaction, to do something with it that its status allows.
+    """Lock an order for the rest of the transaction, and check that it allows the action.
 
     Raises:
-        NotFound, Conflict, NotAllowed: it is not there, not as it was read, or does not allow it.
+        NotFound: the order does not exist.
+        Conflict: its version is not the expected one.
+        NotAllowed: its status does not allow the action.
     """
     row = await transaction.first(_LOCK, key)
     check_version("Order", key, expected=expected, row=row)
@@ -136,10 +149,12 @@ async def lock(
 
 
 def _wanted(values: Values) -> list[tuple[Values, int, int | None]]:
-    """The lines to be cancelled, and how many pieces of each; None for all."""
+    """The lines to cancel as (values, key, pieces); the pieces are None for all that are left."""
     lines = values.within("lines")
     if not lines:
-        values.wrong("lines", "OUT_OF_RANGE", "Name a line, or leave 'lines' out for all of them.")
+        values.wrong(
+            "lines", "OUT_OF_RANGE", "'lines' must have a line; leave it out for all lines."
+        )
     return [
         (
             line,
@@ -158,12 +173,12 @@ def _checked(
         if key not in left:
             line.wrong("id", "NOT_FOUND", "The order has no such line.")
         elif key in gone:
-            line.wrong("id", "REPEATED", "The line is named twice.")
+            line.wrong("id", "REPEATED", "The line is repeated.")
         else:
             gone[key] = left[key] if pieces is None else pieces
     values.check()
     if any(pieces > left[line] for line, pieces in gone.items()):
         raise NotAllowed(
-            Reason("NOTHING_LEFT", "More pieces are to be cancelled than a line has left.")
+            Reason("NOTHING_LEFT", "A line has fewer pieces left than are to be cancelled.")
         )
     return gone

@@ -1,4 +1,4 @@
-"""What may be done with an order, by its status: mutations and `Order.actions` ask this table."""
+"""The actions that each status of an order allows, for mutations and for `Order.actions`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OrderAction(StrEnum):
 
 _PLACED, _PAID, _SHIPPED, _DELIVERED, _CANCELLED = OrderStatus
 
-# Action -> from which statuses, and to which one it leads: None leaves it as it is.
+# Action -> the statuses that allow it, and the status that it leads to (None: no change).
 TRANSITIONS: dict[OrderAction, tuple[frozenset[OrderStatus], OrderStatus | None]] = {
     OrderAction.CHANGE_LINES: (frozenset({_PLACED}), None),
     OrderAction.PAY: (frozenset({_PLACED}), _PAID),
@@ -29,23 +29,24 @@ TRANSITIONS: dict[OrderAction, tuple[frozenset[OrderStatus], OrderStatus | None]
 
 
 def reasons_against(action: OrderAction, status: OrderStatus) -> tuple[Reason, ...]:
-    """Why an order of this status does not allow an action; empty if it does."""
+    """The reasons why an order of this status does not allow an action; empty if it does."""
     sources, _ = TRANSITIONS[action]
     if status in sources:
         return ()
     needed = " or ".join(source for source in OrderStatus if source in sources)
-    return (Reason(f"IS_{status}", f"The order is {status}; it would have to be {needed}."),)
+    return (Reason(f"IS_{status}", f"The order must be {needed}; it is {status}."),)
 
 
 def check_allowed(action: OrderAction, status: OrderStatus) -> None:
-    """Return when the order's status allows the action.
+    """Check that the order's status allows the action.
 
     Raises:
-        NotAllowed: it does not.
+        NotAllowed: the status does not allow it.
     """
     if reasons := reasons_against(action, status):
         raise NotAllowed(*reasons)
 
 
 def target(action: OrderAction) -> OrderStatus | None:
+    """The status after the action; None if it does not change."""
     return TRANSITIONS[action][1]

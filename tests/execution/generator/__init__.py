@@ -9,6 +9,6 @@ shapes       what may stand beside what in a selection set
 
 from tests.execution.generator.known import Known, known_of, survey
 from tests.execution.generator.operations import Drawn, operations
-from tests.execution.generator.stores import write_store
+from tests.execution.generator.stores import write_store, write_tables
 
-__all__ = ["Drawn", "Known", "known_of", "operations", "survey", "write_store"]
+__all__ = ["Drawn", "Known", "known_of", "operations", "survey", "write_store", "write_tables"]

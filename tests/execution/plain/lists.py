@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.execution.plain.shop import Row, Shop
 
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
+# How the rows of an entity come where nothing is said of it.
+DEFAULT_ORDERS: dict[str, list[dict[str, Any]]] = {"Order": [{"datePlaced": "ASC"}]}
 # The calendar repeats itself after so many days, weekdays and all.
 _CYCLE = timedelta(days=146_097)
 
@@ -56,7 +58,7 @@ class Order:
 
     def keys(self, row: Row) -> list[Key]:
         once: dict[tuple[str, ...], Any] = {}
-        for sort in as_list(self.order_by):
+        for sort in as_list(self.order_by) or DEFAULT_ORDERS.get(self.entity, ()):
             once.setdefault(_path_of_sort(sort)[0], sort)
         keys = [self._key(self.entity, row, sort) for sort in once.values()]
         descends = bool(keys) and keys[-1].direction.startswith("DESC")

@@ -46,7 +46,7 @@ COLUMNS: dict[str, dict[str, type]] = {
         "total": Decimal,
     },
     "OrderLine": {
-        **dict.fromkeys(("databaseId", "orderId", "itemId", "quantity", "cancelled"), int),
+        **dict.fromkeys(("databaseId", "orderId", "itemId", "quantity", "cancelled", "taken"), int),
         **dict.fromkeys(("unitPrice", "subtotal"), Decimal),
         "itemName": str,
         "unitPriceChanged": bool,
@@ -67,10 +67,13 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "Customer": ("version",),
     "Item": ("costPrice", "sellingPrice", "stock", "version"),
     "Order": ("version", "total"),
-    "OrderLine": ("quantity", "unitPrice", "cancelled", "subtotal"),
+    "OrderLine": ("quantity", "unitPrice", "cancelled", "taken", "subtotal"),
 }
+_KEYS = ("databaseId", "customerId", "orderId", "itemId")
 ORDERED = {
-    entity: tuple(name for name, type_ in columns.items() if type_ is not bool)
+    entity: tuple(
+        name for name, type_ in columns.items() if type_ is not bool and name not in _KEYS
+    )
     for entity, columns in COLUMNS.items()
 }
 STATUSES = ("PLACED", "PAID", "SHIPPED", "CANCELLED")
@@ -208,6 +211,7 @@ def _line(choices: Choices, key: int, order: Row, item: Row) -> Row:
         "itemId": item["databaseId"],
         "quantity": quantity,
         "cancelled": cancelled,
+        "taken": choices.one_of((0, quantity - cancelled)),
         "unitPrice": price,
         "subtotal": price * (quantity - cancelled),
         "itemName": choices.one_of(TEXTS),

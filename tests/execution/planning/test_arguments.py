@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from graph.app import create_app
 from graph.errors import InvalidId, InvalidPage, InvalidText
-from graph.execution.planning.arguments import check_text, ids_of, key_of, page_of
+from graph.execution.planning.arguments import check_text, ids_of, lookup_key_of, page_of
 from graph.relay import to_global_id
+from graph.schema.node import ENTITIES
 from graph.selection import DEFAULT_PAGE_SIZE, Ids
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import cursor_of, fill
@@ -164,7 +165,7 @@ async def test_as_many_nodes_as_a_page_has_rows_may_be_asked_for(shop: Client) -
 async def test_text_holds_no_null_character(client: Client, sql: Statements, field: str) -> None:
     error = refusal(await client.answer(f"{{ {field} }}"))
 
-    assert error["message"].endswith("holds U+0000 or half of a surrogate pair.")
+    assert error["message"].endswith("must not contain U+0000 or an unpaired surrogate.")
     assert error["locations"] == [{"line": 1, "column": 3}]
     assert error["extensions"] == {"code": "INVALID_TEXT"}
     assert len(sql) == 0
@@ -426,22 +427,22 @@ def test_a_size_is_from_0_to_100(size: int) -> None:
 
 
 def test_ids_keep_their_order() -> None:
-    assert ids_of({"ids": [ORDER, CUSTOMER, ORDER]}) == Ids(
+    assert ids_of({"ids": [ORDER, CUSTOMER, ORDER]}, ENTITIES) == Ids(
         (("Order", 1), ("Customer", 1), ("Order", 1))
     )
-    assert ids_of({"id": ITEM}) == Ids((("Item", 1),))
+    assert ids_of({"id": ITEM}, ENTITIES) == Ids((("Item", 1),))
 
 
 def test_a_key_is_a_column_and_its_value() -> None:
-    by_id = key_of({"by": {"id": CUSTOMER}}, "Customer")
-    by_number = key_of({"by": {"databaseId": 7}}, "Customer")
-    by_name = key_of({"by": {"username": "Ada"}}, "Customer")
+    by_id = lookup_key_of({"by": {"id": CUSTOMER}}, "Customer")
+    by_number = lookup_key_of({"by": {"databaseId": 7}}, "Customer")
+    by_name = lookup_key_of({"by": {"username": "Ada"}}, "Customer")
 
     assert (by_id.column, by_id.value) == ("id", 1)
     assert (by_number.column, by_number.value) == ("id", 7)
     assert (by_name.column, by_name.value) == ("username", "Ada")
     with pytest.raises(InvalidId):
-        key_of({"by": {"id": ITEM}}, "Customer")
+        lookup_key_of({"by": {"id": ITEM}}, "Customer")
 
 
 @given(st.text(st.characters(exclude_categories=())))
@@ -454,7 +455,7 @@ def test_text_is_what_utf_8_can_say_without_the_null_character(value: str) -> No
     if sayable:
         check_text("name", {"a": [value, {"b": value}]})
     else:
-        with pytest.raises(InvalidText, match="'b' holds"):
+        with pytest.raises(InvalidText, match="'b' must not contain"):
             check_text("name", {"a": [1, None, {"b": value}]})
 
 

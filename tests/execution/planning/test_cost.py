@@ -173,5 +173,5 @@ def test_a_bucket_that_the_dearest_operation_does_not_fit_in_is_a_mistake(
 ) -> None:
     monkeypatch.setenv("GRAPH_COST_CAPACITY", "10")
 
-    with pytest.raises(Exception, match="GRAPH_COST_CAPACITY is less than GRAPH_MAX_COST"):
+    with pytest.raises(Exception, match="GRAPH_COST_CAPACITY must not be less than GRAPH_MAX_COST"):
         read_settings()

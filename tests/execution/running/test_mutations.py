@@ -439,7 +439,7 @@ async def test_the_history_of_an_order_is_what_was_done_with_it(store: Client) -
         *(("OrderLine", "CHANGED"), ("Order", "CHANGED"), ("Order", "PAID")),
         *(("OrderLine", "CHANGED"), ("Order", "CHANGED")),
     ]
-    assert history[3]["payload"] == {"quantity": [1, 2]}
+    assert history[3]["payload"] == {"quantity": [1, 2], "taken": [0, 1]}
     assert history[5]["payload"] == {"status": ["PLACED", "PAID"], "version": [2, 3]}
 
 
@@ -504,11 +504,19 @@ STATEMENTS = {
 }
 
 
+# Without a word in the history, so that versions stay.
+TAKE_ALL = """
+    UPDATE order_lines SET taken = quantity
+    FROM (SELECT set_config('graph.logging', 'off', true)) AS silenced
+"""
+
+
 @every_mutation
 async def test_each_takes_so_many_statements(database_url: str, name: str) -> None:
     async with client_of(create_app(settings_for(database_url))) as client:
         await fill(client.database, customers=2, orders=1, lines=2, items=5)
         await changed(client, "UPDATE items SET stock = 10 WHERE id <= 3")
+        await changed(client, TAKE_ALL)
         await run(client, "createCustomer", **TOBY | {"username": "third", "email": "third@x"})
         with recorded(client.database) as statements:
             data = await client(mutation(name, key=True), input=INPUTS[name], key="a")

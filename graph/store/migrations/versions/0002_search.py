@@ -1,6 +1,6 @@
 """Indexes that serve orders and filters.
 
-It made indexes for words and trigrams too, and the extension pg_trgm: 0007 takes them away.
+It made indexes for words and trigrams too, and the extension pg_trgm: 0009 takes them away.
 """
 
 from __future__ import annotations
