@@ -70,23 +70,26 @@ def index_expression(entity: str) -> str:
 
 def is_found(
     entity: str,
-    table: FromClause,
     column: Callable[[str], ColumnElement[Any]],
+    others: FromClause,
+    column_of_others: Callable[[str], ColumnElement[Any]],
     text: ColumnElement[Any],
     tier: int = MISSPELLED,
 ) -> ColumnElement[bool]:
     """Whether the row with these columns is in a tier, or a better one, of those a text finds.
 
-    `table` is where the entity's rows are. Text without words finds none.
+    `others` are all rows of the entity. Text without words finds none.
     """
     query = select(func.graph_search_query(text, raw_sql(str(tier)))).scalar_subquery()
     is_union = entity in catalog.unions
     if is_union and tier == MISSPELLED:  # it is the whole condition of its list
         return _has(document_of(entity, column), query)
     keys = ("entity", "id") if is_union else ("id",)
-    rows = table.alias()
-    document = document_of(entity, lambda name: rows.c[name])
-    found = select(*(rows.c[key] for key in keys)).where(_has(document, query))
+    found = (
+        select(*(column_of_others(key).label(key) for key in keys))
+        .select_from(others)
+        .where(_has(document_of(entity, column_of_others), query))
+    )
     fenced = found.offset(raw_sql("0")).subquery()
     return tuple_(*map(column, keys)).in_(select(*(fenced.c[key] for key in keys)))
 

@@ -223,7 +223,8 @@ class ExpressionCompiler:
 
     def _is_found(self, text: int, tier: int) -> ColumnElement[bool]:
         entity, operand = self.row.entity, self._operand(text, _WORD)
-        return is_found(entity, table_of(entity), self.row.column, operand, tier)
+        others = Row(entity, table_of(entity).alias())
+        return is_found(entity, self.row.column, others.source, others.column, operand, tier)
 
     def _measure(self, measure: Measure) -> ColumnElement[Any]:
         if measure.column is None:
