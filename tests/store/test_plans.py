@@ -62,6 +62,10 @@ SERVED = [
     '{ customers(where: {orders: {count: {gt: 30}}, town: {eq: "Oslo"}}) { nodes { id } } }',
     '{ orders(where: {datePlaced: {gte: "2025-12-30T00:00:00Z"}}) { nodes { id } totalCount } }',
     '{ search(text: "wanda") { totalCount nodes { __typename } } }',
+    '{ search(text: "wnda sorensen") { totalCount nodes { __typename } } }',
+    '{ search(text: "example") { totalCount nodes { __typename } } }',  # everybody's address
+    '{ customers(where: {search: "anna"}) { totalCount nodes { id } } }',
+    '{ customers(where: {search: "anna"}, orderBy: [{rank: DESC}]) { nodes { id } } }',
 ]
 # (the list's arguments, how many times the blocks of the first page a deep one may read)
 WALKS = [

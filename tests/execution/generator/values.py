@@ -219,7 +219,7 @@ class Values:
         return text
 
     def _words(self) -> str:
-        """Something to search for; a careless one has too many words, or none."""
+        """Something to search for; a careless one has many words, or none."""
         if self.is_careless():
             return self._choices.one_of(("", "!?", " ".join(f"w{n}" for n in range(9)), "\0"))
         texts = [*self._known.values.get("String", ()), "plain lang"]
