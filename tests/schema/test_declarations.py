@@ -1,4 +1,4 @@
-"""Whatever the engine cannot say is refused when the schema is built, in one line with the reason."""
+"""What the engine cannot say is refused when the schema is built, in one line with the reason."""
 
 import re
 import subprocess
