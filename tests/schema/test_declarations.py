@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Declarations that the engine cannot serve are refused when the schema is built."""
-=======
-"""What the engine cannot say is refused when the schema is built, in one line with the reason."""
->>>>>>> engine
 
 import re
 import subprocess

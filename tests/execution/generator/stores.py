@@ -152,11 +152,7 @@ def _rows(random: Random, table: Table, ids: dict[str, list[Any]]) -> list[dict[
     return rows
 
 
-<<<<<<< HEAD
-def _value(  # noqa: PLR0911  one for each kind
-=======
 def _value(  # noqa: PLR0911  one for each
->>>>>>> engine
     random: Random, column: Column[Any], parents: dict[str, list[Any]], number: Any
 ) -> object:
     if column.nullable and random.random() < 0.3:
