@@ -68,7 +68,7 @@ def index_expression(entity: str) -> str:
     return f"graph_search_document({document})"
 
 
-def is_found(
+def is_found(  # noqa: PLR0917
     entity: str,
     column: Callable[[str], ColumnElement[Any]],
     others: FromClause,

@@ -180,7 +180,8 @@ _DOCUMENT = f"""
 """
 # No lexeme has a quote or a backslash in it. Text without words has no query: NULL finds nothing.
 _QUERY = f"""
-    CREATE OR REPLACE FUNCTION graph_search_query(text, tier integer) RETURNS tsquery {_LOOPS} AS $body$
+    CREATE OR REPLACE FUNCTION graph_search_query(text, tier integer) RETURNS tsquery {_LOOPS}
+    AS $body$
     DECLARE
         spelled text[] := string_to_array(graph_search_spelled($1), ' ');
         folded text[] := string_to_array(graph_search_folded(graph_search_spelled($1)), ' ');

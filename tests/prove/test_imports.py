@@ -80,7 +80,7 @@ def _file(random: Random, step: int) -> list[dict[str, Any]]:
 
 
 async def _import(client: Client, path: Path, rows: list[dict[str, Any]]) -> int:
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))  # noqa: ASYNC240
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     done = await import_file(
         client.database, path, "orders", ENTITIES["orders"], Format.NDJSON,
         bad_rows=path.with_suffix(".refused"), progress=lambda *_: None,

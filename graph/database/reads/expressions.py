@@ -62,7 +62,7 @@ _OPERATORS_OF_LISTS = {"has_every", "has_some"}
 _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
 
 
-def scalar_of(entity: str, term: Term) -> Scalar:
+def scalar_of(entity: str, term: Term) -> Scalar:  # noqa: PLR0911  one for each
     """The description of the values of a term over an entity's rows."""
     match term:
         case Attribute():
