@@ -19,7 +19,7 @@ serve: $(VENV)/run $(BUNDLE)  ## Start the store: http://127.0.0.1:8000/graphql
 	$(BIN)/graph serve
 
 test: $(VENV)/dev $(BUNDLE)  ## Run the tests against a real PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 prove: $(VENV)/dev $(BUNDLE)  ## Prove at length that nothing is oversold, doubled or lost
 	GRAPH_PROVE_ROUNDS=$${GRAPH_PROVE_ROUNDS:-10} $(BIN)/pytest tests/prove

@@ -47,10 +47,10 @@ def serve(
     Without GRAPH_DATABASE_URL this starts an embedded PostgreSQL in GRAPH_DATA_DIR, migrates it,
     and fills it with a demo store if it is empty.
     """
+    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
     from graph.database.connect import reachable_store
     from graph.doctor import dangers_of_workers
     from graph.server.serve import bound_socket, serve
-    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
 
     settings = read_settings(host=host, port=port)
     for danger in dangers_of_workers(settings, workers):
@@ -113,18 +113,25 @@ def prune() -> None:
 
 @app.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="An NDJSON or CSV file.", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="An NDJSON or CSV file; - is the standard input.", dir_okay=False)
+    ],
     into: Annotated[str, typer.Option(help="customers, items or orders.")],
     file_format: Annotated[
         str | None, typer.Option("--format", help="ndjson or csv. [from the file's name]")
     ] = None,
     bad_rows: Annotated[
-        Path | None, typer.Option(help="The file for refused rows. [FILE.refused.ndjson]")
+        Path | None, typer.Option(help="The file for refused rows. [FILE.refused.FORMAT]")
     ] = None,
 ) -> None:
-    """Merge the rows of a file of any size; an interrupted import resumes where it stopped."""
+    """Merge the rows of a file of any size; an interrupted import resumes where it stopped.
+
+    Refused rows go to a file of the same format, which can be corrected and imported; the reasons
+    go to a second file beside it.
+    """
     from graph.database.connect import check_migrated
-    from graph.database.transfer.importing import import_file
+    from graph.database.transfer.importing import STANDARD_INPUT, import_file
+    from graph.database.transfer.refused import problems_path
     from graph.store.transfer.staging import ENTITIES
 
     format_ = _format(file, file_format)
@@ -135,7 +142,8 @@ def import_(
         raise InvalidSetting(
             "--format", "orders have lines, which CSV cannot represent; use ndjson"
         )
-    side = bad_rows or file.with_name(f"{file.name}.refused.ndjson")
+    name = Path("stdin") if file in {STANDARD_INPUT, Path("/dev/stdin")} else file
+    side = bad_rows or name.with_name(f"{name.name}.refused.{format_}")
 
     async def run(database: Database) -> None:
         await check_migrated(database)
@@ -143,8 +151,11 @@ def import_(
             done = await import_file(
                 database, file, into, entity, format_, bad_rows=side, progress=advance
             )
-        refused = f"; refused {done.refused:,}, see {side}" if done.refused else ""
-        typer.echo(f"Read {done.rows:,} rows{refused}.")
+        names = ("added", "changed", "unchanged", "superseded", "refused")
+        counts = ", ".join(f"{name} {getattr(done, name):,}" for name in names)
+        typer.echo(f"Read {done.rows:,} rows: {counts}.")
+        if done.refused:
+            typer.echo(f"The refused rows are in {side}, the reasons in {problems_path(side)}.")
 
     _with_database(run)
 
@@ -157,8 +168,12 @@ def export(
         str | None, typer.Option("--format", help="ndjson or csv. [from the file's name]")
     ] = None,
 ) -> None:
-    """Write all rows of an entity, or all nodes of a query's connection, to a file."""
+    """Write all rows of an entity, or all nodes of a query's connection, to a file.
+
+    An existing file is replaced when the new one is complete.
+    """
     from graph.database.connect import check_migrated
+    from graph.database.transfer.exporting import written_beside
 
     format_ = _format(out, file_format)
     if "{" in what and format_.value == "csv":
@@ -166,7 +181,7 @@ def export(
 
     async def run(database: Database) -> None:
         await check_migrated(database)
-        with out.open("wb") as file:
+        with written_beside(out) as file:
             rows = await _export(database, what, format_, file)
         typer.echo(f"Wrote {rows:,} rows to {out}.")
 

@@ -1,7 +1,7 @@
 """Texts that people type: in one form, without what shows nothing at their ends.
 
 Two texts that look the same should be the same: `é` is one character or two (Unicode Standard Annex
-15), and a blank at the end is seen by nobody.
+15), and a blank at the end is invisible.
 """
 
 from __future__ import annotations

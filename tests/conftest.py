@@ -1,4 +1,4 @@
-"""What the tests stand on: one PostgreSQL for the run, and a fresh clone of its template for each.
+"""Fixtures: one PostgreSQL per worker, and a fresh clone of its template database per test.
 
 cluster        a real PostgreSQL, fsync off                         the whole run
 database_url   an empty, migrated database of the test's own       each test
@@ -11,17 +11,18 @@ live_server    `graph serve` in a process of its own, on a small demo store    t
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
-from shutil import rmtree
+from random import randrange
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
@@ -44,20 +45,18 @@ if TYPE_CHECKING:
 
     from graph.database.embedded import Cluster
 
+pytest_plugins = ["tests.workers"]
+
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    # Not in pytest's own folder, which another run of the same user closes when it starts.
-    folder = Path(mkdtemp(prefix="graph-tests-"))
+    folder = Path(mkdtemp())
     folder.chmod(0o755)
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-    try:
-        with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:
-            yield cluster
-    finally:
-        rmtree(folder)
+    with running_cluster(folder, settings=fast | {"max_connections": "200"}) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -237,14 +236,20 @@ def eventually(happened: Callable[[], bool], *, seconds: float = 10) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port to listen on; not one of those that the kernel gives to clients meanwhile."""
+    for _ in range(100):
+        with socket.socket() as probe, suppress(OSError):
+            port = randrange(10_000, 32_000)  # noqa: S311  not a secret
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def settings_for(url: str, **more: Any) -> Settings:
-    return Settings.model_validate({"database_url": url, "log_level": "error"} | more)
+    # Nothing but a test of these limits meets them, however busy the machine is.
+    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60}
+    values = {"database_url": url, "log_level": "error"} | patience | more
+    return Settings.model_validate(values)
 
 
 def _is_ready(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Mutations as tests send them: each asks for all that its union can answer."""
+"""Documents of mutations for tests: each selects all members of its union."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _CUSTOMER = """... on CustomerSaved { customer { id databaseId username email to
     createdOn updatedOn } }"""
 _ITEM = "... on ItemSaved { item { id databaseId name costPrice sellingPrice stock version } }"
 _ORDER = """order { id databaseId status version total lineItems(first: 100) { nodes {
-    id databaseId quantity cancelled taken unitPrice itemName subtotal
-    item { databaseId stock } } } }"""
+    id databaseId quantity cancelled taken unitPrice
+    itemName subtotal item { databaseId stock } } } }"""
 
 # Mutation -> the name of its input, and what to ask of its success.
 SUCCESSES = {

@@ -1,18 +1,23 @@
-"""Node and the packages of `tests/clients`: found where they are, fetched where not."""
+"""Node and the packages of `tests/clients`: those that are installed, else downloaded."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CLIENTS = Path(__file__).parent / "clients"
 # `make setup` puts a Node into the virtual environment where the machine has none that will do.
@@ -49,6 +54,11 @@ def _packages() -> str:
     npm = shutil.which("npm", path=_PATH)
     if not npm or not shutil.which("node", path=_PATH):
         return "there is no Node: make setup"
+    with _locked(_CLIENTS):
+        return _install(npm)
+
+
+def _install(npm: str) -> str:
     lock = hashlib.sha256((_CLIENTS / "package-lock.json").read_bytes()).hexdigest()
     stamp = _CLIENTS / "node_modules" / ".stamp"
     if stamp.exists() and stamp.read_text("utf-8") == lock:
@@ -67,3 +77,14 @@ def _packages() -> str:
         return f"the packages of tests/clients cannot be fetched: {error}"
     stamp.write_text(lock, "utf-8")
     return ""
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time: tests run in several."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

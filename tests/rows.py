@@ -1,4 +1,4 @@
-"""Small stores for tests."""
+"""Builders of rows, for small stores."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from graph.selection import Attribute, Sort, sort_of
 from graph.store.models import Customer, Item, Order, OrderLine
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ async def fill(
         )
 
 
-def cursor_of(entity: str, key: int) -> str:
-    """The cursor of a row in the default order."""
-    return b64encode(json.dumps([f"{entity}:id", key], separators=(",", ":")).encode()).decode()
+def cursor_of(entity: str, key: int, moment: datetime = NOON) -> str:
+    """The cursor of a row in the default order; that of an order was placed at this moment."""
+    values: list[Any] = [sort_of(entity), key]
+    if entity == "Order":
+        by_moment = (Sort(Attribute("date_placed")), Sort(Attribute("id")))
+        values = [sort_of(entity, by_moment), moment.isoformat(), key]
+    return b64encode(json.dumps(values, separators=(",", ":")).encode()).decode()

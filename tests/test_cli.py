@@ -1,4 +1,4 @@
-"""The command line as a person meets it: each command in a process of its own."""
+"""The command line: each command in a process of its own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     return line.removeprefix("graph: ")
 
 
-def said(done: subprocess.CompletedProcess[str]) -> str:
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
     """What a command that succeeds prints; it has no reason to complain."""
     assert done.returncode == 0, done
     assert done.stderr == ""
@@ -272,8 +272,8 @@ def test_a_command_line_that_is_wrong_is_answered_with_its_usage() -> None:
 # help, schema, migrate, seed
 
 
-def test_help_says_what_each_command_does() -> None:
-    text = said(graph("--help", COLUMNS="100"))
+def test_help_describes_each_command() -> None:
+    text = output_of(graph("--help", COLUMNS="100"))
 
     for command in ("serve", "migrate", "seed", "schema", "import", "export", "prune"):
         assert re.search(rf"^. {command}  +[A-Z].*\.", text, re.MULTILINE), text
@@ -300,8 +300,8 @@ def test_the_schema_is_written_and_compared_without_any_server(tmp_path: Path) -
     assert complaint(drifted) == (
         "schema.graphql differs from the schema of the code. Run: graph schema"
     )
-    assert said(written) == "Wrote schema.graphql.\n"
-    assert said(same) == "schema.graphql is up to date.\n"
+    assert output_of(written) == "Wrote schema.graphql.\n"
+    assert output_of(same) == "schema.graphql is up to date.\n"
     assert text == SCHEMA_FILE.read_text("utf-8")
     assert [entry.name for entry in tmp_path.iterdir()] == ["schema.graphql"]
 
@@ -315,7 +315,7 @@ def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
         graph("documents", "check", str(path)) for path in (good, bad, tmp_path / "none.json")
     )
 
-    assert "documents of" in said(fine)
+    assert "documents of" in output_of(fine)
     assert wrong.returncode == 1
     first, second = wrong.stderr.splitlines()
     assert first.startswith("b: Cannot query field 'custmers' on type 'Query'.")
@@ -323,9 +323,9 @@ def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
     assert complaint(missing).startswith("GRAPH_DOCUMENTS_MANIFEST is invalid")
 
 
-def test_migrate_goes_up_and_down_and_says_so(empty_url: str) -> None:
+def test_migrate_goes_up_and_down_and_reports_it(empty_url: str) -> None:
     def run(*arguments: str) -> str:
-        return said(graph("migrate", *arguments, GRAPH_DATABASE_URL=empty_url))
+        return output_of(graph("migrate", *arguments, GRAPH_DATABASE_URL=empty_url))
 
     assert run() == f"Migrated the database from revision none to {head_revision()}.\n"
     assert (
@@ -343,17 +343,17 @@ def test_seed_fills_an_empty_store_only(database_url: str) -> None:
     reset = run("--customers", "6", "--reset")
 
     assert re.fullmatch(
-        r"The store holds 5 customers, 200 items, \d+ orders with \d+ lines\.\n", said(filled)
+        r"The store holds 5 customers, 200 items, \d+ orders with \d+ lines\.\n", output_of(filled)
     )
     assert complaint(again) == (
         "the store is not empty (5 customers); nothing was changed."
         " To replace all rows: graph seed --reset"
     )
-    assert said(reset).startswith("The store holds 6 customers")
+    assert output_of(reset).startswith("The store holds 6 customers")
     assert answer(database_url, "SELECT count(*) FROM customers") == 6
 
 
-def test_a_seed_that_is_ended_changes_nothing_and_is_no_success(database_url: str) -> None:
+def test_an_interrupted_seed_changes_nothing_and_fails(database_url: str) -> None:
     copying = (
         "SELECT EXISTS (SELECT FROM pg_stat_activity"
         " WHERE datname = current_database() AND query LIKE 'COPY%' AND state = 'active')"
@@ -485,16 +485,23 @@ def test_rows_go_out_into_a_file_and_come_back(database_url: str, tmp_path: Path
         return graph(*arguments, GRAPH_DATABASE_URL=database_url)
 
     rows, items = tmp_path / "rows.ndjson", tmp_path / "items.csv"
-    said(run("seed", "--customers", "30"))
-    assert said(run("export", "customers", "--out", str(rows))) == f"Wrote 30 rows to {rows}.\n"
-    assert said(run("export", "items", "--out", str(items))) == f"Wrote 200 rows to {items}.\n"
+    output_of(run("seed", "--customers", "30"))
+    assert (
+        output_of(run("export", "customers", "--out", str(rows))) == f"Wrote 30 rows to {rows}.\n"
+    )
+    assert output_of(run("export", "items", "--out", str(items))) == f"Wrote 200 rows to {items}.\n"
     with rows.open("a") as more:
         more.write("{}\n")
 
-    done = said(run("import", str(rows), "--into", "customers"))
+    done = output_of(run("import", str(rows), "--into", "customers"))
 
-    assert done == f"Read 31 rows; refused 1, see {rows}.refused.ndjson.\n"
-    assert said(run("import", str(items), "--into", "items")) == "Read 200 rows.\n"
+    side = f"{rows}.refused.ndjson"
+    assert done == (
+        "Read 31 rows: added 0, changed 0, unchanged 30, superseded 0, refused 1.\n"
+        f"The refused rows are in {side}, the reasons in {side}.problems.ndjson.\n"
+    )
+    done = output_of(run("import", str(items), "--into", "items"))
+    assert done == "Read 200 rows: added 0, changed 0, unchanged 200, superseded 0, refused 0.\n"
     assert answer(database_url, "SELECT count(*) FROM customers") == 30
     assert answer(database_url, "SELECT max(version) FROM items") == 1
 
@@ -504,30 +511,148 @@ def test_the_nodes_of_a_query_go_out_into_a_file(database_url: str, tmp_path: Pa
         return graph(*arguments, GRAPH_DATABASE_URL=database_url)
 
     rows = tmp_path / "rows.ndjson"
-    said(run("seed", "--customers", "30"))
+    output_of(run("seed", "--customers", "30"))
     query = """query ($after: String) { customers(first: 7, after: $after) {
         nodes { username orders { totalCount } } pageInfo { hasNextPage endCursor } } }"""
 
-    assert said(run("export", query, "--out", str(rows))) == f"Wrote 30 rows to {rows}.\n"
+    assert output_of(run("export", query, "--out", str(rows))) == f"Wrote 30 rows to {rows}.\n"
     usernames = [json.loads(line)["username"] for line in rows.read_text().split("\n") if line]
     assert len(set(usernames)) == 30
 
     for wrong, why in (
         ("{ customers { nodes { id } } }", "a query to be exported has one connection"),
-        ("{ nothing { nodes { id } } }", "the query is refused"),
+        (f"query ($after: String) {{ nothing(after: $after) {{ {_PAGE} }} }}", "query is refused"),
         ("nothing", "it must be one of customers, items, orders, or a query"),
         ("query { customers { nodes { id } pageInfo { hasNextPage endCursor } } }", "has one"),
+        *((text, why) for text, why in PARTIAL),
     ):
+        before = rows.read_bytes()
         assert why in complaint(run("export", wrong, "--out", str(rows)))
+        assert rows.read_bytes() == before
+    assert answer(database_url, "SELECT count(*) FROM items") == 200
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.ndjson"]
 
 
-def test_what_cannot_be_imported_is_told(database_url: str, tmp_path: Path) -> None:
+_PAGE = "nodes { id } pageInfo { hasNextPage endCursor }"
+_PRICES = 'costPrice: "1", sellingPrice: "1"'
+# Queries that would give a part of the nodes, or do something else; and why they are refused.
+PARTIAL = (
+    (
+        f'mutation {{ createItem(input: {{name: "x", {_PRICES}}}) {{ __typename }} }}',
+        "only a query",
+    ),
+    (f"mutation ($after: String) {{ customers(after: $after) {{ {_PAGE} }} }}", "only a query"),
+    (f"subscription ($after: String) {{ customers(after: $after) {{ {_PAGE} }} }}", "only a query"),
+    (
+        f"query A ($after: String) {{ customers(after: $after) {{ {_PAGE} }} }} query B {{ a }}",
+        "one",
+    ),
+    (f"query ($after: String) {{ customers(after: $after, last: 5) {{ {_PAGE} }} }}", "'last'"),
+    (f"query ($after: String) {{ customers(before: $after) {{ {_PAGE} }} }}", "'before'"),
+    (f"{{ customers(first: 5) {{ {_PAGE} }} }}", "has one connection"),
+    (f'{{ customers(after: "x") {{ {_PAGE} }} }}', "has one connection"),
+    (
+        """query ($after: String) { customers(after: $after) {
+            nodes { id } pageInfo { hasNextPage: hasPreviousPage endCursor } } }""",
+        "without aliases",
+    ),
+    (
+        """query ($after: String) { customers(after: $after) {
+            nodes { id } pageInfo { ...P } } }
+        fragment P on PageInfo { hasNextPage: hasPreviousPage endCursor }""",
+        "without aliases",
+    ),
+    (
+        """query ($after: String) { customers(after: $after) {
+            nodes @include(if: true) { id } pageInfo { hasNextPage endCursor } } }""",
+        "without aliases and directives",
+    ),
+    (
+        f"""query ($after: String) {{
+            customers(after: $after) {{ {_PAGE} }} items {{ totalCount }} }}""",
+        "has one connection",
+    ),
+    ("query { customers(", "Syntax Error"),
+)
+
+
+def test_a_query_of_fragments_and_another_variable_is_exported(
+    database_url: str, tmp_path: Path
+) -> None:
+    output_of(graph("seed", "--customers", "30", GRAPH_DATABASE_URL=database_url))
+    query = """query ($from: String) { ...Q }
+        fragment Q on Query { all: customers(after: $from, first: 9) { ...C } }
+        fragment C on CustomerConnection { nodes { id } ... { pageInfo { ...P } } }
+        fragment P on PageInfo { hasNextPage endCursor }"""
+    rows = tmp_path / "rows.ndjson"
+
+    done = graph("export", query, "--out", str(rows), GRAPH_DATABASE_URL=database_url)
+
+    assert output_of(done) == f"Wrote 30 rows to {rows}.\n"
+
+
+def test_an_export_that_fails_leaves_the_old_file(database_url: str, tmp_path: Path) -> None:
+    rows, folder = tmp_path / "rows.ndjson", tmp_path / "folder"
+    rows.write_text("old")
+    rows.chmod(0o640)
+    link = tmp_path / "link.ndjson"
+    link.symlink_to(rows)
+
+    def export(what: str, out: Path) -> subprocess.CompletedProcess[str]:
+        return graph("export", what, "--out", str(out), GRAPH_DATABASE_URL=database_url)
+
+    assert "the query is refused" in complaint(export("query { nothing", rows))
+    assert "cannot be written" in complaint(export("customers", folder / "rows.ndjson"))
+    assert rows.read_text() == "old"
+
+    output_of(export("customers", link))
+
+    assert rows.read_text() == ""
+    assert rows.stat().st_mode & 0o777 == 0o640
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.ndjson", "rows.ndjson"]
+
+
+def test_rows_come_through_a_pipe(database_url: str, tmp_path: Path) -> None:
+    item = b'{"name": "%d", "costPrice": "1", "sellingPrice": "2"}\n'
+    for nth, name in enumerate(("-", "/dev/stdin")):
+        text = item % nth + b"{\n"
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "graph",
+                "import",
+                name,
+                "--into",
+                "items",
+                "--format",
+                "ndjson",
+            ],
+            input=text,
+            env=os.environ | {"GRAPH_DATABASE_URL": database_url},
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+        assert done.stderr == b""
+        assert done.stdout.startswith(b"Read 2 rows: added 1, changed 0, unchanged 0, ")
+        assert (tmp_path / "stdin.refused.ndjson").read_bytes() == b"{\n"
+    assert answer(database_url, "SELECT count(*) FROM items") == 2
+
+
+def test_an_impossible_import_is_refused_with_the_reason(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.txt"
     file.write_text("")
     for options, why in (
         (["--into", "customers"], "it must be ndjson or csv; 'rows.txt' implies neither"),
         (["--into", "towns", "--format", "csv"], "it must be one of customers, items, orders"),
-        (["--into", "orders", "--format", "csv"], "CSV which CSV cannot represent"),
+        (["--into", "orders", "--format", "csv"], "which CSV cannot represent"),
+        (
+            ["--into", "items", "--format", "csv", "--bad-rows", str(file)],
+            "is the file that is imp",
+        ),
+        (["--into", "items", "--format", "csv", "--bad-rows", str(tmp_path)], "cannot be written"),
     ):
         done = graph("import", str(file), *options, GRAPH_DATABASE_URL=database_url)
         assert why in complaint(done)
@@ -538,6 +663,6 @@ def test_expired_keys_are_removed(database_url: str) -> None:
              SELECT '', n::text, '', now() - n * interval '1 hour' FROM generate_series(0, 30) n"""
     answer(database_url, old)
 
-    assert said(graph("prune", GRAPH_DATABASE_URL=database_url)) == (
+    assert output_of(graph("prune", GRAPH_DATABASE_URL=database_url)) == (
         "Removed 7 expired idempotency keys.\n"
     )

@@ -1,4 +1,4 @@
-"""The image and the compose file: what can be known of them where no engine runs."""
+"""The image and the compose file, as far as they can be checked without a container engine."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def dockerfile() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("chosen", "password"), [({}, "graph"), ({"POSTGRES_PASSWORD": "s3cret"}, "s3cret")]
 )
-def test_one_password_reaches_the_database_and_all_who_use_it(
+def test_the_database_and_its_clients_share_one_password(
     chosen: dict[str, str], password: str, tmp_path: Path
 ) -> None:
     services = as_compose_reads_it(tmp_path, chosen)["services"]
@@ -92,7 +92,7 @@ def test_the_api_waits_for_a_migrated_database(services: Any) -> None:
     assert services["api"]["depends_on"] == {"postgres": healthy, "migrate": done}
 
 
-def test_nobody_but_this_machine_reaches_the_api(services: Any) -> None:
+def test_only_this_machine_reaches_the_api(services: Any) -> None:
     assert services["api"]["ports"] == ["127.0.0.1:8000:8000"]
     assert not [name for name in services if name != "api" and "ports" in services[name]]
 
@@ -129,7 +129,7 @@ def test_all_that_is_copied_is_sent_to_the_engine(dockerfile: list[tuple[str, st
     assert {"**/node_modules", "graph/server/graphiql/dist"} <= set(rules)
 
 
-def test_whatever_comes_from_a_registry_is_locked(dockerfile: list[tuple[str, str]]) -> None:
+def test_everything_from_a_registry_is_locked(dockerfile: list[tuple[str, str]]) -> None:
     commands = [arguments for name, arguments in dockerfile if name == "RUN"]
 
     installs = [command for command in commands if "pip install" in command]

@@ -1,4 +1,4 @@
-"""What is dangerous is said, with what to set instead; what is not, is not."""
+"""Dangerous settings are reported with the value to set instead; others are not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAFE = {
 }
 
 
-def test_nothing_is_said_of_what_is_safe() -> None:
+def test_safe_settings_are_not_reported() -> None:
     assert list(dangers(Settings.model_validate(SAFE))) == []
     assert list(dangers(Settings())) == []  # on a machine of one's own
 
@@ -57,7 +57,7 @@ def test_each_danger_is_named_and_no_secret(changed: dict[str, Any], named: str)
     assert "secret" not in danger
 
 
-def test_workers_that_count_each_for_itself_are_told_of() -> None:
+def test_workers_with_separate_buckets_are_reported() -> None:
     settings = Settings.model_validate(SAFE)
     shared = settings.model_copy(update={"token_buckets": TokenBucketMode.DATABASE})
     unlimited = settings.model_copy(update={"cost_capacity": None})
@@ -105,7 +105,9 @@ async def test_a_sequence_is_a_danger_from_half_of_its_own_end_on(
 ) -> None:
     async with database.write() as session:
         await session.execute(text(change))
-        await session.execute(text("SELECT setval('orders_id_seq', last_value - 1) FROM orders_id_seq"))
+        await session.execute(
+            text("SELECT setval('orders_id_seq', last_value - 1) FROM orders_id_seq")
+        )
 
     state = await state_of(database, settings_for(database.engine.url.render_as_string()))
     (found,) = [each for each in state.lines if "orders_id_seq" in each]

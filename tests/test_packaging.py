@@ -1,4 +1,4 @@
-"""The wheel and the sdist: what is in them, and that the wheel serves where nothing else is."""
+"""The wheel and the sdist: their files, and that the wheel runs by itself."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_wheel_holds_all_code(wheel: Path) -> None:
     assert code - set(contents(wheel)) == set()
 
 
-def test_the_wheel_says_that_its_code_is_typed(wheel: Path) -> None:
+def test_the_wheel_declares_its_types(wheel: Path) -> None:
     assert "graph/py.typed" in contents(wheel)
 
 

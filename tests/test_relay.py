@@ -1,4 +1,4 @@
-"""Global ids and cursors: what this code made is understood, and nothing else is."""
+"""Global ids and cursors: only those that this code creates are accepted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def encoded(plain: str) -> str:
 
 
 @given(entities, keys | st.uuids())
-def test_an_id_names_a_noun_and_a_key(entity: str, key: RowKey) -> None:
+def test_an_id_holds_an_entity_and_a_key(entity: str, key: RowKey) -> None:
     assert from_global_id(to_global_id(entity, key)) == (entity, key)
 
 
@@ -32,7 +32,7 @@ def test_a_cursor_holds_a_key(entity: str, key: int) -> None:
     assert decode_cursor("after", cursor_of(entity, key), sort_of(entity)) == [key]
 
 
-def test_an_id_is_what_relay_clients_know() -> None:
+def test_an_id_follows_relays_convention() -> None:
     assert to_global_id("Customer", 17) == encoded("Customer:17")
 
 
@@ -66,7 +66,7 @@ def test_an_id_is_what_relay_clients_know() -> None:
         b64encode(b"\xff:1").decode(),
     ],
 )
-def test_what_is_no_id_is_refused(text: str) -> None:
+def test_a_malformed_id_is_refused(text: str) -> None:
     with pytest.raises(InvalidId, match="is not an id of this API"):
         from_global_id(text)
 
@@ -102,7 +102,7 @@ def test_a_long_id_is_not_repeated_in_full() -> None:
         b64encode(b'["Customer:id","\xff"]').decode(),
     ],
 )
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_a_malformed_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidCursor, match="'after' is not a cursor of this API"):
         page_of({"after": text}, "Customer")
 

@@ -1,4 +1,4 @@
-"""The environment becomes settings, or one sentence about what is wrong with it."""
+"""The environment becomes settings, or an error of one sentence."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_url_may_leave_the_driver_to_graph(url: str) -> None:
     assert settings.database_url.get_secret_value() == URL
 
 
-def test_sslmode_is_told_to_the_driver_in_its_own_word() -> None:
+def test_sslmode_becomes_the_drivers_ssl() -> None:
     settings = Settings.model_validate({"database_url": "postgres://h/d?a=1&sslmode=require"})
 
     assert settings.database_url
@@ -79,7 +79,7 @@ def test_sslmode_is_told_to_the_driver_in_its_own_word() -> None:
         (None, "embedded"),
     ],
 )
-def test_an_address_is_told_without_the_password(url: str | None, address: str) -> None:
+def test_an_address_does_not_contain_the_password(url: str | None, address: str) -> None:
     assert Settings.model_validate({"database_url": url}).database_address == address
 
 
@@ -117,7 +117,7 @@ def test_settings_do_not_change() -> None:
         ("GRAPH_CORS_ORIGINS", "https://a.example,https://b.example/", "'https://b.example/'"),
     ],
 )
-def test_a_wrong_variable_is_named_and_a_secret_is_not(
+def test_an_invalid_variable_is_named_and_a_secret_is_not(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
 ) -> None:
     monkeypatch.setenv(name, value)

@@ -1,7 +1,7 @@
-"""What stores tell the engine of themselves: each adds to it when it is imported.
+"""The engine's knowledge of stores. Each store adds to it when it is imported.
 
-A process serves one store; tests have several side by side. The names of their entities are
-disjoint, so that an entity's name is enough to tell the store.
+A process serves one store; tests have several. The names of their entities are disjoint, so an
+entity's name identifies its store.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ def _no_domain_error(_error: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredColumn:
-    """What the annotation of a field tells of its column; `references`: whose global ids it has."""
+    """The declaration of a column by its field.
+
+    `references` is the entity whose global ids it has.
+    """
 
     kind: ScalarKind
     is_nullable: bool

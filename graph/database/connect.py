@@ -1,4 +1,4 @@
-"""The store that a command works on: the one at GRAPH_DATABASE_URL, or one of graph's own."""
+"""Connects a command to its database: that of GRAPH_DATABASE_URL, or the embedded one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sqlalchemy import exists, or_, select, text
 
 from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
-from graph.database.engine import Database
+from graph.database.engine import Database, server_settings
+from graph.database.poolers import Pooling, lost_settings, pooling_of, server_pid
 from graph.database.relationships import mappers
 from graph.database.revisions import applied_revision, head_revision
 from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 _OLDEST_VERSION = 15
 
+_ASCII_ONLY = (
+    "LC_CTYPE knows upper and lower case of ASCII only: eqIgnoreCase, its kin and look-ups by"
+    " e-mail address take É and é for two letters (a search does not)."
+    " CREATE DATABASE ... LOCALE 'C.UTF-8' TEMPLATE template0"
+)
+
 # From this share on there is time for a migration still, but not much reason to wait.
 _WARN_FROM_SHARE = 0.5
 # By the sequence's own end; one that begins anew there has none. An integer key's has it at 2**31.
@@ -36,6 +43,10 @@ _SEQUENCES = """
     FROM pg_sequences WHERE schemaname = current_schema() AND NOT cycle AND increment_by > 0
     ORDER BY share DESC, name
 """
+_TRACKING_HINT = (
+    "statements are parsed and planned each time: transaction mode with max_prepared_statements"
+    " (PgBouncer 1.21) would spare that"
+)
 
 # The parameters of a URL become keyword arguments of the driver.
 _UNKNOWN_PARAMETER = "connect() got an unexpected keyword argument"
@@ -43,7 +54,10 @@ _UNKNOWN_PARAMETER = "connect() got an unexpected keyword argument"
 
 @contextmanager
 def reachable_store(settings: Settings) -> Iterator[Settings]:
-    """Settings that name a database: where they name none, graph's own, kept running meanwhile."""
+    """Settings with a database URL.
+
+    Without one, the embedded PostgreSQL runs until the block ends.
+    """
     if settings.database_url is not None:
         yield settings
         return
@@ -53,11 +67,12 @@ def reachable_store(settings: Settings) -> Iterator[Settings]:
 
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[Database]:
-    """The database, once it has answered and proved to be one that graph can run on.
+    """The database, after a check that graph can run on it.
 
     Raises:
         DatabaseUnreachable: nobody answers there, or refuses to let graph in.
-        DatabaseUnsuitable: an old PostgreSQL, or one that does not store UTF-8.
+        DatabaseUnsuitable: an old PostgreSQL, one that does not store UTF-8, or a pooler in front
+            that drops settings which nobody made for the role or the database.
     """
     try:
         database = Database.connect(settings)
@@ -67,6 +82,7 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         try:
             async with database.engine.connect() as connection:
                 await connection.run_sync(_check_suitable)
+                await connection.run_sync(_check_settings, server_settings(settings))
         except (DatabaseUnsuitable, GeneratorExit):
             raise
         except Exception as error:
@@ -77,10 +93,10 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def check_migrated(database: Database) -> None:
-    """Return when the database is at the revision that this code needs.
+    """Check that the database is at the revision that this code needs.
 
     Raises:
-        PendingMigrations: it is at an earlier one, at none, or at one that is not known here.
+        PendingMigrations: it is at an earlier revision, at none, or at an unknown one.
     """
     revision = await _revision(database)
     if revision != head_revision():
@@ -92,7 +108,7 @@ async def is_migrated(database: Database) -> bool:
 
 
 async def is_empty(database: Database) -> bool:
-    """Whether no entity has a row: nobody has put anything in yet."""
+    """Whether no entity has a row."""
     async with database.engine.connect() as connection:
         found = or_(*(exists().select_from(entity) for entity in mappers(catalog.models).values()))
         return not await connection.scalar(select(found))
@@ -105,19 +121,28 @@ class StoreState:
 
 
 async def state_of(database: Database, settings: Settings) -> StoreState:
-    """What there is to say of a database before it is served."""
+    """The state of a database, for `graph doctor`."""
     revision, head = await _revision(database), head_revision()
     async with database.engine.connect() as connection:
         version = await connection.scalar(text("SHOW server_version"))
         most = int(await connection.scalar(text("SHOW max_connections")) or 0)
         rules = await connection.scalar(text("SHOW is_superuser"))
+        folds = await connection.scalar(text("SELECT lower('ÄЖΩ') = 'äжω'"))
+        # The function comes with a revision.
+        search_folds = text("SELECT graph_lower('ÄЖΩ') = 'äжω'")
+        searches = revision != head or await connection.scalar(search_folds)
         used = (await connection.execute(text(_SEQUENCES))).all()
     lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
+    lines += await _pooler(database)
     if revision != head:
         lines.append("it cannot be served as it is: graph migrate")
     lines += [_sequence_line(*each) for each in used]
     if settings.pool_size > most:
         lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
+    if not folds:
+        lines.append(_ASCII_ONLY)
+    if not searches:
+        lines.append("no collation knows all letters, so that a search takes É and é for two")
     if rules == "on" and settings.database_url is not None:
         lines.append("graph signs in as a superuser; the owner of the tables would do")
     return StoreState(tuple(lines), revision == head)
@@ -128,6 +153,23 @@ def _sequence_line(name: str, last: int, most: int, share: float) -> str:
     if share < _WARN_FROM_SHARE:
         return line
     return f"Danger: {line}; when it is used up, no row can be added"
+
+
+async def _pooler(database: Database) -> list[str]:
+    """What stands in front of PostgreSQL.
+
+    Two clients in turn meet the same server if they are lent one for each transaction.
+    """
+    async with database.autocommit.connect() as one, database.autocommit.connect() as other:
+        drivers = [(await each.get_raw_connection()).driver_connection for each in (one, other)]
+        servers = {await server_pid(driver) for driver in drivers}
+    pooling = pooling_of(drivers[0])
+    if pooling is Pooling.NONE:
+        return []
+    if pooling is Pooling.TRACKING:
+        return ["a pooler in transaction mode stands in front; it tracks prepared statements"]
+    mode = "transaction mode" if len(servers) == 1 else "session mode, as it seems,"
+    return [f"a pooler in {mode} stands in front; no statement stays prepared", _TRACKING_HINT]
 
 
 async def _revision(database: Database) -> str | None:
@@ -149,8 +191,25 @@ def _check_suitable(connection: Connection) -> None:
         )
 
 
+def _check_settings(connection: Connection, wanted: dict[str, str]) -> None:
+    lost = lost_settings(connection, wanted)
+    if not lost:
+        return
+    role, database = connection.execute(
+        text("SELECT quote_ident(current_user), quote_ident(current_database())")
+    ).one()
+    commands = "; ".join(
+        f"ALTER ROLE {role} IN DATABASE {database} SET {name} = '{value}'"
+        for name, value in lost.items()
+    )
+    raise DatabaseUnsuitable(
+        f"a pooler drops the settings {', '.join(lost)}. Let PostgreSQL make them, then send"
+        f" RECONNECT to the pooler: {commands}"
+    )
+
+
 def _reason(error: Exception) -> str:
-    """Why a connection cannot be made, in one line and without Python's words."""
+    """The reason why a connection failed, in one line, without Python's class names."""
     original = getattr(error, "orig", None) or error
     if isinstance(original, TimeoutError):
         return "no answer in time"

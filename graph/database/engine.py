@@ -1,9 +1,9 @@
 """Connections to PostgreSQL: one pool, and two kinds of sessions.
 
-A *read session* serves one operation: one connection, taken at the first statement, and one
-snapshot until it is closed, so that a nested answer is the store at one moment. A *write session*
-is one transaction for the ORM: committed when its block ends, rolled back when it raises. Mutations
-have a `Transaction` (`graph.database.transaction`), which speaks to the driver.
+A *read session* serves one operation: it takes one connection at the first statement, and sees one
+snapshot until it is closed, so that a nested answer is consistent. A *write session* is one
+transaction for the ORM: committed when its block ends, rolled back when it raises. Mutations use a
+`Transaction` (`graph.database.transaction`), which talks to the driver directly.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.pool import Pool
+from graph.database.poolers import Connector
 from graph.database.revisions import applied_revision, head_revision
-from graph.database.search import LIKENESS
 from graph.errors import TimedOut, Unavailable
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ _TRANSIENT = ("08", "28", "3D", "53", "55000", "57")
 
 
 class ReadSession:
-    """One operation's view of the store; runs its statements one after another.
+    """The session of one operation; it runs its statements one after another.
 
-    An `AsyncSession` must not be used by two tasks at once, and the resolvers of one operation are
-    many tasks: hence the lock.
+    Two tasks must not use an `AsyncSession` at once, and the resolvers of an operation are many
+    tasks: hence the lock.
     """
 
     def __init__(self, session: AsyncSession) -> None:
@@ -66,10 +66,10 @@ class ReadSession:
         self._lock = asyncio.Lock()
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        """Run a SELECT and return all of its rows.
+        """Run a SELECT; return all of its rows.
 
         Raises:
-            Unavailable: the database cannot be reached, or has no connection to spare.
+            Unavailable: the database cannot be reached, or no connection is available.
             TimedOut: the statement ran longer than `statement_timeout_seconds`.
         """
         async with self._lock:
@@ -79,7 +79,7 @@ class ReadSession:
                 raise translated(error) from error
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
-        """The same as `Database.fetch_json`, within the session's snapshot."""
+        """As `Database.fetch_json`, within the session's snapshot."""
         async with self._lock:
             try:
                 connection = await self._session.connection()
@@ -95,11 +95,11 @@ class ReadSession:
 
 
 class WriteSession(AsyncSession):
-    """One transaction that may change the store. Nothing inside it commits."""
+    """One transaction that may change the store. Its block must not commit."""
 
 
 class Database:
-    """The pool and its sessions; lives as long as the application."""
+    """The pool and its sessions. One per application."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -115,7 +115,7 @@ class Database:
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
-        """A pool for `settings.database_url`; no connection is made before the first statement."""
+        """A pool for `settings.database_url`. The first statement opens the first connection."""
         assert settings.database_url is not None  # noqa: S101  embedded has been resolved by now
         engine = create_async_engine(
             settings.database_url.get_secret_value(),
@@ -139,10 +139,10 @@ class Database:
             yield session
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
-        """Run the statement that is a whole operation; return the JSON text of its root fields.
+        """Run the statement of a whole operation; return the JSON text of its root fields.
 
-        One statement is one snapshot: it needs neither a session nor a transaction, and goes to
-        the driver as it is.
+        One statement sees one snapshot. It needs neither a session nor a transaction, and goes
+        directly to the driver.
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
@@ -161,7 +161,7 @@ class Database:
         return columns
 
     async def first(self, sql: str, *parameters: Any) -> Any:
-        """The first row, or None, of a statement that is a transaction of its tx.
+        """The first row, or None, of a statement that is a transaction of its own.
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
@@ -178,7 +178,7 @@ class Database:
             self._give(connection)
 
     async def _taken(self) -> ConnectionPoolEntry | PoolProxiedConnection:
-        """A connection for one statement, to be given back."""
+        """A connection for one statement, which is returned afterwards."""
         try:
             return await cast("Pool", self.engine.pool).take() or await self.engine.raw_connection()
         except Exception as error:
@@ -202,7 +202,7 @@ class Database:
         return await prepared.fetchrow(*parameters)
 
     async def check_ready(self) -> None:
-        """Return when the store can be read as this code expects it.
+        """Check that the store can be read.
 
         Raises:
             Unavailable: the database cannot be reached, or is not at the head revision.
@@ -220,32 +220,39 @@ class Database:
 
 
 def json_function(driver: Any) -> str:
-    """The SQL function that makes JSON of a scalar: `json_scalar`, from PostgreSQL 17 on."""
+    """The SQL function that turns a scalar into JSON: `json_scalar` from PostgreSQL 17 on."""
     old = driver.get_server_version().major < _VERSION_WITH_JSON_SCALAR
     return "to_json" if old else "json_scalar"
 
 
 def connect_arguments(settings: Settings) -> dict[str, Any]:
-    """What each connection is opened with; a pool's reset returns to these server settings."""
+    """The driver's arguments for each connection; a reset in the pool returns to these settings."""
     return {
         "timeout": settings.connect_timeout_seconds,
         "prepared_statement_cache_size": KEPT_STATEMENTS,
         "statement_cache_size": KEPT_STATEMENTS,
         "max_cacheable_statement_size": 0,  # no limit: a wide operation is a long text
-        "server_settings": {
-            "application_name": "graph",
-            "timezone": "UTC",
-            "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
-            "jit": "off",
-            "random_page_cost": "1.1",
-            "max_parallel_workers_per_gather": "0",
-            "pg_trgm.word_similarity_threshold": LIKENESS,
-        },
+        "server_settings": {"application_name": "graph", **server_settings(settings)},
+        "async_creator_fn": Connector(),
+    }
+
+
+def server_settings(settings: Settings) -> dict[str, str]:
+    """What PostgreSQL must be set to for each of our connections."""
+    return {
+        "timezone": "UTC",
+        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
+        "jit": "off",
+        "random_page_cost": "1.1",
+        "max_parallel_workers_per_gather": "0",
     }
 
 
 def translated(error: Exception) -> Exception:
-    """The typed error for what a driver raised, or the error itself: a defect, to be masked."""
+    """The typed error for an error of the driver.
+
+    Any other error is returned as it is, to be masked.
+    """
     original = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(original, "sqlstate", None) or ""
     if state == _QUERY_CANCELED:
@@ -268,10 +275,10 @@ def is_outdated(error: Exception) -> bool:
 def _refuse_closed_connection(
     connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: object
 ) -> None:
-    """Replace a connection that died in the pool.
+    """Make the pool replace a dead connection.
 
-    The driver knows at once, so this costs no round trip; a dead connection would otherwise be
-    handed out again and again.
+    The driver knows at once that a connection is dead, so this costs no round trip. Otherwise the
+    pool would hand it out again and again.
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError

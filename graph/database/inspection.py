@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Enum, Table, UniqueConstraint
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,11 +25,7 @@ _KEYS = {ScalarKind.INTEGER, ScalarKind.BIGINT, ScalarKind.UUID}
 _WHOLE = {ScalarKind.INTEGER, ScalarKind.BIGINT}
 _NUMBERS = {*_WHOLE, ScalarKind.DECIMAL, ScalarKind.FLOAT}
 # What a field may be annotated with, beside the kind of its stored column.
-_WIDER = {
-    (ScalarKind.BIGINT, ScalarKind.INTEGER),
-    # As long as the store's own keys are shown as Int.
-    (ScalarKind.INTEGER, ScalarKind.BIGINT),
-}
+_WIDER = {(ScalarKind.BIGINT, ScalarKind.INTEGER)}
 
 
 class Unservable(Exception):
@@ -124,7 +120,7 @@ def check_enum(entity: str, name: str, type_: type) -> None:
     column = column_named(entity, name)
     if not isinstance(column.type, Enum) or column.type.enum_class is not type_:
         raise Unservable(f"its annotation is another enum than its column, {column.type!r}")
-    if list(column.type.enums) != list(type_.__members__):  # type: ignore[attr-defined]
+    if list(column.type.enums) != list(type_.__members__):
         raise Unservable("its column stores other texts than the names of the enum's values")
 
 
@@ -167,13 +163,14 @@ def check_unique(entity: str, name: str) -> None:
 def is_unique(column: Any) -> bool:
     if not isinstance(column, Column):
         return False
-    table = cast("Table", column.table)
+    table = column.table
     unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     indexes = [each for each in table.indexes if each.unique and not _is_partial(each)]
+    candidates: list[Any] = [*unique, *indexes]
     return (
         column.unique is True
         or [*table.primary_key.columns] == [column]
-        or any([*each.columns] == [column] for each in (*unique, *indexes))
+        or any([*each.columns] == [column] for each in candidates)
         or is_caseless(column)
     )
 
@@ -220,7 +217,8 @@ def _check_join(found: RelationshipProperty[Any]) -> None:
 def _ends(found: RelationshipProperty[Any]) -> tuple[Any, Any]:
     """The column of the source and that of the target."""
     if found.secondary is None:
-        return found.local_remote_pairs[0]  # type: ignore[index, return-value]
+        (pair,) = found.local_remote_pairs or ()
+        return pair
     pairs: Any = found.synchronize_pairs, found.secondary_synchronize_pairs
     return pairs[0][0][0], pairs[1][0][0]
 

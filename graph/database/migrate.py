@@ -86,7 +86,7 @@ def _move(connection: Connection, to: str) -> tuple[str | None, str | None]:
         downwards = _is_below(ScriptDirectory.from_config(config), to, before)
         (command.downgrade if downwards else command.upgrade)(config, to)
     except (CommandError, AssertionError) as error:
-        raise InvalidSetting("--to", f"{error}" or "it names no revision") from error
+        raise InvalidSetting("--to", f"{error}" or "it must be a revision") from error
     if to == "base":
         connection.commit()
         command.downgrade(_config(ENGINE, connection), "base")

@@ -1,4 +1,4 @@
-"""The relationships of the models, and those that lead from the root to an entity."""
+"""The relationships of the models, and those from the root to an entity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mapper_of(entity: str) -> Mapper[Any]:
 
 
 def entity_of_column(column: Column[Any]) -> tuple[str, str] | None:
-    """The entity and the name of the attribute that a column of a table belongs to."""
+    """The entity and attribute name of a table's column."""
     for entity, mapper in mappers().items():
         if mapper.local_table is column.table:
             return entity, mapper.get_property_by_column(column).key
@@ -35,7 +35,7 @@ def entity_of_column(column: Column[Any]) -> tuple[str, str] | None:
 
 @cache
 def relationship(entity: str, name: str) -> Relationship:
-    """The relationship that follows one of an entity's models, named after both."""
+    """The relationship for one of an entity's model, named after both entities."""
     found: RelationshipProperty[Any] = mapper_of(entity).relationships[name]
     association, local, remote = None, *found.local_remote_pairs[0]
     if found.secondary is not None:
@@ -56,7 +56,7 @@ def relationship(entity: str, name: str) -> Relationship:
 
 
 def always_leads(local: Any, remote: Any) -> bool:
-    """Whether the database sees to it that a row has one with its value in the remote column."""
+    """Whether a constraint guarantees a row with this value in the remote column."""
     return not local.nullable and any(key.column is remote for key in local.foreign_keys)
 
 
@@ -85,7 +85,7 @@ def lookup(entity: str, column: str) -> Relationship:
 
 @cache
 def reference(source: str, name: str, target: str) -> Relationship:
-    """The relationship from an object that is no row to the row whose key it has."""
+    """The relationship from an object that is not a row to the row whose key it holds."""
     return Relationship(
         name=f"{name}_of_{_snake_case(source)}",
         source=source,

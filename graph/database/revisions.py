@@ -1,7 +1,7 @@
-"""Which revisions the code needs, and which a database is at, without importing Alembic.
+"""The revisions that the code needs, and those of a database, without importing Alembic.
 
-There are two chains of migrations: the engine's own tables, and the store's. A migration's file is
-named after its revision (`0001_store.py`), so the head of a chain is its last file.
+There are two chains of migrations: the engine's own tables, and the store's. The file of a
+migration is named after its revision (`0001_store.py`), so the head of a chain is its last file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Migrations in the folder `versions` of a package; `version_table` holds the applied one."""
+    """The migrations in the folder `versions` of a package.
+
+    `version_table` holds the applied revision.
+    """
 
     package: str
     version_table: str
@@ -30,7 +33,7 @@ class Chain:
         return _head(self.package)
 
     def applied(self, connection: Connection) -> str | None:
-        """The revision the database is at; None before the first migration."""
+        """The revision of the database; None before the first migration."""
         if connection.scalar(text("SELECT to_regclass(:name)"), {"name": self.version_table}):
             query = text(f"SELECT version_num FROM {self.version_table}")  # noqa: S608  a constant
             revision: str | None = connection.scalar(query)
@@ -50,7 +53,7 @@ def head_revision() -> str:
 
 
 def applied_revision(connection: Connection) -> str | None:
-    """The store's revision; that of the engine's tables as long as they are behind."""
+    """The store's revision, or that of the engine's tables while these are behind."""
     engine = ENGINE.applied(connection)
     if engine != ENGINE.head() and (revision := store().applied(connection)) == head_revision():
         return f"{revision} (engine {engine or 'none'})"

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     func,
+    text,
 )
 
 # A violation names its constraint, and by that name it becomes a typed error.
@@ -49,6 +50,9 @@ imports = Table(
     Column("rows", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("refused_bytes", BigInteger, nullable=False),
+    Column("added", BigInteger, nullable=False, server_default=text("0")),
+    Column("changed", BigInteger, nullable=False, server_default=text("0")),
+    Column("superseded", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # The token buckets that several processes share (`token_buckets`). A crash may empty the table. A

@@ -1,8 +1,8 @@
-"""Buckets in PostgreSQL, one for each client: every process sees the same, by one clock.
+"""Token buckets in PostgreSQL, one per client: all processes share them, and the server's clock.
 
-A bucket is the moment at which it will be full again. To take from it moves the moment away, and
-not further than an empty bucket needs; time does the filling. So a bucket whose moment has passed
-is like one that was never there, and need not be kept.
+A bucket is stored as the time at which it will be full again. A charge moves that time away, at
+most as far as an empty bucket needs; the passing of time fills the bucket. A bucket whose time has
+passed is full, like one that was never stored, and can be deleted.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FORGET = """
 async def consume(
     database: Database, client: str, *, cost_seconds: float, capacity_seconds: float
 ) -> int | None:
-    """Take what fills in so many seconds, not more than the brim; else say when there is enough.
+    """Charge a cost, in seconds of refilling, or return the seconds to wait.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -58,7 +58,7 @@ async def refund(database: Database, client: str, *, cost_seconds: float) -> Non
 
 
 async def forget(database: Database, *, most: int) -> None:
-    """Look at some buckets, and remove those that are full."""
+    """Inspect some buckets, and delete those that are full."""
     await database.first(_FORGET, urandom(_KEY_BYTES), most)
 
 

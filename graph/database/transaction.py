@@ -1,7 +1,7 @@
-"""One transaction of a mutation: statements that change the store, and reads of what came of it.
+"""The transaction of a mutation: statements that change the store, and reads of their results.
 
-The statements of `writes` are SQL as it stands, and go to the driver. What they raise becomes one
-of graph's errors here: a violated constraint is a refusal by its name, a deadlock is
+The rules' statements are plain SQL and go directly to the driver. Errors of the driver are
+translated here: a violated constraint becomes a domain error by its name, a deadlock a
 `RetryableConflict`.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from graph.database.reads import JsonQuery
     from graph.selection import Value
 
-# Any number will do, as long as every process takes the same.
+# An arbitrary number that all processes share.
 _QUEUE = 0x71756575
 
 _SERIALIZATION_FAILURE = "40001"
@@ -40,7 +40,10 @@ class RetryableConflict(Exception):
 
 
 class Transaction:
-    """Lives as long as its block; what was not committed by then is rolled back."""
+    """One transaction.
+
+    It lives as long as its block, and is rolled back unless it was committed.
+    """
 
     def __init__(self, database: Database, connection: AsyncConnection, driver: Any) -> None:
         self._database = database
@@ -65,16 +68,16 @@ class Transaction:
                 raise self._translated(error) from error
 
     async def queue(self) -> None:
-        """Wait for all others that queue: they were interrupted, and are not to be so again."""
+        """Wait for all other transactions that queue: repeated ones run one at a time."""
         await self.fetch("SELECT pg_advisory_xact_lock($1)", _QUEUE)
 
     async def fetch(self, sql: str, *parameters: Any) -> list[Any]:
-        """Run a statement, and return its rows.
+        """Run a statement; return its rows.
 
         Raises:
-            DomainError: it violates a constraint that says which rule of the store it breaks.
-            RetryableConflict: a deadlock, or a lock that could not be had in time.
-            Unavailable: the store was lost; nothing was changed.
+            DomainError: the statement violates a constraint that stands for a rule of the store.
+            RetryableConflict: a deadlock, or a lock that was not available in time.
+            Unavailable: the connection was lost; nothing was changed.
         """
         async with self._lock:
             for listener in self._database.listeners:
@@ -86,14 +89,14 @@ class Transaction:
             return rows
 
     async def first(self, sql: str, *parameters: Any) -> Any:
-        """The first of a statement's rows, or None."""
+        """The first row of a statement, or None."""
         rows = await self.fetch(sql, *parameters)
         return rows[0] if rows else None
 
     async def copy(
         self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> None:
-        """Put rows into a table, faster than by any INSERT."""
+        """Copy rows into a table with COPY, which is faster than INSERT."""
         async with self._lock:
             try:
                 await self._driver.copy_records_to_table(table, columns=columns, records=rows)
@@ -102,7 +105,7 @@ class Transaction:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """What is changed in the block is taken back if it raises a refusal."""
+        """A savepoint: the changes of the block are rolled back if it raises a domain error."""
         await self.fetch("SAVEPOINT attempt")
         try:
             yield
@@ -112,7 +115,7 @@ class Transaction:
         await self.fetch("RELEASE SAVEPOINT attempt")
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        """Run a SELECT of the loaders: the same as `ReadSession.rows`, after all changes so far."""
+        """Run a SELECT of the loaders, as `ReadSession.rows`, after all changes so far."""
         async with self._lock:
             try:
                 return (await self._connection.execute(statement, dict(parameters))).all()
@@ -120,16 +123,16 @@ class Transaction:
                 raise self._translated(error) from error
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
-        """The same as `Database.fetch_json`, after all changes so far."""
+        """As `Database.fetch_json`, after all changes so far."""
         statement = query.statement(json_function(self._driver))
         columns: Sequence[bytes] = await self.first(statement.sql, *statement.parameters(values))
         return columns
 
     async def commit(self) -> None:
-        """Make the changes last.
+        """Commit the changes.
 
         Raises:
-            OutcomeUnknown: the store was lost before it said that it had.
+            OutcomeUnknown: the connection was lost before the commit was confirmed.
         """
         async with self._lock:
             try:
@@ -168,7 +171,7 @@ async def transaction(
     """A transaction on a connection of its tx; its block commits.
 
     Raises:
-        Unavailable: there is no connection to be had.
+        Unavailable: no connection is available.
     """
     try:
         connection = await database.autocommit.connect()
@@ -192,7 +195,7 @@ async def transaction(
 
 
 async def _leave(connection: AsyncConnection, driver: Any) -> None:
-    """Give back a connection without a transaction, or none at all."""
+    """Return a connection that may not have a transaction any more."""
     try:
         if driver.is_in_transaction():
             await driver.execute("ROLLBACK")

@@ -9,7 +9,7 @@ from sqlalchemy.types import UserDefinedType
 
 
 class JsonText(UserDefinedType[str]):
-    """`jsonb` in the table, its text in Python: numbers keep their digits, and nobody parses it."""
+    """`jsonb` in the table and its text in Python: numbers keep their digits."""
 
     cache_ok = True
 

@@ -1,17 +1,16 @@
-"""When a batch runs.
+"""The scheduling of batches.
 
-A DataLoader dispatches one turn of the event loop after its first key. That is enough for the keys
-of one loader, but not for a level: two aliases of a relationship are two loaders, their
-statements run one
-after the other on the operation's one connection, and if each were answered as soon as its rows
-were there, the children of the first would be loaded before the children of the second had
-selected.
-So the answers of a level are held back until all its statements have run. Then every resolver of
-the level goes on in the same turn, the keys of the next level come together, and each of its
-relationships is one statement.
+A DataLoader dispatches a batch one turn of the event loop after its first key. That suffices for
+the keys of one loader, but not for a level. Two aliases of a relationship are two loaders. Their
+statements run one after the other on the operation's only connection. If each was answered as soon
+as its rows arrived, the children of the first would be loaded before those of the second were
+requested. So the answers of a level are held back until all its statements have run. Then every
+resolver of the level continues in the same turn, and the keys of the next level arrive together:
+one statement per relationship.
 
-A statement that fails ends its transaction, and with it the snapshot: nothing is selected after it.
-Whatever is still wanted fails for the same reason, not for the one that PostgreSQL would give.
+A statement that fails aborts its transaction, and with it the snapshot, so no later statement can
+run. All pending requests fail with the same error, not with PostgreSQL's error for an aborted
+transaction.
 """
 
 from __future__ import annotations
@@ -28,7 +27,10 @@ _Asked: TypeAlias = "tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]"
 
 
 class LevelScheduler:
-    """One per operation: runs the batches of a level one after another, answers them together."""
+    """Runs the batches of a level one after another and answers them together.
+
+    One per operation.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[_Asked] = []
@@ -36,7 +38,7 @@ class LevelScheduler:
         self._failure: Exception | None = None
 
     async def run(self, batch: Callable[[], Awaitable[T]]) -> T:
-        """Run a batch with its level; return what it returns when the whole level is done."""
+        """Run a batch with its level; return its result when the whole level is done."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, answer))
         if self._running is None:
@@ -44,9 +46,9 @@ class LevelScheduler:
         return await answer
 
     async def close(self) -> None:
-        """Stop what still runs: the operation is over, or was cancelled. Nothing runs after it.
+        """Stop all running batches, because the operation has ended. None runs after this.
 
-        A resolver may outlive its operation, when another's error has ended that.
+        A resolver may outlive its operation, if the error of another one has ended that.
         """
         self._failure = RuntimeError("the operation is over")
         if self._running is not None:
@@ -70,7 +72,7 @@ class LevelScheduler:
         if self._failure is None:
             try:
                 return await batch()
-            except Exception as error:  # noqa: BLE001  it is raised where the batch was selected for
+            except Exception as error:  # noqa: BLE001  it is raised where the batch was requested
                 self._failure = error
         return self._failure
 

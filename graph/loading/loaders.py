@@ -1,10 +1,8 @@
-"""Loaders: one for each relationship (and page) that an operation asks for.
+"""The loaders of an operation: one for each relationship and page.
 
 A loader is a `DataLoader` whose batch is one statement: all keys of a level in, their rows out. It
-is known by its relationship and page, not by the field that asks: two fields that follow one
-relationship in the
-same way share a loader, so the same rows by the same key are loaded once, with the columns that
-either of them needs.
+is identified by its relationship and page, not by the field. Two fields that select the same
+relationship and page share a loader, so that rows are loaded once, with the columns of both.
 """
 
 from __future__ import annotations
@@ -56,7 +54,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Wanted:
-    """What all fields that share a loader want of its rows."""
+    """The combined requirements of all fields that share a loader."""
 
     columns: set[str] = field(default_factory=set)
     one_more: bool = False  # to tell whether the list goes on
@@ -66,11 +64,10 @@ class _Wanted:
 
 
 class Loaders:
-    """The loaders of one operation: they keep what they have loaded, and its one snapshot.
+    """The loaders of one operation, with their rows, on its one snapshot.
 
-    `types` makes the records: a record is an instance of its entity's type that has just the
-    columns
-    that were selected for. What is loaded is answered at once; a future stands for the rest.
+    `types` are the types of records: a record is an instance of its entity's type with only the
+    selected columns. Loaded rows are returned directly, others as a future.
     """
 
     def __init__(
@@ -90,7 +87,7 @@ class Loaders:
             self._note(follows)
 
     def one(self, one: ToOne, source: Any) -> Any:
-        """The record of a to-one relationship or of a look-up; None if there is none."""
+        """The record of a to-one relationship or a look-up; None if there is none."""
         if one.argument_index is None:
             key = getattr(source, one.relationship.source_column or "id")
         else:
@@ -107,11 +104,11 @@ class Loaders:
         ]
 
     def node(self, entity: str, key: RowKey) -> Awaitable[Any]:
-        """The record of an entity's row that a resolver names; or None."""
+        """The record of an entity's row that a resolver refers to; or None."""
         return self._row(relationships.lookup(entity, "id")).load(key)
 
     def many(self, many: Connection, source: Any) -> PageResult | Awaitable[PageResult]:
-        """The page of a source's relationship. It has no rows if only a count is selected."""
+        """The page of a source's relationship; without rows if only counts are selected."""
         column = many.relationship.source_column
         key = reads.ROOT_KEY if column is None else getattr(source, column)
         if not many.needs_rows:
@@ -119,21 +116,21 @@ class Loaders:
         return _loaded(self._page(many.relationship, self._page_at(many.argument_index)), key)
 
     def count(self, many: Connection, key: RowKey) -> int | Awaitable[int]:
-        """How many rows a relationship leads to from the source with this key, on all pages."""
+        """The number of rows of a relationship for the source with this key, on all pages."""
         identity, page = self._list(many, "count"), self._page_at(many.argument_index)
         return _loaded(self._loader(identity, partial(self._counts, many.relationship, page)), key)
 
     def count_up_to(
         self, many: Connection, selected: CountUpTo, key: RowKey
     ) -> Counted | Awaitable[Counted]:
-        """The same, but no further than the limit that was selected for."""
+        """As `count`, but counting stops at the selected limit."""
         limit = cast("Limit", self._values[selected.argument_index]).size
         identity, page = self._list(many, limit), self._page_at(many.argument_index)
         batch = partial(self._counts_up_to, many.relationship, page, limit)
         return _loaded(self._loader(identity, batch), key)
 
     def aggregates(self, many: Connection, key: RowKey) -> Any:
-        """The measures of all rows that a relationship leads to from the source with this key."""
+        """The measures of all rows of a relationship for the source with this key."""
         identity, page = self._list(many, "aggregates"), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
         return _loaded(
@@ -141,7 +138,7 @@ class Loaders:
         )
 
     def groups(self, many: Connection, selected: Groups, key: RowKey) -> Any:
-        """The groups of these rows, in order: their keys and their measures."""
+        """The groups of these rows, in order: their keys and measures."""
         grouping = cast("Grouping", self._values[selected.argument_index])
         identity, page = self._list(many, grouping), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
@@ -149,7 +146,7 @@ class Loaders:
         return _loaded(self._loader(identity, batch), key)
 
     async def close(self) -> None:
-        """Stop what still loads, and let go of all rows: nothing else may hold them."""
+        """Stop all loading, and release all rows."""
         await self._levels.close()
         self._loaders.clear()
 
@@ -193,7 +190,7 @@ class Loaders:
         return cast("Page", self._values[argument_index])
 
     def _list(self, many: Connection, what: Any) -> Any:
-        """The identity of what is said of a whole list, whatever its page."""
+        """The identity of a whole list, independent of its page."""
         page = self._page_at(many.argument_index)
         return what, many.relationship, page.where, page.operands
 
@@ -248,7 +245,7 @@ class Loaders:
         ]
 
     async def _found(self, found: list[Any]) -> list[Any]:
-        """The records of what a search found: one more statement for each entity among it."""
+        """The records of a search: one more statement for each entity among the results."""
         records: dict[tuple[str, str], Any] = {}
         for entity in {each.entity for each in found}:
             keys = [reads.stored_key(entity, each.id) for each in found if each.entity == entity]
@@ -295,7 +292,7 @@ class Loaders:
     async def _lists(
         self, statement: Any, page: Page, keys: list[RowKey], **parameters: Any
     ) -> list[Row]:
-        """The one row of each key."""
+        """The only row of each key."""
         parameters = {"keys": keys} | parameters_of(page) | parameters
         found = {row.key: row for row in await self._session.rows(statement, parameters)}
         return [found[key] for key in keys]
@@ -311,29 +308,29 @@ class Loaders:
 
 
 def columns_of(selection: Selection | Variants) -> frozenset[str]:
-    """The columns a selection reads: all of them where a Python resolver is among its fields."""
+    """The columns of a selection; all columns if it has a Python resolver."""
     if isinstance(selection, Selection) and selection.has_resolved:
         return frozenset(reads.all_columns(selection.entity))
     return selection.columns
 
 
 def _loaded(loader: DataLoader[Any, T], key: Any) -> T | Awaitable[T]:
-    """What the loader has for a key; if it has yet to load it, a future."""
+    """The loader's value for a key, or a future if it is not loaded yet."""
     future = cast("asyncio.Future[T]", loader.load(key))
     return future.result() if future.done() else future
 
 
 def _row_identity(relationship: Relationship) -> Any:
-    """To-one relationships and look-ups that read the same column of an entity share a loader."""
+    """The identity of to-one relationships and look-ups; those by the same column are equal."""
     by_text = reads.is_by_text(relationship)
     return relationship.target, relationship.target_column, by_text
 
 
 def parameters_of(value: Page | Grouping, prefix: str = "") -> dict[str, Any]:
-    """The parameters of statements that this page, or grouping, is part of."""
+    """The parameters of a page or grouping for its statements."""
     named = {"limit": value.size} | {f"o{nth}": each for nth, each in enumerate(value.operands)}
+    named["offset"] = value.offset
     if isinstance(value, Page):
-        named["offset"] = value.offset
         for name, cursor in (("after", value.after), ("before", value.before)):
             named |= {f"{name}{nth}": each for nth, each in enumerate(cursor or ())}
     return {prefix + name: each for name, each in named.items()}

@@ -1,15 +1,13 @@
-"""Rows before they are selected for: all that a document says, one level after the other.
+"""Loads rows before resolvers need them: all that the document selects, level by level.
 
-A resolver that has to wait for its row costs a task and a future on every list around it, one for
-each element. What declared fields lead to is known before any of them runs. So it is loaded first,
-field by field of the document, and resolvers find their rows in the loaders. What a Python resolver
-leads to is not known, and is loaded when it is selected for.
+A resolver that waits for its row costs a task and a future in every list around it, for each
+element. The rows of declared fields are known before any resolver runs. So they are loaded first,
+field by field of the document, and resolvers find them in the loaders. Rows below a Python resolver
+are not known, and are loaded on request.
 
-An answer that comes in parts has argument_indexes whose rows are put off: fields that the document
-defers,
-and what comes after the first elements of a list that it streams. They are loaded when the executor
-reaches such a argument_index: for all objects there at once, and one argument_index after the
-other, so that the part that is reached first comes first.
+An answer in parts has deferred fields, and streamed lists with elements after the initial ones.
+Their rows are loaded when the executor reaches their path: for all objects there at once, and one
+path after the other, so that the part that is reached first comes first.
 """
 
 from __future__ import annotations
@@ -53,9 +51,10 @@ REST = "*"
 
 
 class Prefetcher:
-    """Loads the rows of one operation; some of them only when they are reached.
+    """Loads the rows of one operation; those of later parts only when the executor reaches them.
 
-    Those are the fields at `deferred` paths, and what `streamed` lists have after so many elements.
+    These are the fields at the paths `deferred`, and the elements after the initial ones of
+    `streamed`.
     """
 
     def __init__(
@@ -73,21 +72,21 @@ class Prefetcher:
         self._turn = asyncio.Lock()
 
     async def load(self, roots: Iterable[Root]) -> None:
-        """Load all that these root fields ask for, without a Python resolver between.
+        """Load all rows of these root fields, except those below a Python resolver.
 
-        It does not raise what a statement raises: the resolver that asks for its rows does.
+        It does not raise the errors of statements: the resolver that requests the rows does.
         """
         loaded = [root for root in roots if isinstance(root, ToOne | Connection | Nodes)]
         await self._each((), loaded, lambda path, root: self._load(path, root, [None]))
 
     def reach(self, paths: Iterable[KeyPath]) -> Awaitable[Any] | None:
-        """An awaitable that ends when all that was put off at these places is loaded; or None."""
+        """An awaitable that ends when all deferred rows at these paths are loaded; or None."""
         loading = [task for path in paths if (task := self._task(path)) and not task.done()]
-        # It is shared: whoever gives up waiting does not end it.
+        # It is shared: cancelling one waiter must not cancel it.
         return asyncio.wait(loading) if loading else None
 
     async def close(self) -> None:
-        """Stop what still loads."""
+        """Stop all loading."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -110,7 +109,7 @@ class Prefetcher:
         fields: Iterable[F],
         load: Callable[[KeyPath, F], Awaitable[None]],
     ) -> None:
-        """Load what each of these fields asks for; of one that is deferred, when it is reached."""
+        """Load the rows of each of these fields; those of deferred fields when they are reached."""
         now = []
         for field in fields:
             at = (*path, field.response_key)
@@ -121,7 +120,7 @@ class Prefetcher:
         await asyncio.gather(*now)
 
     async def _load(self, path: KeyPath, follows: DataField, sources: Sequence[Any]) -> None:
-        """Load what a field leads to from these sources, then all below it."""
+        """Load the rows of a field for these sources, then all below it."""
         loaders = self._loaders
         match follows:
             case ToOne():
@@ -142,7 +141,7 @@ class Prefetcher:
     async def _part(
         self, path: KeyPath, many: Connection, part: ConnectionField, results: list[PageResult]
     ) -> None:
-        """Load what a part of a connection asks of its elements, or says of the whole list."""
+        """Load one field of a connection: its elements, or a value of the whole list."""
         lists, keys = [result.nodes for result in results], [result.key for result in results]
         match part:
             case NodeList():
@@ -161,7 +160,7 @@ class Prefetcher:
     async def _list(
         self, path: KeyPath, lists: list[list[Any]], load: Callable[[list[Any]], Awaitable[None]]
     ) -> None:
-        """Load what the elements of lists select; of a streamed list the first ones only."""
+        """Load the selection of the elements of lists; of a streamed list only the initial ones."""
         first = self._streamed.get(path)
         if first is not None:
             rest = [each for elements in lists for each in elements[first:]]
@@ -187,7 +186,7 @@ class Prefetcher:
 
 
 async def _loaded(answers: Iterable[Any]) -> list[Any]:
-    """The answers of loaders, but for those that failed."""
+    """The results of loaders, without those that failed."""
     found = []
     for answer in answers:
         try:

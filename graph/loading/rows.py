@@ -1,4 +1,4 @@
-"""What a loader answers for a to-many relationship."""
+"""The results of loaders for to-many relationships."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PageFlags:
 
 
 class FoundRow:
-    """Which row a search found: `entity` and `id`, and its `cursor` where that was selected for."""
+    """A row in a search result: its `entity`, `id`, and `cursor` if that is selected."""
 
     entity: str
     id: Any
@@ -63,7 +63,7 @@ class PageResult:
 
     @cached_property
     def edges(self) -> list[EdgeRow]:
-        # Without its cursor, where that was not selected for.
+        # None if the cursor is not selected.
         return [EdgeRow(getattr(node, "cursor", ""), node) for node in self.nodes]
 
     @cached_property

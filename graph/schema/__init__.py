@@ -1,1 +1,1 @@
-"""The words in which a schema is declared, and the types that are made from what they say."""
+"""The declarations of which a schema consists, and the types that are generated from them."""

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from graph.schema.entities import ColumnField
 
 _OVER = {
-    "sum": ("Numbers", "The sum of each column; null over nothing."),
-    "avg": ("Numbers", "The mean, rounded to six digits after the point; null over nothing."),
-    "min": ("Values", "The least of each column; null over nothing."),
-    "max": ("Values", "The most of each column; null over nothing."),
-    "distinct": ("DistinctCounts", "How many different values each column has, null left out."),
+    "sum": ("Numbers", "The sum of each column; null without values."),
+    "avg": ("Numbers", "The mean, rounded to six decimal places; null without values."),
+    "min": ("Values", "The minimum of each column; null without values."),
+    "max": ("Values", "The maximum of each column; null without values."),
+    "distinct": ("DistinctCounts", "The number of distinct values of each column, without null."),
 }
 
 
 def outputs_of(entity: Entity) -> dict[str, Any]:
-    """The types of what is said of an entity's lists, by name."""
+    """The types of aggregates and groups of an entity, by name."""
     name = entity.name
     numbers = {
         field: (column.name, Decimal | None, column.description)
@@ -84,7 +84,7 @@ def _itself(root: Any) -> Any:
 
 def _aggregates(entity: Entity) -> Any:
     count = declare(
-        Meaning.MEASURE, "How many there are.", entity=entity.name, name="count", resolver=_value
+        Meaning.MEASURE, "The number of rows.", entity=entity.name, name="count", resolver=_value
     )
     fields: dict[str, tuple[Any, Any]] = {"count": (int, count)}
     columns = {"Numbers": numbers_of(entity), "Values": ordered_of(entity)}
@@ -94,9 +94,7 @@ def _aggregates(entity: Entity) -> Any:
         name = "distinctCount" if function == "distinct" else None
         declared = declare(Meaning.TERMS, description, name=name, resolver=_itself)
         fields[function] = (derived(f"{entity.name}{kind}"), declared)
-    return object_type(
-        f"{entity.name}Aggregates", "Measures of all that a list, or a group, has.", fields
-    )
+    return object_type(f"{entity.name}Aggregates", "Aggregates of a list or a group.", fields)
 
 
 def _leaves(name: str, columns: dict[str, tuple[str, Any, str]]) -> Any:
@@ -104,20 +102,23 @@ def _leaves(name: str, columns: dict[str, tuple[str, Any, str]]) -> Any:
         column: (type_, declare(Meaning.MEASURE, about, name=field, resolver=_value))
         for field, (column, type_, about) in columns.items()
     }
-    return object_type(name, "A measure of each column.", fields)
+    return object_type(name, "One aggregate of each column.", fields)
 
 
 def _group(entity: Entity) -> Any:
-    about = "What the rows of the group have in common."
+    about = "The key values of the group."
     key = declare(Meaning.TERMS, about, resolver=_itself)
-    about = "Measures of the rows of the group."
+    about = "Aggregates of the rows of the group."
     aggregates = declare(Meaning.TERMS, about, resolver=_itself)
+    about = "The number of all groups, on all pages: more than were returned if the list was cut."
+    count = declare(Meaning.MEASURE, about, entity=entity.name, name="groupCount", resolver=_value)
     return object_type(
         f"{entity.name}Group",
-        "Rows put together.",
+        "Rows with the same keys.",
         {
             "key": (derived(f"{entity.name}GroupKey"), key),
             "aggregates": (derived(f"{entity.name}Aggregates"), aggregates),
+            "group_count": (int, count),
         },
     )
 
@@ -125,7 +126,7 @@ def _group(entity: Entity) -> Any:
 def _group_key(entity: Entity) -> Any:
     fields: dict[str, tuple[Any, Any]] = {}
     for field, column in entity.columns.items():
-        about = f"{column.description} Of a moment, the start of its bucket, if it is put into one."
+        about = f"{column.description} For a time in a bucket, the start of the bucket."
         about = about if column.type.__name__ == "datetime" else column.description
         declared = declare(
             Meaning.GROUP_KEY, about, entity=entity.name, name=field, resolver=_key(column)
@@ -136,5 +137,5 @@ def _group_key(entity: Entity) -> Any:
             Meaning.TERMS, relationship.description, entity=entity.name, resolver=_itself
         )
         fields[relationship.name] = (derived(f"{relationship.entity}GroupKey"), declared)
-    about = "What the rows of a group have in common; null where they were not put together by it."
+    about = "The key values of a group; null for keys that are not in `by`."
     return object_type(f"{entity.name}GroupKey", about, fields)

@@ -1,4 +1,4 @@
-"""The Python types that fields may be annotated with, and the kinds of values they stand for."""
+"""The Python types that fields may be annotated with, and the kinds of their values."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ KINDS: dict[Any, ScalarKind] = {
 
 
 class Annotation(NamedTuple):
-    """What a field's annotation says: the Python type without `| None` and around it, its kind.
+    """A field's annotation: its Python type without `| None`, and the kind of its values.
 
-    `kind` is None of an id, whose kind is that of the key it names, and of an unknown type.
+    `kind` is None for an id, whose kind is that of the key, and for an unknown type.
     """
 
     type: Any

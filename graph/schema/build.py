@@ -1,4 +1,4 @@
-"""Objects of Strawberry types that are made from values, without a call of their constructor."""
+"""Builds objects of Strawberry types from values, without calling their constructors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def build(type_: type[T], **values: Any) -> T:
-    """An object that has these attributes: fields, or what its fields are read from."""
+    """An object with these attributes: its fields, or the values that its fields are read from."""
     made = object.__new__(type_)
     made.__dict__.update(values)
     return made

@@ -1,4 +1,4 @@
-"""How long an answer may be kept, said in the schema where a field may be: `@cacheControl`."""
+"""The lifetime of cached answers, declared in the schema by `@cacheControl`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class CacheControl:
         return self.scope is CacheControlScope.PUBLIC
 
 
-# A root field without a hint: an answer is asked for anew each time, and may be found unchanged.
+# A root field without a hint: clients must revalidate the answer each time.
 NOT_KEPT = CacheControl(max_age=0)
 
 
 def hint_of(declared: Any) -> CacheControl | None:
-    """What `@cacheControl` says of a Strawberry field."""
+    """The `@cacheControl` hint of a Strawberry field."""
     directives = getattr(declared, "directives", ())
     return next((each for each in directives if isinstance(each, CacheControl)), None)

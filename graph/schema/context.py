@@ -1,4 +1,4 @@
-"""What a resolver can reach: `info.context`."""
+"""The context of resolvers: `info.context`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FieldPath: TypeAlias = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class Change:
-    """One mutation: the transaction it runs in, and what came of it."""
+    """The state of one mutation: its transaction, and its outcome."""
 
     transaction: Transaction
     outcome: Any = None
 
     async def once(self, change: Callable[[], Awaitable[Any]]) -> Any:
-        """What the change returned; it is made when nobody has asked before."""
+        """The outcome of the change, which is made at the first call."""
         if self.outcome is None:
             self.outcome = await change()
         return self.outcome
@@ -36,10 +36,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One per operation. `plan` holds what was selected at each place; it was checked before.
+    """The context of one operation, with its selections and loaders.
 
-    In a mutation, one for each of its fields, and `change` is that. Where the answer comes in
-    parts, `prefetcher` loads the rows of those that are reached.
+    `plan` has the selection at each path; its arguments are checked. In a mutation each field has a
+    context, with its `change`. For an answer in parts, `prefetcher` loads the rows of parts that
+    are reached.
     """
 
     viewer: Viewer
@@ -47,7 +48,7 @@ class Context:
     plan: Mapping[FieldPath, DataField]
     change: Change | None = None
     prefetcher: Prefetcher | None = None
-    # By identity of the path, which is kept with it: one may be asked for many times.
+    # By the identity of the path, which is stored with it: resolvers of a list share a path.
     _known: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -57,7 +58,7 @@ class Context:
         return self.change.transaction
 
     def selected(self, path: Any) -> Any:
-        """What was selected at the place that a resolver is called for (`info.path`)."""
+        """The selection at the path of a resolver (`info.path`)."""
         known = self._known.get(id(path))
         if known is None:
             known = self._known[id(path)] = (path, self.plan[field_path(path)])
@@ -68,7 +69,7 @@ Info: TypeAlias = strawberry.Info[Context, None]
 
 
 def field_path(path: Any) -> FieldPath:
-    """The place in the answer of graphql-core's linked `Path`."""
+    """The path in the answer, from graphql-core's linked `Path`, without list indexes."""
     steps = []
     while path is not None:
         if path.typename is not None:

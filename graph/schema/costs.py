@@ -1,7 +1,7 @@
-"""What fields cost, said in the schema by the directives of IBM's cost specification.
+"""The cost of fields, declared in the schema by the directives of IBM's cost specification.
 
-An object costs 1, wherever it stands; a value nothing. What a list holds costs as often as its page
-is long, down the tree. `@cost` adds what a field costs beside that.
+Each object costs 1, and a value costs nothing. A list multiplies the cost of its elements by the
+size of its page. `@cost` adds the cost of the field itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from strawberry.schema_directive import Location
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION, Location.INPUT_FIELD_DEFINITION],
-    description="What the field costs each time, beside the objects that it returns.",
+    description="The cost of the field itself, in addition to the objects that it returns.",
 )
 class Cost:
     weight: str
@@ -27,7 +27,7 @@ SEARCH = Cost(weight="10")
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
-    description="How long a list is: as long as a slicing argument says, or else as assumed.",
+    description="The size of a list: that of its slicing arguments, or else the assumed size.",
 )
 class ListSize:
     assumed_size: int | None = strawberry.directive_field(name="assumedSize", default=UNSET)
@@ -41,13 +41,13 @@ class ListSize:
 
 
 def weight_of(declared: Any) -> int:
-    """What `@cost` says of a Strawberry field."""
+    """The weight in `@cost` of a Strawberry field."""
     directives = getattr(declared, "directives", ())
     return next((int(each.weight) for each in directives if isinstance(each, Cost)), 0)
 
 
 def assumed_size_of(declared: Any) -> int:
-    """How often what is below a list costs, where no page says so."""
+    """The assumed size of a list without a page size."""
     directives = getattr(declared, "directives", ())
     sizes = (each.assumed_size for each in directives if isinstance(each, ListSize))
     return next((size for size in sizes if size), 1)

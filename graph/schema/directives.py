@@ -12,8 +12,8 @@ _KEY = strawberry.argument(
 
 @strawberry.directive(
     locations=[DirectiveLocation.FIELD],
-    description="On a mutation: with the same key it is done once, however often it is asked for."
-    " Whoever asks again gets the first answer.",
+    description="Execute the mutation once for this key, however often the request is sent."
+    " A repeated request gets the answer of the first.",
 )
 def idempotent(value: DirectiveValue[Any], key: Annotated[str, _KEY]) -> Any:  # noqa: ARG001
     return value
@@ -21,7 +21,7 @@ def idempotent(value: DirectiveValue[Any], key: Annotated[str, _KEY]) -> Any:  #
 
 @strawberry.directive(
     locations=[DirectiveLocation.MUTATION],
-    description="All mutations of the operation are one transaction: if one is refused, none"
+    description="Run all mutations of the operation in one transaction: if one is refused, none"
     " changes anything.",
 )
 def atomic(value: DirectiveValue[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What an entity's type declares: its columns and relationships, of which filters and sorts speak."""
+"""The declarations of an entity's type: its columns and relationships, for filters and sorts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ _WITHOUT_LEAST = {bool, UUID}
 
 @dataclass(frozen=True)
 class ColumnField:
-    """`name` is the column's in Python, `type` that of its values; `references`: whose ids they are."""
+    """A declared column: its name in Python and the type of its values.
+
+    `references` is the entity whose ids the values are.
+    """
 
     name: str
     type: Any
@@ -39,7 +42,7 @@ class ColumnField:
 
 @dataclass(frozen=True)
 class RelationshipField:
-    """`name` is the relationship's in Python, `entity` what it leads to."""
+    """A declared relationship: its name in Python and its target `entity`."""
 
     name: str
     entity: str
@@ -48,7 +51,10 @@ class RelationshipField:
 
 @dataclass(frozen=True)
 class Entity:
-    """Fields by their names in GraphQL; `texts` are lists of texts, which have no order."""
+    """The declared fields by their GraphQL names.
+
+    `texts` are lists of texts, which have no order.
+    """
 
     name: str
     columns: dict[str, ColumnField] = field(default_factory=dict)
@@ -75,7 +81,7 @@ def entity_of(name: str) -> Entity:
 
 
 def entity_named_by(declared: StrawberryField) -> str:
-    """The entity that the annotation of a to-one relationship names."""
+    """The entity in the annotation of a to-one relationship."""
     type_: Any = declared.type
     type_ = type_.of_type if isinstance(type_, StrawberryOptional) else type_
     name: str = getattr(type_, "__name__", "")
@@ -83,7 +89,7 @@ def entity_named_by(declared: StrawberryField) -> str:
 
 
 def _add_column(entity: Entity, graphql_name: str, declared: StrawberryField) -> None:
-    """Note a column; of JSON, which is only read, nothing more can be said."""
+    """Add a column. JSON columns are only read, so they have no filters and sorts."""
     known = catalog.columns[entity.name, declared.python_name]
     column = ColumnField(
         declared.python_name,
@@ -104,7 +110,7 @@ def _relationship(declared: StrawberryField, entity: str) -> RelationshipField:
 
 @cache
 def _keys(entity: str) -> set[str]:
-    """The columns that only say which row it is, or which row a relationship leads to."""
+    """The columns that hold keys, of the row itself or of its relationships."""
     found = entity_of(entity)
     sources = {
         relationships.relationship(entity, each.name).source_column
@@ -115,7 +121,7 @@ def _keys(entity: str) -> set[str]:
 
 
 def ordered_of(entity: Entity) -> dict[str, ColumnField]:
-    """The columns that have a least and a most value worth knowing."""
+    """The columns with a useful minimum and maximum."""
     return {
         name: column
         for name, column in entity.columns.items()
@@ -124,5 +130,5 @@ def ordered_of(entity: Entity) -> dict[str, ColumnField]:
 
 
 def numbers_of(entity: Entity) -> dict[str, ColumnField]:
-    """The columns that it makes sense to add up."""
+    """The columns with a useful sum."""
     return {name: column for name, column in ordered_of(entity).items() if column.type in _NUMBERS}

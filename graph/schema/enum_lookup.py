@@ -1,7 +1,7 @@
-"""Values that follow from a column that has few values, such as an order's status.
+"""Values that depend only on a column with few values, such as an order's status.
 
-What such a field says is worked out once for each of the column's values when an operation is
-compiled, and enum_lookup by a CASE: Python has the rule, and it costs no row a call.
+They are computed in Python once for each value of the column when an operation is compiled, and
+selected by a CASE in SQL: no row needs a call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Choice:
 def enum_lookup(
     description: str, *, column: str, values: type[Enum], value_of: Callable[[Any], Any]
 ) -> Any:
-    """What `value_of` says of a column of the row: plain objects, described by `plain` fields."""
+    """A field whose value is `value_of(column)`: plain objects, described by `plain` fields."""
 
     def resolve(root: Any) -> Any:
         return value_of(getattr(root, column))
@@ -40,5 +40,5 @@ def enum_lookup(
 
 
 def plain(description: str) -> Any:
-    """Objects that belong to one that is not a row: its attribute of the same Python name."""
+    """A field of an object that is not a row: its attribute of the same Python name."""
     return declare(Meaning.PLAIN, description)

@@ -1,4 +1,4 @@
-"""Enums of the store, as clients see them: the values are declared where they are stored."""
+"""Enums of the store as GraphQL types. Their values are declared in the models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def enum(type_: type[Enum], description: str, **values: str) -> None:
-    """Let a type of the models be one of the schema; each value has a description by its name."""
+    """Add an enum of the models to the schema, with a description for each value by its name."""
     declared: Any = strawberry.enum(type_, description=description)
     for value in declared.__strawberry_definition__.values:
         value.description = values[value.name]

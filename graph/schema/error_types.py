@@ -1,4 +1,4 @@
-"""What a mutation can answer instead of its success: the refusals of `graph.errors`, as types."""
+"""The domain errors of `graph.errors` as GraphQL types: members of the unions of mutations."""
 
 from typing import Any
 
@@ -12,60 +12,62 @@ from graph.schema.fields import Meaning, column, declare
 from graph.schema.node import Node
 
 
-@strawberry.interface(description="Why a mutation has changed nothing.")
+@strawberry.interface(description="The reason why a mutation changed nothing.")
 class Error:
-    code: str = column("Always the same for the same kind of error.")
-    message: str = column("The error in words.")
+    code: str = column("A stable code for this kind of error.")
+    message: str = column("The message for a person.")
 
 
-@strawberry.type(name="Reason", description="Why something is not allowed.")
+@strawberry.type(name="Reason", description="A reason for which a change is not allowed.")
 class ReasonShown:
-    code: str = column("Always the same for the same reason.")
-    message: str = column("The reason in words.")
+    code: str = column("A stable code for this reason.")
+    message: str = column("The message for a person.")
 
     @classmethod
     def is_type_of(cls, value: object, _info: object) -> bool:
         return isinstance(value, Reason)
 
 
-@strawberry.type(description="One value that cannot be.")
+@strawberry.type(description="One invalid value.")
 class Problem:
-    path: list[str] = column("The way to the value through the arguments, list indexes included.")
-    code: str = column("Always the same for the same kind of problem.")
-    message: str = column("The problem in words.")
+    path: list[str] = column("The path to the value in the arguments, with list indexes.")
+    code: str = column("A stable code for this kind of problem.")
+    message: str = column("The message for a person.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: Any) -> bool:
         return type(value).__name__ == cls.__name__
 
 
-@strawberry.type(description="Some values cannot be: all of them are listed.")
+@strawberry.type(description="Some values are invalid; all of them are listed.")
 class ValidationFailed(Error):
-    problems: list[Problem] = plain("What is wrong, value by value.")
+    problems: list[Problem] = plain("The problems, one for each invalid value.")
 
 
-@strawberry.type(description="What was to be changed does not exist.")
+@strawberry.type(description="The object to change does not exist.")
 class NotFound(Error):
-    id: strawberry.ID = column("The global id that names nothing.")
+    id: strawberry.ID = column("The global id without an object.")
 
 
 def _current(root: Any, info: Info) -> Any:
     return info.context.loaders.node(root.entity, root.key)
 
 
-@strawberry.type(description="Somebody else has changed the object since it was read.")
+@strawberry.type(description="The object has been changed since it was read.")
 class Conflict(Error):
     current: Node | None = declare(
-        Meaning.CURRENT, "The object as it is now; null if it is gone by now.", resolver=_current
+        Meaning.CURRENT,
+        "The object in its current version; null if it has been deleted.",
+        resolver=_current,
     )
 
 
-@strawberry.type(description="Things are in a state that does not allow it.")
+@strawberry.type(description="The state of the object does not allow the change.")
 class NotAllowed(Error):
-    reasons: list[ReasonShown] = plain("Why not.")
+    reasons: list[ReasonShown] = plain("The reasons.")
 
 
-@strawberry.type(description="The idempotency key was used before, for another request.")
+@strawberry.type(description="The idempotency key was already used for a different request.")
 class IdempotencyMismatch(Error):
     pass
 
@@ -83,12 +85,12 @@ _TYPES: dict[str, type[Error]] = {
 
 
 def register(type_: type[Error]) -> type[Error]:
-    """Let a refusal of the same name be shown as this type."""
+    """Register the type for the domain error of the same name."""
     _TYPES[type_.__name__] = type_
     return type_
 
 
 def shown(refusal: DomainError) -> Error:
-    """The refusal as the type of the same name; graphql-core takes an exception for a failure."""
+    """The domain error as its type; graphql-core would treat the exception itself as a failure."""
     type_ = _TYPES[type(refusal).__name__]
     return build(type_, code=refusal.code, message=refusal.message, **vars(refusal))

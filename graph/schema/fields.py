@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Meaning(Enum):
-    """What a field asks of the store."""
+    """The meaning of a field for the store."""
 
     COLUMN = auto()
     GLOBAL_ID = auto()
@@ -101,9 +101,10 @@ def declare(
     more: Any = None,
     **options: Any,
 ) -> Any:
-    """A Strawberry field that carries its meaning; copies of it, as generics make, do too.
+    """A Strawberry field that carries its meaning, also in the copies that generics make.
 
-    `entity` is what it is about, where its type does not tell; `more` what its meaning needs.
+    `entity` is the entity that the field concerns, if its type does not determine it; `more` is
+    extra information for its meaning.
     """
     metadata = {"meaning": meaning, "entity": entity, "more": more}
     directives = _COSTS.get(meaning, ())
@@ -122,7 +123,7 @@ def list_of_generated(name: str) -> Any:
 
 
 def meaning_of(field: object) -> Meaning | None:
-    """What a Strawberry field asks of the store; None when a Python resolver answers it."""
+    """The meaning of a Strawberry field; None if it has a Python resolver of its own."""
     metadata = getattr(field, "metadata", None) or {}
     meaning: Meaning | None = metadata.get("meaning")
     return meaning
@@ -190,13 +191,13 @@ PAGE = {
         f"Return at most this many, from the start of the list or after `after`. "
         f"{DEFAULT_PAGE_SIZE} when neither `first` nor `last` is given; at most {MAX_PAGE_SIZE}.",
     ),
-    "after": argument(str | None, "Only what comes after this cursor, in the same order."),
+    "after": argument(str | None, "Return only elements after this cursor, in the same order."),
     "last": argument(
         int | None,
         "Return at most this many, from the end of the list or before `before`. "
         f"Not together with `first`; at most {MAX_PAGE_SIZE}.",
     ),
-    "before": argument(str | None, "Only what comes before this cursor, in the same order."),
+    "before": argument(str | None, "Return only elements before this cursor, in the same order."),
 }
 _OFFSET = argument(
     int | None,
@@ -214,7 +215,7 @@ def _one(root: Any, info: Info) -> Any:
 
 
 def many(root: Any, info: Info) -> Any:
-    """What resolves a connection, whatever its arguments."""
+    """The resolver of connections."""
     return info.context.loaders.many(info.context.selected(info.path), root)
 
 
@@ -232,11 +233,11 @@ def _many(entity: str | None, *, offset: bool, order: tuple[str, ...]) -> Callab
 def _of_entity(entity: str, order: tuple[str, ...]) -> dict[str, Any]:
     default = ", then ".join(f"`{to_camel_case(name)}`" for name in (*order, "database_id"))
     return {
-        "where": argument(derived(f"{entity}Where") | None, "Only those that meet all of this."),
+        "where": argument(derived(f"{entity}Where") | None, "Return only elements that match."),
         "order_by": argument(
             list_of_generated(f"{entity}OrderBy") | None,
-            "The order of the list: by the first of these, among equals by the second, and so on; "
-            f"at last by `databaseId`. At most {MAX_SORTS}. By {default} if none is given.",
+            "The order of the list: by the first of these, then by the second, and so on; "
+            f"finally by `databaseId`. At most {MAX_SORTS}. The default is {default}.",
         ),
     }
 

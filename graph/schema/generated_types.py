@@ -1,6 +1,6 @@
-"""Every type that is made from an entity's: its connection, filters, sorts, aggregates, groups.
+"""The types that are generated from entities: connections, filters, sorts, aggregates, groups.
 
-They are members of this module, where the entities' own types find them (`fields.derived`).
+They are members of this module, where the entities' types refer to them (`fields.derived`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def types_of(entity: str) -> dict[str, Any]:
-    """The types that are made from an entity's, by name."""
+    """The types that are generated from an entity, by name."""
     connection = {f"{entity}Connection": connection_of(entity, ENTITIES[entity])}
     return connection | inputs_of(entity_of(entity)) | outputs_of(entity_of(entity))
 
 
 def generate(entities: Iterable[str]) -> None:
-    """Make the types of these entities; a schema that is built needs them."""
+    """Generate the types of these entities, which a schema needs."""
     for entity in entities:
         if f"{entity}Connection" not in globals():
             globals().update(types_of(entity))

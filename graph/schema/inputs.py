@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Any
 
 import strawberry
+from strawberry import UNSET
 
 from graph.database.catalog import catalog
 from graph.schema.costs import SEARCH
@@ -26,69 +27,85 @@ from graph.schema.entities import Entity, numbers_of, ordered_of
 from graph.schema.fields import derived
 from graph.schema.filter_inputs import IDFilter, StringListFilter, filter_of, filter_of_column
 from graph.schema.type_factories import input_type
-from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS, MAX_WORDS
+from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS
 
 
-@strawberry.enum(description="Which way to sort, and where nulls come.")
+@strawberry.enum(description="The direction of a sort, and the position of nulls.")
 class Direction(Enum):
-    ASC = strawberry.enum_value("ASC", description="The least first, nulls last.")
-    DESC = strawberry.enum_value("DESC", description="The most first, before them nulls.")
+    ASC = strawberry.enum_value("ASC", description="Ascending, nulls last.")
+    DESC = strawberry.enum_value("DESC", description="Descending, nulls first.")
     ASC_NULLS_FIRST = strawberry.enum_value(
-        "ASC_NULLS_FIRST", description="Nulls first, then the least."
+        "ASC_NULLS_FIRST", description="Ascending, nulls first."
     )
-    ASC_NULLS_LAST = strawberry.enum_value(
-        "ASC_NULLS_LAST", description="The least first, nulls last."
-    )
+    ASC_NULLS_LAST = strawberry.enum_value("ASC_NULLS_LAST", description="Ascending, nulls last.")
     DESC_NULLS_FIRST = strawberry.enum_value(
-        "DESC_NULLS_FIRST", description="Nulls first, then the most."
+        "DESC_NULLS_FIRST", description="Descending, nulls first."
     )
     DESC_NULLS_LAST = strawberry.enum_value(
-        "DESC_NULLS_LAST", description="The most first, nulls last."
+        "DESC_NULLS_LAST", description="Descending, nulls last."
     )
 
 
-@strawberry.enum(description="How long a bucket of time is.")
+@strawberry.enum(description="The length of a time bucket.")
 class TimeUnit(Enum):
     HOUR = strawberry.enum_value("hour", description="From one full hour to the next.")
     DAY = strawberry.enum_value("day", description="From midnight to midnight.")
-    WEEK = strawberry.enum_value("week", description="From Monday to Monday (ISO 8601).")
+    WEEK = strawberry.enum_value("week", description="Seven days from `weekStart`.")
     MONTH = strawberry.enum_value("month", description="A month of the calendar.")
     QUARTER = strawberry.enum_value("quarter", description="A quarter of the calendar.")
     YEAR = strawberry.enum_value("year", description="A year of the calendar.")
 
 
-@strawberry.input(description="The bucket of time that a moment falls into; its key is the start.")
+@strawberry.enum(description="A day of the week.")
+class Weekday(Enum):
+    MONDAY = strawberry.enum_value(0, description="The first day of ISO 8601.")
+    TUESDAY = strawberry.enum_value(1, description="The day after Monday.")
+    WEDNESDAY = strawberry.enum_value(2, description="The day after Tuesday.")
+    THURSDAY = strawberry.enum_value(3, description="The day after Wednesday.")
+    FRIDAY = strawberry.enum_value(4, description="The day after Thursday.")
+    SATURDAY = strawberry.enum_value(5, description="The day after Friday.")
+    SUNDAY = strawberry.enum_value(6, description="The day before Monday.")
+
+
+@strawberry.input(description="Groups times by bucket; the key is the bucket's start.")
 class TimeBucket:
-    unit: TimeUnit = strawberry.field(description="How long the bucket is.")
+    unit: TimeUnit = strawberry.field(description="The length of the bucket.")
     time_zone: str = strawberry.field(
         default="UTC",
-        description="Where midnight is told: a name of the IANA time zone database.",
+        description="The time zone of midnight: a name in the IANA time zone database.",
+    )
+    week_start: Weekday | None = strawberry.field(
+        default=UNSET, description="The first day of each WEEK; MONDAY if it is not given."
     )
 
 
-_COUNT = "How many there are."
+_COUNT = "The number of rows."
 _OVER = {
-    "sum": "The sum; null over nothing.",
-    "avg": "The mean, rounded to six digits after the point; null over nothing.",
-    "min": "The least; null over nothing.",
-    "max": "The most; null over nothing.",
+    "sum": "The sum; null without values.",
+    "avg": "The mean, rounded to six decimal places; null without values.",
+    "min": "The minimum; null without values.",
+    "max": "The maximum; null without values.",
 }
-_FOUND = "Every word of this is in it, or begins a word in it, or is much like one."
+FOUND_BY = (
+    "Every word occurs, begins a word, or differs from one by a typing error: a wrong, missing,"
+    " additional or moved letter, among four or more. Accents and case do not matter."
+)
+_BLANK = "Blank text is no condition; text without words finds nothing."
 _LOGIC = {
-    "and": "All of these. Nothing is asked if the list is empty.",
-    "or": "At least one of these. Nothing meets an empty list.",
-    "not": "Whatever does not meet this.",
+    "and": "Rows that match all of these; all rows if the list is empty.",
+    "or": "Rows that match at least one of these; none if the list is empty.",
+    "not": "Rows that do not match this.",
 }
 
 
 def inputs_of(entity: Entity) -> dict[str, Any]:
-    """The input types of an entity, by name; `Column` enums among them."""
+    """The input types of an entity, and its `Column` enums, by name."""
     name = entity.name
     return {
         f"{name}Where": _where(entity),
         f"{name}ListWhere": _list_where(entity),
         f"{name}Having": _having(entity),
-        f"{name}ValuesWhere": _values(entity, "Where", filter_of, "What each aggregate must be."),
+        f"{name}ValuesWhere": _values(entity, "Where", filter_of, "Conditions on aggregates."),
         f"{name}NumbersWhere": _numbers_where(entity),
         f"{name}OrderBy": _order_by(entity),
         f"{name}AggregatesOrderBy": _aggregates_order_by(entity),
@@ -112,7 +129,7 @@ def _where(entity: Entity) -> Any:
     if entity.name in catalog.searched:
         fields["search"] = (
             str,
-            f"{_FOUND} Up to {MAX_WORDS} words, at most {MAX_SEARCH_CHARS} characters.",
+            f"{FOUND_BY} {_BLANK} At most {MAX_SEARCH_CHARS} characters.",
             SEARCH,
         )
     for name, relationship in entity.to_one.items():
@@ -120,7 +137,7 @@ def _where(entity: Entity) -> Any:
     for name, relationship in entity.to_many.items():
         fields[name] = (derived(f"{relationship.entity}ListWhere"), relationship.description)
     about = (
-        f"What must be true of it: all that is said here. At most {MAX_PREDICATES} predicates, "
+        f"Conditions; a row must match all of them. At most {MAX_PREDICATES} conditions, "
         f"nested at most {MAX_DEPTH} deep."
     )
     return input_type(f"{entity.name}Where", about, fields)
@@ -129,18 +146,18 @@ def _where(entity: Entity) -> Any:
 def _list_where(entity: Entity) -> Any:
     where = derived(f"{entity.name}Where")
     fields: dict[str, tuple[Any, str]] = {
-        "some": (where, "At least one of them meets this."),
-        "every": (where, "All of them meet this; true if there are none."),
-        "none": (where, "None of them meets this."),
+        "some": (where, "At least one row matches this."),
+        "every": (where, "All rows match this; true if there are none."),
+        "none": (where, "No row matches this."),
     }
-    about = "What must be true of a list: all that is said here."
+    about = "Conditions on a list; it must match all of them."
     return input_type(f"{entity.name}ListWhere", about, fields | _aggregates_where(entity))
 
 
 def _having(entity: Entity) -> Any:
     fields = _logic(derived(f"{entity.name}Having")) | _aggregates_where(entity)
     return input_type(
-        f"{entity.name}Having", "What must be true of a group: all that is said here.", fields
+        f"{entity.name}Having", "Conditions on a group; it must match all of them.", fields
     )
 
 
@@ -149,7 +166,11 @@ def _order_by(entity: Entity) -> Any:
         name: (Direction, column.description) for name, column in entity.columns.items()
     }
     if entity.name in catalog.searched:
-        about = "How well it matches `search` in `where`: DESC has the best first."
+        about = (
+            "How well it matches `search` in `where`. DESC has the best first: words as they are"
+            " spelled, words with other accents, beginnings as they are spelled, beginnings with"
+            " other accents, typing errors. The worst of the words decides."
+        )
         fields["rank"] = (Direction, about)
     for name, relationship in entity.to_one.items():
         fields[name] = (derived(f"{relationship.entity}OrderBy"), relationship.description)
@@ -159,7 +180,7 @@ def _order_by(entity: Entity) -> Any:
             relationship.description,
         )
     return input_type(
-        f"{entity.name}OrderBy", "What to sort by: exactly one of these.", fields, one_of=True
+        f"{entity.name}OrderBy", "The sort key: exactly one of these.", fields, one_of=True
     )
 
 
@@ -171,7 +192,7 @@ def _aggregates_order_by(entity: Entity) -> Any:
 
 def _groups_order_by(entity: Entity) -> Any:
     key = (derived(f"{entity.name}OrderBy"), "A key of the group: one of those in `by`.")
-    about = "What to sort groups by: exactly one of these."
+    about = "The sort key of groups: exactly one of these."
     fields = {"key": key, **_aggregates_orders(entity)}
     return input_type(f"{entity.name}GroupsOrderBy", about, fields, one_of=True)
 
@@ -185,12 +206,12 @@ def _group_by(entity: Entity) -> Any:
             fields[name] = (TimeBucket, column.description)
     for name, relationship in entity.to_one.items():
         fields[name] = (derived(f"{relationship.entity}GroupBy"), relationship.description)
-    about = "What to put together by: exactly one of these."
+    about = "The key to group by: exactly one of these."
     return input_type(f"{entity.name}GroupBy", about, fields, one_of=True)
 
 
 def _columns(entity: Entity) -> Any:
-    """An enum whose values are the columns' names in GraphQL."""
+    """An enum of the columns' GraphQL names."""
     members = {
         column.name.upper() if column.name != "id" else "DATABASE_ID": strawberry.enum_value(
             name, description=column.description
@@ -232,7 +253,7 @@ def _numbers_where(entity: Entity) -> Any:
         name: (filter_of(Decimal), column.description)
         for name, column in numbers_of(entity).items()
     }
-    return input_type(f"{entity.name}NumbersWhere", "What each aggregate must be.", fields)
+    return input_type(f"{entity.name}NumbersWhere", "Conditions on aggregates.", fields)
 
 
 def _numbers_order_by(entity: Entity) -> Any:

@@ -1,4 +1,4 @@
-"""What every entity is: an object with a global id; and the entities of the schema, by name."""
+"""The interface of all entities, which have a global id; and the registry of the entities."""
 
 from typing import Any
 
@@ -11,11 +11,14 @@ from graph.schema.fields import global_id
     description="Anything that has a global id (Relay's Global Object Identification)."
 )
 class Node:
-    global_id: strawberry.ID = global_id("Names the object among all objects: give it to `node`.")
+    global_id: strawberry.ID = global_id("The global id of the object, for `node` and `nodes`.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: Any) -> bool:
-        """Also true of the entity's mapped class, which a resolver of one's own may return."""
+        """Whether the value is a row of this entity.
+
+        A resolver may also return the mapped class.
+        """
         return isinstance(value, cls) or type(value).__name__ == cls.__name__
 
 

@@ -1,4 +1,4 @@
-"""Scalars beyond GraphQL's own: exact on the way out, strict on the way in."""
+"""Custom scalars: exact output, strict input."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def serialize_datetime(value: datetime) -> str:
 
 
 def parse_datetime(value: object) -> datetime:
-    """A moment of RFC 3339, section 5.6, in UTC.
+    """A time in UTC from RFC 3339, section 5.6.
 
-    Beyond its grammar: `T` and `Z` may be in lower case, as it allows; the leap second `23:59:60`
-    in UTC is the first one of the next month, as PostgreSQL has it. What is finer than a
-    microsecond is refused, since PostgreSQL would round it.
+    `T` and `Z` may be in lower case, as it allows. The leap second `23:59:60` in UTC becomes the
+    first second of the next month, as in PostgreSQL. More than six decimal places are refused,
+    since PostgreSQL would round them.
     """
     if not isinstance(value, str):
         raise ValueError("DateTime must be a string, such as '2026-01-31T12:00:00Z'.")  # noqa: TRY004
@@ -75,7 +75,7 @@ def parse_datetime(value: object) -> datetime:
 
 
 def _after_leap_second(moment: datetime) -> datetime:
-    """The moment a second later: leap seconds end the last day of a month."""
+    """The time one second later; leap seconds only end the last day of a month."""
     after = moment + timedelta(seconds=1)
     if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):
         raise ValueError(moment)
@@ -87,7 +87,7 @@ def _no_datetime(value: str, why: str) -> ValueError:
 
 
 def serialize_decimal(value: Decimal) -> str:
-    """Plain digits with the scale kept; never an exponent."""
+    """All digits with their scale, without an exponent."""
     return format(value, "f")
 
 
@@ -144,9 +144,9 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "A moment in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339). As an input it may "
-            "have any offset, and six digits after the point of the seconds; the leap second "
-            "`23:59:60Z` is the first one of the next month."
+            "A time in UTC, such as `2026-01-31T12:00:00+00:00` (RFC 3339). As an input it may "
+            "have any offset and up to six decimal places of seconds; the leap second "
+            "`23:59:60Z` becomes the first second of the next month."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=serialize_datetime,
@@ -154,7 +154,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     Decimal: strawberry.scalar(
         name="Decimal",
-        description='An exact decimal number as a string, such as `"12.50"`. All money is one.',
+        description='An exact decimal number as a string, such as `"12.50"`. Used for money.',
         specified_by_url="https://www.w3.org/TR/xmlschema11-2/#decimal",
         serialize=serialize_decimal,
         parse_value=parse_decimal,

@@ -1,4 +1,4 @@
-"""Strawberry's schema, whose declared fields are resolved without a detour."""
+"""Strawberry's schema, with a direct call of the resolvers of declared fields."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Schema(strawberry.Schema):
-    """A schema as Strawberry makes it, but for the resolvers of declared fields.
+    """Strawberry's schema with direct resolvers for declared fields.
 
-    Strawberry wraps a resolver in what any resolver may need: an `Info` of its own, converted
-    arguments, permissions, extensions. Those of declared fields (`graph.schema.fields`) need none
-    of it, and there is one call for each value of an answer.
+    Strawberry wraps every resolver to provide its own `Info`, converted arguments, permissions and
+    extensions. Declared fields (`graph.schema.fields`) need none of these, and their resolvers are
+    called for each value of an answer.
     """
 
     def __init__(self, *args: Any, entities: Sequence[type[Node]] = (), **options: Any) -> None:
@@ -106,10 +106,10 @@ def _column(name: str, declared: DeclaredColumn | None) -> Callable[[Any, Any], 
 
 
 def _without_arguments(resolve: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """What the arguments say is part of what was selected."""
+    """The resolver without its arguments, whose values are part of the selection."""
     return lambda source, info, **_arguments: resolve(source, info)
 
 
 def text_of(schema: Schema) -> str:
-    """The schema in its own language, as `schema.graphql` holds it."""
+    """The schema in the schema definition language, as in `schema.graphql`."""
     return schema.as_str() + "\n"

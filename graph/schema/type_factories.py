@@ -1,4 +1,4 @@
-"""Types that nobody writes out: they are made from what the entities declare."""
+"""Factories of types that are generated from the declarations of entities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def input_type(
     *,
     one_of: bool = False,
 ) -> Any:
-    """An input type of these optional fields: by name in GraphQL, type, description, directives."""
+    """An input type with these optional fields: GraphQL name -> (type, description, directives)."""
     members = {
         f"field{nth}": (
             type_ | None,
@@ -36,7 +36,7 @@ def object_type(
     fields: dict[str, tuple[Any, Any]],
     bases: tuple[Any, ...] = (),
 ) -> Any:
-    """An object type of these fields: by name in Python, type and declaration."""
+    """An object type with these fields: Python name -> (type, declaration)."""
     return strawberry.type(_class(name, fields, bases), description=description)
 
 

@@ -1,21 +1,19 @@
-"""What is asked of the store, as plain data: without a word of GraphQL or SQL.
+"""Selections: the requested fields as plain data, independent of GraphQL and SQL.
 
-The words used here, and everywhere else:
+Terms of this package, and of all others:
 
-    entity        what the store holds: Customer, Item, Order, OrderLine
-    column      one value of an entity's row, stored or computed
-    relationship        a named way from one entity's rows to another's; from the root, its source
-    is None
-    term        what can be said of a row: a column, one across a relationship, an aggregate
-    page        a stretch of a list: which rows, in which order, how many, between which cursors
-    part        what is asked of a connection: its nodes, edges, pageInfo, totalCount, aggregates
-    key         in a selection: the name under which the value stands in the answer
-    argument_index       where an argument's value stands among the values of the operation
-    operand     a value inside a filter, by its number among those of its argument
+    entity          a type whose objects are rows, such as Customer or Order
+    column          a value of an entity's row, stored or computed
+    relationship    a named way from an entity's rows to another's; without a source, from the root
+    term            a value of a row: a column, one across a relationship, or an aggregate
+    page            a section of a list: filter, order, size, and cursors
+    response_key    the name of a field in the answer
+    argument_index  the index into the operation's argument values
+    operand         a value in a filter, by its index among those of its argument
 
-Fields are in the order of the answer. A selection holds no values: those that the arguments say
-stand apart, each at its argument_index, so that two operations that differ in values only have one
-selection, and one statement. Selections compare and hash by value.
+Fields are in the order of the answer. A selection contains no values of arguments: these are kept
+apart, by `argument_index`. So operations that differ only in values share one selection, and one
+statement. Selections are compared and hashed by value.
 """
 
 from graph.selection.fields import (
@@ -76,6 +74,7 @@ from graph.selection.values import (
     DEFAULT_PAGE_SIZE,
     MAX_COUNT_LIMIT,
     MAX_DEPTH,
+    MAX_GROUPS,
     MAX_KEYS,
     MAX_OFFSET,
     MAX_PAGE_SIZE,
@@ -83,7 +82,6 @@ from graph.selection.values import (
     MAX_SEARCH_CHARS,
     MAX_SORTS,
     MAX_VALUES,
-    MAX_WORDS,
     Cursor,
     Grouping,
     GroupingShape,
@@ -101,6 +99,7 @@ __all__ = [
     "DEFAULT_PAGE_SIZE",
     "MAX_COUNT_LIMIT",
     "MAX_DEPTH",
+    "MAX_GROUPS",
     "MAX_KEYS",
     "MAX_OFFSET",
     "MAX_PAGE_SIZE",
@@ -108,7 +107,6 @@ __all__ = [
     "MAX_SEARCH_CHARS",
     "MAX_SORTS",
     "MAX_VALUES",
-    "MAX_WORDS",
     "Aggregates",
     "AllOf",
     "AnyOf",

@@ -31,9 +31,9 @@ class Typename:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A field that a Python resolver answers: it may read any column of its row.
+    """A field with a Python resolver, which may read any column of its row.
 
-    `name` says which, as in `Customer.fullName`.
+    `name` identifies it, as in `Customer.fullName`.
     """
 
     response_key: str
@@ -42,18 +42,19 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """What is asked of rows of several entities; each row says which entity it is of."""
+    """Selections of rows of several entities; each row has its entity."""
 
     selections: tuple[Selection, ...]
 
     @property
     def columns(self) -> frozenset[str]:
+        """The columns of its values and of the keys of its relationships."""
         return frozenset({"id", "entity"})
 
 
 @dataclass(frozen=True, slots=True)
 class EnumLookup:
-    """A value chosen by that of a column: its JSON for each value that the column can have."""
+    """A value that depends on a column: its JSON for each value of the column."""
 
     response_key: str
     name: str
@@ -62,7 +63,7 @@ class EnumLookup:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """Objects that are no rows, below one that is none either."""
+    """Objects that are not rows, inside one that is not a row either."""
 
     response_key: str
     name: str
@@ -81,10 +82,10 @@ class ToOne:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Rows of any entity by global id: one answer per id, same order.
+    """Rows of any entity by global id: one answer per id, in the same order.
 
-    `selections` holds a selection for each entity that can be among them. Without `is_list` it is
-    one id, and its row is not in a list.
+    `selections` has a selection for each possible entity. Without `is_list` there is one id, and
+    the answer is not a list.
     """
 
     response_key: str
@@ -95,9 +96,9 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection: a page of the rows of a relationship, and what is asked about it.
+    """A connection: a page of the rows of a relationship, and its fields.
 
-    `argument_index` is that of the page among the values.
+    `argument_index` is that of the page.
     """
 
     response_key: str
@@ -108,7 +109,7 @@ class Connection:
 
     @property
     def rows(self) -> tuple[Selection | Variants, ...]:
-        """What is asked of the rows themselves, under each of the names they are asked by."""
+        """The selections of the rows, one for each list of them."""
         lists = [part.selection for part in self.fields if isinstance(part, NodeList)]
         edges = [part for part in self.fields if isinstance(part, EdgeList)]
         fields = [field for part in edges for field in part.fields]
@@ -120,7 +121,7 @@ class Connection:
 
     @property
     def page_info(self) -> frozenset[str]:
-        """The names asked of `pageInfo`."""
+        """The selected fields of `pageInfo`."""
         infos = [part for part in self.fields if isinstance(part, PageInfo)]
         fields = [field for part in infos for field in part.fields]
         return frozenset(field.name for field in fields if isinstance(field, Column))
@@ -135,14 +136,14 @@ class Connection:
 
     @property
     def wants_more(self) -> bool:
-        """Whether it is asked if the list goes on after the page, in the page's direction."""
+        """Whether the selection needs to know if the list continues after the page."""
         return ("has_previous_page" if self.shape.backwards else "has_next_page") in self.page_info
 
     @property
     def wants_other_side(self) -> bool:
-        """Whether it is asked if the list has rows before the page, in the page's direction.
+        """Whether the selection needs to know if the list has rows before the page.
 
-        Without a cursor or an offset the page begins where the list does.
+        Without a cursor or an offset the page starts where the list does.
         """
         if self.shape.backwards:
             return self.shape.before is not None and "has_next_page" in self.page_info
@@ -186,7 +187,7 @@ class TotalCount:
 
 @dataclass(frozen=True, slots=True)
 class CountUpTo:
-    """A count that gives up at the limit at `argument_index`: its `value`, and its `precision`."""
+    """A count that stops at the limit at `argument_index`: its `value` and `precision`."""
 
     response_key: str
     argument_index: int
@@ -201,7 +202,7 @@ class TermOf:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """An object that only puts terms together."""
+    """An object that groups terms."""
 
     response_key: str
     fields: tuple[TermOf | Terms | Typename | Resolved, ...]
@@ -209,7 +210,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Aggregates:
-    """Measures of all rows of the list, whatever the page."""
+    """Measures of all rows of the list, independent of the page."""
 
     response_key: str
     fields: tuple[TermOf | Terms | Typename | Resolved, ...]
@@ -226,7 +227,7 @@ class Groups:
 
 
 def terms_of(fields: Iterable[object]) -> tuple[Term, ...]:
-    """The terms asked for, at any depth, each once."""
+    """The terms at any depth, each once."""
     found: dict[Term, None] = {}
     for field in fields:
         match field:
@@ -239,7 +240,7 @@ def terms_of(fields: Iterable[object]) -> tuple[Term, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What is asked of a mutation where it answers with an object of this type."""
+    """The selection for one result type of a mutation."""
 
     type: str
     fields: tuple[Any, ...]
@@ -247,7 +248,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Mutate:
-    """A mutation: one payload is asked of it for each type of its union."""
+    """A mutation, with one payload for each type of its union."""
 
     response_key: str
     payloads: tuple[Payload, ...]
@@ -265,7 +266,7 @@ ConnectionField: TypeAlias = (
     | Resolved
 )
 Field: TypeAlias = Column | GlobalId | Typename | Resolved | EnumLookup | ToOne | Connection
-# What is remembered of a argument_index in the answer, for the resolver that is called there.
+# The selection at one path of the answer, for its resolver.
 DataField: TypeAlias = ToOne | Connection | Nodes | CountUpTo | Aggregates | Groups | TermOf
 Root: TypeAlias = ToOne | Connection | Nodes | Typename | Resolved | Mutate
 

@@ -1,6 +1,6 @@
-"""What can be said of a row: terms, conditions, sorts. None of them holds a value.
+"""Terms, conditions and sorts over a row. None of them contains a client's value.
 
-A value that a client gives, an operand, stands apart: a condition names it by its number.
+A client's value, an operand, is kept apart: a condition refers to it by index.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """The table of a many-to-many relationship, and its columns: a row pairs a source with a target."""
+    """The table of a many-to-many relationship; a row pairs a source with a target."""
 
     table: str
     to_source: str
@@ -53,7 +53,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """A term of the one row that a relationship leads to."""
+    """A term over the row of a to-one relationship."""
 
     relationship: Relationship
     term: Term
@@ -61,10 +61,10 @@ class Through:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """An aggregate: `function` is count, sum, avg, min, max or distinct.
+    """An aggregate: `function` is count, sum, avg, min, max, distinct; or groups, their number.
 
-    It is taken over the rows that `relationship` leads to; without one, over the rows of the
-    group. A count has no `column`.
+    It is taken over the rows of `relationship`, or of the group without one. A count has no
+    `column`.
     """
 
     function: str
@@ -74,25 +74,29 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """How well the row matches a search: the more the better."""
+    """The rank of a row in a search; larger is better."""
 
-    words: tuple[int, ...]
+    text: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The beginning of the hour, day, ... that a time falls into; `zone` is an operand."""
+    """The start of the hour, day, ... of a time; `zone` is an operand.
+
+    Weeks begin on `first_weekday`: 0 is Monday, 6 Sunday.
+    """
 
     term: Term
     unit: str
     zone: int
+    first_weekday: int = 0
 
 
 Term: TypeAlias = Attribute | Through | Measure | Rank | Bucket
 
 
 def grouped(term: Term, by: Iterable[Term]) -> Term | None:
-    """What stands for a term in a group: itself, or its bucket; None if it is not in `by`."""
+    """The term as a key of the group: itself, or its bucket; None if it is not in `by`."""
     if isinstance(term, Measure):
         return term
     for key in by:
@@ -103,7 +107,7 @@ def grouped(term: Term, by: Iterable[Term]) -> Term | None:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """Where nulls come is always said; it matters for terms that can be null."""
+    """A sort by a term. `nulls_first` matters for nullable terms."""
 
     term: Term
     descending: bool = False
@@ -114,18 +118,18 @@ class Sort:
         return Sort(self.term, not self.descending, not self.nulls_first)
 
 
-# How an entity's rows come when nothing else is asked for; and what completes every other order.
+# The default order, which also completes every other order.
 BY_KEY = (Sort(Attribute("id")),)
 _DIGEST_LENGTH = 10
 
 
 @lru_cache(maxsize=1024)
 def sort_of(entity: str, sorts: tuple[Sort, ...] = BY_KEY) -> str:
-    """The name of an order of an entity's rows: any two orders have two names."""
+    """The name of an order of an entity's rows, which is unique for each order."""
     if sorts == BY_KEY:
         return f"{entity}:id"
-    said = ",".join(map(str, sorts))
-    return f"{entity}:{sha256(said.encode()).hexdigest()[:_DIGEST_LENGTH]}"
+    names = ",".join(map(str, sorts))
+    return f"{entity}:{sha256(names.encode()).hexdigest()[:_DIGEST_LENGTH]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +159,14 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """True wherever the condition is not: there is no third value."""
+    """The negation of a condition, which is never null."""
 
     condition: Condition
 
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """The relationship leads to a row that meets the condition."""
+    """Whether the relationship has a row that matches the condition."""
 
     relationship: Relationship
     condition: Condition
@@ -170,16 +174,16 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The row has every one of these words, or the beginning of one, or one much like it."""
+    """Whether the row matches every word: exactly, by its beginning, or by similarity."""
 
-    words: tuple[int, ...]
+    text: int
 
 
 Condition: TypeAlias = Test | AllOf | AnyOf | Not | Exists | Matches
 
 
 def searches_in(condition: Condition | None) -> int:
-    """How often a condition searches for words."""
+    """The number of searches in a condition."""
     match condition:
         case Matches():
             return 1

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
 MAX_OFFSET = 10_000
+MAX_GROUPS = 1_000
 DEFAULT_COUNT_LIMIT = 10_000
 MAX_COUNT_LIMIT = 1_000_000
 MAX_KEYS = 8
@@ -21,7 +22,6 @@ MAX_SORTS = 8
 MAX_PREDICATES = 100
 MAX_DEPTH = 10
 MAX_VALUES = 1_000
-MAX_WORDS = 8
 MAX_SEARCH_CHARS = 200
 
 # The values of a row by which the list is sorted, in the order of the sorts.
@@ -30,9 +30,9 @@ Cursor: TypeAlias = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """`after` and `before` say which values of the cursor are null.
+    """The shape of a page. `after` and `before` tell which values of the cursors are null.
 
-    `short` is a page beyond a cursor of several values that is no longer than usual.
+    `short` is a page after a cursor of several values whose size is at most the default.
     """
 
     backwards: bool = False
@@ -46,10 +46,10 @@ class PageShape:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of a list. Exactly one of `first` and `last` is set.
+    """A section of a list. Exactly one of `first` and `last` is set.
 
-    `order` is complete: its last sort is by the key. `where` names its values by their number among
-    the `operands`.
+    `order` is complete: its last sort is by the key. `where` refers to values by their index in
+    `operands`.
     """
 
     first: int | None = DEFAULT_PAGE_SIZE
@@ -85,7 +85,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The unique value that a look-up names."""
+    """The unique value of a look-up."""
 
     column: str
     value: Any
@@ -112,7 +112,7 @@ class Ids:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How far to count."""
+    """The number to count to."""
 
     size: int
 
@@ -130,13 +130,14 @@ class GroupingShape:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Rows put together by the values of their terms; the first `size` groups, in order."""
+    """The grouping of rows by the values of terms; `size` groups after the first `offset`."""
 
     by: tuple[Term, ...] = ()
     having: Condition | None = None
     order: tuple[Sort, ...] = ()
     operands: tuple[Any, ...] = ()
     size: int = DEFAULT_PAGE_SIZE
+    offset: int = 0
 
     @property
     def shape(self) -> GroupingShape:

@@ -18,9 +18,10 @@ from graph.schema.fields import (
     many,
     with_arguments,
 )
+from graph.schema.inputs import FOUND_BY
 from graph.schema.node import Node
 from graph.schema.scalars import BigInt
-from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS, MAX_WORDS
+from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS
 from graph.store.types import Customer, Item, Order
 
 _GLOBAL_ID = "The global id, as in the field `id`."
@@ -53,8 +54,7 @@ _ID = argument(strawberry.ID, "A global id.")
 _IDS = argument(list[strawberry.ID], f"Global ids, at most {MAX_PAGE_SIZE}.")
 _TEXT = argument(
     str,
-    f"Up to {MAX_WORDS} words or beginnings of words. A result contains all of them, or words that"
-    f" are similar. At most {MAX_SEARCH_CHARS} characters.",
+    f"{FOUND_BY} Text without words finds nothing. At most {MAX_SEARCH_CHARS} characters.",
 )
 
 
@@ -85,18 +85,19 @@ class Query:
         resolver=with_arguments(_nodes, {"ids": _IDS}, ids=REQUIRED),
     )
     customer: Customer | None = lookup(
-        "One customer; null if there is none.",
+        "One customer; null if it does not exist.",
         by=argument(CustomerLookup, "The key of the customer."),
     )
     item: Item | None = lookup(
-        "One item; null if there is none.", by=argument(ItemLookup, "The key of the item.")
+        "One item; null if it does not exist.", by=argument(ItemLookup, "The key of the item.")
     )
     order: Order | None = lookup(
-        "One order; null if there is none.", by=argument(OrderLookup, "The key of the order.")
+        "One order; null if it does not exist.", by=argument(OrderLookup, "The key of the order.")
     )
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,
-        "The customers and items that match a text, best match first.",
+        "The customers and items that match a text, best match first; equal matches by type, then"
+        " by `databaseId`.",
         resolver=with_arguments(many, {"text": _TEXT, **PAGE}, text=REQUIRED),
     )
     customers = connection("All customers, by `databaseId`.", entity="Customer", offset=True)

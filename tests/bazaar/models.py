@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
+from graph.database import search_functions
 from graph.database.catalog import catalog
 
 
@@ -44,6 +45,7 @@ class Base(DeclarativeBase):
     metadata = MetaData()
 
 
+search_functions.create_with(Base.metadata)
 catalog.bases.append(Base)
 catalog.searched |= {"Trader": ("name",), "Good": ("label",)}
 catalog.unions["Discovery"] = ("Trader", "Good")
@@ -136,7 +138,7 @@ class Good(Base):
     contained_in: Mapped[UUID | None] = mapped_column(ForeignKey("goods.id"))
     worth: Mapped[Decimal | None] = column_property(price * pieces)
     # To SQLAlchemy it is an integer, to PostgreSQL a numeric.
-    guess: Mapped[Decimal] = column_property(func.coalesce(pieces, price, 0))
+    guess: Mapped[Decimal] = column_property(func.coalesce(pieces, price, 0))  # type: ignore[arg-type]
     big_label: Mapped[str | None] = column_property(
         case((func.length(label) > 2, func.upper(label)))
     )

@@ -1,4 +1,4 @@
-"""What lies beyond a cursor, where keys can be null: against sorted rows in plain Python."""
+"""The keyset condition of cursors over nullable keys, compared with rows sorted in Python."""
 
 from __future__ import annotations
 

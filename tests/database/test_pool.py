@@ -1,4 +1,4 @@
-"""Statements that take a connection for themselves, beside sessions that check one out."""
+"""Single statements that take a connection, beside sessions that check one out."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Written(JsonQuery):
         return JsonStatement(self._sql, ())
 
 
-async def said(database: Database, sql: str = PID) -> str:
+async def value_of(database: Database, sql: str = PID) -> str:
     (column,) = await database.fetch_json(Written(sql), [])
     return column.decode()
 
 
-async def said_in_session(database: Database, sql: str = "SELECT pg_backend_pid()") -> str:
+async def value_in_session(database: Database, sql: str = "SELECT pg_backend_pid()") -> str:
     session = database.read()
     try:
         ((value,),) = await session.rows(text(sql), {})
@@ -111,8 +111,8 @@ def idle(database: Database) -> bool:
 
 async def test_one_statement_after_another_uses_one_connection(database_url: str) -> None:
     async with pool_of(10, database_url) as database:
-        pids = {await said(database) for _ in range(20)}
-        pids |= {await said_in_session(database), await said(database)}
+        pids = {await value_of(database) for _ in range(20)}
+        pids |= {await value_in_session(database), await value_of(database)}
 
         assert pids == await backends(database_url)
         assert len(pids) == 1
@@ -123,7 +123,9 @@ async def test_no_more_connections_are_opened_than_the_pool_may_have(database_ur
     async with pool_of(3, database_url) as database:
         await asyncio.gather(
             *(
-                said(database, NAP) if nth % 2 else said_in_session(database, "SELECT pg_sleep(0)")
+                value_of(database, NAP)
+                if nth % 2
+                else value_in_session(database, "SELECT pg_sleep(0)")
                 for nth in range(40)
             )
         )
@@ -134,10 +136,10 @@ async def test_no_more_connections_are_opened_than_the_pool_may_have(database_ur
 
 async def test_a_session_that_waits_gets_the_connection_of_a_statement(database_url: str) -> None:
     async with pool_of(1, database_url) as database:
-        await said(database)
-        statement = asyncio.create_task(said(database, NAP))
+        await value_of(database)
+        statement = asyncio.create_task(value_of(database, NAP))
         await asyncio.sleep(0)
-        pid = await said_in_session(database)
+        pid = await value_in_session(database)
 
         assert (await statement).endswith(pid)
         assert idle(database)
@@ -147,7 +149,7 @@ async def test_a_statement_that_waits_gets_the_connection_of_a_session(database_
     async with pool_of(1, database_url) as database:
         session = database.read()
         ((pid,),) = await session.rows(text("SELECT pg_backend_pid()"), {})
-        statements = [asyncio.create_task(said(database)) for _ in range(3)]
+        statements = [asyncio.create_task(value_of(database)) for _ in range(3)]
         await asyncio.sleep(0.1)
         before = [statement.done() for statement in statements]
         await session.close()
@@ -162,18 +164,18 @@ async def test_a_session_is_not_starved_by_statements_without_end(database_url: 
 
         async def flood() -> None:
             while True:
-                await said(database)
+                await value_of(database)
 
         floods = [asyncio.create_task(flood()) for _ in range(5)]
         await asyncio.sleep(0.1)
         try:
-            pids = {await said_in_session(database) for _ in range(20)}
+            pids = {await value_in_session(database) for _ in range(20)}
         finally:
             for task in floods:
                 task.cancel()
             await asyncio.gather(*floods, return_exceptions=True)
 
-        assert pids == {await said(database)}
+        assert pids == {await value_of(database)}
         assert idle(database)
 
 
@@ -181,7 +183,7 @@ async def test_a_session_begun_amid_statements_waits_its_turn_and_no_longer(
     database_url: str,
 ) -> None:
     async with pool_of(1, database_url) as database:
-        await said(database)
+        await value_of(database)
         order: list[str] = []
 
         async def noted(name: str, waiting: Any) -> None:
@@ -189,10 +191,10 @@ async def test_a_session_begun_amid_statements_waits_its_turn_and_no_longer(
             order.append(name)
 
         await asyncio.gather(
-            noted("first", said(database, NAP)),
-            noted("second", said(database)),
-            noted("session", said_in_session(database)),
-            noted("third", said(database)),
+            noted("first", value_of(database, NAP)),
+            noted("second", value_of(database)),
+            noted("session", value_in_session(database)),
+            noted("third", value_of(database)),
         )
 
         assert order == ["first", "second", "session", "third"]
@@ -205,10 +207,10 @@ async def test_an_exhausted_pool_is_unavailable_until_a_connection_is_back(
         session = database.read()
         await session.rows(text("SELECT 1"), {})
         with pytest.raises(Unavailable):
-            await said(database)
+            await value_of(database)
         await session.close()
 
-        assert await said(database)
+        assert await value_of(database)
         assert idle(database)
 
 
@@ -219,22 +221,22 @@ async def test_a_statement_that_is_cancelled_leaves_its_connection_clean(
     database_url: str,
 ) -> None:
     async with pool_of(1, database_url) as database:
-        pid = await said(database)
-        statement = asyncio.create_task(said(database, SLEEP))
+        pid = await value_of(database)
+        statement = asyncio.create_task(value_of(database, SLEEP))
         await begun(database_url, SLEEP)
         statement.cancel()
         with pytest.raises(asyncio.CancelledError):
             await statement
 
-        assert await said(database) == await said_in_session(database) == pid
+        assert await value_of(database) == await value_in_session(database) == pid
         assert idle(database)
 
 
-async def test_who_is_cancelled_while_waiting_takes_nothing_along(database_url: str) -> None:
+async def test_a_task_cancelled_while_waiting_loses_no_connection(database_url: str) -> None:
     async with pool_of(1, database_url) as database:
         session = database.read()
         ((pid,),) = await session.rows(text("SELECT pg_backend_pid()"), {})
-        gone, waits = [asyncio.create_task(said(database)) for _ in range(2)]
+        gone, waits = [asyncio.create_task(value_of(database)) for _ in range(2)]
         await asyncio.sleep(0.05)
         await session.close()
         gone.cancel()
@@ -248,34 +250,34 @@ async def test_a_statement_that_takes_too_long_leaves_its_connection_clean(
     database_url: str,
 ) -> None:
     async with pool_of(1, database_url, statement_timeout_seconds=0.1) as database:
-        pid = await said(database)
+        pid = await value_of(database)
         with pytest.raises(TimedOut):
-            await said(database, SLEEP)
+            await value_of(database, SLEEP)
 
-        assert await said(database) == pid
+        assert await value_of(database) == pid
         assert idle(database)
 
 
 async def test_a_connection_that_dies_under_a_statement_is_replaced(database_url: str) -> None:
     async with pool_of(1, database_url) as database:
-        pid = await said(database)
-        statement = asyncio.create_task(said(database, SLEEP))
+        pid = await value_of(database)
+        statement = asyncio.create_task(value_of(database, SLEEP))
         await begun(database_url, SLEEP)
         await end(database_url, pid)
         with pytest.raises(Unavailable):
             await statement
 
-        assert {await said(database)} == await backends(database_url) != {pid}
+        assert {await value_of(database)} == await backends(database_url) != {pid}
         assert idle(database)
 
 
 async def test_a_connection_that_dies_idle_is_replaced_unnoticed(database_url: str) -> None:
     async with pool_of(2, database_url) as database:
-        pids = set(await asyncio.gather(*(said(database, NAP) for _ in range(2))))
+        pids = set(await asyncio.gather(*(value_of(database, NAP) for _ in range(2))))
         assert len(pids) == 2
         await end(database_url, *await backends(database_url))
 
-        after = set(await asyncio.gather(*(said(database, NAP) for _ in range(4))))
+        after = set(await asyncio.gather(*(value_of(database, NAP) for _ in range(4))))
         assert len(after) == 2
         assert not pids & after
         assert idle(database)
@@ -287,7 +289,7 @@ async def test_when_a_session_lost_the_server_older_connections_are_not_trusted(
     async with pool_of(2, database_url) as database:
         session = database.read()
         ((doomed,),) = await session.rows(text("SELECT pg_backend_pid()"), {})
-        other = await said(database)
+        other = await value_of(database)
         lost = asyncio.create_task(session.rows(text("SELECT pg_sleep(30)"), {}))
         await begun(database_url, "SELECT pg_sleep(30)")
         await end(database_url, str(doomed))
@@ -295,14 +297,14 @@ async def test_when_a_session_lost_the_server_older_connections_are_not_trusted(
             await lost
         await session.close()
 
-        after = set(await asyncio.gather(*(said(database, PID) for _ in range(2))))
+        after = set(await asyncio.gather(*(value_of(database, PID) for _ in range(2))))
         assert not after & {other, str(doomed)}
         assert idle(database)
 
 
 async def test_nothing_is_left_open(database_url: str) -> None:
     async with pool_of(5, database_url) as database:
-        await asyncio.gather(*(said(database, NAP) for _ in range(10)))
+        await asyncio.gather(*(value_of(database, NAP) for _ in range(10)))
         assert len(await backends(database_url)) == 5
 
     assert await backends(database_url) == set()

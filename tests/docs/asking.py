@@ -1,4 +1,4 @@
-"""An example of the documentation is sent to the application, as the page says."""
+"""Sends an example of the documentation to the application, as the page shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a compiled operation promises: one statement, one snapshot, small caches, a clean pool."""
+"""The guarantees of a compiled operation: one statement, one snapshot, bounded caches."""
 
 # ruff: noqa: SLF001  what is kept is private, and so are its bounds
 
@@ -11,6 +11,7 @@ import logging
 import re
 import subprocess
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,7 +49,7 @@ from graph.viewer import ANONYMOUS
 from tests.conftest import client_of, recorded, settings_for
 from tests.execution.oracle import compilations
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
-from tests.rows import cursor_of, fill
+from tests.rows import NOON, cursor_of, fill
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -137,7 +138,8 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         ),
         (
             f"""{{ customer(by: {{databaseId: 1}}) {{
-                 orders(after: "{cursor_of("Order", 4)}") {{ edges {{ cursor }} }} }} }}""",
+                 orders(after: "{cursor_of("Order", 4, NOON + timedelta(hours=1))}") {{
+                   edges {{ cursor }} }} }} }}""",
             '{"customer":{"orders":{"edges":[]}}}',
         ),
         # Nobody is there.
@@ -457,7 +459,7 @@ async def sides(database_url: str, database: Database) -> AsyncIterator[tuple[Cl
         ("{ customers { nodes { town fullName @skip(if: true) } } }", {}),
     ],
 )
-async def test_python_resolvers_are_merged_with_what_is_compiled(
+async def test_python_resolvers_are_merged_with_compiled_fields(
     sides: tuple[Client, Client],
     caplog: pytest.LogCaptureFixture,
     query: str,
@@ -484,7 +486,7 @@ def without_error_ids(text: str) -> str:
     return re.sub(r'"errorId":"\w+"', '"errorId":"..."', text)
 
 
-async def test_what_is_left_to_resolvers_sees_the_snapshot_of_what_is_compiled(
+async def test_resolvers_see_the_snapshot_of_compiled_fields(
     sides: tuple[Client, Client], cluster: Cluster
 ) -> None:
     client, _ = sides
@@ -688,7 +690,7 @@ async def test_a_flood_in_which_resolvers_have_a_part_leaves_little_behind(
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS * 5 // 2
 
 
-async def test_an_object_of_which_nothing_is_asked_is_empty(shop: Client) -> None:
+async def test_an_object_without_selected_fields_is_empty(shop: Client) -> None:
     query = "{ order(by: {databaseId: %d}) { actions { name @skip(if: true) } } }"
 
     found = await shop(query % 1)

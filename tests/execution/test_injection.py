@@ -1,4 +1,4 @@
-"""Text that SQL, LIKE or JSON could take for something else is found as the text that it is."""
+"""Text with special characters of SQL, LIKE or JSON is matched literally."""
 
 from __future__ import annotations
 
@@ -68,16 +68,14 @@ async def test_text_is_found_as_plain_python_finds_it(
         assert found == {key: town for key, town in towns.items() if passes(town, tests, str)}
 
 
-async def test_a_list_of_texts_is_no_list_of_sql(client: Client, towns: dict[int, str]) -> None:
+async def test_a_list_of_texts_is_not_sql(client: Client, towns: dict[int, str]) -> None:
     query = "query ($in: [String!]) { customers(where: {town: {in: $in}}) { totalCount } }"
     data = await client(query, **{"in": list(NASTY)})
 
     assert data["customers"]["totalCount"] == len(towns)
 
 
-async def test_what_is_searched_for_is_no_query_language(
-    client: Client, towns: dict[int, str]
-) -> None:
+async def test_a_search_text_is_not_a_query_language(client: Client, towns: dict[int, str]) -> None:
     query = """query ($text: String!) { customers(where: {search: $text}, orderBy: [{rank: DESC}]) {
         edges { cursor } } search(text: $text) { nodes { __typename } } }"""
     for town in towns.values():

@@ -1,8 +1,8 @@
-"""Lists against plain Python: filters, sorts, pages, aggregates and groups over random rows.
+"""Filters, sorts, pages, aggregates and groups over random rows, compared with plain Python.
 
-What is asked is drawn by the schema's types (`tests.execution.generator`), and answered by
-`tests.execution.plain` over the same rows. Both ways to an answer must say the same as it does.
-`GRAPH_TEST_LISTS` says how many stores are drawn for each test.
+Operations are drawn by the schema's types (`tests.execution.generator`), and answered by
+`tests.execution.plain` over the same rows. Both execution paths must give the same answers.
+`GRAPH_TEST_LISTS` is the number of stores that are drawn for each test.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def shops(database_url: str) -> Callable[[Callable[[Asking], None]], None]:
     return run
 
 
-def test_a_filter_finds_what_plain_python_finds(database_url: str) -> None:
+def test_a_filter_matches_the_same_rows_as_plain_python(database_url: str) -> None:
     @shops(database_url)
     def check(asking: Asking) -> None:
         entity = asking.choices.one_of(list(ROOTS))

@@ -1,4 +1,4 @@
-"""Pages against an oracle: the rows of a plain SQL query, cut in Python as Relay's text has it."""
+"""Pages compared with the rows of a plain SQL query, cut in Python as Relay specifies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import text
 from graph.relay import to_global_id
 from graph.settings import ExecutionMode, Settings
 from tests.conftest import settings_for
-from tests.rows import cursor_of
+from tests.rows import NOON, cursor_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -93,7 +93,8 @@ async def write_store(database: Database, orders: list[int], left_out: set[int])
         )
         kept = [row for row in rows if row["id"] not in left_out]
         if kept:
-            insert = "INSERT INTO orders (id, customer_id) VALUES (:id, :customer)"
+            # All at one moment, as in `cursor_of`: their ids decide.
+            insert = f"INSERT INTO orders VALUES (:id, :customer, '{NOON}')"  # noqa: S608
             await session.execute(text(insert), kept)
 
 
@@ -219,7 +220,7 @@ async def inserting(database: Database) -> AsyncIterator[None]:
     async def insert() -> None:
         taken = set(await order_ids(database))
         for id_ in (id_ for id_ in range(1, 200) if id_ not in taken):
-            statement = "INSERT INTO orders (id, customer_id) VALUES (:id, 1)"
+            statement = f"INSERT INTO orders VALUES (:id, 1, '{NOON}')"  # noqa: S608
             async with database.write() as session:
                 await session.execute(text(statement), {"id": id_})
             await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""There is no third truth value: a filter and its opposite divide any list in two."""
+"""A filter and its negation divide any list in two: conditions are true or false, never null."""
 
 from __future__ import annotations
 

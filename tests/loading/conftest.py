@@ -1,4 +1,4 @@
-"""Here it is the loaders that answer: nothing is compiled."""
+"""Fixtures that answer through the loaders: no operation is compiled."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ async def test_batches_never_overlap_and_are_answered_in_one_turn() -> None:
     ]  # fmt: skip
 
 
-async def test_what_is_asked_meanwhile_is_the_next_level() -> None:
+async def test_requests_during_a_batch_form_the_next_level() -> None:
     levels = LevelScheduler()
     order: list[str] = []
 
@@ -49,7 +49,7 @@ async def test_what_is_asked_meanwhile_is_the_next_level() -> None:
     assert order == ["first", "late"]
 
 
-async def test_an_error_is_raised_where_its_batch_was_asked_for_and_nothing_runs_after_it() -> None:
+async def test_an_error_of_a_batch_reaches_its_requests_and_ends_the_level() -> None:
     levels = LevelScheduler()
     ran: list[str] = []
 

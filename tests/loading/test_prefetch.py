@@ -1,4 +1,4 @@
-"""What declared fields lead to is loaded before any resolver runs, and no more than that."""
+"""Rows that declared fields need are loaded before any resolver runs, and no others."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_a_resolver_runs_when_all_that_is_declared_is_there(extended: Clie
     assert len(running[0]) == 5
 
 
-async def test_what_a_resolver_leads_to_is_loaded_when_it_is_asked_for(extended: Client) -> None:
+async def test_rows_below_a_resolver_are_loaded_on_request(extended: Client) -> None:
     data = await extended(
         "{ customers { nodes { orders { nodes { statements itself { customer { id } } } } } } }"
     )
@@ -144,7 +144,7 @@ async def test_rows_that_are_loaded_are_answered_at_once(database: Database) -> 
     await session.close()
 
 
-async def test_an_error_is_raised_where_the_rows_are_asked_for(database: Database) -> None:
+async def test_an_error_is_raised_where_the_rows_are_requested(database: Database) -> None:
     names = Selection("Customer", (Column("name", "no_such_column"),))
     customers = Connection(
         "customers",

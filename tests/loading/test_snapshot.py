@@ -31,9 +31,7 @@ CHANGES = """
 """
 
 
-async def test_what_is_written_between_two_levels_is_not_seen(
-    client: Client, cluster: Cluster
-) -> None:
+async def test_a_write_between_two_levels_is_not_visible(client: Client, cluster: Cluster) -> None:
     await fill(client.database, customers=3, orders=1, lines=2)
     before = await client(QUERY)
     psql = [str(binary("psql")), "-q", "-v", "ON_ERROR_STOP=1", "-c", CHANGES]

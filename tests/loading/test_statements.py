@@ -1,4 +1,4 @@
-"""How many statements an operation takes: one for each edge and level, whatever the rows."""
+"""The statements of an operation: one per relationship and level, for any number of rows."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_each_edge_is_one_statement(
     assert len(sql) == statements
 
 
-async def test_every_noun_among_nodes_is_one_statement(client: Client, sql: Statements) -> None:
+async def test_each_entity_among_nodes_takes_one_statement(client: Client, sql: Statements) -> None:
     await fill(client.database, customers=3)
     rows = await client("{ customers { nodes { id } } items { nodes { id } } }")
     ids = [customer["id"] for customer in rows["customers"]["nodes"]]
@@ -99,7 +99,7 @@ async def test_every_noun_among_nodes_is_one_statement(client: Client, sql: Stat
     assert len(sql) == 2
 
 
-async def test_an_edge_under_two_arguments_is_loaded_twice_and_its_children_together(
+async def test_a_relationship_with_two_arguments_is_loaded_twice_and_its_children_once(
     client: Client, sql: Statements
 ) -> None:
     await fill(client.database, customers=3, orders=4)
@@ -142,7 +142,7 @@ async def test_a_row_that_many_name_is_loaded_once(client: Client, sql: Statemen
     assert sql.parameters[-1] == ([1],)
 
 
-async def test_only_the_columns_asked_for_are_read(client: Client, sql: Statements) -> None:
+async def test_only_selected_columns_are_read(client: Client, sql: Statements) -> None:
     await fill(client.database, customers=1)
     sql.clear()
 

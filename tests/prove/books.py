@@ -1,4 +1,4 @@
-"""What must be true of a store, whatever was done to it: checked by SQL alone."""
+"""The invariants of a store, checked by SQL alone."""
 
 from __future__ import annotations
 

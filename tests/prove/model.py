@@ -1,7 +1,7 @@
-"""The store in plain Python: what each mutation does to it, and what it answers.
+"""The store in plain Python: the effect and the answer of each mutation.
 
-It is written from the rules as the schema states them, and shares no code with `graph`. An answer
-is the name of the type and what is told of it, as `told` takes it from the API's answer.
+It is written from the schema's descriptions, and shares no code with `graph`. An answer
+is the name of the result's type and its values, as `told` extracts them from the API's answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Buyers: they ask over HTTP, and ask again until somebody has answered."""
+"""Buyers: each sends HTTP requests, and repeats them until one is answered."""
 
 from __future__ import annotations
 

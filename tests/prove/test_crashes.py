@@ -1,4 +1,4 @@
-"""SIGKILL, at random moments, for the API and for PostgreSQL, while people buy."""
+"""SIGKILL at random moments, to the API and to PostgreSQL, while buyers place orders."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-async def test_what_was_acknowledged_is_there_and_nothing_is_there_twice(
+async def test_acknowledged_orders_exist_exactly_once(
     cluster: Cluster, folder: Path, figures: Callable[..., None]
 ) -> None:
     random = Random(ROUNDS)  # noqa: S311  the same in every run

@@ -1,4 +1,4 @@
-"""Random sequences of all mutations, and the store in plain Python: same answers, same errors."""
+"""Random sequences of all mutations, compared with the store in plain Python."""
 
 from __future__ import annotations
 

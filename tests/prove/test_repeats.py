@@ -1,4 +1,4 @@
-"""Clients that ask for the same again and again: at once, and later."""
+"""Clients that repeat a request, concurrently and later."""
 
 from __future__ import annotations
 

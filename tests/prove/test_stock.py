@@ -25,7 +25,7 @@ DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_data
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
-async def test_buyers_get_what_there_is_and_no_more(
+async def test_buyers_get_all_pieces_in_stock_and_no_more(
     database_url: str, number: int, figures: Callable[..., None]
 ) -> None:
     random = Random(number)  # noqa: S311  the same in every run

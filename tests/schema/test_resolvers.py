@@ -1,4 +1,4 @@
-"""A Python resolver of one's own works beside the declared fields, without knowing of loaders."""
+"""A Python resolver works beside declared fields, without any code for loaders."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_resolver_on_a_type_reads_any_column_of_its_row(client: Client) 
     assert data["customers"]["nodes"] == [{"fullName": "First1 Last1", "greeting": "Hi user1"}]
 
 
-async def test_what_a_root_resolver_returns_has_edges_and_they_are_batched(client: Client) -> None:
+async def test_relationships_of_a_root_resolvers_rows_are_batched(client: Client) -> None:
     with recorded(client.database) as statements:
         data = await client(
             """{ bestCustomers { id databaseId fullName
@@ -104,7 +104,7 @@ async def test_what_a_root_resolver_returns_has_edges_and_they_are_batched(clien
     assert data["bestCustomers"][1]["orders"]["nodes"][0]["customer"] == {"firstName": "First2"}
 
 
-async def test_what_a_resolver_raises_is_masked(client: Client) -> None:
+async def test_exceptions_of_resolvers_are_masked(client: Client) -> None:
     answer = await client.answer("{ customers(first: 1) { nodes { firstName secret } } }")
 
     (error,) = answer["errors"]

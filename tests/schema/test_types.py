@@ -1,4 +1,4 @@
-"""The schema mirrors the models, and explains itself."""
+"""The schema mirrors the models, and everything in it has a description."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def declared(entity: str, *meanings: Meaning) -> dict[str, Any]:
     }
 
 
-def test_every_model_is_a_noun_of_the_schema() -> None:
+def test_every_model_is_an_entity_of_the_schema() -> None:
     assert {type_.__name__ for type_ in ENTITIES} == set(mappers(Base))
 
 
 @entities
-def test_a_noun_has_every_column_of_its_model(entity: str) -> None:
+def test_an_entity_has_every_column_of_its_model(entity: str) -> None:
     mapper = mapper_of(entity)
 
     assert set(declared(entity, Meaning.COLUMN)) == set(mapper.column_attrs.keys())
 
 
 @entities
-def test_a_noun_has_every_relationship_of_its_model(entity: str) -> None:
+def test_an_entity_has_every_relationship_of_its_model(entity: str) -> None:
     edges = declared(entity, Meaning.TO_ONE, Meaning.CONNECTION)
     relationships = mapper_of(entity).relationships
 

@@ -1,4 +1,4 @@
-"""What strangers send."""
+"""Hostile requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which media type an answer comes in."""
+"""Negotiation of the response's media type."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_answer_comes_as_the_client_likes_it_best(accept: str, chosen: str) -
         (APOLLO, GRAPHQL_RESPONSE),
     ],
 )
-def test_a_page_is_for_who_likes_html_better(accept: str, chosen: str) -> None:
+def test_a_page_is_served_to_clients_that_prefer_html(accept: str, chosen: str) -> None:
     assert negotiated(accept, html=True) == (chosen, None)
 
 
@@ -82,7 +82,7 @@ def test_a_page_is_for_who_likes_html_better(accept: str, chosen: str) -> None:
         "\xff",
     ],
 )
-def test_who_accepts_nothing_on_offer_is_told_what_is(accept: str) -> None:
+def test_a_client_that_accepts_no_served_type_gets_the_list_of_them(accept: str) -> None:
     with pytest.raises(NotAcceptable, match=r"application/json or application/graphql-response"):
         negotiated(accept, html=False)
 
@@ -117,13 +117,13 @@ URQL = f"{GRAPHQL_RESPONSE}, application/graphql+json, {JSON}, {EVENTS}, {MULTIP
         (f"{MULTIPART}, {EVENTS}", (MULTIPART, MULTIPART)),
     ],
 )
-def test_an_answer_comes_in_parts_for_who_says_so(
+def test_an_answer_comes_in_parts_for_clients_that_name_the_type(
     accept: str, chosen: tuple[str, str | None]
 ) -> None:
     assert negotiated(accept, html=False) == chosen
 
 
-def test_a_flood_of_headers_is_forgotten_and_a_long_one_is_never_kept() -> None:
+def test_cached_headers_are_bounded_in_number_and_length() -> None:
     _negotiate_cached.cache_clear()
     long = "text/plain," * 30 + GRAPHQL_RESPONSE
 

@@ -1,4 +1,4 @@
-"""The application: its routes, its health, and what it says when something breaks."""
+"""The application: its routes, its health checks, and its answer to unexpected exceptions."""
 
 from __future__ import annotations
 
@@ -126,6 +126,6 @@ async def test_a_store_at_another_revision_is_not_ready_until_it_is_migrated(
     assert (await client.http.get("/health/live")).status_code == 200
 
 
-async def test_health_is_asked_with_head_too(client: Client) -> None:
+async def test_health_also_answers_head(client: Client) -> None:
     assert (await client.http.head("/health/live")).status_code == 200
     assert (await client.http.head("/health/ready")).status_code == 200

@@ -1,4 +1,4 @@
-"""Apollo Client, urql and graphql-request, as their packages are, against a live server."""
+"""Apollo Client, urql and graphql-request, unmodified, against a live server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections over raw sockets: heads, hosts, trailers, pipelines, slow readers."""
+"""Connections over raw sockets: heads, hosts, trailers, pipelining, slow readers, and limits."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_half_of_a_second_head_does_not_spoil_the_answer_to_the_first(bounded: L
     assert body[length:] == b"" or body[length:].startswith(b"HTTP/1.1 408")
 
 
-def test_half_sent_heads_keep_nobody_out(bounded: LiveServer) -> None:
+def test_half_sent_heads_do_not_block_others(bounded: LiveServer) -> None:
     held = [connected(bounded) for _ in range(29)]
     for connection in held:
         connection.sendall(b"GET /health/live HTTP/1.1\r\n")
@@ -179,6 +179,7 @@ def test_an_idle_connection_is_kept_as_long_as_the_setting_says(bounded: LiveSer
         assert 2 < time.perf_counter() - began < 6
 
 
+@pytest.mark.alone
 def test_a_steady_slow_reader_gets_all_of_its_answer(bounded: LiveServer) -> None:
     names = " ".join(f"a{nth:060}: itemName" for nth in range(90))
     query = (

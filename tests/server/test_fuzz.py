@@ -1,4 +1,4 @@
-"""Bytes and documents that nobody thought of: a few each time, or FUZZ_EXAMPLES=20000 of them."""
+"""Random bytes and documents: a few in each run, or FUZZ_EXAMPLES=20000 of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GraphiQL in a real browser, which may talk to nobody but the server under test."""
+"""GraphiQL in a real browser, which may connect only to the server under test."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ DEFERRED = """query ($first: Int!) {
 @pytest.mark.parametrize(
     "page", [urlencode({"query": DEFERRED, "variables": '{"first": 2}'})], indirect=True
 )
-async def test_a_link_says_what_is_to_be_asked_and_parts_are_put_together(page: Page) -> None:
+async def test_a_link_holds_the_query_and_parts_are_merged(page: Page) -> None:
     await expect(page.locator(".graphiql-query-editor")).to_contain_text("@defer")
     result = page.locator(".result-window")
     await expect(result).not_to_contain_text("username")
@@ -172,7 +172,7 @@ async def test_the_documentation_describes_a_type(page: Page) -> None:
     )
 
 
-async def test_the_page_is_asked_for_each_time_and_its_assets_only_once(
+async def test_the_page_is_revalidated_and_its_assets_are_cached(
     live_server: LiveServer,
 ) -> None:
     async with httpx.AsyncClient(base_url=live_server.url) as http:
@@ -190,7 +190,7 @@ async def test_the_page_is_asked_for_each_time_and_its_assets_only_once(
         assert response.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_without_its_bundle_the_page_says_what_to_do(
+async def test_without_its_bundle_the_page_names_the_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("graph.server.pages._DIST", tmp_path)

@@ -1,7 +1,7 @@
-"""GraphQL over HTTP: what is asked well is answered, and all else is a clear error, never a 500.
+"""GraphQL over HTTP: a valid request is answered, any other gets a clear error, never a 500.
 
-Most of it is sent to an application on a database without a table. What is refused there with a
-code of its own was refused before the store was asked: that would have been an internal error.
+Most requests go to an application on a database without tables. A specific error code there shows
+that the request was refused before any statement, which would have been an internal error.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ async def test_one_of_several_operations_runs_by_its_name(http: httpx.AsyncClien
         (TWO, "x" * 100_000, "There is no operation named 'x"),
     ],
 )
-async def test_an_operation_that_cannot_be_told_does_not_run(
+async def test_an_ambiguous_operation_does_not_run(
     http: httpx.AsyncClient, query: str, name: str | None, message: str
 ) -> None:
     response = await http.post("/graphql", json={"query": query, "operationName": name})
@@ -244,10 +244,10 @@ async def test_an_operation_that_cannot_be_told_does_not_run(
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_the_schema_has_no_subscriptions(http: httpx.AsyncClient, method: str) -> None:
-    asked: dict[str, Any] = {"query": "subscription { anything }"}
-    asked = {"params": asked} if method == "GET" else {"json": asked}
+    request_: dict[str, Any] = {"query": "subscription { anything }"}
+    request_ = {"params": request_} if method == "GET" else {"json": request_}
 
-    response = await http.request(method, "/graphql", **asked)
+    response = await http.request(method, "/graphql", **request_)
 
     assert sole_error(response)["message"] == (
         "The subscription operation is not supported by the schema."
@@ -398,13 +398,13 @@ async def test_a_request_error_is_a_400_only_for_clients_that_trust_the_status(
 
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_answer_comes_in_the_media_type_that_was_asked_for(
+async def test_an_answer_has_the_accepted_media_type(
     http: httpx.AsyncClient, accept: str, method: str
 ) -> None:
-    asked: dict[str, Any] = {"query": "{__typename}"}
-    asked = {"params": asked} if method == "GET" else {"json": asked}
+    request_: dict[str, Any] = {"query": "{__typename}"}
+    request_ = {"params": request_} if method == "GET" else {"json": request_}
 
-    response = await http.request(method, "/graphql", headers={"accept": accept}, **asked)
+    response = await http.request(method, "/graphql", headers={"accept": accept}, **request_)
 
     assert response.status_code == 200
     assert response.headers["content-type"] == f"{accept}; charset=utf-8"
@@ -547,7 +547,7 @@ async def test_python_is_not_mentioned(http: httpx.AsyncClient) -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-async def test_a_variable_that_is_no_int_is_refused_in_few_words(
+async def test_a_variable_that_is_not_an_int_is_refused_briefly(
     http: httpx.AsyncClient, value: Any
 ) -> None:
     query = "query ($number: Int!) { customers(first: $number) { totalCount } }"

@@ -1,4 +1,4 @@
-"""What strangers send: each probe is answered well and soon, and nobody beside it waits for it."""
+"""Hostile requests: each is answered correctly and soon, and delays no other request."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def sent(server: LiveServer, probe: Probe) -> httpx.Response:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused_in_well_formed_words_and_soon(stranger: LiveServer, name: str) -> None:
+def test_it_is_refused_soon_with_a_well_formed_response(stranger: LiveServer, name: str) -> None:
     probe, before = REFUSED[name], resident_megabytes(stranger)
 
     began = time.monotonic()
@@ -154,16 +154,16 @@ CROWD = """
 import asyncio, json, sys, httpx
 async def main():
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=200)) as http:
-        asked = [http.post(sys.argv[1], json={"query": sys.argv[2]}) for _ in range(200)]
+        requests = [http.post(sys.argv[1], json={"query": sys.argv[2]}) for _ in range(200)]
         print("begun", flush=True)
-        answers = await asyncio.gather(*asked)
+        answers = await asyncio.gather(*requests)
     print(json.dumps([[each.status_code, each.headers.get("retry-after")] for each in answers]))
 asyncio.run(main())
 """
 
 
 # Twenty of these take PostgreSQL 50 ms: two at once keep two cores busy.
-DEAR = """
+EXPENSIVE = """
     customers(first: 50, orderBy: [{orders: {sum: {total: DESC}}}]) {
         nodes { orders { aggregates { sum { total } avg { total } } } } }
 """
@@ -171,7 +171,7 @@ DEAR = """
 
 async def _beside_a_crowd(server: LiveServer) -> tuple[list[float], list[tuple[int, str | None]]]:
     """How long cheap queries take beside 200 expensive ones, and the answers of these."""
-    expensive = "{" + " ".join(f"a{n}: {DEAR}" for n in range(20)) + "}"
+    expensive = "{" + " ".join(f"a{n}: {EXPENSIVE}" for n in range(20)) + "}"
     # In a process of its own: what a crowd receives is not to be waited for here.
     crowd = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -188,7 +188,8 @@ async def _beside_a_crowd(server: LiveServer) -> tuple[list[float], list[tuple[i
     return beside, json.loads(end.result()[0])
 
 
-async def test_200_dear_queries_at_once_are_in_nobodys_way(stranger: LiveServer) -> None:
+@pytest.mark.alone
+async def test_200_expensive_queries_do_not_delay_cheap_ones(stranger: LiveServer) -> None:
     # Others may share the machine: what is in the way is there each time, and they are not.
     for _ in range(3):
         idle = _p95(await _paced(stranger, asyncio.ensure_future(asyncio.sleep(2))))
@@ -220,7 +221,7 @@ def _note_crowd(idle: float, beside: float, statuses: list[int]) -> None:
             table.write(f"| 200 expensive at once | {p95} | {counts} |\n")
 
 
-def test_what_is_no_http_is_no_line_in_the_log(cluster: Cluster, live_server: LiveServer) -> None:
+def test_malformed_http_is_not_logged(cluster: Cluster, live_server: LiveServer) -> None:
     """A log that strangers can fill says nothing any more."""
     assert live_server.url
     with serving(GRAPH_DATABASE_URL=cluster.url("live_store")) as server:

@@ -1,4 +1,4 @@
-"""What every request passes: an id, a stopwatch, a limit, other people's pages."""
+"""Request ids, durations, size limits, and pages of other origins."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_each_request_gets_an_id_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("id_", ["7", "a-B_c.9", "x" * 64])
-async def test_a_sane_id_of_the_client_is_kept(id_: str) -> None:
+async def test_a_well_formed_id_of_the_client_is_used(id_: str) -> None:
     async with http_to() as http:
         response = await http.get("/health/live", headers={"x-request-id": id_})
 
@@ -84,9 +84,7 @@ async def test_an_id_that_might_spoil_a_log_is_replaced(id_: str) -> None:
         ("GET", "/health/ready", 503),
     ],
 )
-async def test_whatever_is_answered_has_an_id_and_a_duration(
-    method: str, path: str, status: int
-) -> None:
+async def test_every_response_has_an_id_and_a_duration(method: str, path: str, status: int) -> None:
     async with http_to() as http:
         response = await http.request(method, path, headers={"x-request-id": "mine"})
 
@@ -127,7 +125,7 @@ DEFAULT = {name.decode(): value.decode() for name, value in DEFAULTS}
         ("GET", "/graphiql/assets/none.js", {}, 404),
     ],
 )
-async def test_every_answer_tells_browsers_what_not_to_do_with_it(
+async def test_every_response_has_the_security_headers(
     method: str, path: str, sent: dict[str, Any], status: int
 ) -> None:
     async with http_to(max_body_bytes=LIMIT_BYTES, cors_origins=SHOP) as http:
@@ -147,7 +145,7 @@ async def test_a_defect_is_answered_with_the_same_headers() -> None:
     assert DEFAULT.items() <= dict(response.headers).items()
 
 
-async def test_what_an_answer_says_itself_is_not_said_again() -> None:
+async def test_a_responses_own_headers_replace_the_defaults() -> None:
     own = [(b"content-security-policy", b"sandbox"), (b"cache-control", b"private")]
 
     async def says(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -209,7 +207,7 @@ async def test_a_body_over_the_limit_is_refused_whether_or_not_its_length_was_an
         }
 
 
-async def test_an_announced_length_is_not_believed_where_it_is_too_small() -> None:
+async def test_a_content_length_that_is_too_small_is_not_trusted() -> None:
     headers = JSON | {"content-length": "10"}
     async with http_to(max_body_bytes=LIMIT_BYTES) as http:
         response = await http.post(
@@ -306,7 +304,7 @@ def allowed(response: httpx.Response) -> dict[str, str]:
     }
 
 
-async def test_other_origins_are_allowed_nothing_unless_somebody_says_so() -> None:
+async def test_other_origins_are_refused_by_default() -> None:
     origin = {"origin": SHOP}
     async with http_to() as http:
         preflight = await http.options("/graphql", headers=origin | PREFLIGHT)

@@ -1,4 +1,4 @@
-"""Answers in parts over HTTP: each is sent when it is there, and nothing runs on for nobody."""
+"""Incremental delivery over HTTP: parts are sent at once, and work ends with the connection."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def shop(client: Client, database: Database) -> Client:
     return client
 
 
-async def asked(client: Client, accept: str, query: str = QUERY, **headers: str) -> httpx.Response:
+async def post(client: Client, accept: str, query: str = QUERY, **headers: str) -> httpx.Response:
     headers |= {"accept": accept}
     return await client.http.post("/graphql", json={"query": query}, headers=headers)
 
@@ -74,7 +74,7 @@ def events(response: httpx.Response) -> list[Any]:
 
 
 async def test_parts_come_as_multipart(shop: Client) -> None:
-    response = await asked(shop, "multipart/mixed, application/graphql-response+json")
+    response = await post(shop, "multipart/mixed, application/graphql-response+json")
 
     assert response.status_code == 200
     assert response.headers["content-type"] == 'multipart/mixed; boundary="-"'
@@ -83,7 +83,7 @@ async def test_parts_come_as_multipart(shop: Client) -> None:
 
 
 async def test_parts_come_as_events(shop: Client) -> None:
-    response = await asked(shop, "text/event-stream, multipart/mixed, */*")
+    response = await post(shop, "text/event-stream, multipart/mixed, */*")
 
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -91,31 +91,31 @@ async def test_parts_come_as_events(shop: Client) -> None:
 
 
 @pytest.mark.parametrize("mode", list(ExecutionMode))
-async def test_an_answer_comes_whole_for_who_does_not_say_otherwise(
+async def test_an_answer_comes_whole_by_default(
     settings: Settings, database: Database, mode: ExecutionMode
 ) -> None:
     await fill(database, customers=1)
     app = create_app(settings.model_copy(update={"execution": mode}))
     async with client_of(app) as client:
         for accept in ("application/json", "*/*", "multipart/mixed;deferSpec=20220824, */*"):
-            response = await asked(client, accept)
+            response = await post(client, accept)
             assert response.headers["content-type"] == "application/json; charset=utf-8"
             assert response.json() == WHOLE
 
 
-async def test_who_takes_nothing_but_parts_gets_a_whole_answer_as_one(shop: Client) -> None:
+async def test_a_client_that_accepts_only_parts_gets_a_whole_answer_as_one(shop: Client) -> None:
     query = "{ items { totalCount } }"
     whole = [{"data": {"items": {"totalCount": 5}}}]
 
-    assert multipart(await asked(shop, "multipart/mixed", query)) == whole
-    assert events(await asked(shop, "text/event-stream", query)) == whole
-    refused = await asked(shop, "text/event-stream", "{ nothing }")
+    assert multipart(await post(shop, "multipart/mixed", query)) == whole
+    assert events(await post(shop, "text/event-stream", query)) == whole
+    refused = await post(shop, "text/event-stream", "{ nothing }")
     assert refused.status_code == 200
     (answer,) = events(refused)
     assert answer["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
-async def test_a_get_may_have_parts_and_a_whole_one_may_be_kept(shop: Client) -> None:
+async def test_a_get_may_have_parts_and_a_whole_answer_is_cacheable(shop: Client) -> None:
     headers = {"accept": "application/json, multipart/mixed"}
     response = await shop.http.get("/graphql", params={"query": QUERY}, headers=headers)
     assert multipart(response) == [FIRST, SECOND]
@@ -144,7 +144,7 @@ async def test_parts_are_not_compressed_away(shop: Client) -> None:
     """Whoever compresses keeps what is small until there is more."""
     nodes = ", ".join(f"a{nth}: username" for nth in range(90))
     query = f"{{ customers {{ nodes {{ {nodes} ... @defer {{ town }} }} }} }}"
-    response = await asked(shop, "multipart/mixed, */*", query, **{"accept-encoding": "gzip"})
+    response = await post(shop, "multipart/mixed, */*", query, **{"accept-encoding": "gzip"})
     assert "content-encoding" not in response.headers
     assert len(multipart(response)) == 2
 
@@ -197,7 +197,7 @@ async def test_the_deadline_ends_all_parts(
     await fill(database, customers=1)
     hurried = settings.model_copy(update={"operation_timeout_seconds": 1.0})
     async with locked_orders(database_url), client_of(create_app(hurried)) as client:
-        first, last = multipart(await asked(client, "multipart/mixed", LATER))
+        first, last = multipart(await post(client, "multipart/mixed", LATER))
         assert client.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
     assert first["data"] == {"customers": {"nodes": [{"username": "user1"}]}}
@@ -213,7 +213,7 @@ async def test_a_store_that_fails_later_is_an_error_of_the_part(
     await fill(database, customers=1)
     hurried = settings.model_copy(update={"statement_timeout_seconds": 0.2})
     async with locked_orders(database_url), client_of(create_app(hurried)) as client:
-        first, last = multipart(await asked(client, "multipart/mixed", LATER))
+        first, last = multipart(await post(client, "multipart/mixed", LATER))
 
     assert first["data"] == {"customers": {"nodes": [{"username": "user1"}]}}
     (completed,) = last["completed"]
@@ -222,9 +222,9 @@ async def test_a_store_that_fails_later_is_an_error_of_the_part(
     assert "canceling" not in error["message"]
 
 
-async def test_a_part_that_is_no_json_ends_the_parts(shop: Client) -> None:
+async def test_a_part_that_cannot_be_encoded_ends_the_parts(shop: Client) -> None:
     with patch("graph.execution.running.parts._subsequent", return_value={1, 2}):
-        first, last = multipart(await asked(shop, "multipart/mixed"))
+        first, last = multipart(await post(shop, "multipart/mixed"))
 
     assert first == FIRST
     (completed,) = last["completed"]
@@ -232,7 +232,7 @@ async def test_a_part_that_is_no_json_ends_the_parts(shop: Client) -> None:
     assert completed["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
 
 
-async def test_who_does_not_read_keeps_nobodys_connection(
+async def test_a_client_that_does_not_read_holds_no_connection(
     database_url: str, database: Database
 ) -> None:
     """More than what fits on the way there; the pool has one connection."""

@@ -1,4 +1,4 @@
-"""Nothing runs for nobody, or for ever; who is slow holds nothing; who is expensive waits alone."""
+"""Timeouts and disconnects; slow clients hold no resources; expensive operations have a limit."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ async def test_the_deadline_ends_the_statement_in_postgresql(
         locked, execution=mode, operation_timeout_seconds=1, statement_timeout_seconds=1
     ).model_copy(update={"statement_timeout_seconds": 60})
     async with client_of(create_app(settings)) as client:
-        asked = asyncio.create_task(client.http.post("/graphql", json={"query": QUERY}))
+        answer = asyncio.create_task(client.http.post("/graphql", json={"query": QUERY}))
         await until(lambda: _some(locked))
-        response = await asked
+        response = await answer
 
         assert response.status_code == 503
         assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
@@ -97,12 +97,12 @@ def test_a_client_that_hangs_up_ends_the_statement_in_postgresql(
             GRAPH_OPERATION_TIMEOUT_SECONDS="60",
         ) as server:
             async with httpx.AsyncClient() as http:
-                asked = asyncio.create_task(
+                answer = asyncio.create_task(
                     http.post(f"{server.url}/graphql", json={"query": QUERY})
                 )
                 await until(lambda: _some(database_url))
-                asked.cancel()
-                await asyncio.wait([asked])
+                answer.cancel()
+                await asyncio.wait([answer])
             await until(lambda: _none(database_url))
             await locker.close()
             async with httpx.AsyncClient() as http:
@@ -135,8 +135,8 @@ async def test_connections_of_ended_operations_serve_the_next(
         await fill(client.database, customers=1)
         locker = await asyncpg.connect(plain(database_url))
         await locker.execute("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
-        asked = [client.http.post("/graphql", json={"query": QUERY}) for _ in range(8)]
-        refused = await asyncio.gather(*asked)
+        requests = [client.http.post("/graphql", json={"query": QUERY}) for _ in range(8)]
+        refused = await asyncio.gather(*requests)
         await locker.close()
         answers = [await client.answer(QUERY) for _ in range(4)]
 
@@ -197,9 +197,9 @@ async def test_the_deadline_ends_a_mutation_and_nothing_is_changed(
         half_way.url, execution=mode, operation_timeout_seconds=1, statement_timeout_seconds=1
     ).model_copy(update={"statement_timeout_seconds": 60})
     async with client_of(create_app(settings)) as client:
-        asked = asyncio.create_task(client.http.post("/graphql", json=CHANGE))
+        answer = asyncio.create_task(client.http.post("/graphql", json=CHANGE))
         await waiting_for_a_lock(half_way.url)
-        response = await asked
+        response = await answer
 
         assert response.status_code == 503
         assert response.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
@@ -223,10 +223,10 @@ async def test_a_client_that_hangs_up_ends_its_mutation_and_nothing_is_changed(
         GRAPH_OPERATION_TIMEOUT_SECONDS="60",
     ) as server:
         async with httpx.AsyncClient() as http:
-            asked = asyncio.create_task(http.post(f"{server.url}/graphql", json=CHANGE))
+            answer = asyncio.create_task(http.post(f"{server.url}/graphql", json=CHANGE))
             await waiting_for_a_lock(half_way.url)
-            asked.cancel()
-            await asyncio.wait([asked])
+            answer.cancel()
+            await asyncio.wait([answer])
         await until(lambda: _none(half_way.url))
         assert await half_way.contents() == before
         await half_way.locker.close()
@@ -253,7 +253,7 @@ async def test_a_lane_lets_so_many_in_and_so_many_wait() -> None:
     await limiter.acquire()
 
 
-async def test_who_stops_waiting_takes_nobodys_turn() -> None:
+async def test_a_cancelled_waiter_takes_no_turn() -> None:
     limiter = Limiter(1, 5)
     await limiter.acquire()
     first, second = (asyncio.create_task(limiter.acquire()) for _ in range(2))
@@ -340,7 +340,9 @@ BODY = json.dumps({"query": "{ __typename }"}).encode()
         (HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY + b"GET / HT", b"200"),
     ],
 )
-def test_who_makes_no_end_is_let_go(impatient: LiveServer, sent: bytes, status: bytes) -> None:
+def test_a_request_without_end_is_disconnected(
+    impatient: LiveServer, sent: bytes, status: bytes
+) -> None:
     with connected(impatient) as connection:
         connection.sendall(sent)
         began = time.monotonic()
@@ -360,7 +362,7 @@ def drip(connection: socket.socket, data: bytes) -> None:
         time.sleep(0.1)
 
 
-def test_who_drips_is_let_go_too(impatient: LiveServer) -> None:
+def test_a_slowly_dripping_request_is_disconnected(impatient: LiveServer) -> None:
     with connected(impatient) as connection:
         began = time.monotonic()
         with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
@@ -369,10 +371,10 @@ def test_who_drips_is_let_go_too(impatient: LiveServer) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_who_does_not_read_the_answer_is_let_go(impatient: LiveServer) -> None:
+def test_a_client_that_does_not_read_is_disconnected(impatient: LiveServer) -> None:
     names = [f"a{nth}" for nth in range(50)]
-    asked = " ".join(f"{name}: customers(first: 50) {{ nodes {{ {COLUMNS} }} }}" for name in names)
-    body = json.dumps({"query": f"{{ {asked} }}"}).encode()
+    fields = " ".join(f"{name}: customers(first: 50) {{ nodes {{ {COLUMNS} }} }}" for name in names)
+    body = json.dumps({"query": f"{{ {fields} }}"}).encode()
     size = len(httpx.post(f"{impatient.url}/graphql", content=body, headers=JSON).content)
     received = 0
     with connected(impatient) as connection:
@@ -387,7 +389,7 @@ def test_who_does_not_read_the_answer_is_let_go(impatient: LiveServer) -> None:
     assert httpx.get(f"{impatient.url}/health/live").status_code == 200
 
 
-def test_who_takes_their_time_within_it_is_answered(impatient: LiveServer) -> None:
+def test_a_slow_client_within_the_timeout_is_answered(impatient: LiveServer) -> None:
     with connected(impatient) as connection:
         message = HEAD + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(BODY) + BODY
         for start in range(0, len(message), 40):

@@ -1,4 +1,4 @@
-"""Beside plain requests: other sites' pages, documents by name, batches, caches, compression."""
+"""Cross-site requests, persisted documents, batches, caching and compression."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_a_text_is_known_by_its_hash_once_it_was_sent(
         {"documentId": "x", "query": 1},
     ],
 )
-async def test_a_name_that_is_none_is_a_bad_request(
+async def test_a_malformed_document_name_is_a_bad_request(
     http: httpx.AsyncClient, body: dict[str, Any]
 ) -> None:
     response = await http.post("/graphql", json=body)
@@ -192,7 +192,7 @@ async def test_with_trusted_documents_only_nothing_else_runs(
         assert code_of(await ask({"documentId": "x"})) == "PERSISTED_QUERY_NOT_FOUND"
 
 
-def test_a_manifest_is_a_folder_a_file_or_what_apollo_writes(tmp_path: Path) -> None:
+def test_a_manifest_is_a_folder_a_file_or_apollos_file(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     folder.mkdir()
     (folder / f"sha256-{HASH}.graphql").write_text(QUERY)
@@ -218,7 +218,7 @@ def test_a_manifest_is_a_folder_a_file_or_what_apollo_writes(tmp_path: Path) -> 
         ('{"sha256:00": "{ a }"}', "is not the hash of its text"),
     ],
 )
-def test_a_manifest_that_is_none_is_a_mistake(tmp_path: Path, content: str, problem: str) -> None:
+def test_a_malformed_manifest_is_refused(tmp_path: Path, content: str, problem: str) -> None:
     manifest = tmp_path / "manifest.json"
     manifest.write_text(content)
 
@@ -255,7 +255,7 @@ async def test_a_batch_is_answered_in_its_order(http: httpx.AsyncClient) -> None
         ([], "BAD_REQUEST"),
     ],
 )
-async def test_a_batch_that_is_none_or_too_much_is_refused_whole(
+async def test_an_empty_or_oversized_batch_is_refused_whole(
     http: httpx.AsyncClient, batch: Any, code: str
 ) -> None:
     response = await http.post("/graphql", json=batch)
@@ -264,7 +264,7 @@ async def test_a_batch_that_is_none_or_too_much_is_refused_whole(
     assert code_of(response.json()) == code
 
 
-async def test_there_are_no_batches_unless_somebody_says_so(cluster: Cluster) -> None:
+async def test_batches_are_disabled_by_default(cluster: Cluster) -> None:
     async with client_of(create_app(settings_for(cluster.url("postgres")))) as client:
         response = await client.http.post("/graphql", json=[{"query": QUERY}])
 
@@ -298,7 +298,7 @@ async def test_an_answer_that_is_known_is_not_sent_again(client: Client) -> None
     assert [each.status_code for each in (other, typed)] == [200, 200]
 
 
-async def test_what_failed_is_never_kept(http: httpx.AsyncClient) -> None:
+async def test_failures_are_never_cacheable(http: httpx.AsyncClient) -> None:
     response = await http.get("/graphql", params={"query": "{ nothing }"})
 
     assert response.headers["cache-control"] == "no-store"
@@ -350,14 +350,14 @@ async def test_a_long_answer_is_compressed_as_the_client_likes(
     client: Client, accepts: str, encoding: str, decompress: Any, method: str
 ) -> None:
     await fill(client.database, customers=60, orders=0)
-    asked: dict[str, Any] = {"query": "{ customers(first: 60) { nodes { id email } } }"}
-    asked = {"params": asked} if method == "GET" else {"json": asked}
+    request_: dict[str, Any] = {"query": "{ customers(first: 60) { nodes { id email } } }"}
+    request_ = {"params": request_} if method == "GET" else {"json": request_}
 
     plain = await client.http.request(
-        method, "/graphql", **asked, headers={"accept-encoding": "identity"}
+        method, "/graphql", **request_, headers={"accept-encoding": "identity"}
     )
     async with client.http.stream(
-        method, "/graphql", **asked, headers={"accept-encoding": accepts}
+        method, "/graphql", **request_, headers={"accept-encoding": accepts}
     ) as response:
         raw = b"".join([chunk async for chunk in response.aiter_raw()])
 

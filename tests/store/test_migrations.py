@@ -1,4 +1,4 @@
-"""Migrations lead where the models are, and back."""
+"""Migrations produce the tables of the models, and can be undone."""
 
 from __future__ import annotations
 
@@ -132,6 +132,6 @@ async def test_a_database_of_a_newer_version_is_left_as_it_is(database: Database
         await migrate(database)
 
 
-async def test_an_empty_name_is_no_revision(database: Database) -> None:
+async def test_an_empty_name_is_not_a_revision(database: Database) -> None:
     with pytest.raises(InvalidSetting, match="--to is invalid"):
         await migrate(database, "")

@@ -1,4 +1,4 @@
-"""The seed document's listing and inserts, and what the tables refuse."""
+"""The seed document's listing and inserts, and the constraints of the tables."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_the_seeds_relationships_join_a_customer_to_the_items_bought(
         assert found.one() == (Decimal("32.43"), Decimal("32.43"))
 
 
-async def test_a_row_changed_by_the_orm_says_when(database: Database) -> None:
+async def test_an_update_by_the_orm_sets_updated_on(database: Database) -> None:
     async with database.write() as session:
         session.add(a_customer(1))
     async with database.write() as session:
@@ -99,7 +99,7 @@ async def test_a_row_changed_by_the_orm_says_when(database: Database) -> None:
         assert customer.updated_on > before
 
 
-async def test_what_was_not_loaded_is_never_loaded_behind_ones_back(database: Database) -> None:
+async def test_unloaded_relationships_raise(database: Database) -> None:
     async with database.write() as session:
         session.add(a_customer(1))
     async with database.write() as session:

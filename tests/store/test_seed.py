@@ -149,7 +149,7 @@ async def test_another_seed_makes_another_store(database: Database) -> None:
     assert await checksums(database) != one
 
 
-async def test_reset_replaces_what_is_there(database: Database) -> None:
+async def test_reset_replaces_all_rows(database: Database) -> None:
     await seed(database, customers=10)
     seeded = await checksums(database)
     async with database.write() as session:

@@ -1,4 +1,4 @@
-"""What the database sees to by itself, whoever writes and by whatever way."""
+"""The triggers, which apply to changes by the API and by plain SQL."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_a_line_has_the_price_and_the_name_that_its_item_had(database: Dat
     assert total == Decimal("13.50")
 
 
-async def test_what_a_line_says_of_its_price_is_kept(database: Database) -> None:
+async def test_an_explicit_price_of_a_line_is_kept(database: Database) -> None:
     await fill(database, customers=1, orders=1, lines=0, items=1)
     await executed(
         database,
@@ -97,7 +97,7 @@ async def test_a_version_moves_with_every_change_and_with_nothing_else(
     assert await executed(database, setting, reading) == [(3,)]
 
 
-async def test_a_customer_changed_by_sql_says_when(database: Database) -> None:
+async def test_an_update_by_sql_sets_updated_on(database: Database) -> None:
     await fill(database, customers=1)
 
     await executed(database, "UPDATE customers SET town = 'X'")
@@ -123,7 +123,7 @@ async def test_a_change_of_lines_is_one_of_their_order(database: Database, chang
     assert versions == [(2,), (1,)]
 
 
-async def test_an_update_of_lines_that_changes_none_is_no_change_of_the_order(
+async def test_an_update_that_changes_no_line_does_not_change_the_order(
     database: Database,
 ) -> None:
     await fill(database, customers=1, orders=1, lines=2)
@@ -217,7 +217,7 @@ async def test_an_order_can_be_moved_to_any_status_by_sql(
     assert [event[3]["status"] for event in later] == ([] if before is after else [[before, after]])
 
 
-async def test_an_event_says_who_did_it(database: Database) -> None:
+async def test_an_event_has_its_actor(database: Database) -> None:
     await fill(database, customers=1, orders=0)
     await executed(
         database,

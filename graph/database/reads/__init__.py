@@ -1,11 +1,11 @@
-"""Selections become statements: the one argument_index where a row is asked for.
+"""Compiles selections to statements.
 
-    rows         the rows of one level, for the DataLoaders
-    text         the JSON text of a whole tree: one statement for one operation
-    connections, summaries, pieces                   what that text is put together from
-    columns, nullability, expressions, keyset, lists   what both shapes are made of
+    rows             the rows of one level, for the DataLoaders
+    json_query       the JSON text of a whole tree: one statement for one operation
+    connections, summaries, sql_fragments            the fragments of that text
+    columns, expressions, nullability, keyset, lists     the parts that both share
 
-Statements are built once per shape: what an operation's arguments say are parameters.
+Statements are built once per shape: the values of an operation's arguments are parameters.
 """
 
 from graph.database.reads.columns import key_of, scalar_of_column

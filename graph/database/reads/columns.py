@@ -1,4 +1,4 @@
-"""Rows in a statement, their columns, and what is known of the values in these."""
+"""Rows in a statement, their columns, and the descriptions of their values."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def table_of(entity: str) -> FromClause:
 
 @cache
 def attribute_of(entity: str, name: str) -> ColumnElement[Any]:
-    """A column as the model has it: a column of the table, or a computed one's expression."""
+    """The model's column: a column of the table, or the expression of a computed one."""
     column: ColumnElement[Any] = mapper_of(entity).column_attrs[name].columns[0]
     if isinstance(column, Column):
         return column
@@ -67,7 +67,7 @@ def attribute_of(entity: str, name: str) -> ColumnElement[Any]:
 
 
 def _in_words(part: Any, **_: Any) -> ColumnElement[Any] | None:
-    """A constant of a computed column: a parameter would be a new one wherever the column stands."""
+    """A constant of a computed column as SQL text: as a parameter it would be repeated."""
     if not isinstance(part, BindParameter):
         return None
     words = part.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
@@ -75,7 +75,7 @@ def _in_words(part: Any, **_: Any) -> ColumnElement[Any] | None:
 
 
 def scalar_of_column(entity: str, name: str) -> Scalar:
-    """What is known of a column's values: what its field declares, or else what its model does."""
+    """The description of a column's values, from its field or else from its model."""
     if entity in catalog.unions:
         return Scalar(_kind_of_union(entity) if name == "id" else ScalarKind.TEXT)
     column = attribute_of(entity, name)
@@ -112,11 +112,11 @@ def column_of(entity: str, name: str | None) -> ColumnElement[Any]:
         case ScalarKind.ENUM:
             return column
     # SQLAlchemy may take the type of a computed column for another: the field's annotation counts.
-    return column if isinstance(column, Column) else cast(column, kind.value)
+    return column if isinstance(column, Column) else cast(column, kind.sql_type)
 
 
 def _finite(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """JSON has neither NaN nor infinity: to all that asks for them, they are NULL."""
+    """NULL for NaN and infinity, which JSON cannot represent."""
     number = cast(column, Double) if isinstance(column.type, REAL) else column
     return case((number.between(-_MOST, _MOST), number))
 
@@ -125,14 +125,14 @@ def _without_nulls(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The texts of an array in one dimension, whatever PostgreSQL let in."""
     elements = func.unnest(column).table_valued("text", with_ordinality="nth").render_derived()
     found = select(elements.c.text).where(elements.c.text.is_not(None)).order_by(elements.c.nth)
-    texts: ColumnElement[Any] = func.array(found.scalar_subquery(), type_=ScalarKind.TEXTS.value)
+    texts: ColumnElement[Any] = func.array(found.scalar_subquery(), type_=ScalarKind.TEXTS.sql_type)
     return case((column.is_not(None), texts))
 
 
 def key_type_of(relationship: Relationship) -> TypeEngine[Any]:
-    """The SQL type of the keys that a relationship starts from; of the root's one key."""
+    """The SQL type of the keys that a relationship starts from, or of the root's only key."""
     if relationship.source is None or relationship.source_column is None:
-        return ScalarKind.INTEGER.value
+        return ScalarKind.INTEGER.sql_type
     return attribute_of(relationship.source, relationship.source_column).type
 
 
@@ -146,7 +146,7 @@ def key_of(global_id: str, entity: str) -> Any:
     """The key in a global id of this entity.
 
     Raises:
-        InvalidId: not an id, or that of another entity; a key that no row of the entity can have.
+        InvalidId: the id is malformed, of another entity, or has a key that no row can have.
     """
     found, key = from_global_id(global_id)
     if found != entity or not fits(scalar_of_column(entity, "id").kind, key):
@@ -167,7 +167,7 @@ def _kind_of_union(union: str) -> ScalarKind:
 
 
 def columns_of(entity: str, names: Iterable[str]) -> list[Label[Any]]:
-    """The named columns in a fixed order; always the key, by which pages are sorted."""
+    """The named columns in a fixed order, always with the key, which sorts pages."""
     return [column_of(entity, name).label(name) for name in ("id", *sorted({*names} - {"id"}))]
 
 
@@ -191,7 +191,7 @@ def _leads(
 
 
 def matches(relationship: Relationship, value: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether a look-up by this value finds a row."""
+    """Whether a row matches the value of a look-up."""
     column = column_of(relationship.target, relationship.target_column)
     if is_caseless(column):
         return func.lower(column) == func.lower(value)
@@ -226,7 +226,7 @@ class Row:
         return self._adapted(column_of(self.entity, name))
 
     def attribute(self, name: str) -> ColumnElement[Any]:
-        """The column as the table has it, which an index may have too."""
+        """The column of the table, which an index may contain."""
         return self._adapted(attribute_of(self.entity, name))
 
     def _adapted(self, column: ColumnElement[Any]) -> ColumnElement[Any]:

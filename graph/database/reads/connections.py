@@ -1,11 +1,63 @@
-"""The JSON text of connections: the page of a list, and what is said of the list.
+r"""The JSON text of connections: the page of a list, its pageInfo, counts, aggregates and groups.
 
-A page is `string_agg(<text of the row>, ',' ORDER BY ...)` over its rows.
+A page is `string_agg(<text of the row>, ',' ORDER BY ...)` over its rows. The innermost sub-select
+is that of `lists`.
 
-Where a page is used more than once (nodes and edges, or pageInfo beside either), the texts of its
-rows are computed in a sub-select behind OFFSET 0: without it PostgreSQL would pull the sub-select
-up and compute them once for each use. A CASE leaves out the extra row that tells whether the list
-goes on, and so its children too.
+Sample:
+
+    { orders(first: 2) { nodes { status } } }
+
+    SELECT textsend('{"nodes":['||(
+        SELECT coalesce(string_agg(
+            '{"status":'||json_scalar(r0.status)||'}', ',' ORDER BY r0.k0, r0.id), '')
+        FROM (SELECT anon_1.id, anon_1.status, anon_1.k0
+              FROM (SELECT orders.id AS id, orders.status AS status, orders.date_placed AS k0
+                    FROM orders WHERE true
+                    ORDER BY orders.date_placed ASC, orders.id ASC LIMIT 101) AS anon_1
+              ORDER BY anon_1.k0 ASC, anon_1.id ASC LIMIT $1::INTEGER) r0
+    )||']}') AS root0
+
+If a page is used more than once (nodes and edges, or pageInfo beside either), the texts of its rows
+are computed in a sub-select with OFFSET 0. Without it PostgreSQL would pull the sub-select up, and
+compute them once for each use. The page has one extra row if `hasNextPage` is selected; a CASE
+leaves out its text, and so its children too.
+
+Sample:
+
+    { orders(first: 2) { nodes { status } pageInfo { hasNextPage endCursor } } }
+
+    SELECT textsend((
+        SELECT '{"nodes":['||coalesce(r1.l0, '')||'],"pageInfo":{"hasNextPage":'||r1.more
+            ||',"endCursor":'||coalesce(r1.cn, 'null')||'}}'
+        FROM (  -- r1: the lists, and the values of pageInfo
+            SELECT count(*) > $1::INTEGER AS more,
+                min(r0.cu) FILTER (WHERE r0.rn = 1) AS c1,
+                min(r0.cu) FILTER (WHERE r0.rn = $1::INTEGER OR r0.nx IS NULL) AS cn,
+                string_agg(r0.n0, ',' ORDER BY r0.rn) FILTER (WHERE r0.rn <= $1::INTEGER) AS l0
+            FROM (  -- r0: the texts of the rows
+                SELECT r2.rn,
+                    CASE WHEN r2.rn <= $1::INTEGER
+                        THEN '{"status":'||json_scalar(r2.status)||'}' END AS n0,
+                    r2.nx,
+                    CASE WHEN r2.rn <= $1::INTEGER
+                        THEN '"'||replace(encode(textsend(
+                            '["Order:c5573e0088",'||to_json(r2.k0)||','||r2.id||']'
+                        ), 'base64'), E'\n', '')||'"' END AS cu
+                FROM (  -- r2: the rows, numbered; nx is NULL in the last one
+                    SELECT r3.*, row_number() OVER (ORDER BY r3.k0, r3.id) AS rn,
+                        lead(1) OVER (ORDER BY r3.k0, r3.id) AS nx
+                    FROM (SELECT anon_1.id, anon_1.status, anon_1.k0
+                          FROM (SELECT orders.id AS id, orders.status AS status,
+                                       orders.date_placed AS k0
+                                FROM orders WHERE true
+                                ORDER BY orders.date_placed ASC, orders.id ASC
+                                LIMIT 101) AS anon_1
+                          ORDER BY anon_1.k0 ASC, anon_1.id ASC
+                          LIMIT $1::INTEGER + 1) r3
+                ) r2 OFFSET 0
+            ) r0
+        ) r1
+    )) AS root0
 """
 
 from __future__ import annotations
@@ -63,7 +115,7 @@ class ConnectionWriter:
         self._page = Paged(self._list, many.shape)
         self._order = Ordering(many.relationship.target, many.shape.order)
         self._limit = self._list.parameter("limit")
-        # What is asked of the rows, each once.
+        # The distinct selections of the rows.
         self._selections = list(dict.fromkeys(many.rows))
         self._lists = [part for part in many.fields if isinstance(part, NodeList | EdgeList)]
 
@@ -73,7 +125,7 @@ class ConnectionWriter:
         return self._parts(listed=self._only_list, info=lambda _: [])
 
     def _parts(self, *, listed: Callable[[Any], Sql], info: Callable[[str], SqlText]) -> SqlText:
-        """The text of the connection, given the SQL of its lists and the text of its pageInfo."""
+        """The JSON of the connection, given the SQL of its lists and the JSON of its pageInfo."""
         return object_of(
             (part.response_key, self._part(part, listed, info)) for part in self._connection.fields
         )
@@ -103,7 +155,7 @@ class ConnectionWriter:
         return typename_of(part)
 
     def _only_list(self, part: NodeList | EdgeList) -> Sql:
-        """The only list of a connection, straight from its page."""
+        """The only list of a connection, directly from its page."""
         alias = next(self._rows.aliases)
         text = self._element(part, self._cursor(alias), lambda to: self._rows.row(to, alias))
         listed = (*concatenated(text), f",',' ORDER BY {self._order.words(alias)}),'')")
@@ -121,7 +173,7 @@ class ConnectionWriter:
         cursor: SqlText,
         row: Callable[[Selection | Variants], SqlText],
     ) -> SqlText:
-        """The text of one element of a list."""
+        """The JSON of one element of a list."""
         if isinstance(part, NodeList):
             return row(part.selection)
         members: list[tuple[str, SqlText]] = []
@@ -138,24 +190,24 @@ class ConnectionWriter:
     def _paged(self) -> Sql:
         """A connection whose page is used more than once.
 
-        From the inside: the page, numbered in its direction; the texts of its rows; their lists
-        and what pageInfo needs; the text of it all.
+        From the inside: the page, numbered in its direction; the texts of its rows; their lists and
+        the values of pageInfo; the JSON of the connection.
         """
         texts, lists = next(self._rows.aliases), next(self._rows.aliases)
-        asked: list[Any] = [*self._ends(texts)]
+        columns: list[Any] = [*self._ends(texts)]
         listed: dict[Any, Sql] = {}
         for nth, part in enumerate(self._lists):
-            asked += [",", *self._listed(part, texts), f" AS l{nth}"]
+            columns += [",", *self._listed(part, texts), f" AS l{nth}"]
             listed[part] = (f"coalesce({lists}.l{nth},'')",)
         text = self._parts(listed=listed.__getitem__, info=lambda name: self._info(name, lists))
         return (
             *("(SELECT ", *concatenated(text)),
-            *(" FROM (SELECT ", *asked),
+            *(" FROM (SELECT ", *columns),
             *(" FROM (", *self._texts(), f") {texts}) {lists})"),
         )
 
     def _ends(self, texts: str) -> Sql:
-        """Whether the list goes on, and the cursors of the page's first and last row."""
+        """Whether the list continues, and the cursors of the page's first and last row."""
         more = ("count(*)>", self._limit, " AS more")
         if not self._connection.wants_cursors:
             return more
@@ -167,7 +219,7 @@ class ConnectionWriter:
         )
 
     def _listed(self, part: NodeList | EdgeList, texts: str) -> Sql:
-        """One of the lists, of texts that are there already."""
+        """One of the lists, from texts that are already computed."""
         element = self._element(
             part,
             [(f"{texts}.cu",)],
@@ -197,7 +249,7 @@ class ConnectionWriter:
         return (f",CASE WHEN {rows}.rn<=", self._limit, " THEN ", *text, " END")
 
     def _numbered(self) -> Sql:
-        """The page with each row's number in its direction, and whether another comes after it."""
+        """The page with the number of each row in its direction, and whether one follows it."""
         page = next(self._rows.aliases)
         order = self._order.backwards if self._connection.shape.backwards else self._order
         over = f"OVER (ORDER BY {order.words(page)})"
@@ -214,7 +266,7 @@ class ConnectionWriter:
         return [Json('"'), (self._order.cursor_text(alias),), Json('"')]
 
     def _info(self, name: str, lists: str) -> SqlText:
-        """The text of one field of pageInfo."""
+        """The JSON of one field of pageInfo."""
         backwards = self._connection.shape.backwards
         first, last = ("cn", "c1") if backwards else ("c1", "cn")
         if name in {"start_cursor", "end_cursor"}:

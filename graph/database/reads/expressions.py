@@ -1,13 +1,14 @@
-"""Terms and conditions become SQL.
+"""Compiles terms and conditions to SQL.
 
-Operands are parameters, without a length or a scale: a cast to varchar(50) or numeric(10, 2) would
-change what the client asked for. Times are bound as text, since the driver cannot say the first and
-the last moment that a column can hold.
+Operands are parameters without length or scale: a cast to varchar(50) or numeric(10, 2) would
+change the client's value. Times are bound as text, since the driver cannot represent the first and
+last times of a column.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -31,8 +32,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import False_, True_
 
 from graph.database.kinds import Scalar, ScalarKind
-from graph.database.reads.columns import Row, column_of, scalar_of_column
-from graph.database.search import document_of, is_like, rank_of
+from graph.database.reads.buckets import Buckets
+from graph.database.reads.columns import Row, column_of, scalar_of_column, table_of
+from graph.database.search import is_found, rank_of
+from graph.database.search_functions import MISSPELLED
 from graph.selection import (
     AllOf,
     AnyOf,
@@ -57,25 +60,25 @@ _NOTHING: ColumnElement[int] = literal_column("0")
 _OPERATORS_OF_LISTS = {"has_every", "has_some"}
 # Digits after the point of an average: PostgreSQL's own scale depends on the values.
 _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
-# A bucket begins where years do, and not in the year before in which some zone has it begin.
-_FIRST_TIME: ColumnElement[Any] = literal_column("timestamptz '0001-01-01 00:00:00+00'")
 
 
-def scalar_of(entity: str, term: Term) -> Scalar:
-    """What is known of the values that a term of an entity's rows has."""
+def scalar_of(entity: str, term: Term) -> Scalar:  # noqa: PLR0911  one for each
+    """The description of the values of a term over an entity's rows."""
     match term:
         case Attribute():
             return scalar_of_column(entity, term.name)
         case Through():
             inner = scalar_of(term.relationship.target, term.term)
             return replace(inner, is_nullable=inner.is_nullable or term.relationship.is_optional)
-        case Measure(function="count" | "distinct"):
+        case Measure(function="count" | "distinct" | "groups"):
             return Scalar(ScalarKind.COUNT)
         case Measure(function="min" | "max", column=str(column)):
             target = term.relationship.target if term.relationship else entity
             return replace(scalar_of_column(target, column), is_nullable=True, is_required=False)
         case Bucket():
             return Scalar(ScalarKind.TIME, is_nullable=scalar_of(entity, term.term).is_nullable)
+        case Rank():
+            return Scalar(ScalarKind.INTEGER)
         case _:
             return Scalar(ScalarKind.DECIMAL, is_nullable=isinstance(term, Measure))
 
@@ -86,15 +89,15 @@ def can_be_null(entity: str, term: Term) -> bool:
 
 
 def is_stored(entity: str, term: Term) -> bool:
-    """Whether the term is a column of the table, so that an index can have it."""
+    """Whether the term is a column of the table, so that an index can contain it."""
     return isinstance(term, Attribute) and isinstance(column_of(entity, term.name), Column)
 
 
 class ExpressionCompiler:
-    """The SQL of terms and conditions over one row; `prefix` begins the names of parameters.
+    """Compiles terms and conditions over one row; `prefix` begins the names of parameters.
 
-    With `joins`, rows across a relationship are joined to this one, once each: right for a
-    statement that puts rows together. Without, each term finds them by itself.
+    With `joins`, rows across a relationship are joined once each, and buckets too, for a statement
+    that groups rows. Without, each term uses a sub-select.
     """
 
     def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:
@@ -103,14 +106,15 @@ class ExpressionCompiler:
         self._joined: dict[Relationship, tuple[ExpressionCompiler, ColumnElement[bool]]] | None = (
             {} if joins else None
         )
+        self._buckets = Buckets()
 
     def source(self) -> Any:
-        """The row's table with all that was joined to it."""
+        """The row's table with all joins."""
         source = self.row.source
         for relationship, (joined, belongs) in (self._joined or {}).items():
             is_optional = relationship.is_optional
             source = source.join(joined.source(), belongs, isouter=is_optional)
-        return source
+        return self._buckets.joined_to(source)
 
     def term(self, term: Term) -> ColumnElement[Any]:
         match term:
@@ -123,17 +127,13 @@ class ExpressionCompiler:
             case Measure(relationship=relationship):
                 return self._over(relationship, Measure(term.function, term.column))
             case Rank():
-                words = [self._operand(word, _WORD) for word in term.words]
-                return rank_of(document_of(self.row.entity, self.row.column), words)
+                return rank_of(partial(self._is_found, term.text))
             case Bucket():
                 zone = self._operand(term.zone, _WORD)
-                begins = func.date_trunc(
-                    literal_column(f"'{term.unit}'"), self.term(term.term), zone
-                )
-                return func.greatest(begins, _FIRST_TIME)
+                return self._buckets.key(term, self.term(term.term), zone)
 
     def condition(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911  one for each
-        """The SQL of a condition; it may be NULL where it is not true."""
+        """The SQL of a condition; it may be NULL instead of false."""
         match condition:
             case AllOf():
                 return and_(true(), *map(self.condition, condition.conditions))
@@ -146,14 +146,12 @@ class ExpressionCompiler:
             case Exists():
                 return self._exists(condition)
             case Matches():
-                document = document_of(self.row.entity, self.row.column)
-                words = (self._operand(word, _WORD) for word in condition.words)
-                return and_(true(), *(is_like(document, word) for word in words))
+                return self._is_found(condition.text, MISSPELLED)
             case Test():
                 return self._test(condition)
 
     def selected(self, what: Any, *conditions: ColumnElement[bool]) -> Any:
-        """A sub-select over this row alone: whatever else it names is outside of it."""
+        """A sub-select over this row alone; all other names in it are correlated."""
         found = select(what).select_from(self.row.source).where(*conditions)
         return found.correlate_except(self.row.source)
 
@@ -165,7 +163,7 @@ class ExpressionCompiler:
         return ExpressionCompiler(row, self._prefix), belongs
 
     def _over(self, relationship: Relationship | None, term: Term) -> ColumnElement[Any]:
-        """A term of what the relationship leads to, as a value of this row."""
+        """A term over the relationship's target, as a value of this row."""
         assert relationship is not None  # noqa: S101  only a group's own measures have none
         inner, belongs = self._across(relationship)
         value: ColumnElement[Any] = inner.selected(inner.term(term), belongs).scalar_subquery()
@@ -195,14 +193,14 @@ class ExpressionCompiler:
         return or_(exists(what), and_(self._met_by_null(found.condition), ~self._leads(found)))
 
     def _leads(self, found: Exists) -> ColumnElement[bool]:
-        """Whether a to-one relationship leads to a row at all."""
+        """Whether a to-one relationship has a row."""
         inner, belongs = self._across(found.relationship)
         return exists(inner.selected(literal_column("1"), belongs))
 
-    def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:
-        """Whether a row that is not there meets a condition: it has no values, its lists no rows.
+    def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911
+        """Whether a missing row matches a condition: its values are null and its lists are empty.
 
-        So what is said across a relationship and its `not` are exact opposites there too.
+        So a condition across a relationship and its `not` are exact opposites.
         """
         match condition:
             case AllOf():
@@ -220,7 +218,14 @@ class ExpressionCompiler:
                 return true()
         return false()
 
+    def _is_found(self, text: int, tier: int) -> ColumnElement[bool]:
+        entity, operand = self.row.entity, self._operand(text, _WORD)
+        others = Row(entity, table_of(entity).alias())
+        return is_found(entity, self.row.column, others.source, others.column, operand, tier)
+
     def _measure(self, measure: Measure) -> ColumnElement[Any]:
+        if measure.function == "groups":
+            return func.count().over()
         if measure.column is None:
             return func.count()
         return _MEASURES[measure.function](self.row.column(measure.column))

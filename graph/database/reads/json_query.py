@@ -1,18 +1,19 @@
-"""The JSON text of a whole tree: one statement for one operation, one column for each root field.
+"""The JSON text of a whole tree: one statement per operation, one column per root field.
 
-PostgreSQL pages, joins and encodes; what comes back is the answer. The SQL of pages, look-ups and
-counts is the same as the loaders' (`columns`, `terms`, `lists`); around it this module writes text:
+PostgreSQL pages, joins and encodes; its result is the answer. The SQL of pages, look-ups and counts
+is the same as the loaders' (`columns`, `expressions`, `lists`); this module adds the text around
+it:
 
-    an object      '{"a":'||...||',"b":'||...||'}'
-    a to-one relationship  a scalar sub-select: it cannot become a join that loses the order of the
-    rows a connection   see `connections`
+    an object              '{"a":'||...||',"b":'||...||'}'
+    a to-one relationship  a scalar sub-select: it cannot become a join that loses the rows' order
+    a connection           see `connections`
 
-A level's rows are an alias, r0, r1, ..., with the plain columns that the level needs: text is made
-above the page, so nothing is encoded for rows that a LIMIT cuts off. An inner level names its
-parent's key as `r0.id`, in words, so there is nothing for SQLAlchemy to correlate (it would add the
-parent to the FROM of a page that sits in a FROM: wrong rows).
+The rows of a level are an alias, r0, r1, ..., with the plain columns that the level needs. Text is
+built above the page, so that rows beyond a LIMIT are not encoded. An inner level refers to its
+parent's key as the text `r0.id`, so that SQLAlchemy has nothing to correlate: it would add the
+parent to the FROM of a page inside a FROM, which gives wrong rows.
 
-A NULL in `||` would make the whole answer NULL, so whatever can be NULL is coalesced.
+A NULL in `||` would make the whole answer NULL, so every nullable value is coalesced.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ _PARAMETER = re.compile(r"([0-9]+)\.([a-z]+)([0-9]*)")
 
 @dataclass(slots=True)
 class JsonStatement:
-    """`sql` returns one row, and in it the JSON text of each root field as bytes, in order."""
+    """A statement.
+
+    `sql` returns one row with the JSON text of each root field as bytes, in order.
+    """
 
     sql: str
     _binders: tuple[Callable[[Sequence[Value]], Any], ...]
@@ -76,7 +80,7 @@ class JsonStatement:
 
 
 class JsonQuery:
-    """Root fields that one statement answers. It is written when the server's version is known."""
+    """Root fields that one statement answers. It is compiled once the server's version is known."""
 
     def __init__(self, roots: tuple[DataField, ...]) -> None:
         self._roots = roots
@@ -92,7 +96,7 @@ class JsonQuery:
 def json_statement(roots: tuple[DataField, ...], json_function: str) -> JsonStatement:
     """The statement that answers these root fields.
 
-    `json_function` makes JSON of a scalar: `json_scalar`, or `to_json` before PostgreSQL 17.
+    `json_function` turns a scalar into JSON: `json_scalar`, or `to_json` before PostgreSQL 17.
     """
     writer = RowWriter(json_function)
     columns = [
@@ -104,7 +108,10 @@ def json_statement(roots: tuple[DataField, ...], json_function: str) -> JsonStat
 
 
 class RowWriter:
-    """Writes rows, and whatever is asked below them. Each level has an alias of its own."""
+    """Writes the JSON of rows and of all selections below them.
+
+    Each level has an alias of its own.
+    """
 
     def __init__(self, json_function: str) -> None:
         self.json_function = json_function
@@ -121,7 +128,7 @@ class RowWriter:
         raise NotImplementedError(root)
 
     def row(self, selection: Selection | Variants, alias: str) -> SqlText:
-        """The text of one row, whose columns are the alias's."""
+        """The JSON text of one row, whose columns belong to the alias."""
         if isinstance(selection, Variants):
             key = raw_sql(f"{alias}.id", columns.union_key_type(*entities_of(selection)))
             return [self._by_entity(selection.selections, f"{alias}.entity", key)]
@@ -185,7 +192,10 @@ class RowWriter:
     def _by_entity(
         self, selections: tuple[Selection, ...], entity: str, key: ColumnElement[Any]
     ) -> Sql:
-        """The text of the row of this entity and key; only its entity's branch is run."""
+        """The JSON text of the row with this entity and key.
+
+        Only the branch of its entity is executed.
+        """
         branches: list[Any] = []
         for selection in selections:
             alias = next(self.aliases)
@@ -199,7 +209,7 @@ class RowWriter:
         return (f"CASE {entity}", *branches, " END")
 
     def _nodes(self, nodes: Nodes) -> SqlText:
-        """An id without a row is null in its argument_index."""
+        """The JSON of `nodes`; an id without a row is null."""
         ids = next(self.aliases)
         key_type = columns.union_key_type(*entities_of(nodes))
         key = raw_sql(f"{ids}.key", key_type)
@@ -219,13 +229,13 @@ def entities_of(rows: Variants | Nodes) -> list[str]:
 
 
 def _enum_lookup(value: str, texts: Iterable[tuple[str, str]]) -> Sql:
-    """One of a few texts, by the value of a column."""
+    """One of a few texts, selected by the value of a column."""
     quoted = ((given.replace("'", "''"), text.replace("'", "''")) for given, text in texts)
     return (f"CASE {value}", *(f" WHEN '{given}' THEN '{text}'" for given, text in quoted), " END")
 
 
 def _binder(name: str) -> Callable[[Sequence[Any]], Any]:
-    """What reads a parameter, such as `3.limit`, from the values of an operation's arguments."""
+    """A function that reads a parameter such as `3.limit` from the values of the arguments."""
     argument_index, what, number = _PARAMETER.fullmatch(name).groups()  # type: ignore[union-attr]
     return _reader(int(argument_index), what, int(number or 0))
 

@@ -1,8 +1,8 @@
-"""The order of a list, and what of it lies beyond a cursor.
+"""The order of a list, and the rows beyond a cursor.
 
-A predicate such as `a > $1 OR (a = $1 AND ...)` reads an index from its start. So what lies beyond
-a cursor is said in ranges, each of which an index serves by itself: as one comparison of rows where
-all keys go one way and none can be null, else deepest key first:
+A predicate such as `a > $1 OR (a = $1 AND ...)` reads an index from its start. So the rows beyond a
+cursor are described as ranges, each of which an index serves by itself: one comparison of rows if
+all keys have one direction and none is nullable, else one range per key, deepest key first:
 
     town = $1 AND id > $2      town > $1      town IS NULL
 """
@@ -36,7 +36,7 @@ _MOST_BYTES = {ScalarKind.INTEGER: 5 + 11, ScalarKind.BIGINT: 5 + 20}
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """The sorts of an entity's list. The last of them is by the key, which no two rows share."""
+    """The sorts of an entity's list. The last sort is by the key, which is unique."""
 
     entity: str
     sorts: tuple[Sort, ...]
@@ -52,7 +52,7 @@ class Ordering:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the keys are called in a page: all but the last have names of their own."""
+        """The column names of the keys in a page; all but the last have names of their own."""
         return (*(f"k{nth}" for nth in range(len(self.sorts) - 1)), "id")
 
     def scalars(self) -> Iterator[Scalar]:
@@ -77,14 +77,14 @@ class Ordering:
     def cursor_values(
         self, nulls: tuple[bool, ...], name: Callable[[int], str]
     ) -> list[ColumnElement[Any] | None]:
-        """The parameters that a cursor's values are bound to; None for a null."""
+        """The parameters for a cursor's values; None for a null."""
         return [
             None if null else scalar.bound(name(nth))
             for nth, (null, scalar) in enumerate(zip(nulls, self.scalars(), strict=True))
         ]
 
     def cursor_text(self, alias: str) -> str:
-        """SQL for the text of a row's cursor, base64 and all, over the keys of a page."""
+        """The SQL of a row's cursor in base64, over the keys of a page."""
         name_of_sort = sort_of(self.entity, self.sorts)
         text: SqlText = [Json(f'["{name_of_sort}"')]
         for name, scalar in zip(self.names, self.scalars(), strict=True):
@@ -102,13 +102,13 @@ class Ordering:
     def ranges(
         self, keys: Sequence[ColumnElement[Any]], values: Values
     ) -> list[list[ColumnElement[bool]]]:
-        """The conditions of each range beyond the cursor with these values."""
+        """The conditions of each range beyond a cursor with these values."""
         if self._is_one_range:
             return [[_row(keys) > _row(values) if self._ascends else _row(keys) < _row(values)]]
         return list(self._ranges(keys, values))
 
     def beyond(self, keys: Sequence[ColumnElement[Any]], values: Values) -> ColumnElement[bool]:
-        """The same as one predicate, for rows that no index is read for."""
+        """All ranges as one predicate, for rows that are not read by an index."""
         return or_(*(and_(*conditions) for conditions in self.ranges(keys, values)))
 
     def _ranges(

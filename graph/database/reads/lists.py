@@ -1,7 +1,36 @@
-"""The lists that relationships lead to: their pages, counts, aggregates and groups.
+"""The lists of relationships: their pages, counts, aggregates and groups.
 
-A list is the rows of one parent that meet a filter. Names of parameters are `limit`, `offset`,
-`after0`, `before0`, ... and `o0`, ... for the operands of the filter, all behind a prefix.
+A list is the rows of one parent that match a filter. Parameters are named `limit`, `offset`,
+`after0`, `before0`, ..., and `o0`, ... for the operands of the filter, all with a prefix.
+
+A page after a cursor is a union of ranges, each of which reads an index from its start (`keyset`).
+
+Sample:
+
+    query ($after: String) {
+        items(first: 2, after: $after, orderBy: [{stock: ASC}]) { nodes { name } } }
+
+    SELECT textsend('{"nodes":['||(
+        SELECT coalesce(string_agg(
+            '{"name":'||json_scalar(r0.name)||'}', ',' ORDER BY r0.k0, r0.id), '')
+        FROM (SELECT anon_1.id, anon_1.name, anon_1.k0
+              FROM (SELECT anon_2.id AS id, anon_2.name AS name, anon_2.k0 AS k0
+                    FROM (
+                        (SELECT items.id AS id, items.name AS name, items.stock AS k0
+                         FROM items WHERE items.stock = $1::INTEGER AND items.id > $2::INTEGER
+                         ORDER BY items.stock ASC, items.id ASC LIMIT 21)
+                        UNION ALL
+                        (SELECT items.id AS id, items.name AS name, items.stock AS k0
+                         FROM items WHERE items.stock > $1::INTEGER
+                         ORDER BY items.stock ASC, items.id ASC LIMIT 21)
+                        UNION ALL
+                        (SELECT items.id AS id, items.name AS name, items.stock AS k0
+                         FROM items WHERE items.stock IS NULL
+                         ORDER BY items.stock ASC, items.id ASC LIMIT 21)
+                    ) AS anon_2
+                    ORDER BY anon_2.k0 ASC, anon_2.id ASC LIMIT 101) AS anon_1
+              ORDER BY anon_1.k0 ASC, anon_1.id ASC LIMIT $3::INTEGER) r0
+    )||']}') AS root0
 """
 
 from __future__ import annotations
@@ -48,7 +77,7 @@ _NULL: ColumnElement[Any] = raw_sql("NULL")
 
 
 class RowList:
-    """The rows that a relationship leads to from one source row, as far as they meet the filter."""
+    """The rows of a relationship for one source row, restricted by a filter."""
 
     def __init__(
         self,
@@ -68,16 +97,16 @@ class RowList:
         return select(*what).select_from(self.expressions.row.source).where(*self.conditions)
 
     def count(self) -> Select[Any]:
-        """How many rows the list has, on all pages."""
+        """The number of rows of the list, on all pages."""
         return self.select(func.count())
 
     def count_up_to(self, limit: ColumnElement[int]) -> Select[Any]:
-        """The same as `total`, but never further than one more than the limit."""
+        """As `count`, but counting stops at one more than the limit."""
         rows = self.select(_ONE).limit(limit + _ONE).subquery()
         return select(func.count().label("total")).select_from(rows)
 
     def aggregates(self, terms: Sequence[Term]) -> Select[Any]:
-        """One row: the terms, which are measures, as t0, t1, ..."""
+        """One row with the measures as t0, t1, ..."""
         named = {term.column for term in terms if isinstance(term, Measure) and term.column}
         computed = any(not is_stored(self.entity, Attribute(name)) for name in named)
         row, source = self.expressions, self.select
@@ -89,10 +118,9 @@ class RowList:
         return source(*measures) if measures else source(func.count())
 
     def groups(self, shape: GroupingShape, terms: Sequence[Term], *, own: str) -> Select[Any]:
-        """A row for each group: its number `nth` in their order, and the terms as t0, t1, ...
+        """One row per group: its number `nth` in their order, and the terms as t0, t1, ...
 
-        A term by which the rows are not put together is NULL. `own` is the prefix of the grouping's
-        parameters.
+        A term that is not a key is NULL. `own` is the prefix of the grouping's parameters.
         """
         groups = ExpressionCompiler(self.expressions.row, own, joins=True)
         keys = [groups.term(term) for term in shape.by]
@@ -112,6 +140,7 @@ class RowList:
             .having(*having)
             .order_by(raw_sql("nth"))
             .limit(bindparam(f"{own}limit", type_=Integer))
+            .offset(bindparam(f"{own}offset", type_=Integer))
         )
 
     def parameter(self, name: str) -> ColumnElement[Any]:
@@ -119,7 +148,7 @@ class RowList:
 
 
 class Paged:
-    """A list in the order of a page; its cursors are parameters."""
+    """A list in the order of a page; the values of its cursors are parameters."""
 
     def __init__(self, rows: RowList, shape: PageShape) -> None:
         self._list = rows
@@ -133,9 +162,9 @@ class Paged:
         self._start, self._end = (before, after) if shape.backwards else (after, before)
 
     def rows(self, names: Iterable[str], *, one_more: bool) -> Select[Any]:
-        """Its rows in the page's direction: id, the named columns, and k0, k1, ... to sort by.
+        """The rows in the page's direction: id, the named columns, and the sort keys k0, k1, ...
 
-        `one_more` row than the limit tells whether the list goes on.
+        With `one_more` there is one row more than the limit if the list continues.
         """
         labelled = zip(self._keys, self._order.names, strict=True)
         columns = [
@@ -173,7 +202,7 @@ class Paged:
         return found
 
     def _page_of_computed(self, columns: list[Any], *, one_more: bool) -> Select[Any]:
-        """No index has the keys: each row's are computed once, and then compared."""
+        """A page by keys without an index: they are computed once per row, and compared."""
         rows = self._computed(columns)
         keys = self._keys_of(rows)
         found = select(rows)
@@ -184,7 +213,10 @@ class Paged:
         return self._cut(found, keys, one_more=one_more)
 
     def _computed(self, columns: list[Any]) -> FromClause:
-        """All rows of the list with their keys. OFFSET 0 keeps them from being computed twice."""
+        """All rows of the list with their keys.
+
+        OFFSET 0 prevents PostgreSQL from computing them twice.
+        """
         keys = [key.label(name) for key, name in zip(self._keys, self._order.names, strict=True)]
         columns = columns or [keys[-1]]
         known = {column.name for column in columns}
@@ -218,10 +250,10 @@ class Paged:
 
     @property
     def _is_planned_once(self) -> bool:
-        """Whether one plan serves all values of the filter.
+        """Whether one plan is good for all values of the filter.
 
-        An index that has the filtered column first, then the order, is right for any value. Else
-        it makes all the difference how rare the values are: the planner must look at them.
+        An index on the filtered column followed by the sort keys is good for any value. Otherwise
+        the best plan depends on how rare the values are, and the planner must see them.
         """
         where, first = self._shape.where, self._shape.order[0].term
         tests = where.conditions if isinstance(where, AllOf) else (where,) if where else ()

@@ -1,4 +1,4 @@
-"""Whether the SQL of a computed column can be NULL, as far as its expression tells."""
+"""Decides from the expression of a computed column whether it can be NULL."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _CONSTANT = re.compile(r"-?[0-9]+(\.[0-9]+)?|'[^']*'|true|false", re.IGNORECASE)
 _AGGREGATES = (count, max, min, sum)
 
 
-def may_be_null(sql: ColumnElement[Any] | Any) -> bool:  # noqa: PLR0911  one for each
-    """True where nothing in the expression rules NULL out."""
+def may_be_null(sql: ColumnElement[Any] | Any) -> bool:  # noqa: C901, PLR0911, PLR0912  one each
+    """Whether the expression can be NULL; true unless the expression excludes it."""
     match sql:
         case Column():
             return bool(sql.nullable)
@@ -77,7 +77,7 @@ def _of_operator(operator: Any, operands: list[Any]) -> bool:
 
 
 def _of_select(found: Any) -> bool:
-    """A sub-select of an aggregate has one row, whatever it finds; another may have none."""
+    """A sub-select of an aggregate always has one row; any other may have none."""
     (value,) = found.selected_columns
     has_one_row = not (found._group_by_clauses or found._having_criteria)  # noqa: SLF001
     has_one_row &= found._limit_clause is None and found._offset_clause is None  # noqa: SLF001

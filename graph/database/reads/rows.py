@@ -61,14 +61,14 @@ def all_columns(entity: str) -> tuple[str, ...]:
 
 @cache
 def is_by_text(relationship: Relationship) -> bool:
-    """Whether it is a look-up by a text, which may be without regard to case: `rows_by_text`."""
+    """Whether it is a look-up by a text, which may ignore case: `rows_by_text`."""
     if relationship.source is not None or relationship.target_column is None:
         return False
     return scalar_of_column(relationship.target, relationship.target_column).kind is ScalarKind.TEXT
 
 
 def stored_key(entity: str, key: Any) -> Any:
-    """The key of an entity's row, given as the ids of a union have it."""
+    """The key of an entity's row, from an id of a union."""
     kind = scalar_of_column(entity, "id").kind
     return UUID(str(key)) if kind is ScalarKind.UUID else int(key)
 
@@ -85,7 +85,7 @@ def rows_by_key(relationship: Relationship, columns: frozenset[str]) -> Select[A
 
 @lru_cache(maxsize=1024)
 def rows_by_text(relationship: Relationship, columns: frozenset[str]) -> Select[Any]:
-    """`:keys` texts -> rows (key, id, *columns); `key` is the text as it was asked for."""
+    """`:keys` texts -> rows (key, id, *columns); `key` is the requested text."""
     keys = _unnested(String())
     return select(keys.c.key, *columns_of(relationship.target, columns)).select_from(
         keys.join(table_of(relationship.target), matches(relationship, keys.c.key))
@@ -102,13 +102,11 @@ def pages(
     other_side: bool,
     cursors: bool,
 ) -> Select[Any]:
-    """`:keys`, and the page's own -> rows (key, id, *columns), in the page's direction.
+    """`:keys` and the page's parameters -> rows (key, id, *columns), in the page's direction.
 
-    With `one_more` there is one row more than `:limit` where the list goes on; with `cursors` a
-    column `cursor`.
-
-    With `other_side` there is a column of this name too, which says whether the list has rows
-    before the page, in its direction; and a parent without rows has one row whose id is NULL.
+    With `one_more` there is one row more than `:limit` if the list continues; with `cursors` a
+    column `cursor`. With `other_side` a column of this name tells whether the list has rows before
+    the page, in its direction, and a parent without rows has one row whose id is NULL.
     """
     keys = _unnested(key_type_of(relationship), ordinality="nth")
     paged = Paged(RowList(relationship, shape.where, key=_parent(relationship)), shape)
@@ -169,7 +167,7 @@ def groups(
     shape: GroupingShape,
     terms: tuple[Term, ...],
 ) -> Select[Any]:
-    """`:keys`, and `g.` with the grouping's own -> rows (key, t0, t1, ...), groups in order."""
+    """`:keys`, and `g.` parameters of the grouping -> rows (key, t0, t1, ...), groups in order."""
     keys = _unnested(key_type_of(relationship), ordinality="argument_index")
     found = (
         RowList(relationship, where, key=_parent(relationship))

@@ -1,7 +1,7 @@
-"""Text in pieces: what is known already, and SQL that PostgreSQL has to work out.
+"""SQL text in fragments: known JSON, and expressions that PostgreSQL evaluates.
 
-An expression is put together from words, and from pages and parameters that are left to SQLAlchemy.
-One element holds it all: building it costs a fraction of what a chain of `||` operators does.
+An expression consists of SQL text, and of pages and parameters that SQLAlchemy compiles. One custom
+element holds all of it: building it costs a fraction of a chain of `||` operators.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST_KEY = len("00000000-0000-0000-0000-000000000000")
 
 
 class Json(str):
-    """A piece of the answer that is known already."""
+    """A fragment of the answer that is already known."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ SqlText: TypeAlias = "list[Json | Sql]"
 
 
 class Expression(ColumnElement[Any]):
-    """SQL in parts, some of them left to SQLAlchemy: so all parameters are numbered together."""
+    """SQL in fragments. SQLAlchemy compiles some, and numbers all parameters together."""
 
     inherit_cache = False
     type = Text()
@@ -80,9 +80,9 @@ def typename_of(field: Any) -> SqlText:
 def json_of(
     scalar: Scalar, value: str, *, nullable: bool, function: str = "to_json", absent: str = "'null'"
 ) -> SqlText:
-    """The JSON of a value; the standard path must say the same (`schema.scalars`).
+    """The JSON of a value; the standard path must produce the same (`schema.scalars`).
 
-    `absent` is the SQL of what stands for a NULL.
+    `absent` is the SQL that replaces a NULL.
     """
     pieces = _json_of(scalar, value, function)
     if nullable:
@@ -114,7 +114,7 @@ def global_id_of(entity: str, key: str) -> SqlText:
 
 
 def concatenated(pieces: Sequence[Json | Sql]) -> Sql:
-    """ToOne SQL expression for a chain of pieces; neighbours that are known already become one."""
+    """One SQL expression for a chain of fragments; adjacent known fragments are merged."""
     operands: list[Sql] = []
     known = ""
     for piece in (*pieces, None):

@@ -1,4 +1,4 @@
-"""The JSON text of what is said of a whole list: counts, aggregates, groups."""
+"""The JSON text of values of a whole list: counts, aggregates, groups."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from graph.selection import Aggregates, CountUpTo, Groups, Term
 
 
-def count_up_to(asked: CountUpTo, rows: RowList, alias: str) -> SqlText:
-    """`{"value": ..., "precision": ...}`: the count, or the limit where it is more."""
-    limit = bindparam(f"{asked.argument_index}.limit", type_=Integer)
+def count_up_to(selected: CountUpTo, rows: RowList, alias: str) -> SqlText:
+    """`{"value": ..., "precision": ...}`: the count, or the limit if the list is longer."""
+    limit = bindparam(f"{selected.argument_index}.limit", type_=Integer)
     texts: dict[str, Any] = {
         "value": (f"least({alias}.total,", limit, ")"),
         "precision": (
@@ -39,29 +39,30 @@ def count_up_to(asked: CountUpTo, rows: RowList, alias: str) -> SqlText:
             field.response_key,
             [texts[field.name]] if isinstance(field, Column) else typename_of(field),
         )
-        for field in asked.fields
+        for field in selected.fields
     )
     counted = rows.count_up_to(limit)
     return [("(SELECT ", *concatenated(text), " FROM (", counted, f") {alias})")]
 
 
-def aggregates(asked: Aggregates, rows: RowList, alias: str) -> SqlText:
-    terms = terms_of(asked.fields)
-    text = _object(asked.fields, _Values(rows.entity, terms, alias).json)
+def aggregates(selected: Aggregates, rows: RowList, alias: str) -> SqlText:
+    terms = terms_of(selected.fields)
+    text = _object(selected.fields, _Values(rows.entity, terms, alias).json)
     found = rows.aggregates(terms)
     return [("(SELECT ", *concatenated(text), " FROM (", found, f") {alias})")]
 
 
-def groups(asked: Groups, rows: RowList, alias: str) -> SqlText:
-    terms = terms_of(asked.fields)
+def groups(selected: Groups, rows: RowList, alias: str) -> SqlText:
+    terms = terms_of(selected.fields)
     values = _Values(rows.entity, terms, alias)
 
     def json(term: Term) -> SqlText:
-        key = grouped(term, asked.shape.by)
+        """The JSON of a term; `key` replaces the term if it is not in the row itself."""
+        key = grouped(term, selected.shape.by)
         return [Json("null")] if key is None else values.json(term, key)
 
-    text = (*concatenated(_object(asked.fields, json)), f",',' ORDER BY {alias}.nth),'')")
-    found = rows.groups(asked.shape, terms, own=f"{asked.argument_index}.")
+    text = (*concatenated(_object(selected.fields, json)), f",',' ORDER BY {alias}.nth),'')")
+    found = rows.groups(selected.shape, terms, own=f"{selected.argument_index}.")
     return [
         Json("["),
         ("(SELECT coalesce(string_agg(", *text, " FROM (", found, f") {alias})"),
@@ -70,7 +71,7 @@ def groups(asked: Groups, rows: RowList, alias: str) -> SqlText:
 
 
 class _Values:
-    """The terms of a row, which stand under an alias as t0, t1, ..."""
+    """The terms of a row, which has an alias with the columns t0, t1, ..."""
 
     def __init__(self, entity: str, terms: tuple[Term, ...], alias: str) -> None:
         self._noun = entity

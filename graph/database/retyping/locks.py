@@ -73,9 +73,7 @@ def _begin(connection: Connection, tables: Sequence[str], mode: str, *, at_once:
         raise
 
 
-def patiently(
-    attempt: Callable[[], T], *, what: str, pause_seconds: float = _PAUSE_SECONDS
-) -> T:
+def patiently(attempt: Callable[[], T], *, what: str, pause_seconds: float = _PAUSE_SECONDS) -> T:
     """Do it, and again as long as others hold a lock that it needs.
 
     Raises:

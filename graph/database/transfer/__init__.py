@@ -1,9 +1,8 @@
-"""Rows by the million: from files, and into them.
+"""Import and export of files with millions of rows.
 
-    files        NDJSON and CSV, record by record, and where in the file each ends
-    staging      what is read from a file, by entity: what a row must be, and how it becomes rows
-    importing    batch by batch, each a transaction that also says how far it has come
-    exporting    a table as a file, as PostgreSQL writes it
+    files        reads the records of NDJSON and CSV files, with their offsets
+    rows         checks the fields and types of a record
+    importing    imports in batches; each is a transaction that also stores the progress
 
 Memory holds one batch, whatever the file's size.
 """

@@ -1,57 +1,77 @@
-"""A file becomes rows, batch by batch.
+"""Imports a file in batches.
 
 Each batch is a transaction that merges its rows and also says how far it has come, so an import
-that was interrupted goes on where it ended, and no row is read twice. What is refused goes to a
-side file, whose length is part of what is said: what stands beyond it is of a batch that was lost.
+that was interrupted goes on where it ended, and no row is read twice. What is refused goes to side
+files, whose length is part of what is said: what stands beyond it is of a batch that was lost.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from dataclasses import dataclass
-from itertools import islice
+import shutil
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-import orjson
-
 from graph.database.transaction import RetryableConflict, transaction
-from graph.database.transfer.files import records
+from graph.database.transfer.files import Source
+from graph.database.transfer.refused import RefusedRows, check_apart
 from graph.database.transfer.rows import staged
 from graph.errors import DomainError, Problem, TransferFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
     from graph.database.engine import Database
     from graph.database.transaction import Transaction
     from graph.database.transfer.files import Format, Record
     from graph.database.transfer.rows import Entity
 
+STANDARD_INPUT = Path("-")
+
 _BATCH_ROWS = 10_000
+_BATCH_BYTES = 8 * 1_048_576
 _SAMPLED_BYTES = 1_048_576
 
-_BEGIN = """
-    INSERT INTO imports (source, position, rows, refused, refused_bytes) VALUES ($1, 0, 0, 0, 0)
-    ON CONFLICT (source) DO UPDATE SET source = excluded.source
-    RETURNING position, rows, refused, refused_bytes
-"""
-_GO_ON = """
-    UPDATE imports SET position = $3, rows = $4, refused = $5, refused_bytes = $6
-    WHERE source = $1 AND position = $2 RETURNING 1
-"""
-_END = "DELETE FROM imports WHERE source = $1"
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an import has come: bytes and rows of the file, rows and bytes of the side file."""
+    """How far an import has come: bytes and rows of the file, and what became of the rows.
+
+    `superseded` are those that a later row of the same batch has replaced.
+    """
 
     position: int = 0
     rows: int = 0
+    added: int = 0
+    changed: int = 0
+    superseded: int = 0
     refused: int = 0
     refused_bytes: int = 0
+
+    @property
+    def unchanged(self) -> int:
+        """Rows that the store had already, as they are in the file."""
+        return self.rows - self.added - self.changed - self.superseded - self.refused
+
+
+_COUNTS = ("added", "changed", "superseded")
+_COLUMNS = [column.name for column in fields(Progress)]
+
+_BEGIN = f"""
+    INSERT INTO imports (source, position, rows, refused, refused_bytes) VALUES ($1, 0, 0, 0, 0)
+    ON CONFLICT (source) DO UPDATE SET source = excluded.source
+    RETURNING {", ".join(_COLUMNS)}
+"""  # noqa: S608  all of it is ours
+_GO_ON = f"""
+    UPDATE imports SET ({", ".join(_COLUMNS)})
+        = ROW({", ".join(f"${nth}::bigint" for nth in range(3, 3 + len(_COLUMNS)))})
+    WHERE source = $1 AND position = $2 RETURNING 1
+"""  # noqa: S608
+_END = "DELETE FROM imports WHERE source = $1"
 
 
 async def import_file(
@@ -65,30 +85,63 @@ async def import_file(
     progress: Callable[[int, int], None],
     batch_rows: int = _BATCH_ROWS,
 ) -> Progress:
-    """Merge the rows of a file into an entity's; go on where an earlier import of it has ended.
+    """Merge the rows of a file into an entity; resume an earlier import of the same file.
 
-    `progress` is told the bytes read and the bytes in total.
+    `progress` is called with the bytes read and the total.
 
     Raises:
-        TransferFailed: another process imports the same file.
+        TransferFailed: the file cannot be read, or is imported by another process; the side files
+            cannot be written, or one of them is the file.
     """
-    source, size = _identity(path, into)
-    with path.open("rb") as file, bad_rows.open("ab") as side:
+    with _seekable(path) as file:
+        check_apart(file, bad_rows)
+        read = Source(file, format_)
+        identity, size = _identity(file, into)
         async with transaction(database) as tx:
-            begun = Progress(*(await tx.first(_BEGIN, source)).values())
+            done = Progress(**await tx.first(_BEGIN, identity))
             await tx.commit()
-        side.truncate(begun.refused_bytes)
-        done = begun
-        read = records(file, format_, offset=done.position, number=done.rows)
-        progress(done.position, size)
-        while batch := list(islice(read, batch_rows)):
-            done = await _committed(database, entity, batch, done, side=side, source=source)
+        with RefusedRows(read, bad_rows) as refused:
+            refused.go_on(rows=done.refused, size=done.refused_bytes)
             progress(done.position, size)
-        async with transaction(database) as tx:
-            await tx.fetch(_END, source)
-            await tx.commit()
-    _remove_if_empty(bad_rows)
+            records = read.records(offset=done.position, number=done.rows)
+            for batch in _batches(records, batch_rows):
+                done = await _committed(
+                    database, entity, batch, done, refused=refused, identity=identity
+                )
+                progress(done.position, size)
+            async with transaction(database) as tx:
+                await tx.fetch(_END, identity)
+                await tx.commit()
     return done
+
+
+@contextmanager
+def _seekable(path: Path) -> Iterator[IO[bytes]]:
+    """A file open for reading. A pipe is copied to a temporary file, as parts are read twice."""
+    try:
+        with sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb") as file:
+            if file.seekable():
+                yield file
+                return
+            with TemporaryFile() as copy:
+                shutil.copyfileobj(file, copy)
+                yield copy
+    except OSError as error:
+        raise TransferFailed(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _batches(records: Iterator[Record], most_rows: int) -> Iterator[list[Record]]:
+    """As many records as memory has room for."""
+    batch: list[Record] = []
+    begins_at = 0
+    for record in records:
+        begins_at = begins_at if batch else record.starts_at
+        batch.append(record)
+        if len(batch) == most_rows or record.ends_at - begins_at >= _BATCH_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 async def _committed(
@@ -97,21 +150,21 @@ async def _committed(
     batch: Sequence[Record],
     before: Progress,
     *,
-    side: IO[bytes],
-    source: str,
+    refused: RefusedRows,
+    identity: str,
 ) -> Progress:
-    """Merge one batch; return how far the import has come with it."""
+    """Merge one batch and commit; return the progress after it."""
     try:
         async with transaction(database) as tx:
-            wrong = await _merge(tx, entity, batch)
+            wrong, counts = await _merge(tx, entity, batch)
             after = Progress(
                 position=batch[-1].ends_at,
                 rows=before.rows + len(batch),
                 refused=before.refused + len(wrong),
-                refused_bytes=before.refused_bytes + _write_refused(side, batch, wrong),
+                refused_bytes=refused.add(batch, wrong),
+                **{name: getattr(before, name) + counts[name] for name in _COUNTS},
             )
-            moved = (after.position, after.rows, after.refused, after.refused_bytes)
-            if not await tx.fetch(_GO_ON, source, before.position, *moved):
+            if not await tx.fetch(_GO_ON, identity, before.position, *asdict(after).values()):
                 raise TransferFailed("another process imports the same file")
             await tx.commit()
     except (RetryableConflict, DomainError) as error:
@@ -124,29 +177,50 @@ async def _committed(
 
 async def _merge(
     tx: Transaction, entity: Entity, batch: Sequence[Record]
-) -> dict[int, list[Problem]]:
-    """Put a batch into the store; return what is wrong with rows, by their number in the batch."""
+) -> tuple[dict[int, list[Problem]], dict[str, int]]:
+    """Put a batch into the store.
+
+    Return what is wrong with rows, by their number in the batch, and what became of the others.
+    """
     await tx.fetch("SET LOCAL statement_timeout = 0")
     wrong = await _stage(tx, entity, batch)
-    for row in await tx.fetch(entity.refuse):
-        nth, field, code, message = row.values()
-        wrong.setdefault(nth, []).append(Problem(tuple(field.split(".")), code, message))
+    for statement in entity.resolve:
+        await tx.fetch(statement)
+    # A row may need another one that is refused.
+    while await _refuse(tx, entity, wrong):
+        pass
+    counts = dict.fromkeys(_COUNTS, 0)
     for statement in entity.merge:
-        await tx.fetch(statement, list(wrong))
-    return wrong
+        for name, number in (await tx.first(statement) or {}).items():
+            if name in counts:
+                counts[name] += number
+    return wrong, counts
+
+
+async def _refuse(tx: Transaction, entity: Entity, wrong: dict[int, list[Problem]]) -> bool:
+    """Note what is wrong with rows beside others, and delete them; return whether any was."""
+    before = len(wrong)
+    for statement in entity.refuse:
+        found = await tx.fetch(statement)
+        for nth, field, code, message in (row.values() for row in found):
+            wrong.setdefault(nth, []).append(Problem(tuple(field.split(".")), code, message))
+        nths = list({row["nth"] for row in found})
+        for table in entity.tables if nths else ():
+            await tx.fetch(f"DELETE FROM {table} WHERE nth = ANY($1::integer[])", nths)  # noqa: S608
+    return len(wrong) > before
 
 
 async def _stage(
     tx: Transaction, entity: Entity, batch: Sequence[Record]
 ) -> dict[int, list[Problem]]:
-    """Copy what can be; return what is wrong with the other rows, by their number in the batch."""
+    """Copy the valid rows; return the problems of the others, by index in the batch."""
     wrong: dict[int, list[Problem]] = {}
     tables: dict[str, list[Any]] = {}
     for nth, record in enumerate(batch):
-        if record.values is None:
-            wrong[nth] = [Problem((), "INVALID", "This is no record.")]
+        if record.problem is not None:
+            wrong[nth] = [record.problem]
             continue
-        rows, problems = staged(entity, nth, record.values)
+        rows, problems = staged(entity, nth, record.values or {})
         if problems:
             wrong[nth] = problems
             continue
@@ -157,39 +231,18 @@ async def _stage(
         await tx.fetch(f"CREATE TEMPORARY TABLE {table} ({declared}) ON COMMIT DROP")
         if all_rows := tables.get(table):
             await tx.copy(table, list(columns)[: len(all_rows[0])], all_rows)
+            await tx.fetch(f"ANALYZE {table}")
     return wrong
 
 
-def _write_refused(
-    side: IO[bytes], batch: Sequence[Record], wrong: dict[int, list[Problem]]
-) -> int:
-    """Write what was refused, with the reasons, so that it survives a crash of the machine."""
-    written = 0
-    for nth in sorted(wrong):
-        problems = [
-            {"path": problem.path, "code": problem.code, "message": problem.message}
-            for problem in wrong[nth]
-        ]
-        record = batch[nth]
-        given = record.text if record.values is None else record.values
-        line = {"row": record.number + 1, "problems": problems, "given": given}
-        written += side.write(orjson.dumps(line) + b"\n")
-    side.flush()
-    os.fsync(side.fileno())
-    return written
+def _identity(file: IO[bytes], into: str) -> tuple[str, int]:
+    """A hash that identifies the file by its content, independent of its path.
 
-
-def _remove_if_empty(path: Path) -> None:
-    if not path.stat().st_size:
-        path.unlink()
-
-
-def _identity(path: Path, into: str) -> tuple[str, int]:
-    """What tells this file from others, wherever it lies; and its size in bytes."""
-    size = path.stat().st_size
+    And its size in bytes.
+    """
+    size = file.seek(0, 2)
     digest = hashlib.sha256(f"{into} {size} ".encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_SAMPLED_BYTES))
-        file.seek(max(0, size - _SAMPLED_BYTES))
+    for place in (0, max(0, size - _SAMPLED_BYTES)):
+        file.seek(place)
         digest.update(file.read(_SAMPLED_BYTES))
     return digest.hexdigest(), size

@@ -1,13 +1,8 @@
-"""The rules of changing the store, in plain values: what each mutation does, and when it refuses.
+"""The engine's part of every change: validation of inputs, idempotency keys, many rows at once.
 
-    values       what a mutation's input must be; collects all problems
-    rules        what may be done with an order in which status
-    stock        pieces are taken and put back
-    constraints  what a violated constraint means
-    customers, items, orders, lines    the changes themselves
-    bulk         many rows at once
-    keys         requests that are asked again
+    values        the values of an input; collects all of its problems
+    idempotency   repeated requests
+    bulk          many rows at once
 
-Each change is a few statements in a transaction that somebody else commits. Locks are taken in one
-order, so that two changes never wait for each other: the order's row, then items by their ids.
+A rule of the store makes its change in a few statements, in a transaction that the caller commits.
 """

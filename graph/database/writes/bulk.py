@@ -1,4 +1,4 @@
-"""Many rows of one kind at once, each by the same rule as if it came alone."""
+"""Creates many rows at once, each by the rule for a single row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """What came of one row: its key, or what is wrong with it."""
+    """The result for one row: its key, or its problems."""
 
     index: int
     key: int | None
@@ -35,15 +35,15 @@ async def create_all(
     skips: bool,
     before: Callable[[Transaction, Sequence[Mapping[str, Any]]], Awaitable[None]] | None = None,
 ) -> list[RowOutcome]:
-    """Create a row for each that is given; one outcome for each, same order.
+    """Create a row for each element of `rows`; return one outcome for each, in the same order.
 
-    With `skips`, rows that are refused are left out.
+    With `skips`, refused rows are left out. `before` is called first, with all rows.
 
     Raises:
-        ValidationFailed: too many rows; without `skips`, all that is wrong with any of them.
+        ValidationFailed: there are no rows or too many; or, without `skips`, rows have problems.
     """
     if not 1 <= len(rows) <= MOST_ROWS:
-        message = f"There are from 1 to {MOST_ROWS} rows, not {len(rows)}."
+        message = f"There must be from 1 to {MOST_ROWS} rows, not {len(rows)}."
         raise ValidationFailed([Problem(("rows",), "OUT_OF_RANGE", message)])
     if before is not None:
         await before(transaction, rows)

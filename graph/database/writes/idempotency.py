@@ -1,9 +1,9 @@
-"""Requests that are asked again: one answer for one key.
+"""Idempotency keys: a repeated request gets the stored answer of the first.
 
 The key is claimed first and the answer stored last, in the transaction of the change itself, so
-that there is never one without the other. Who asks with a key that a running transaction has
-claimed waits for it in the unique index: it is answered when the other has committed, and claims
-the key itself when the other has not.
+that neither exists without the other. A request whose key is claimed by a running transaction waits
+for it in the unique index. It gets the answer if the other commits, and claims the key itself if
+not.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PRUNE = """
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A client's key, and the hash of what it asked for with it."""
+    """A client's key, and the hash of the request that uses it."""
 
     viewer: str
     key: str
@@ -51,11 +51,11 @@ class Key:
 async def claim(
     transaction: Transaction, key: Key, *, kept: timedelta, wait_seconds: float
 ) -> bytes | None:
-    """The answer that was given with this key; None if there is none: then it is ours.
+    """Claim a key. Returns the stored answer, or None if the key is new.
 
     Raises:
-        IdempotencyMismatch: with this key something else was asked for.
-        RetryableConflict: whoever asks for the same has not ended yet.
+        IdempotencyMismatch: the key was used for a different request.
+        RetryableConflict: the transaction that claimed the key has not ended in time.
     """
     limit = f"{round(wait_seconds * 1000)}ms"
     if await transaction.first(_CLAIM, key.viewer, key.key, key.request, kept, limit):
@@ -72,7 +72,7 @@ async def store(transaction: Transaction, key: Key, answer: bytes) -> None:
 
 
 async def prune(database: Database, *, kept: timedelta) -> int:
-    """Remove the keys that have expired; return how many. Nobody waits for it for long."""
+    """Remove expired keys, in small batches; return their number."""
     removed, batch = 0, -1
     while batch:
         async with database.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What a mutation's input must be. All that is wrong is collected, and said at once."""
+"""Validates the values of a mutation's input. All problems are collected and reported at once."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class Values:
-    """What was given at one place of a mutation's arguments, and what is wrong with it.
+    """The provided values of one input, and its problems.
 
-    Texts are taken in Normalization Form C, without blanks at their ends (`graph.texts`). A name
-    that is not among the values was not given. Each method returns a value that holds, or None
-    and notes why it does not; nothing may be done before `check` has returned.
+    Texts are normalized to Form C and stripped (`graph.texts`). Each method returns a valid value,
+    or adds a problem. Nothing may be changed before `check` has returned.
     """
 
     def __init__(
@@ -52,10 +51,10 @@ class Values:
         return name in self._given
 
     def check(self) -> None:
-        """Return when nothing is wrong.
+        """Check that there are no problems.
 
         Raises:
-            ValidationFailed: with all problems there are.
+            ValidationFailed: there are; it lists all of them.
         """
         if self.problems:
             raise ValidationFailed(self.problems)
@@ -64,35 +63,37 @@ class Values:
         self.problems.append(Problem((*self._path, *_camel(name)), code, message))
 
     def within(self, name: str) -> list[Values]:
-        """The objects of a list, each with its place."""
+        """The objects of a list, each with its own path."""
         return [
             Values(each, (*self._path, *_camel(name), str(nth)), self.problems)
             for nth, each in enumerate(self._given.get(name) or ())
         ]
 
     def given(self, name: str) -> Any:
-        """Whatever was given; None if nothing was."""
+        """The provided value; None if there is none, or null."""
         return self._given.get(name)
 
     def texts(self, entity: str, *names: str, required: bool) -> dict[str, str | None]:
-        """Texts that are columns of an entity, as long as these may be."""
+        """Texts for columns of an entity, checked against the lengths of the columns."""
         return {name: self._text(entity, name, required=required) for name in names}
 
     def email(self, name: str) -> None:
         text = self._given.get(name)
         if text and (hidden := _hidden_in(text)):
-            self.wrong(name, "INVISIBLE", f"It holds a character that is not seen: {hidden}.")
+            self.wrong(
+                name, "INVISIBLE", f"It must not contain invisible characters, such as {hidden}."
+            )
         elif text and not _EMAIL.fullmatch(text):
-            self.wrong(name, "NOT_AN_EMAIL", f"'{text[:64]}' is not a mail address.")
+            self.wrong(name, "NOT_AN_EMAIL", f"'{text[:64]}' is not an email address.")
 
     def money(self, name: str, *, required: bool) -> Decimal | None:
         value: Decimal | None = self._present(name, required=required)
         if value is None:
             return None
         if not 0 <= value < _MOST_MONEY:
-            self.wrong(name, "OUT_OF_RANGE", f"A price is from 0 to {_MOST_MONEY - _CENT}.")
+            self.wrong(name, "OUT_OF_RANGE", f"A price must be from 0 to {_MOST_MONEY - _CENT}.")
         elif value != value.quantize(_CENT):
-            self.wrong(name, "TOO_PRECISE", "A price has two decimals at most.")
+            self.wrong(name, "TOO_PRECISE", "A price must have at most two decimal places.")
         else:
             return value
         return None
@@ -100,7 +101,7 @@ class Values:
     def number(self, name: str, least: int, most: int, *, required: bool = True) -> int | None:
         value: int | None = self._present(name, required=required)
         if value is not None and not least <= value <= most:
-            self.wrong(name, "OUT_OF_RANGE", f"It is from {least} to {most}, not {value}.")
+            self.wrong(name, "OUT_OF_RANGE", f"It must be from {least} to {most}, not {value}.")
             return None
         return value
 
@@ -111,23 +112,25 @@ class Values:
         return self.number(name, 0, INT4_MAX, required=False)
 
     def key(self, name: str, entity: str) -> int:
-        """The key in a global id of an entity."""
+        """The key in a global id of an entity; 0, with a problem, if the id is invalid."""
         text = self._ids.get(name) or ""
         try:
             key: int = key_of(text, entity)
         except InvalidId:
-            self.wrong(name, "INVALID_ID", f"'{text[:64]}' is not the id of a {entity}.")
+            self.wrong(name, "INVALID_ID", f"'{text[:64]}' is not an id of {entity}.")
             return 0
         return key
 
     def expected_version(self) -> int | None:
-        """The version that was read. It must be given; null says on purpose that any will do."""
+        """The expected version. It is required; an explicit null accepts any version."""
         if "expected_version" not in self._given:
             self.wrong(
-                "expected_version", "REQUIRED", "Say which version you have read; null if any."
+                "expected_version",
+                "REQUIRED",
+                "The version that you have read is required; null accepts any.",
             )
-        value: int | None = self._given.get("expected_version")
-        return value
+        version: Any = self._given.get("expected_version")
+        return None if version is None else int(version)
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         text: str | None = self._present(name, required=required)
@@ -136,18 +139,22 @@ class Values:
         if text is None:
             return None
         if all(map(is_invisible, text)):
-            self.wrong(name, "BLANK", "It must show something.")
+            self.wrong(name, "BLANK", "It must contain a visible character.")
         elif column.unique and (hidden := _hidden_in(text)):
-            self.wrong(name, "INVISIBLE", f"It holds a character that is not seen: {hidden}.")
+            self.wrong(
+                name, "INVISIBLE", f"It must not contain invisible characters, such as {hidden}."
+            )
         elif most is not None and len(text) > most:
-            self.wrong(name, "TOO_LONG", f"It has {most} characters at most, not {len(text)}.")
+            self.wrong(
+                name, "TOO_LONG", f"It must have at most {most} characters, not {len(text)}."
+            )
         return text
 
     def _present(self, name: str, *, required: bool) -> Any:
-        """What was given; where nothing was, or null, that may be a problem."""
+        """The provided value. A missing value or null may be a problem."""
         value = self._given.get(name)
         if value is None and (required or name in self._given):
-            self.wrong(name, "REQUIRED", "It must be given, and not be null.")
+            self.wrong(name, "REQUIRED", "A value is required.")
         return value
 
 
@@ -161,10 +168,10 @@ def _hidden_in(text: str) -> str | None:
 
 
 def check_version(entity: str, key: int, *, expected: int | None, row: Any) -> None:
-    """Return when the row is there, at the version that was expected.
+    """Check that the row exists, at the expected version.
 
     Raises:
-        NotFound: there is no row.
+        NotFound: `row` is None.
         Conflict: it has another version.
     """
     if row is None:
@@ -174,6 +181,6 @@ def check_version(entity: str, key: int, *, expected: int | None, row: Any) -> N
 
 
 def _camel(name: str) -> tuple[str, ...]:
-    """A name as clients write it; none for the place itself."""
+    """The GraphQL name of a field as a path; the empty path for the input itself."""
     head, *rest = name.split("_")
     return (head + "".join(word.title() for word in rest),) if name else ()

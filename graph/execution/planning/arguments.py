@@ -1,7 +1,7 @@
-"""The one check of arguments: after variables were coerced, before any SQL or resolver runs.
+"""Validates the arguments of an operation, after the coercion of variables and before any SQL.
 
-What GraphQL's types cannot say is said here: page sizes, cursors, ids, the range of a key, text
-that PostgreSQL can hold. Each refusal is a `RequestError` with a stable code.
+It checks what GraphQL's types cannot express: page sizes, cursors, ids, the range of a key, text
+that PostgreSQL cannot store. Each error is a `RequestError` with a stable code.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from graph.selection import (
     DEFAULT_COUNT_LIMIT,
     DEFAULT_PAGE_SIZE,
     MAX_COUNT_LIMIT,
+    MAX_GROUPS,
     MAX_OFFSET,
     MAX_PAGE_SIZE,
     Attribute,
@@ -47,13 +48,13 @@ if TYPE_CHECKING:
 
 
 def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[str] = ()) -> Page:
-    """The page that a connection's arguments ask for; null is as good as absent.
+    """The page for a connection's arguments; null counts as absent.
 
-    Without an order of the client's own, rows come by the columns of `default_order`.
+    The default order is by the columns of `default_order`.
 
     Raises:
-        InvalidPage: both `first` and `last`; negative; over the cap; an offset beside a cursor.
-        InvalidCursor: mangled, or made under another sort.
+        InvalidPage: both `first` and `last`; a negative or too large size; an offset with a cursor.
+        InvalidCursor: malformed, or made under another sort.
         InvalidFilter, InvalidOrder, InvalidId: as `Filters.where` and `Filters.order`.
     """
     filters = Filters()
@@ -63,11 +64,11 @@ def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[s
 
 
 def found_page_of(arguments: Mapping[str, Any], union: str) -> Page:
-    """The page of all rows of a union that `text` finds, the best first; raises as `page_of`."""
+    """The page of a search for `text`, best match first. Raises as `page_of`."""
     filters = Filters()
     where = filters.search(arguments["text"])
     order = (
-        Sort(Rank(filters.words), descending=True, nulls_first=True),
+        Sort(Rank(where.text), descending=True, nulls_first=True),
         Sort(Attribute("entity")),
         *BY_KEY,
     )
@@ -75,10 +76,10 @@ def found_page_of(arguments: Mapping[str, Any], union: str) -> Page:
 
 
 def limit_of(arguments: Mapping[str, Any]) -> Limit:
-    """How far `limit` says to count; null is as good as absent.
+    """The `limit` of a count; null counts as absent.
 
     Raises:
-        InvalidPage: less than 1, or over the cap.
+        InvalidPage: less than 1, or over the maximum.
     """
     limit = arguments.get("limit")
     limit = DEFAULT_COUNT_LIMIT if limit is None else limit
@@ -88,13 +89,17 @@ def limit_of(arguments: Mapping[str, Any]) -> Limit:
 
 
 def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
-    """The groups that a connection's `groups` asks for.
+    """The grouping for the arguments of `groups`.
 
     Raises:
-        InvalidPage: `first` is negative, or over the cap.
-        InvalidGroups, InvalidOrder, InvalidFilter: as the methods of `Filters`.
+    <<<<<<< HEAD
+            InvalidPage: `first` or `offset` is negative, or over its cap.
+    =======
+            InvalidPage: `first` is negative, or over the maximum.
+    >>>>>>> english
+            InvalidGroups, InvalidOrder, InvalidFilter: as the methods of `Filters`.
     """
-    size = _size("first", arguments)
+    size = _size("first", arguments, MAX_GROUPS)
     filters = Filters()
     by = filters.keys(arguments["by"], entity)
     return Grouping(
@@ -103,15 +108,16 @@ def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
         order=filters.order_of_groups(arguments.get("orderBy"), entity, by),
         operands=tuple(map(_hashable, filters.operands)),
         size=DEFAULT_PAGE_SIZE if size is None else size,
+        offset=_offset({"offset": arguments.get("offset")}),
     )
 
 
 def ids_of(arguments: Mapping[str, Any], entities: Collection[str]) -> Ids:
-    """What the global ids in `ids`, or the one in `id`, name: rows of these entities.
+    """The entities and keys of the global ids in `ids`, or of the one in `id`.
 
     Raises:
-        InvalidId: not an id, or of an entity that this schema does not have.
-        InvalidPage: more ids than a page has rows.
+        InvalidId: malformed, or of an entity that this schema does not have.
+        InvalidPage: more ids than the maximum page size.
     """
     texts = arguments["ids"] if "ids" in arguments else [arguments["id"]]
     if len(texts) > MAX_PAGE_SIZE:
@@ -136,10 +142,10 @@ def lookup_key_of(arguments: Mapping[str, Any], entity: str) -> Key:
 
 
 def check_text(name: str, value: object) -> None:
-    """Refuse, at any depth, text that PostgreSQL cannot hold.
+    """Refuse, at any depth, text that PostgreSQL cannot store.
 
     Raises:
-        InvalidText: U+0000, or a lone surrogate.
+        InvalidText: U+0000, or an unpaired surrogate.
     """
     match value:
         case str():
@@ -162,7 +168,7 @@ def _page(
 ) -> Page:
     first, last = _size("first", arguments), _size("last", arguments)
     if first is not None and last is not None:
-        raise InvalidPage("'first' and 'last' exclude each other: give one of them.")
+        raise InvalidPage("'first' and 'last' must not be used together.")
     if first is None and last is None:
         first = DEFAULT_PAGE_SIZE
     return Page(
@@ -177,10 +183,10 @@ def _page(
     )
 
 
-def _size(name: str, arguments: Mapping[str, Any]) -> int | None:
+def _size(name: str, arguments: Mapping[str, Any], most: int = MAX_PAGE_SIZE) -> int | None:
     size: int | None = arguments.get(name)
-    if size is not None and not 0 <= size <= MAX_PAGE_SIZE:
-        raise InvalidPage(f"'{name}' must be between 0 and {MAX_PAGE_SIZE}, not {size}.")
+    if size is not None and not 0 <= size <= most:
+        raise InvalidPage(f"'{name}' must be between 0 and {most:,}, not {size}.")
     return size
 
 
@@ -190,7 +196,7 @@ def _offset(arguments: Mapping[str, Any]) -> int:
         raise InvalidPage(f"'offset' must be between 0 and {MAX_OFFSET:,}, not {offset}.")
     others = [name for name in ("after", "before", "last") if arguments.get(name) is not None]
     if offset and others:
-        raise InvalidPage(f"'offset' counts from the start of the list: not with '{others[0]}'.")
+        raise InvalidPage(f"'offset' must not be used together with '{others[0]}'.")
     return offset
 
 
@@ -214,7 +220,7 @@ def _cursor(
 
 
 def _key_value(value: Any, entity: str, sort: Sort) -> Any:
-    """A cursor's value as it is bound; raises ValueError or TypeError if no row can have it."""
+    """A cursor's value for binding; raises ValueError or TypeError if no row can have it."""
     scalar = scalar_of(entity, sort.term)
     if value is None and scalar.is_nullable:
         return None

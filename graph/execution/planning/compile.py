@@ -1,7 +1,7 @@
-"""From a plan to an answer's writer: what one SQL statement says, and what is left to resolvers.
+"""Compiles a plan: one SQL statement for the root fields that it can answer, resolvers for others.
 
-A root field compiles when all that is selected below it has a meaning in SQL. One that does not is
-left to the standard executor; the others compile all the same.
+A root field is compiled if every field below it has a meaning in SQL. The standard executor answers
+the others.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ResponseTemplate:
-    """JSON with placeholders: `fragments` is what stands before, between and after the fields.
+    """JSON with placeholders; `fragments` are the texts before, between and after them.
 
-    `placeholders` says what fills each: a number is the statement's column, a name is a field that
-    is said otherwise.
+    A number in `placeholders` is a column of the statement. A string is a response key that the
+    executor fills.
     """
 
     query: JsonQuery | None
@@ -60,7 +60,7 @@ class ResponseTemplate:
         )
 
     def body(self, columns: Sequence[bytes], uncompiled: Mapping[str, bytes]) -> bytes:
-        """All of it, given the statement's columns and the texts of the uncompiled fields."""
+        """The JSON with the statement's columns and the texts of uncompiled fields filled in."""
         pieces = [self.fragments[0]]
         for placeholder, writer in zip(self.placeholders, self.fragments[1:], strict=True):
             pieces += (
@@ -72,14 +72,14 @@ class ResponseTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Compiled(ResponseTemplate):
-    """An answer: its root fields are the statement's, or left to the executor."""
+    """A compiled operation: its statement, template, and root fields left to the executor."""
 
     price: Price
     cache_control: bytes
 
 
 class _TemplateWriter:
-    """Writes an object around what fills it: columns of a statement, and what is said otherwise."""
+    """Writes the template of an object with the columns of a statement and uncompiled fields."""
 
     def __init__(self) -> None:
         self.columns: list[Any] = []
@@ -87,7 +87,7 @@ class _TemplateWriter:
         self._placeholders: list[int | str] = []
 
     def add(self, field: Any, column: Any | None) -> None:
-        """A member; `column` is what the statement is selected for, if it is to say the member."""
+        """Add a member; `column` is its column in the statement, None if the executor fills it."""
         first = self._texts == ["{"]
         self._texts[-1] += f'{"" if first else ","}"{field.response_key}":'
         if isinstance(field, Typename):
@@ -107,7 +107,7 @@ class _TemplateWriter:
 
 
 def compile_plan(plan: Plan) -> Compiled:
-    """Compile what can be; the query is None where nothing needs one."""
+    """Compile all fields that can be; the query is None if no field needs one."""
     writer = _TemplateWriter()
     for root in plan.root:
         obstacle = next(_obstacles(root), None)
@@ -124,10 +124,10 @@ def compile_plan(plan: Plan) -> Compiled:
 
 
 def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate | None:
-    """Compile what is selected of a mutation's success; None where resolvers have to answer.
+    """Compile the selection of a mutation's success; None if resolvers must answer it.
 
-    Its rows are looked up by keys at `argument_index` and the argument_indexes after it, in the
-    order of the columns.
+    The rows are looked up by keys at `argument_index` and the indexes after it, in the order of the
+    columns.
     """
     writer = _TemplateWriter()
     for field in payload.fields:
@@ -147,13 +147,13 @@ def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate |
 
 
 def _names_rows_below(field: Any) -> bool:
-    """Whether a list of plain objects selects rows: there are many, and loaders batch them."""
+    """Whether a list of plain objects selects rows; loaders batch these."""
     below = field.fields if isinstance(field, Plain) else ()
     return any(isinstance(each, ToOne) or _names_rows_below(each) for each in below)
 
 
 def _obstacles(selected: Any) -> Iterator[str]:
-    """The fields below this one that a Python resolver answers."""
+    """The fields below this one that have a Python resolver."""
     match selected:
         case Resolved():
             yield selected.name

@@ -1,7 +1,7 @@
-"""What an operation costs, before it runs: see `graph.schema.costs` for what it is made of.
+"""The cost of an operation before it runs; `graph.schema.costs` declares its components.
 
-The plan notes what each field is charged, and which pages multiply it. So the price of a compiled
-operation is a short sum of products, made anew for each request from the sizes of its pages.
+The plan records the charge of each field and the pages that multiply it. The price of a compiled
+operation is a short sum of products, computed for each request from the sizes of its pages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one field costs each time, and the argument_indexes of the pages that say how often."""
+    """The cost of one field, and the argument indexes of the pages that multiply it."""
 
     path: tuple[str, ...]
     weight: int
@@ -38,7 +38,7 @@ class Charge:
 
 
 class _Level(NamedTuple):
-    """The sums that the same pages multiply. `above` is the index of the level above."""
+    """The sum of charges with the same pages. `above` is the index of the level above."""
 
     above: int
     argument_index: int
@@ -47,7 +47,7 @@ class _Level(NamedTuple):
 
 
 class Price:
-    """What an operation costs; lives as long as it is compiled."""
+    """The price of an operation; lives as long as the compiled operation."""
 
     def __init__(self, charges: Iterable[Charge]) -> None:
         self.charges = tuple(charges)
@@ -79,10 +79,10 @@ class Price:
         return self._sums(values)[0]
 
     def check(self, values: Sequence[Any], most: int | None) -> int:
-        """The total.
+        """The total cost.
 
         Raises:
-            RequestRejected: it is more than an operation may cost.
+            RequestRejected: it exceeds the limit for one operation.
         """
         total = self.total(values)
         if most is not None and total > most:
@@ -91,7 +91,7 @@ class Price:
         return total
 
     def total_and_actual(self, values: Sequence[Any], came: int) -> tuple[int, int]:
-        """The total, and what an answer of so many objects turned out to cost."""
+        """The total cost, and the actual cost of an answer with this number of objects."""
         total, objects = self._sums(values)
         came -= 2  # the answer itself, and its `data`
         if came >= objects:
@@ -99,12 +99,12 @@ class Price:
         return total, ceil(total * max(came, 0) / max(objects, 1))
 
     def most_expensive(self, values: Sequence[Any]) -> list[tuple[str, int]]:
-        """The fields that cost most, and how much."""
+        """The most expensive fields, with their costs."""
         costs = [(".".join(charge.path), charge.total(values)) for charge in self.charges]
         return sorted(costs, key=lambda cost: -cost[1])[:_NAMED]
 
     def _sums(self, values: Sequence[Any]) -> tuple[int, int]:
-        """What the operation may cost, and how many objects it may ask for."""
+        """The largest cost of the operation, and the largest number of objects."""
         total, objects = self._once
         times = [1]
         for above, argument_index, cost, objects_each in self._levels:
@@ -116,5 +116,5 @@ class Price:
 
 
 def objects_in(body: bytes) -> int:
-    """How many objects JSON has, and texts that end with a brace."""
+    """The number of objects in JSON; texts that end with a brace are counted as well."""
     return body.count(b'{"')

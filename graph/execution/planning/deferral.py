@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 def is_deferred(selected: SelectedField) -> bool:
-    """Whether a field may come later than what is around it."""
+    """Whether a field may come later than its parent."""
     usages = _usages(selected)
     return usages is not None and (selected.above is None or usages != _usages(selected.above))
 
 
 def initial_count(selected: SelectedField, variables: VariableValues) -> int | None:
-    """How many elements of a streamed list come first; None for any other field.
+    """The `initialCount` of a streamed list; None for any other field.
 
     Raises:
-        GraphQLError: less than none.
+        GraphQLError: it is negative.
     """
     node = selected.details[0].node
     if not node.directives or not is_list_type(get_nullable_type(selected.definition.type)):
@@ -46,7 +46,10 @@ def initial_count(selected: SelectedField, variables: VariableValues) -> int | N
 
 
 def _usages(selected: SelectedField) -> RefSet[DeferUsage] | None:
-    """The deferred fragments that all ask for the field; None where it is selected for at once."""
+    """The deferred fragments that all select the field.
+
+    None if it is also selected outside of them.
+    """
     if selected.details[0].defer_usage is None:
         return None
     return get_filtered_defer_usage_set(selected.details) or None

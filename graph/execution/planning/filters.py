@@ -1,12 +1,12 @@
-"""Filters, sorts and groupings: from arguments to what is selected of the store.
+"""Reads filters, sorts and groupings from arguments.
 
-Values are taken out on the way: each becomes an operand, and the condition names it by its number.
-So two filters that differ in values only are one condition, and one statement.
+Values become operands, and conditions refer to them by index. So two filters that differ only in
+values are one condition, and one statement.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from functools import cache, partial
@@ -15,7 +15,6 @@ from zoneinfo import available_timezones
 
 from graph.database import relationships
 from graph.database.reads import can_be_null, key_of
-from graph.database.search import words_of
 from graph.errors import InvalidFilter, InvalidGroups, InvalidOrder
 from graph.schema.entities import entity_of
 from graph.selection import (
@@ -25,7 +24,6 @@ from graph.selection import (
     MAX_SEARCH_CHARS,
     MAX_SORTS,
     MAX_VALUES,
-    MAX_WORDS,
     AllOf,
     AnyOf,
     Attribute,
@@ -57,18 +55,18 @@ _IGNORE_CASE = "IgnoreCase"
 
 @dataclass
 class Filters:
-    """Reads what the arguments of one field say of an entity; `operands` are the values in it."""
+    """Reads the arguments of one field of an entity; `operands` collects their values."""
 
     operands: list[Any] = field(default_factory=list)
-    # The words searched for among the rows of the list itself, by the numbers of their operands.
-    words: tuple[int, ...] = ()
+    # What is searched for among the rows of the list itself; nothing, if it is blank.
+    searched: Matches | AllOf | None = None
     _predicates: int = 0
 
     def where(self, given: Mapping[str, Any] | None, name: str) -> Condition | None:
-        """The condition of a `where`; null is as good as absent.
+        """The condition of a `where`; null counts as absent.
 
         Raises:
-            InvalidFilter: a null inside, too much or too deep, nothing to search for.
+            InvalidFilter: a null inside, too many or too deep conditions, a text that is too long.
             InvalidId: an id of another entity.
         """
         return self._where(entity_of(name), given, ("where",)) if given else None
@@ -82,11 +80,13 @@ class Filters:
     ) -> tuple[Sort, ...]:
         """The complete order of a list: its last sort is by the key.
 
-        `default` names the columns by which it is sorted where nothing is given.
+        `default` names the columns of the default order.
 
         Raises:
             InvalidOrder: too many sorts, or a rank without a search.
         """
+        if isinstance(self.searched, AllOf):  # all rows are found, and none is before another
+            given = [each for each in given or () if "rank" not in each]
         sorts = self._sorts([self._sort(entity_of(name), each) for each in given or ()])
         sorts = sorts or [Sort(Attribute(column)) for column in default]
         terms = [sort.term for sort in sorts]
@@ -96,27 +96,27 @@ class Filters:
         return (*sorts, Sort(_KEY, descending, nulls_first=descending))
 
     def keys(self, given: list[Mapping[str, Any]], name: str) -> tuple[Term, ...]:
-        """What a grouping puts together by.
+        """The keys of a grouping.
 
         Raises:
-            InvalidGroups: none, too many, one of them twice, or a time zone that does not exist.
+            InvalidGroups: no key, too many, a repeated one, or an unknown time zone.
         """
         if not 1 <= len(given) <= MAX_KEYS:
-            raise InvalidGroups(f"'by' needs from 1 to {MAX_KEYS} keys, not {len(given)}.")
+            raise InvalidGroups(f"'by' must have from 1 to {MAX_KEYS} keys, not {len(given)}.")
         keys = tuple(self._key(entity_of(name), each) for each in given)
         plain = [_without_bucket(key) for key in keys]
         if len(set(plain)) < len(plain):
-            raise InvalidGroups("'by' names a key twice.")
+            raise InvalidGroups("'by' must not contain a key twice.")
         return keys
 
     def order_of_groups(
         self, given: list[Mapping[str, Any]] | None, name: str, by: tuple[Term, ...]
     ) -> tuple[Sort, ...]:
-        """The complete order of groups: at last by their keys.
+        """The complete order of groups: finally by their keys.
 
         Raises:
             InvalidOrder: too many sorts.
-            InvalidGroups: a key that is not among those in `by`.
+            InvalidGroups: a key that is not in `by`.
         """
         sorts = self._sorts(
             [self._sort_of_group(entity_of(name), each, by) for each in given or ()]
@@ -162,7 +162,7 @@ class Filters:
     def _list(
         self, relationship: Relationship, given: Any, path: tuple[str, ...]
     ) -> Iterator[Condition]:
-        """What is said of the rows that a to-many relationship leads to."""
+        """The conditions on the rows of a to-many relationship."""
         entity = entity_of(relationship.target)
         for name, value in self._members(given, path):
             at = (*path, name)
@@ -216,42 +216,47 @@ class Filters:
             test = Test(term, name, self._operand(operand))
             yield test if plain == operator else Not(test)
 
-    def search(self, text: str) -> Matches:
-        """What a search of everything asks for; raises as `where`."""
-        return self._search(text, ("text",))
+    def search(self, text: str, path: tuple[str, ...] = ("text",)) -> Matches:
+        """The condition of a search; nothing matches a text without words.
 
-    def _search(self, text: str, path: tuple[str, ...]) -> Matches:
-        name = ".".join(path)
+        Raises:
+            InvalidFilter: the text is too long.
+        """
         if len(text) > MAX_SEARCH_CHARS:
+            name = ".".join(path)
             message = f"'{name}' has {len(text)} characters; at most {MAX_SEARCH_CHARS}."
             raise InvalidFilter(message)
-        words = words_of(text)
-        if not 1 <= len(words) <= MAX_WORDS:
-            message = f"'{name}' needs from 1 to {MAX_WORDS} words, not {len(words)}."
-            raise InvalidFilter(message)
-        numbers = tuple(self._operand(word) for word in words)
-        if path in {("where", "search"), ("text",)}:
-            self.words = numbers
-        return Matches(numbers)
+        return Matches(self._operand(text))
 
-    def _sort(self, entity: Entity, given: Mapping[str, Any], depth: int = 0) -> Sort:
+    def _search(self, text: str, path: tuple[str, ...]) -> Condition:
+        """The same in a filter, where blank text is no condition."""
+        searched = self.search(text, path) if text.strip() else AllOf()
+        if path == ("where", "search"):
+            self.searched = searched
+        return searched
+
+    def _sort(self, entity: Entity, given: Mapping[str, Any]) -> Sort:
+        return _directed(entity.name, *self._sorted_term(entity, given))
+
+    def _sorted_term(
+        self, entity: Entity, given: Mapping[str, Any], depth: int = 0
+    ) -> tuple[Term, Any]:
+        """What a sort names, and its direction."""
         ((name, value),) = given.items()
         if name in entity.columns:
-            return _directed(entity.name, Attribute(entity.columns[name].name), value)
+            return Attribute(entity.columns[name].name), value
         if name == "rank":
-            if not self.words or depth:
-                raise InvalidOrder("'rank' needs 'search' in the list's own 'where'.")
-            return _directed(entity.name, Rank(self.words), value)
+            if not isinstance(self.searched, Matches) or depth:
+                raise InvalidOrder("'rank' requires 'search' in the 'where' of the same list.")
+            return Rank(self.searched.text), value
         if name in entity.to_one:
             _check_depth(depth, "orderBy")
             relationship = relationships.relationship(entity.name, entity.to_one[name].name)
-            inner = self._sort(entity_of(relationship.target), value, depth + 1)
-            through = Through(relationship, inner.term)
-            return Sort(through, inner.descending, inner.nulls_first)
+            target = entity_of(relationship.target)
+            inner, direction = self._sorted_term(target, value, depth + 1)
+            return Through(relationship, inner), direction
         relationship = relationships.relationship(entity.name, entity.to_many[name].name)
-        return _directed(
-            entity.name, *_measured(entity_of(relationship.target), value, relationship)
-        )
+        return _measured(entity_of(relationship.target), value, relationship)
 
     def _sort_of_group(
         self, entity: Entity, given: Mapping[str, Any], by: tuple[Term, ...]
@@ -261,11 +266,11 @@ class Filters:
         sort = self._sort(entity, given["key"])
         term = None if isinstance(sort.term, Measure) else grouped(sort.term, by)
         if term is None:
-            raise InvalidGroups("'orderBy' names a key that is not among those in 'by'.")
+            raise InvalidGroups("'orderBy' contains a key that is not in 'by'.")
         return Sort(term, sort.descending, sort.nulls_first)
 
     def _sorts(self, sorts: list[Sort]) -> list[Sort]:
-        """Each term once: what is sorted already cannot be sorted again."""
+        """The distinct terms: a second sort by the same term has no effect."""
         if len(sorts) > MAX_SORTS:
             raise InvalidOrder(f"'orderBy' has {len(sorts)} sorts; at most {MAX_SORTS}.")
         found: dict[Term, Sort] = {}
@@ -278,34 +283,40 @@ class Filters:
         if name == "column":
             return Attribute(entity.columns[_plain(value)].name)
         if name in entity.columns:
-            if value["timeZone"] not in _time_zones():
-                raise InvalidGroups(f"There is no time zone '{value['timeZone'][:64]}'.")
-            zone = self._operand(value["timeZone"])
-            return Bucket(Attribute(entity.columns[name].name), _plain(value["unit"]), zone)
+            return self._bucket(Attribute(entity.columns[name].name), value)
         _check_depth(depth, "by")
         relationship = relationships.relationship(entity.name, entity.to_one[name].name)
         inner = self._key(entity_of(relationship.target), value, depth + 1)
         if isinstance(inner, Bucket):
-            return Bucket(Through(relationship, inner.term), inner.unit, inner.zone)
+            return replace(inner, term=Through(relationship, inner.term))
         return Through(relationship, inner)
+
+    def _bucket(self, term: Attribute, given: Mapping[str, Any]) -> Bucket:
+        unit, zone = _plain(given["unit"]), given["timeZone"]
+        if zone not in _time_zones():
+            raise InvalidGroups(f"There is no time zone '{zone[:64]}'.")
+        weekday = _plain(given.get("weekStart")) or 0
+        if weekday and unit != "week":
+            raise InvalidGroups("'weekStart' is for buckets of a WEEK only.")
+        return Bucket(term, unit, self._operand(_ABBREVIATED.get(zone, zone)), weekday)
 
     def _members(
         self, given: Mapping[str, Any], path: tuple[str, ...]
     ) -> Iterator[tuple[str, Any]]:
-        """What an input object says; each is counted, and none may be null."""
+        """The members of an input object; each is counted, and none may be null."""
         if len(path) > _DEEPEST:
             raise InvalidFilter(f"'{path[0]}' is nested more than {MAX_DEPTH} deep.")
         for name, value in given.items():
             self._count(path)
             if value is None:
                 where = ".".join((*path, name))
-                raise InvalidFilter(f"'{where}' is null: leave it out, or use 'isNull'.")
+                raise InvalidFilter(f"'{where}' must not be null: leave it out, or use 'isNull'.")
             yield name, value
 
     def _count(self, path: tuple[str, ...]) -> None:
         self._predicates += 1
         if self._predicates > MAX_PREDICATES:
-            raise InvalidFilter(f"'{path[0]}' says more than {MAX_PREDICATES} things.")
+            raise InvalidFilter(f"'{path[0]}' has more than {MAX_PREDICATES} conditions.")
 
     def _operand(self, value: Any) -> int:
         self.operands.append(value)
@@ -315,6 +326,19 @@ class Filters:
 _KEY = Attribute("id")
 # Of a path: each level has a name, those of lists a number too; then a column and an operator.
 _DEEPEST = 2 * MAX_DEPTH + 2
+
+
+# Zones whose names PostgreSQL takes for abbreviations of fixed offsets, by the zones that they are
+# links to in the IANA time zone database (file `backward`, since 2024b).
+_ABBREVIATED = {
+    "CET": "Europe/Brussels",
+    "EET": "Europe/Athens",
+    "EST": "America/Panama",
+    "HST": "Pacific/Honolulu",
+    "MET": "Europe/Brussels",
+    "MST": "America/Phoenix",
+    "WET": "Europe/Lisbon",
+}
 
 
 @cache
@@ -328,7 +352,7 @@ def _all(conditions: list[Condition]) -> Condition:
 
 
 def _operator(name: str, value: Any) -> tuple[str, Any]:
-    """The operator and operand that an operator of the schema stands for."""
+    """The operator and operand for a member of a filter."""
     plain = name.removesuffix(_IGNORE_CASE)
     if plain in _PATTERNS:
         escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -353,7 +377,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:
-    """What is said of ids, said of their keys; a null is refused with the others."""
+    """The conditions on ids as conditions on keys; a null is refused with the others."""
 
     def key(text: Any) -> Any:
         return key_of(text, entity) if isinstance(text, str) else text
@@ -367,7 +391,7 @@ def _keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:
 def _measured(
     entity: Entity, given: Mapping[str, Any], relationship: Relationship | None
 ) -> tuple[Measure, Any]:
-    """The aggregate that a `@oneOf` input names, and its direction."""
+    """The aggregate in a `@oneOf` input, and its direction."""
     ((function, value),) = given.items()
     if function == "count":
         return Measure("count", None, relationship), value
@@ -376,10 +400,10 @@ def _measured(
 
 
 def _directed(entity: str, term: Term, direction: Any) -> Sort:
-    """What can never be null is sorted in one way, whatever was said of nulls."""
-    said = _plain(direction)
-    descending = said.startswith("DESC")
-    nulls_first = "FIRST" in said if "NULLS" in said else descending
+    """The sort with its direction; nulls have no position if the term is never null."""
+    name = _plain(direction)
+    descending = name.startswith("DESC")
+    nulls_first = "FIRST" in name if "NULLS" in name else descending
     return Sort(term, descending, nulls_first if can_be_null(entity, term) else descending)
 
 

@@ -1,4 +1,4 @@
-"""JSON of objects that are no rows: small, made in Python, and described by declared fields."""
+"""JSON of objects that are not rows: small values, built in Python, with declared fields."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def text_of(value: Any, type_: Any, fields: Sequence[Any]) -> str:
-    """The text of what is selected of a value of a GraphQL type."""
+    """The JSON text of the selection of a value of a GraphQL type."""
     return orjson.dumps(plain(value, type_, fields)).decode()
 
 
 def plain(value: Any, type_: Any, fields: Sequence[Any]) -> Any:
-    """The value as the answer shows it, made of what JSON is made of."""
+    """The value of the answer, as a structure for the JSON encoder."""
     if isinstance(type_, GraphQLNonNull):
         return plain(value, type_.of_type, fields)
     if value is None:
@@ -32,7 +32,7 @@ def plain(value: Any, type_: Any, fields: Sequence[Any]) -> Any:
 
 
 def member(value: Any, type_: Any, field: Any) -> Any:
-    """What a field of an object says."""
+    """The value of a field of an object."""
     if isinstance(field, Typename):
         return field.text
     assert isinstance(field, Column | Plain)  # noqa: S101  nothing else stands below such objects

@@ -1,4 +1,4 @@
-"""A plan: what an operation asks for, and a field as it is selected for at one argument_index."""
+"""The plan of an operation: its selected fields, their arguments and costs."""
 
 from __future__ import annotations
 
@@ -27,23 +27,20 @@ if TYPE_CHECKING:
     from graph.schema.context import FieldPath
     from graph.selection import DataField, Root, Term, Value
 
-# What an argument's value at one argument_index is made of, for other variables: see
-# `Plan.recipes`.
+# Computes an argument's value from other variables: see `Plan.recipes`.
 Recipe: TypeAlias = "Callable[[VariableValues], Value]"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an operation asks for; nothing may run unless `errors` is empty.
+    """The plan of an operation; it may only run if `errors` is empty.
 
-    `root` are its root fields, in order, and `nodes` how the document writes them; `fields` all
-    that need rows, by their argument_index in the answer, and `selected` how many there are of any
-    kind;
-    `values` what its arguments say. `recipes` make these values anew from other variables: they
-    hold for every request whose variables include and skip the same fields. `charges` are what its
-    fields cost, and `charges_of_parts` what it costs to send some by themselves. `deferred` are the
-    fields that may come later than what is around them, `streamed` the lists of which so many
-    elements come first.
+    `root` are its root fields, in order, and `nodes` their nodes in the document. `fields` are all
+    fields that need rows, by path; `selected` is the number of all fields. `values` are the values
+    of arguments. `recipes` compute them from other variables, for every request whose variables
+    include and skip the same fields. `charges` are the costs of fields, and `charges_of_parts`
+    those of parts. `deferred` are the fields that may come later than their parents, `streamed` the
+    lists with their numbers of initial elements.
     """
 
     root: list[Root] = field(default_factory=list)
@@ -61,16 +58,19 @@ class Plan:
 
     @property
     def has_parts(self) -> bool:
-        """Whether its answer can come in parts."""
+        """Whether the answer can come in parts."""
         return bool(self.deferred or self.streamed)
 
     def below(self, keys: Collection[str]) -> dict[FieldPath, DataField]:
-        """Of `fields`, those below these root fields."""
+        """Those of `fields` that are below these root fields."""
         return {path: selected for path, selected in self.fields.items() if path[0][1] in keys}
 
     @property
     def cache_control(self) -> bytes:
-        """How long the answer may be kept, and by whom: as the strictest hint says."""
+        """The Cache-Control header of the answer, by the strictest hint of its fields.
+
+        None forbids caching.
+        """
         age = min((hint.max_age for hint in self.hints), default=0)
         scope = "public" if all(hint.is_public for hint in self.hints) else "private"
         return f"{scope}, max-age={age}".encode() if age else b"private, no-cache"
@@ -78,7 +78,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class SelectedField:
-    """A field as it is selected for at one argument_index."""
+    """A field that is selected at one path of the answer."""
 
     response_key: str
     path: FieldPath
@@ -98,7 +98,7 @@ class SelectedField:
 
     @property
     def entity(self) -> str:
-        """What the field is about, where its type does not tell."""
+        """The entity that the field concerns, if its type does not determine it."""
         entity: str = self.definition.extensions["strawberry-definition"].metadata["entity"]
         return entity
 
@@ -108,11 +108,14 @@ class SelectedField:
 
     @property
     def more(self) -> Any:
-        """What its declaration says beside its meaning."""
+        """The extra information in the field's declaration."""
         return self.definition.extensions["strawberry-definition"].metadata["more"]
 
     def reader(self) -> Callable[[VariableValues], dict[str, Any]]:
-        """What reads its arguments: texts in one form, none of which PostgreSQL cannot hold."""
+        """The reader of the field's arguments.
+
+        It normalizes texts and refuses those PostgreSQL cannot store.
+        """
         node = self.details[0].node
         read = argument_reader(self.definition, node)
 
@@ -125,21 +128,23 @@ class SelectedField:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether its arguments are the same whatever the variables are."""
+        """Whether the arguments are independent of the variables."""
         arguments = self.details[0].node.arguments or ()
         return not any(names_variable(node.value) for node in arguments)
 
 
 def measure_of(selected: SelectedField) -> Measure:
-    """`sum { total }`: the column below names what the function above is taken over."""
+    """The aggregate of `sum { total }`: the function of the outer field over the inner column."""
     assert selected.above is not None  # noqa: S101  aggregates are never at the root
+    if selected.parent.name.endswith("Group"):
+        return Measure("groups")
     if selected.parent.name.endswith("Aggregates"):
         return Measure("count")
     return Measure(selected.above.name, selected.name)
 
 
 def group_key_of(selected: SelectedField) -> Term:
-    """`customer { town }`: a column, across the relationships above it."""
+    """The group key of `customer { town }`: a column, across the relationships above it."""
     term: Term = Attribute(selected.name)
     above = selected.above
     while above is not None and above.parent.name.endswith("GroupKey"):

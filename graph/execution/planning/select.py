@@ -1,9 +1,9 @@
-"""From an operation to selections: what it asks of the store, as plain data.
+"""Turns an operation into selections: the requested fields as plain data.
 
 graphql-core's own field collection flattens fragments and type conditions, merges fields and
-applies `@skip` and `@include`; what each field means is said where it is declared
-(`graph.schema.fields`). The outcome is a plan: for each argument_index in the answer where rows
-are needed, the selection that was made there.
+applies `@skip` and `@include`. The declaration of each field has its meaning
+(`graph.schema.fields`). The result is a plan: for each path of the answer that needs rows, the
+selection there.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def select(
     operation: OperationDefinitionNode,
     variables: VariableValues,
 ) -> Plan:
-    """Walk an operation once, and check all of its arguments on the way."""
+    """Walk an operation once, and check all of its arguments."""
     return _Selector(schema, fragments, operation, variables).select_root()
 
 
@@ -214,9 +214,9 @@ class _Selector:
             raise GraphQLError(str(error), original_error=error)
 
     def _charge(self, selected: SelectedField) -> None:
-        """Note what the field costs and how long it keeps, and what multiplies what is below it.
+        """Record the field's cost and cache hint, and the page that multiplies the costs below it.
 
-        A value that the field's arguments say is going to be the next one.
+        The values of the field's own arguments follow next.
         """
         times, above = self._sizes[selected.above.path if selected.above else ()]
         below, meaning, argument_index = above, selected.meaning, len(self._plan.values)
@@ -242,7 +242,7 @@ class _Selector:
             self._plan.charges.append(Charge(keys, times, below, is_object=True))
 
     def _charge_parts(self, path: FieldPath, parts: int) -> None:
-        """Note what it costs to send so much of each object at this argument_index by itself."""
+        """Record the cost of sending a fragment of each object here in its own part."""
         if parts:
             self._spend(parts)
             times, argument_indexes = self._sizes[path]
@@ -259,7 +259,7 @@ class _Selector:
             )
 
     def _note_parts(self, selected: SelectedField) -> None:
-        """Note whether the field may come later, or the elements of its list."""
+        """Record whether the field, or elements of its list, may come in a later part."""
         if is_deferred(selected):
             self._plan.deferred.add(selected.keys)
         first = self._checked(selected, partial(initial_count, selected, self._variables), None)
@@ -267,7 +267,7 @@ class _Selector:
             self._plan.streamed[selected.keys] = first
 
     def _fields(self, selected: SelectedField, type_: GraphQLObjectType) -> tuple[Any, ...]:
-        """What is selected of an object of this type, in the order of the answer."""
+        """The selection of an object of this type, in the order of the answer."""
         collected = collect_subfields(
             self._schema, self._fragments, self._variables, self._operation, type_, selected.details
         )
@@ -368,7 +368,7 @@ class _Selector:
         )
 
     def _enum_lookup(self, selected: SelectedField) -> EnumLookup:
-        """The text of each value that the field can have, written here and now."""
+        """The JSON for each possible value of the field, computed now."""
         choice = selected.more
         fields = self._fields(selected, selected.type)
         texts = tuple(
@@ -394,13 +394,13 @@ class _Selector:
         )
 
     def _current(self, selected: SelectedField) -> Nodes:
-        """A row of some entity: which one is known when the mutation has been refused."""
+        """A row of any entity, which is known only after the mutation was refused."""
         possible = self._schema.get_possible_types(selected.type)
         to = tuple(Selection(type_.name, self._fields(selected, type_)) for type_ in possible)
         return self._planned(selected, Nodes(selected.response_key, -1, to, is_list=False))
 
     def _resolved(self, selected: SelectedField) -> Resolved:
-        """A Python resolver answers; what it returns may have relationships all the same."""
+        """A field with a Python resolver; its value may still have relationships."""
         possible = (
             self._schema.get_possible_types(selected.type)
             if is_abstract_type(selected.type)
@@ -421,7 +421,7 @@ class _Selector:
     def _value(
         self, selected: SelectedField, read: Callable[[dict[str, Any]], V], otherwise: V
     ) -> tuple[int, V]:
-        """The next argument_index, and what the arguments say there."""
+        """The next argument index, with the field's values there."""
         arguments = selected.reader()
 
         def recipe(variables: VariableValues) -> V:
@@ -433,7 +433,7 @@ class _Selector:
         return len(self._plan.values) - 1, value
 
     def _checked(self, selected: SelectedField, check: Callable[[], Any], otherwise: Any) -> Any:
-        """What a check of arguments returns; where it refuses them, note why and go on."""
+        """The result of a check of arguments; an error is recorded, and the walk continues."""
         try:
             return check()
         except (RequestError, GraphQLError) as error:

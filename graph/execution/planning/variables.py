@@ -1,7 +1,7 @@
-"""The variables of a request (specification, section 6.1.2), coerced without a walk where they can.
+"""The variables of a request (specification, section 6.1.2), coerced without a walk if possible.
 
-Most variables are plain: an Int, a String, an ID, a Boolean, and of just that type. For these one
-comparison says what graphql-core's coercion would; whatever is not plain goes there.
+Most variables are plain: an Int, String, ID or Boolean with a value of exactly that type. For these
+one comparison replaces graphql-core's coercion, which handles all others.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class Variables:
         """The values of all variables.
 
         Raises:
-            RequestRejected: some do not fit their types.
+            RequestRejected: values do not fit their types.
         """
         return self._coerced_plainly(given) or self._coerced_by_the_book(given)
 
     def _coerced_plainly(self, given: dict[str, Any]) -> VariableValues | None:
-        """The same, or None where a variable is not plain."""
+        """The values of all variables; None if one is not plain."""
         if self._plain is None:
             return None
         sources, coerced = {}, {}
@@ -97,10 +97,10 @@ class Variables:
 def argument_reader(
     definition: GraphQLField, node: FieldNode
 ) -> Callable[[VariableValues], dict[str, Any]]:
-    """What reads a field's arguments, as graphql-core's `get_argument_values` does for each object.
+    """A function that reads a field's arguments from the variables, as `get_argument_values` does.
 
-    The document is valid and the variables are coerced, so that an argument that is a variable has
-    that variable's value. What is more than that goes by the book.
+    The document is valid and the variables are coerced, so a variable's value is the argument's
+    value. graphql-core reads arguments that are more complicated.
     """
     by_the_book = partial(get_argument_values, definition, node)
     readers = {
@@ -138,7 +138,10 @@ def names_variable(node: ValueNode) -> bool:
 
 
 def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
-    """For a constant, a variable, or what is made of them; None where the book has more to say."""
+    """A reader for a constant, a variable, or a combination of them.
+
+    None if graphql-core must read it.
+    """
     if isinstance(type_, GraphQLNonNull):
         type_ = type_.of_type
     if not names_variable(node):
@@ -156,7 +159,7 @@ def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
 
 
 def _reader_within(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
-    """The same; but a variable with a default may be null where that is not let in."""
+    """As `_reader`, but a variable with a default may be null where null is invalid."""
     refuses_null = is_non_null_type(type_) and isinstance(node, VariableNode)
     return None if refuses_null else _reader(node, type_)
 
@@ -193,7 +196,7 @@ def _reader_of_object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> R
 def _plain(
     schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
 ) -> list[tuple[str, GraphQLVariableSignature, Callable[[Any], bool], bool]] | None:
-    """For each variable its name, signature, test and nullability; None if one is not plain."""
+    """The name, signature, test and nullability of each variable; None if one is not plain."""
     found = []
     for definition in definitions:
         signature = get_variable_signature(schema, definition)

@@ -1,7 +1,7 @@
-"""Limits how many operations run at once; expensive ones have a limiter of their own.
+"""Limits the operations that run at once. Expensive operations have a limiter of their own.
 
-So a crowd of expensive operations holds a few connections and as many cores, and a cheap one
-passes.
+A crowd of expensive operations therefore holds only a few connections and cores, and cheap
+operations pass.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from graph.errors import Overloaded
 
 
 class Limiter:
-    """So many at once, and so many who wait, first come first served."""
+    """Admits a number of holders at once, and a number of waiters, first come, first served."""
 
     def __init__(self, most: int, most_waiting: int) -> None:
         self._places = Semaphore(most)
@@ -20,10 +20,10 @@ class Limiter:
         self._waiting = 0
 
     async def acquire(self) -> None:
-        """Return when there is room; whoever entered leaves.
+        """Wait for a place. The caller must release it.
 
         Raises:
-            Overloaded: too many wait already.
+            Overloaded: too many are waiting already.
         """
         if not self._places.locked():
             await self._places.acquire()  # at once
@@ -41,7 +41,7 @@ class Limiter:
 
 
 class Limiters:
-    """The lanes of one worker, by what an operation may cost."""
+    """The limiters of one worker; the cost of an operation selects one."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""An operation becomes an answer: one SQL statement says it, or resolvers do, or both.
+"""Executes operations: by one SQL statement, by resolvers, or by both.
 
-A query whose every field has a meaning in SQL is one statement, which is one snapshot. What SQL
-cannot say runs on Strawberry's standard executor with the DataLoaders, root field by root field, in
-one read session: one connection, one snapshot, the compiled fields' statement included.
+A query whose fields all have a meaning in SQL is one statement, which sees one snapshot. Other root
+fields run on Strawberry's standard executor with the DataLoaders, in one read session: one
+connection and one snapshot, which includes the statement of the compiled fields.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Work:
 
 
 class Execution:
-    """Runs operations of one schema on one database; lives as long as the application."""
+    """Runs operations of one schema on one database. One per application."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Execution:
         )
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
-        """Execute a request. Never raises for anything that a client sent."""
+        """Execute a request. It never raises for the content of a request."""
         try:
             return await self._answer(request, viewer)
         except RequestRejected as rejected:
@@ -138,17 +138,17 @@ class Execution:
         return await self._settle(answer, work, request)
 
     def is_query(self, request: Request) -> bool:
-        """Whether a request only reads. True if it cannot be parsed: it will be rejected."""
+        """Whether a request only reads; true if it cannot be parsed, since it will be rejected."""
         try:
             return self._operation(request).is_query
         except RequestRejected:
             return True
 
     def _operation(self, request: Request) -> Operation:
-        """The operation to run, of a document that was read before or is read now.
+        """The operation to run; its document is cached, or parsed now.
 
         Raises:
-            RequestRejected: no such document, or one that is not valid; no such operation.
+            RequestRejected: the document does not exist or is invalid, or lacks the operation.
         """
         query, document = request.query, request.document
         if document is not None or not self._persisted.takes_any:
@@ -160,10 +160,10 @@ class Execution:
         return self._documents.read(query).operation(request.operation_name)
 
     def _work(self, operation: Operation, variables: VariableValues, request: Request) -> Work:
-        """The operation compiled to a statement, or planned for the standard executor.
+        """The operation, compiled to a statement or planned for the standard executor.
 
         Raises:
-            RequestRejected: an argument has a value that it must not have.
+            RequestRejected: an argument has an invalid value.
         """
         plan: Plan | None = None
         if request.takes_parts and operation.is_query and operation.may_have_parts:
@@ -181,9 +181,9 @@ class Execution:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
 
         Raises:
-            RequestRejected: the operation costs more than any may.
-            RateLimited: it costs more than the client has left.
-            Overloaded: too many operations wait already.
+            RequestRejected: the operation exceeds the cost limit.
+            RateLimited: it costs more than is left in the client's bucket.
+            Overloaded: too many operations are waiting already.
         """
         requested = work.price.check(work.values, self._max_cost)
         if self._token_buckets is not None:
@@ -197,7 +197,7 @@ class Execution:
         return limiter
 
     async def _run(self, work: Work, request: Request, viewer: Viewer, limiter: Limiter) -> Answer:
-        """Run a mutation, a whole statement, or resolvers with what is compiled of the rest."""
+        """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
@@ -214,7 +214,7 @@ class Execution:
         return await self._resolve(work, plan, request, viewer)
 
     async def _settle(self, answer: Answer, work: Work, request: Request) -> Answer:
-        """Refund the difference to the real cost, and report the cost if the client wants it."""
+        """Refund the difference to the actual cost, and report the cost on request."""
         if self._token_buckets is None and not request.wants_cost:
             return answer
         actual = None  # of parts it is known after the last one
@@ -244,7 +244,7 @@ class Execution:
     async def _first_part(
         self, work: Work, plan: Plan, request: Request, viewer: Viewer, limiter: Limiter
     ) -> Answer:
-        """The first part of an answer; its session and its place are held until the last one."""
+        """The first part of an answer. Its session and its place are held until the last part."""
 
         async def close(objects: int) -> None:
             await rest.aclose()
@@ -271,7 +271,7 @@ class Execution:
         return Answer(parts.first, parts=parts)
 
     async def _resolve(self, work: Work, plan: Plan, request: Request, viewer: Viewer) -> Answer:
-        """The standard executor's answer; if some of it is compiled, only the rest of it."""
+        """The standard executor's answer, for the root fields that are not compiled."""
         compiled = work.compiled
         keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
         fields = plan.below(keys)
@@ -287,7 +287,7 @@ class Execution:
     def _reading(
         self, held: AsyncExitStack, fields: Mapping[FieldPath, DataField], plan: Plan
     ) -> tuple[ReadSession, Loaders]:
-        """What these fields are read by, one snapshot, until the stack is closed."""
+        """The loaders of these fields, on one snapshot, until the stack is closed."""
         session = self._database.read()
         held.push_async_callback(session.close)
         loaders = Loaders(session, fields.values(), plan.values, self._types)
@@ -301,7 +301,7 @@ def _build_answer(
     compiled: Compiled | None = None,
     columns: Sequence[bytes] = (),
 ) -> Answer:
-    """The answer of an executor; where some of it was compiled, together with these columns."""
+    """The answer of the executor, combined with the columns of compiled fields."""
     if result.data is None or unavailability(result.errors or []):
         return _failed(result.errors or [])
     if compiled is None:
@@ -343,7 +343,7 @@ def _rejected(rejected: RequestRejected) -> Answer:
 
 
 def _failed(errors: Sequence[GraphQLError]) -> Answer:
-    """An answer without data: an error took all of it along."""
+    """An answer without data: an error has propagated to the root."""
     # One snapshot and one connection: when the store was lost on the way, all of the answer is.
     if reason := unavailability(errors):
         error = {"message": str(reason), "extensions": {"code": reason.code}}

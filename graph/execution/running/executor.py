@@ -1,9 +1,8 @@
-"""graphql-core's executor, with a short way for declared fields.
+"""graphql-core's executor with a fast path for declared fields.
 
-Resolvers of declared fields (`graph.schema.fields`) take no notice of their arguments, and read of
-their `info` what is the same for all objects at one place in the answer. So these are not made anew
-for each value, and a plain value is completed as what it is. All else, and every other field, is
-left to graphql-core.
+Resolvers of declared fields (`graph.schema.fields`) ignore their arguments, and their `info` is the
+same for all objects at one path of the answer. So both are built once per path, and a plain value
+is completed directly. graphql-core handles everything else.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ _PLAIN = frozenset({str, int, bool, Decimal, datetime})
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A declared field at one place in the answer; `info` is that of the first object there."""
+    """A declared field at one path of the answer; `info` is that of the first object there."""
 
     details: list[FieldDetails]  # held, as places are known by its identity
     resolve: Callable[[Any, GraphQLResolveInfo[Any]], Any]
@@ -68,7 +67,7 @@ class _Place:
 async def run(
     schema: GraphQLSchema, document: DocumentNode, context: Context, variables: dict[str, Any]
 ) -> ExecutionResult:
-    """The standard executor's result for the one operation of a document, as a whole."""
+    """The standard executor's result for the only operation of a document, as a whole."""
     result = await _run(Executor, schema, document, context, variables)
     assert isinstance(result, ExecutionResult)  # noqa: S101  nothing was deferred
     return result
@@ -77,7 +76,7 @@ async def run(
 async def run_in_parts(
     schema: GraphQLSchema, document: DocumentNode, context: Context, variables: dict[str, Any]
 ) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
-    """The same in parts; as a whole where nothing was deferred or streamed after all."""
+    """The result in parts, or as a whole if nothing was deferred or streamed after all."""
     return await _run(IncrementalExecutor, schema, document, context, variables)
 
 
@@ -100,7 +99,7 @@ async def _run(
 
 
 class _Declared(StrawberryGraphQLCoreExecutionContext):
-    """Knows the short way for declared fields."""
+    """The fast path for declared fields."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -138,7 +137,7 @@ class _Declared(StrawberryGraphQLCoreExecutionContext):
         return completed
 
     async def _guarded(self, completed: Awaitable[Any], place: _Place, path: Path) -> Any:
-        """What a value becomes whose parts have to be awaited; null where one of them fails it."""
+        """The completed value with awaitable parts; null if one of them fails it."""
         try:
             return await completed
         except Exception as error:  # noqa: BLE001  as above
@@ -161,7 +160,7 @@ class _Declared(StrawberryGraphQLCoreExecutionContext):
 
 
 class Executor(_Declared):
-    """Takes no notice of `@defer` and `@stream`: both only say what a client would like."""
+    """An executor that ignores `@defer` and `@stream`, which the specification permits."""
 
     execute_collected_root_fields = GraphQLExecutor.execute_collected_root_fields
     execute_collected_subfields = GraphQLExecutor.execute_collected_subfields  # type: ignore[assignment]
@@ -169,9 +168,9 @@ class Executor(_Declared):
 
 
 class _Pace:
-    """So many fields in one turn of the event loop, then others have theirs.
+    """Limits the fields per turn of the event loop, so that other operations run in between.
 
-    An answer in parts can be as large as a compiled one, and is made field by field.
+    An answer in parts can be as large as a compiled one, and is built field by field.
     """
 
     def __init__(self) -> None:
@@ -179,7 +178,7 @@ class _Pace:
         self._one = asyncio.Lock()
 
     def spend(self, fields: int) -> bool:
-        """Count so many fields; whether the turn has had time for them."""
+        """Count fields; return whether the turn is used up."""
         self._left -= fields
         return self._left >= 0
 
@@ -191,7 +190,7 @@ class _Pace:
 
 
 class IncrementalExecutor(_Declared):
-    """Answers in parts; the rows of each are loaded before its fields are selected for them."""
+    """Answers in parts; the rows of each part are loaded before its fields are executed."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -206,7 +205,7 @@ class IncrementalExecutor(_Declared):
         return super().execute_field(*arguments)
 
     def execute_collected_subfields(self, *arguments: Any) -> Any:
-        """Execute what is selected of one object, but for what is deferred of it."""
+        """Execute the selection of one object, without its deferred fields."""
         *_, new_defer_usages, _position = arguments
         self._pace.spend(_FIELDS_OF_A_PART * len(new_defer_usages))
         return super().execute_collected_subfields(*arguments)
@@ -219,7 +218,7 @@ class IncrementalExecutor(_Declared):
         return self._reached([(*keys, key) for key in fields], execute)
 
     def complete_stream_item(self, path: Path, *rest: Any) -> Any:
-        """Complete an element of a streamed list, after its first ones."""
+        """Complete an element of a streamed list after its initial ones."""
         complete = partial(super().complete_stream_item, path, *rest)
         return self._reached([(*_keys(path), REST)], complete)
 

@@ -1,17 +1,16 @@
-"""A mutation's fields, one transaction each: changed, read, kept under a key, and committed.
+"""Executes a mutation's fields, each in a transaction of its own.
 
 A field goes through these steps in its transaction:
 
-    claim     its idempotency key, if it has one; what was answered with it before is the answer
-    change    its resolver runs, and with it a rule of `graph.database.writes`
-    read      what is selected of its success is read after all changes, by one statement
-    keep      the answer is stored under the key
-    commit    or not, if it was a dry run
+    claim     claim its idempotency key; if the key has an answer, that is the answer
+    change    call its resolver, and with it a rule of the store
+    read      read the selection of its success after all changes, by one statement
+    keep      store the answer with the key
+    commit    or roll back, for a dry run
 
-A refusal rolls it back; what is selected of the refusal is read afterwards, and nothing is kept:
-the
-same key may be tried again. A deadlock begins it anew. Where an operation is `@atomic`, its fields
-go through all of it together.
+A domain error rolls the transaction back. Its selection is read afterwards and nothing is stored,
+so the same key can be used again. A deadlock repeats the transaction. The fields of an `@atomic`
+operation share one transaction.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ _MAX_KEY_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyPolicy:
-    """How long an answer is kept under its key, and how long to wait for one that is being made."""
+    """The lifetime of a stored answer, and the longest wait for an answer that is being made."""
 
     kept: timedelta
     wait_seconds: float
@@ -84,7 +83,7 @@ class IdempotencyPolicy:
 
 @dataclass(frozen=True, slots=True)
 class FieldResult:
-    """What came of a field: its text, or errors; `replayed` if it was the answer to an earlier."""
+    """The result of a field: its text, or errors; `replayed` if it is a stored answer."""
 
     text: bytes | None
     errors: Sequence[GraphQLError] = ()
@@ -92,7 +91,7 @@ class FieldResult:
 
 
 class _Failed(Exception):
-    """Resolvers could not say what was selected for: nothing is changed."""
+    """Resolvers could not answer the selection; nothing is changed."""
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__(errors[0].message)
@@ -101,7 +100,7 @@ class _Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What the fields of one operation have in common."""
+    """The common data of an operation's fields."""
 
     operation: Operation
     plan: Plan
@@ -111,7 +110,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One mutation of an operation, by its key in the answer."""
+    """One mutation of an operation."""
 
     selected: Mutate | Resolved
     request: _Request
@@ -127,7 +126,7 @@ class _Field:
 
 @dataclass(slots=True)
 class Mutations:
-    """Runs the mutations of one schema on one database; lives as long as the application."""
+    """Runs the mutations of one schema on one database. One per application."""
 
     schema: GraphQLSchema
     database: Database
@@ -144,10 +143,10 @@ class Mutations:
         request: Request,
         viewer: Viewer,
     ) -> dict[str, FieldResult]:
-        """What comes of each field, by its key in the answer and in order.
+        """The result of each field by response key, in order.
 
         Raises:
-            RequestRejected: the request does not say what it must; nothing was run.
+            RequestRejected: the request is invalid; nothing was run.
         """
         selected = _Request(operation, plan, request.variables, viewer)
         fields = self._fields(selected, variables, request.idempotency_key)
@@ -168,11 +167,14 @@ class Mutations:
     ) -> list[_Field]:
         roots = [root for root in request.plan.root if isinstance(root, Mutate | Resolved)]
         if header is not None and len(roots) != 1:
-            raise _refused(InvalidKey("The header Idempotency-Key is for a single mutation."))
+            raise _refused(
+                InvalidKey("The header Idempotency-Key applies to a single mutation only.")
+            )
         fields = [self._field(root, request, variables, header) for root in roots]
         if request.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
-                "In an @atomic operation all mutations are dry runs, or none.", code="BAD_REQUEST"
+                "In an @atomic operation all mutations must be dry runs, or none.",
+                code="BAD_REQUEST",
             )
         return fields
 
@@ -223,12 +225,10 @@ class Mutations:
             done = [FieldResult(None, [each.error(error)]) for each in fields]
         return dict(zip(names, done, strict=True))
 
-    async def _persistently(
-        self, field_: _Field, work: Callable[[Transaction], Awaitable[T]]
-    ) -> T:
+    async def _persistently(self, field_: _Field, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Do it in a transaction; where another is in the way, begin anew, so many times.
 
-        Those that begin anew do so one at a time: they would get in each other's way again.
+        Repeated transactions run one at a time, since they would conflict again.
         """
         for attempt in range(_ATTEMPTS):
             try:
@@ -275,11 +275,11 @@ class Mutations:
         return done
 
     async def _change(self, tx: Transaction, field_: _Field) -> FieldResult:
-        """All that a field does before it is committed.
+        """All steps of a field before its commit.
 
         Raises:
-            DomainError: a rule says no.
-            RetryableConflict: another transaction is in the way.
+            DomainError: a rule of the store forbids the change.
+            RetryableConflict: it conflicts with another transaction.
         """
         key = None if field_.is_dry_run else field_.key
         if key is not None:
@@ -306,13 +306,16 @@ class Mutations:
             raise TryAgain("A request with the same idempotency key is running.") from None
 
     async def _shown(self, tx: Transaction, field_: _Field, refusal: DomainError) -> FieldResult:
-        """The refusal as a member of the field's union; where it has none, an error."""
+        """The domain error as a member of the field's union.
+
+        An error if the union has no such member.
+        """
         if isinstance(field_.selected, Resolved):
             return FieldResult(None, [field_.error(refusal)])
         return FieldResult(await self._resolve(field_, Change(tx, shown(refusal))))
 
     async def _payload(self, field_: _Field, change: Change) -> bytes:
-        """What is selected of the success: by one statement if that can say it, or by resolvers."""
+        """The selection of the success, by one statement if possible, else by resolvers."""
         plan, success = field_.request.plan, change.outcome
         assert isinstance(field_.selected, Mutate)  # noqa: S101
         name = self.schema.type_map.get(type(success).__name__)
@@ -338,11 +341,11 @@ class Mutations:
         return compiled.body(columns, texts)
 
     async def _resolve(self, field_: _Field, change: Change, *, bare: bool = False) -> bytes:
-        """The standard executor's answer for one field; `bare` is without what is selected of it.
+        """The standard executor's answer for one field; `bare` leaves its selection out.
 
         Raises:
-            DomainError, RetryableConflict, Unavailable: as the resolver has raised it.
-            _Failed: a resolver failed otherwise.
+            DomainError, RetryableConflict, Unavailable: the resolver raised it.
+            _Failed: a resolver failed in any other way.
         """
         request, key = field_.request, field_.selected.response_key
         fields = {} if bare else request.plan.below({key})
@@ -364,10 +367,12 @@ class Mutations:
 
 
 def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.Key:
-    """A client's idempotency key, with a hash of the field's text and of all variables."""
+    """A client's idempotency key, with a hash of the field's text and all variables."""
     if not given or len(given) > _MAX_KEY_CHARS or not given.isprintable():
         raise _refused(
-            InvalidKey(f"An idempotency key has from 1 to {_MAX_KEY_CHARS} printable characters.")
+            InvalidKey(
+                f"An idempotency key must have from 1 to {_MAX_KEY_CHARS} printable characters."
+            )
         )
     text = request.operation.text_of(request.plan, key).encode()
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)

@@ -1,7 +1,7 @@
-"""Answers in parts: what the document defers or streams (`@defer`, `@stream`) comes later.
+"""Incremental delivery: deferred and streamed fields (`@defer`, `@stream`) come in later parts.
 
-The format is graphql-core's: `pending` names what is still to come, `incremental` is some of it,
-and `completed` says what has come, until `hasNext` is false.
+The format is graphql-core's: `pending` announces later parts, `incremental` holds data, `completed`
+ends a part, until `hasNext` is false.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Parts:
-    """What an answer has after its first part, as JSON; whoever was given it closes it.
+    """The parts of an answer after the first, as JSON. The receiver must close it.
 
-    Until then it holds what it is loaded by: one session, so all of it is of one snapshot.
+    Until then it holds its session, so that all parts are of one snapshot.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Parts:
             yield part, result.has_next
 
     def broken_off(self, error: Exception) -> bytes:
-        """A last part that says why what is still to come does not."""
-        said = failure(GraphQLError(str(error), original_error=error))
-        completed = [{"id": id_, "errors": [said]} for id_ in sorted(self._pending)]
+        """A last part with the error for which the remaining parts are missing."""
+        formatted = failure(GraphQLError(str(error), original_error=error))
+        completed = [{"id": id_, "errors": [formatted]} for id_ in sorted(self._pending)]
         return orjson.dumps({"completed": completed, "hasNext": False})
 
     async def close(self) -> None:
@@ -86,7 +86,7 @@ def _subsequent(result: SubsequentIncrementalExecutionResult) -> dict[str, Any]:
 
 
 def _wrapping(result: SubsequentIncrementalExecutionResult) -> int:
-    """How many objects of a part are none of the answer, or go on with one that has come."""
+    """The number of objects of a part that belong to the format, not to the answer."""
     incremental = result.incremental or ()
     deferred = sum(isinstance(each, IncrementalDeferResult) for each in incremental)
     return 1 + len(result.pending or ()) + len(incremental) + deferred + len(result.completed or ())

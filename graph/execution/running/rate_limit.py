@@ -1,4 +1,4 @@
-"""How much each client may ask for over time: a bucket that fills steadily up to its brim."""
+"""Rate limits: a token bucket for each client, which refills steadily up to its capacity."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.execution.running.concurrency import Limiter
 
-# Who has not selected for longest is forgotten; by then the bucket is full, or there is a flood.
+# The least recently used bucket is evicted; it is full by then, unless there is a flood.
 _MAX_CLIENTS = 100_000
 # With every so many takes, so many buckets in the database are looked at: two for each take.
 _FORGET_EVERY = 16
@@ -26,13 +26,16 @@ _FORGET_AMONG = 32
 
 
 class TokenBuckets(Protocol):
-    """Takes what an operation may cost before it runs; gives back what it did not."""
+    """Charges the estimated cost of an operation before it runs.
+
+    Refunds the difference afterwards.
+    """
 
     async def consume(self, client: str, cost: int) -> None:
-        """Take from a client's bucket.
+        """Charge a client's bucket.
 
         Raises:
-            RateLimited: there is less in it.
+            RateLimited: the bucket holds less than the cost.
         """
 
     async def refund(self, client: str, cost: int) -> None: ...
@@ -71,8 +74,8 @@ class MemoryTokenBuckets:
 class DatabaseTokenBuckets:
     """The buckets of all processes on one database.
 
-    A bucket is selected for before the limiters: a limiter of its own bounds how many connections
-    that holds.
+    A bucket is charged before the operation enters its limiter, so a limiter of its own bounds the
+    connections for this.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What goes into the execution and what comes out of it: a request and its answer."""
+"""The input and the output of an execution: a request and its answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client sends (GraphQL over HTTP, section 5.1)."""
+    """A request (GraphQL over HTTP, section 5.1)."""
 
     query: str | None
     variables: dict[str, Any]
@@ -31,9 +31,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response map (specification, section 7.1) as JSON, and the HTTP status it deserves.
+    """A response map (specification, section 7.1) as JSON, with its HTTP status.
 
-    Where it comes in parts, `body` is the first of them.
+    For an answer in parts, `body` is the first part.
     """
 
     body: bytes

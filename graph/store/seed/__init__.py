@@ -1,7 +1,4 @@
-"""Fill an empty store with believable customers, items, orders and lines.
-
-All of it is one transaction: an interruption leaves nothing half done.
-"""
+"""Fills an empty store with realistic customers, items, orders and lines, in one transaction."""
 
 from __future__ import annotations
 
@@ -35,8 +32,8 @@ __all__ = ["CUSTOMERS", "RANDOM_SEED", "Counts", "seed"]
 CUSTOMERS = 1_000
 RANDOM_SEED = 1
 
-# A COPY of so many rows takes a tenth of a second or two: progress is seen, and more rows at once
-# are not quicker.
+# A COPY of this many rows takes 0.1 to 0.2 s, so that progress is visible. Larger batches are not
+# faster.
 _BATCH_ROWS = 10_000
 
 _STORE = (Customer, Item, Order, OrderLine)
@@ -46,8 +43,8 @@ _STAGE_ORDERS = """
     CREATE TEMPORARY TABLE staged_orders (customer_id bigint, date_placed timestamptz)
     ON COMMIT DROP
 """
-# The samples come by customer. PostgreSQL sorts them on disk, and so ids rise with the dates of
-# the whole store; rows that compare as equal are equal.
+# The sample's orders are grouped by customer. PostgreSQL sorts them on disk, so that ids follow the
+# dates of the whole store. Orders with the same date and customer are identical.
 _PLACE_ORDERS = f"""
     INSERT INTO orders (id, customer_id, date_placed, status)
     SELECT id, customer_id, date_placed,
@@ -58,8 +55,8 @@ _PLACE_ORDERS = f"""
                  extract(epoch FROM timestamptz '{CLOSED}' - date_placed) / 86400 AS days
           FROM staged_orders) AS numbered
 """  # noqa: S608  all of it is ours
-# Orders are all that anybody sees the history of.
-_REMEMBER_ORDERS = """
+# Only orders have a history in the API.
+_LOG_ORDERS = """
     INSERT INTO events (at, entity, entity_id, kind, payload, order_id)
     SELECT date_placed, 'Order', id, 'CREATED', to_jsonb(orders) - 'id', id
     FROM orders ORDER BY id
@@ -74,14 +71,14 @@ async def seed(
     reset: bool = False,
     progress: Progress | None = None,
 ) -> Counts:
-    """Write the sample store of these two numbers, and return how many rows of each kind it has.
+    """Write the sample store for these two numbers; return the number of rows by table.
 
-    The same numbers give the same rows, with the same ids and dates. `progress` is told the rows
-    done and the rows in total. `reset` empties the store first, in the same transaction.
+    The same numbers give the same rows, with the same ids and dates. `progress` is called with the
+    rows written and the total. `reset` removes all rows first, in the same transaction.
 
     Raises:
         ValueError: `customers` is negative.
-        StoreNotEmpty: there are rows, and no `reset`.
+        StoreNotEmpty: the store has rows, and `reset` is false.
     """
     sample = Sample(customers, random_seed)
     async with database.write() as session:
@@ -93,16 +90,16 @@ async def seed(
         await session.execute(text(_STAGE_ORDERS))
         await copy.rows("staged_orders", OrderRow._fields, sample.order_rows())
         await session.execute(text(_PLACE_ORDERS))
-        await session.execute(text(_REMEMBER_ORDERS))
+        await session.execute(text(_LOG_ORDERS))
         await copy.rows("order_lines", OrderLineRow._fields, sample.order_line_rows())
         await _settle_store(session)
     return counts
 
 
 async def _claim_store(session: WriteSession, *, reset: bool) -> None:
-    """Take an empty store for this transaction: a second seeder waits here, and is then refused.
+    """Lock the tables and check that they are empty; a second seed waits here, and is then refused.
 
-    Without `reset` others may go on reading.
+    Without `reset` other transactions can still read.
     """
     await session.execute(text("SET LOCAL statement_timeout = 0"))
     await session.execute(text("SET LOCAL graph.logging = 'off'"))
@@ -115,7 +112,7 @@ async def _claim_store(session: WriteSession, *, reset: bool) -> None:
 
 
 async def _settle_store(session: WriteSession) -> None:
-    """Let the next ids follow the given ones, and the planner know the tables."""
+    """Advance the sequences past the written ids, and update the planner's statistics."""
     for entity in (*_STORE, Event):
         sequence = func.pg_get_serial_sequence(entity.__tablename__, "id")
         await session.execute(select(func.setval(sequence, func.max(entity.id))))
@@ -129,7 +126,7 @@ async def _driver_connection(session: WriteSession) -> Any:
 
 
 class _Copy:
-    """COPY into one table after another, with one count of all rows."""
+    """COPY into one table after another, with a common count of rows for the progress."""
 
     def __init__(self, connection: Any, rows_total: int, progress: Progress | None) -> None:
         self._connection = connection

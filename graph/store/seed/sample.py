@@ -1,9 +1,8 @@
-"""The rows of a sample store, made one at a time.
+"""Generates the rows of a sample store one by one.
 
-A store is a function of two numbers, how many customers and a seed: nothing comes from the clock,
-and of `random` only `random()`, whose numbers Python promises not to change. Whatever is needed
-twice is drawn a second time from a stream of its own rather than kept, so that memory does not
-grow with the store.
+A store is a function of two numbers: the number of customers and a seed. It does not depend on the
+clock, and uses only `random()`, whose numbers Python guarantees. Values that are needed twice are
+drawn again from a stream of their own, so that memory does not grow with the store.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ CLOSED = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = (CLOSED - OPENED).days
 _DAY_SECONDS = 24 * 60 * 60
 
-# Values that are equally likely.
+# Equally likely values.
 _QUANTITIES = (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 6)
 _CENTS = (99, 99, 99, 99, 95, 50, 49)
 _USERNAMES = ("{first}.{last}", "{first}_{last}", "{initial}{last}{id}", "{first}{id}")
 _USERNAMES_WITH_ID = tuple(pattern for pattern in _USERNAMES if "{id}" in pattern)
-# Letters that are no letter of a to z with a mark.
+# Letters that Unicode does not decompose into a letter from a to z and a mark.
 _UNDECOMPOSABLE = str.maketrans({"ł": "l", "ø": "o", "ß": "ss"})
 
-# One of so many customers is a regular, and stores of 1,000 have four with 200 orders.
+# Every 200th customer is a regular; a store of 1,000 has four with 200 orders each.
 _CUSTOMERS_PER_REGULAR = 200
 _FIRST_REGULAR = 6
 _ORDERS_OF_A_REGULAR = 200
 
-# One order of so many was cancelled; one item of so many is not counted.
+# Every 41st order is cancelled; the stock of every 10th item is not tracked.
 ORDERS_PER_CANCELLED = 41
 _ITEMS_PER_UNCOUNTED = 10
 _MOST_IN_STOCK = 250
@@ -193,7 +192,7 @@ class Sample:
             orders = _long_tailed(1.35, 0.013, draw) - 1
             if index % _CUSTOMERS_PER_REGULAR == _FIRST_REGULAR:
                 orders = _ORDERS_OF_A_REGULAR
-            # Nobody orders more often than every other day.
+            # At most one order every other day.
             yield joined, min(orders, (DAYS - joined // _DAY_SECONDS - 1) // 2)
 
     def _order_sizes(self) -> Iterator[int]:
@@ -207,10 +206,10 @@ class Sample:
 
 
 class _Names:
-    """Names and usernames of customers by their ids, unique without a memory of those given.
+    """Names and unique usernames of customers by their ids, without memory of earlier ones.
 
-    Every pair of a first and a last name comes once before any comes again; from then on all
-    usernames hold the id.
+    Every pair of a first and a last name occurs once before any is repeated. Usernames of repeated
+    pairs contain the id.
     """
 
     def __init__(self, draw: Draw) -> None:
@@ -229,13 +228,13 @@ class _Names:
 
 
 def _in_ascii(name: str) -> str:
-    """The name in the letters a to z."""
+    """The name in lower case, with letters from a to z only."""
     decomposed = unicodedata.normalize("NFD", name.lower().translate(_UNDECOMPOSABLE))
     return "".join(letter for letter in decomposed if "a" <= letter <= "z")
 
 
 def _last_change(joined: int, draw: Draw) -> int:
-    """Most customers never change; the others did at any time since they joined."""
+    """The second of a customer's last change: that of joining, or for a quarter any later one."""
     if draw() < 0.75:  # noqa: PLR2004
         return joined
     return joined + int((DAYS * _DAY_SECONDS - joined) * draw())
@@ -254,12 +253,12 @@ def _one_of(values: Sequence[T], draw: Draw) -> T:
 
 
 def _mostly_first(values: Sequence[T], draw: Draw) -> T:
-    """One of the values, an early one more likely than a late one."""
+    """One of the values; earlier values are more likely."""
     return values[int(len(values) * draw() * draw())]
 
 
 def _long_tailed(scale: float, offset: float, draw: Draw) -> int:
-    """A number that is mostly about `scale`, and at times as much as `scale / offset`."""
+    """A number that is usually near `scale`, and at most `scale / offset`."""
     return int(scale / (offset + draw()))
 
 

@@ -199,7 +199,7 @@ STREETS = {
     """),
 }
 
-# Reserved by RFC 2606: no letter ever reaches anybody.
+# Reserved by RFC 2606: email to these domains is never delivered.
 EMAIL_DOMAINS = ("example.com", "example.net", "example.org")
 
 # Styles, and the goods that come in each of them, with what one of these costs about.

@@ -1,196 +1,139 @@
-"""What files may hold, by entity: what a row must be, and how a batch of them becomes rows.
+"""What files may hold, by entity: what a row must be in itself, before it is staged.
 
-A batch is copied into temporary tables and merged from there by the natural key: customers by
-username, items by name, orders by customer and moment. What a row must be in itself is checked
-before, by the rules of `graph.database.writes`; what it must be beside others is asked by SQL: its
-rows are (number in the batch, field, code, message).
+A batch is copied into temporary tables and merged from there (`merging`) by the natural key:
+customers by username, items by name, orders by customer and moment. `ordinal` tells apart what
+shares a key. What is not given of a row that is there stays as it is.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from graph.database.transfer.rows import Entity
+from graph.database.transfer.rows import Entity, one_of, text, whole_number
+from graph.schema.scalars import parse_datetime, parse_decimal
 from graph.store.models import OrderStatus
+from graph.store.transfer import merging
 
 if TYPE_CHECKING:
     from graph.database.transfer.rows import Staged
     from graph.database.writes.values import Values
 
 _CUSTOMER = ("first_name", "last_name", "username", "email", "address", "town")
+_MOST_ORDINAL = 2**31 - 1
+
+
+def _moment(value: Any) -> str:
+    """As text: the driver takes the first and the last moment there are for infinity."""
+    return parse_datetime(text(value)).isoformat()
 
 
 def _customer(number: int, values: Values) -> Staged:
     texts = values.texts("Customer", *_CUSTOMER, required=True)
     values.email("email")
-    return {"staged_customers": [(number, *texts.values())]}
+    moments = (values.given("created_on"), values.given("updated_on"))
+    return {"staged_customers": [(number, *texts.values(), *moments)]}
 
 
 def _item(number: int, values: Values) -> Staged:
     name = values.texts("Item", "name", required=True)["name"]
     prices = [values.money(price, required=True) for price in ("cost_price", "selling_price")]
     stock = values.stock() if values.given("stock") is not None else None
-    return {"staged_items": [(number, name, *prices, stock)]}
+    ordinal = _ordinal(values, "ordinal")
+    return {"staged_items": [(number, name, *prices, stock, "stock" in values, ordinal)]}
 
 
 def _order(number: int, values: Values) -> Staged:
     for name in ("username", "date_placed"):
         if values.given(name) is None:
             values.wrong(name, "REQUIRED", "It must be given, and not be null.")
-    lines = []
-    for nth, line in enumerate(values.within("lines")):
-        if line.given("item") is None:
-            line.wrong("item", "REQUIRED", "It must be given, and not be null.")
+    if "lines" not in values:
+        values.wrong("lines", "REQUIRED", "It must be given; an order without lines has [].")
+    lines = values.within("lines")
+    order = (
+        number,
+        values.given("username"),
+        values.given("date_placed"),
+        values.given("status"),
+        _ordinal(values, "ordinal"),
+        any(line.given("taken") is not None for line in lines),
+        len(lines),
+    )
+    staged = [(number, nth, *_line(line)) for nth, line in enumerate(lines)]
+    return {"staged_orders": [order], "staged_lines": staged}
+
+
+def _line(line: Values) -> tuple[Any, ...]:
+    if line.given("item") is None:
+        line.wrong("item", "REQUIRED", "It must be given, and not be null.")
+    quantity = line.pieces()
+    cancelled = _pieces_of(line, "cancelled", quantity)
+    taken = _pieces_of(line, "taken", quantity - (cancelled or 0))
+    name, price = None, None
+    if line.given("item_name") is not None:
+        name = line.texts("OrderLine", "item_name", required=False)["item_name"]
+    if line.given("unit_price") is not None:
         price = line.money("unit_price", required=False)
-        lines.append((number, nth, line.given("item"), line.pieces(), price))
-    status = values.given("status") or OrderStatus.PLACED
-    order = (number, values.given("username"), values.given("date_placed"), str(status))
-    return {"staged_orders": [order], "staged_lines": lines}
+    ordinal = _ordinal(line, "item_ordinal")
+    return (line.given("item"), ordinal, name, quantity, cancelled, taken, price)
 
 
-# The last row of a name counts; those that were refused do not.
-_LATEST_CUSTOMERS = """
-    SELECT * FROM (SELECT DISTINCT ON (username) * FROM staged_customers
-                   WHERE nth <> ALL($1::integer[]) ORDER BY username, nth DESC) AS latest
-    ORDER BY nth
-"""
-_LATEST_ITEMS = """
-    SELECT DISTINCT ON (name) * FROM staged_items
-    WHERE nth <> ALL($1::integer[]) ORDER BY name, nth DESC
-"""
-# Sub-selects in the list of columns: they cannot become a join that reads the whole store.
-_REFUSE_CUSTOMERS = """
-    SELECT nth, 'email', 'TAKEN', 'The mail address is that of another customer.'
-    FROM (SELECT nth, username,
-                 (SELECT username FROM customers WHERE lower(customers.email) = lower(new.email))
-                     AS owner,
-                 first_value(username) OVER (PARTITION BY lower(email) ORDER BY nth) AS first
-          FROM staged_customers AS new) AS found
-    WHERE owner <> username OR first <> username
-"""
-_MERGE_CUSTOMERS = f"""
-    INSERT INTO customers AS old (first_name, last_name, username, email, address, town)
-    SELECT first_name, last_name, username, email, address, town FROM ({_LATEST_CUSTOMERS}) AS new
-    ON CONFLICT (username) DO UPDATE SET first_name = excluded.first_name,
-        last_name = excluded.last_name, email = excluded.email, address = excluded.address,
-        town = excluded.town
-    WHERE (old.first_name, old.last_name, old.email, old.address, old.town) IS DISTINCT FROM
-        (excluded.first_name, excluded.last_name, excluded.email, excluded.address, excluded.town)
-"""  # noqa: S608  all of it is ours
-_REFUSE_ITEMS = """
-    SELECT nth, 'name', 'AMBIGUOUS', 'Several items have this name.'
-    FROM (SELECT nth, (SELECT count(*) FROM items WHERE items.name = new.name) AS number
-          FROM staged_items AS new) AS found
-    WHERE number > 1
-"""
-_UPDATE_ITEMS = f"""
-    UPDATE items SET cost_price = new.cost_price, selling_price = new.selling_price,
-        stock = coalesce(new.stock, items.stock)
-    FROM ({_LATEST_ITEMS}) AS new WHERE items.name = new.name
-    AND (items.cost_price, items.selling_price, items.stock) IS DISTINCT FROM
-        (new.cost_price, new.selling_price, coalesce(new.stock, items.stock))
-"""  # noqa: S608
-_INSERT_ITEMS = f"""
-    INSERT INTO items (name, cost_price, selling_price, stock)
-    SELECT name, cost_price, selling_price, stock
-    FROM (SELECT *, (SELECT min(id) FROM items WHERE items.name = latest.name) AS old
-          FROM ({_LATEST_ITEMS}) AS latest) AS new
-    WHERE old IS NULL ORDER BY nth
-"""  # noqa: S608
-_REFUSE_ORDERS = """
-    SELECT nth, 'username', 'NOT_FOUND', 'There is no such customer.'
-    FROM (SELECT nth, (SELECT id FROM customers WHERE customers.username = new.username) AS id
-          FROM staged_orders AS new) AS found
-    WHERE id IS NULL
-    UNION ALL
-    SELECT nth, 'lines.' || line || '.item',
-           CASE number WHEN 0 THEN 'NOT_FOUND' ELSE 'AMBIGUOUS' END,
-           number || ' items have this name.'
-    FROM (SELECT nth, line, (SELECT count(*) FROM items WHERE items.name = new.item) AS number
-          FROM staged_lines AS new) AS found
-    WHERE number <> 1
-"""
-# An order that is there already stays as it is.
-_KEY_ORDERS = """
-    UPDATE staged_orders SET id = nextval(pg_get_serial_sequence('orders', 'id')),
-        customer_id = new.customer_id
-    FROM (SELECT nth, customer_id,
-                 row_number() OVER (PARTITION BY customer_id, date_placed ORDER BY nth) AS same,
-                 (SELECT min(id) FROM orders WHERE orders.customer_id = found.customer_id
-                  AND orders.date_placed = found.date_placed) AS old
-          FROM (SELECT nth, date_placed, (SELECT id FROM customers
-                WHERE customers.username = staged_orders.username) AS customer_id
-                FROM staged_orders WHERE nth <> ALL($1::integer[])) AS found) AS new
-    WHERE staged_orders.nth = new.nth AND same = 1 AND old IS NULL
-"""
-_INSERT_ORDERS = """
-    INSERT INTO orders (id, customer_id, date_placed, status)
-    SELECT id, customer_id, date_placed, status FROM staged_orders
-    WHERE id IS NOT NULL AND nth <> ALL($1::integer[]) ORDER BY nth
-"""
-_INSERT_LINES = """
-    INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name, cancelled)
-    SELECT staged_orders.id, found.id, quantity, coalesce(unit_price, selling_price), found.name,
-           CASE status WHEN 'CANCELLED' THEN quantity ELSE 0 END
-    FROM staged_orders JOIN staged_lines USING (nth)
-    CROSS JOIN LATERAL (SELECT * FROM items WHERE items.name = staged_lines.item LIMIT 1) AS found
-    WHERE staged_orders.id IS NOT NULL AND nth <> ALL($1::integer[]) ORDER BY nth, line
-"""
+def _ordinal(values: Values, name: str) -> int | None:
+    return values.number(name, 1, _MOST_ORDINAL) if values.given(name) is not None else None
 
-_TEXTS = dict.fromkeys(_CUSTOMER, "text")
+
+def _pieces_of(line: Values, name: str, most: int) -> int | None:
+    return line.number(name, 0, most) if line.given(name) is not None else None
+
 
 ENTITIES: dict[str, Entity] = {
     "customers": Entity(
-        types=dict.fromkeys(("firstName", "lastName", "username", "email", "address", "town"), str),
-        tables={"staged_customers": {"nth": "integer", **_TEXTS}},
+        fields={
+            **dict.fromkeys(
+                ("firstName", "lastName", "username", "email", "address", "town"), text
+            ),
+            **dict.fromkeys(("createdOn", "updatedOn"), _moment),
+        },
+        tables=merging.CUSTOMER_TABLES,
         read=_customer,
-        refuse=_REFUSE_CUSTOMERS,
-        merge=(_MERGE_CUSTOMERS,),
+        resolve=merging.RESOLVE_CUSTOMERS,
+        refuse=merging.REFUSE_CUSTOMERS,
+        merge=merging.MERGE_CUSTOMERS,
     ),
     "items": Entity(
-        types={"name": str, "costPrice": Decimal, "sellingPrice": Decimal, "stock": int},
-        tables={
-            "staged_items": {
-                "nth": "integer",
-                "name": "text",
-                "cost_price": "numeric",
-                "selling_price": "numeric",
-                "stock": "integer",
-            }
+        fields={
+            "name": text,
+            "ordinal": whole_number,
+            "costPrice": parse_decimal,
+            "sellingPrice": parse_decimal,
+            "stock": whole_number,
         },
+        tables=merging.ITEM_TABLES,
         read=_item,
-        refuse=_REFUSE_ITEMS,
-        merge=(_UPDATE_ITEMS, _INSERT_ITEMS),
+        resolve=merging.RESOLVE_ITEMS,
+        refuse=merging.REFUSE_ITEMS,
+        merge=merging.MERGE_ITEMS,
     ),
     "orders": Entity(
-        types={
-            "username": str,
-            "datePlaced": datetime,
-            "status": OrderStatus,
-            "lines": {"item": str, "quantity": int, "unitPrice": Decimal},
-        },
-        tables={
-            "staged_orders": {
-                "nth": "integer",
-                "username": "text",
-                "date_placed": "timestamptz",
-                "status": "text",
-                "id": "bigint",
-                "customer_id": "bigint",
-            },
-            "staged_lines": {
-                "nth": "integer",
-                "line": "integer",
-                "item": "text",
-                "quantity": "integer",
-                "unit_price": "numeric",
+        fields={
+            "username": text,
+            "datePlaced": _moment,
+            "ordinal": whole_number,
+            "status": one_of(OrderStatus),
+            "lines": {
+                "item": text,
+                "itemOrdinal": whole_number,
+                "itemName": text,
+                "quantity": whole_number,
+                "cancelled": whole_number,
+                "taken": whole_number,
+                "unitPrice": parse_decimal,
             },
         },
+        tables=merging.ORDER_TABLES,
         read=_order,
-        refuse=_REFUSE_ORDERS,
-        merge=(_KEY_ORDERS, _INSERT_ORDERS, _INSERT_LINES),
+        resolve=merging.RESOLVE_ORDERS,
+        refuse=merging.REFUSE_ORDERS,
+        merge=merging.MERGE_ORDERS,
         has_lists=True,
     ),
 }

@@ -20,19 +20,23 @@ TAKEN = "TAKEN"
 # Constraint -> the input field that it concerns, code, message.
 _PROBLEMS: dict[str, tuple[str, str, str]] = {
     "customers_username_key": ("username", TAKEN, "The username is taken."),
-    "customers_lower_email_key": ("email", TAKEN, "The mail address is taken."),
-    "customers_created_on_check": ("createdOn", "OUT_OF_RANGE", "Years have four digits."),
-    "customers_updated_on_check": ("updatedOn", "OUT_OF_RANGE", "Years have four digits."),
-    "items_cost_price_check": ("costPrice", "OUT_OF_RANGE", "A price is not negative."),
-    "items_selling_price_check": ("sellingPrice", "OUT_OF_RANGE", "A price is not negative."),
+    "customers_lower_email_key": ("email", TAKEN, "The email address is taken."),
+    "customers_created_on_check": ("createdOn", "OUT_OF_RANGE", "A year must have four digits."),
+    "customers_updated_on_check": ("updatedOn", "OUT_OF_RANGE", "A year must have four digits."),
+    "items_cost_price_check": ("costPrice", "OUT_OF_RANGE", "A price must not be negative."),
+    "items_selling_price_check": ("sellingPrice", "OUT_OF_RANGE", "A price must not be negative."),
     "orders_customer_id_fkey": ("customerId", "NOT_FOUND", "There is no such customer."),
-    "orders_date_placed_check": ("datePlaced", "OUT_OF_RANGE", "Years have four digits."),
+    "orders_date_placed_check": ("datePlaced", "OUT_OF_RANGE", "A year must have four digits."),
     "orders_status_check": ("status", "OUT_OF_RANGE", "There is no such status."),
     "order_lines_order_id_fkey": ("orderId", "NOT_FOUND", "There is no such order."),
     "order_lines_item_id_fkey": ("itemId", "NOT_FOUND", "There is no such item."),
-    "order_lines_quantity_check": ("quantity", "OUT_OF_RANGE", "A line has a piece at least."),
-    "order_lines_unit_price_check": ("unitPrice", "OUT_OF_RANGE", "A price is not negative."),
-    "events_at_check": ("at", "OUT_OF_RANGE", "Years have four digits."),
+    "order_lines_quantity_check": (
+        "quantity",
+        "OUT_OF_RANGE",
+        "A line must have at least one piece.",
+    ),
+    "order_lines_unit_price_check": ("unitPrice", "OUT_OF_RANGE", "A price must not be negative."),
+    "events_at_check": ("at", "OUT_OF_RANGE", "A year must have four digits."),
     "events_kind_check": ("kind", "OUT_OF_RANGE", "There is no such kind of event."),
 }
 # Constraint -> the reason why a change is not allowed.

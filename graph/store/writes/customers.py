@@ -100,5 +100,5 @@ async def _check_free(transaction: Transaction, values: Values, key: int) -> Non
     if row["username"]:
         values.wrong("username", TAKEN, "The username is taken.")
     if row["email"]:
-        values.wrong("email", TAKEN, "The mail address is taken.")
+        values.wrong("email", TAKEN, "The email address is taken.")
     values.check()

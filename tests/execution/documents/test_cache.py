@@ -1,4 +1,4 @@
-"""What the cache of documents keeps, and what it lets go."""
+"""The cache of documents: which entries it keeps and which it evicts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from graph.execution.documents.cache import SegmentedLRU
 
 
-def test_a_flood_leaves_alone_what_was_asked_for_twice() -> None:
+def test_a_flood_does_not_evict_entries_that_were_read_again() -> None:
     kept = SegmentedLRU[str, int](max_entries=50, max_weight=10_000)
     for steady in range(30):
         kept.put(f"steady {steady}", steady, weight=1)
@@ -21,7 +21,7 @@ def test_a_flood_leaves_alone_what_was_asked_for_twice() -> None:
     assert len(kept) <= 50
 
 
-def test_what_was_asked_for_last_stays_longest() -> None:
+def test_the_least_recently_read_entry_is_evicted_first() -> None:
     kept = SegmentedLRU[str, int](max_entries=10, max_weight=100)
     kept.put("a", 1, weight=1)
     kept.put("b", 2, weight=1)
@@ -31,7 +31,7 @@ def test_what_was_asked_for_last_stays_longest() -> None:
     assert [kept.get(key) for key in "abc"] == [None, 2, 3]
 
 
-def test_one_that_is_too_heavy_is_not_kept() -> None:
+def test_a_value_that_is_too_heavy_is_not_cached() -> None:
     kept = SegmentedLRU[str, int](max_entries=10, max_weight=100)
     kept.put("light", 1, weight=1)
     kept.get("light")

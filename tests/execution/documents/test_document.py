@@ -1,4 +1,4 @@
-"""What is left in memory of a text that was read."""
+"""The memory of a parsed document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document that is too much is refused by the limit it breaks, and is cheap to refuse."""
+"""A document that exceeds a limit is refused with that limit, and at low cost."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_introspection_query_of_explorers_is_within_the_limits() -> None:
 
 
 @pytest.mark.parametrize("inside", ["{aliases}", "queryType{{fields{{{aliases}}}}}"])
-def test_introspection_is_not_asked_for_many_times_over(inside: str) -> None:
+def test_aliases_in_introspection_are_limited(inside: str) -> None:
     def document(count: int) -> str:
         aliases = " ".join(f"a{n}:__typename" for n in range(count))
         return "{__schema{" + inside.format(aliases=aliases) + "}}"
@@ -126,12 +126,12 @@ def test_introspection_is_not_asked_for_many_times_over(inside: str) -> None:
     ],
     ids=["an alias", "a label", "a label that is none"],
 )
-def test_what_comes_back_with_every_object_is_not_long(document: str) -> None:
+def test_aliases_and_labels_have_a_maximum_length(document: str) -> None:
     with pytest.raises(RequestRejected, match="of more than 100 characters"):
         Documents(SCHEMA).read(document % ("a" * 101))
 
 
-def test_what_is_kept_of_an_operation_is_bounded_by_what_it_selects() -> None:
+def test_compiled_variants_are_bounded_by_their_fields() -> None:
     flags = [f"v{nth}" for nth in range(6)]
     definitions = " ".join(f"${flag}: Boolean!" for flag in flags)
     few = " ".join(f"{flag}: totalCount @include(if: ${flag})" for flag in flags)
@@ -162,7 +162,7 @@ def test_introspection_and_suggestions_can_be_switched_off() -> None:
     assert Documents(SCHEMA, Limits(introspection=False)).read("{__typename customers{__typename}}")
 
 
-def test_the_settings_say_the_same_as_the_limits_do() -> None:
+def test_the_defaults_of_settings_and_limits_agree() -> None:
     assert Limits.of(Settings()) == Limits()
 
 

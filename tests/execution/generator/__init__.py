@@ -1,10 +1,10 @@
-"""Stores, and operations on them, drawn at random.
+"""Random stores, and random operations on them.
 
-stores       random rows for whatever tables the models have
-known        what of a store an argument can name: ids, cursors, values
-operations   random operations over whatever a schema has
-sorts        sorts that fit what stands beside them
-shapes       what may stand beside what in a selection set
+stores       random rows for all tables of the models
+known        the ids, cursors and values of a store that arguments can use
+operations   random operations over any schema
+sorts        sorts that are valid beside the other arguments
+shapes       selections that can be merged in one selection set
 """
 
 from tests.execution.generator.known import Known, known_of, survey

@@ -1,4 +1,4 @@
-"""What of a store an argument can name: asked of the store itself, by an operation of its own."""
+"""The ids, cursors and values of a store, read by an operation."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Operations drawn over a schema as graphql-core has it.
+"""Random operations over a graphql-core schema.
 
-Types, fields, arguments and values are drawn by type, so whatever the schema gains is drawn from
-then on. Nearly all documents are valid (see `shapes`); one in five operations is careless with its
+Types, fields, arguments and values are drawn by type, so whatever is added to the schema is drawn
+as well. Nearly all documents are valid (see `shapes`); one in five operations has careless
 arguments, and a few documents are mangled.
 """
 

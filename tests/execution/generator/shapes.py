@@ -1,7 +1,7 @@
-"""What may stand beside what in a selection set (specification, section 5.3.2).
+"""Selections that can be merged in one selection set (specification, section 5.3.2).
 
-Two selections of one response key are merged, if they ask for the same field with the same
-arguments and are of the same type; otherwise the document is not valid.
+Two selections with the same response key must have the same field, arguments and type; otherwise
+the document is invalid.
 """
 
 from __future__ import annotations

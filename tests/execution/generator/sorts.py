@@ -1,4 +1,4 @@
-"""Sorts that fit what stands beside them: a search, the keys of groups."""
+"""Sorts that are valid beside a search or the keys of groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values for arguments: drawn by type, and where it matters from what is known of the store."""
+"""Values for arguments, drawn by type, and from the values of the store where that matters."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ class Values:
         return text
 
     def _words(self) -> str:
-        """Something to search for; a careless one has too many words, or none."""
+        """Something to search for; a careless one has many words, or none."""
         if self.is_careless():
             return self._choices.one_of(("", "!?", " ".join(f"w{n}" for n in range(9)), "\0"))
         texts = [*self._known.values.get("String", ()), "plain lang"]

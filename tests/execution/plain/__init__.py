@@ -1,8 +1,8 @@
-"""What filters, sorts, pages and groups mean, in plain Python over rows in memory.
+"""Filters, sorts, pages and groups in plain Python over rows in memory.
 
-An oracle: nothing here knows SQL, or anything of how `graph` answers.
+An oracle: it contains no SQL, and shares no code with `graph`.
 
-shop      rows, and how they belong together
-filters   which rows meet a `where`, and what aggregates of rows are
-lists     rows in the order of an `orderBy`, cut into pages, put together into groups
+    shop      the rows and their relationships
+    filters   the rows that match a `where`, and aggregates of rows
+    lists     rows sorted by an `orderBy`, cut into pages, and grouped
 """

@@ -1,4 +1,4 @@
-"""Which rows meet a `where`, and what aggregates of rows are. There is no third truth value."""
+"""The rows that match a `where`, and aggregates of rows. Conditions are never null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows in the order of an `orderBy`, cut into pages, put together into groups."""
+"""Rows sorted by an `orderBy`, cut into pages, and grouped."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.execution.plain.shop import Row, Shop
 
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
+# How the rows of an entity come where nothing is said of it.
+DEFAULT_ORDERS: dict[str, list[dict[str, Any]]] = {"Order": [{"datePlaced": "ASC"}]}
+WEEKDAYS = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
 # The calendar repeats itself after so many days, weekdays and all.
 _CYCLE = timedelta(days=146_097)
 
@@ -56,7 +59,7 @@ class Order:
 
     def keys(self, row: Row) -> list[Key]:
         once: dict[tuple[str, ...], Any] = {}
-        for sort in as_list(self.order_by):
+        for sort in as_list(self.order_by) or DEFAULT_ORDERS.get(self.entity, []):
             once.setdefault(_path_of_sort(sort)[0], sort)
         keys = [self._key(self.entity, row, sort) for sort in once.values()]
         descends = bool(keys) and keys[-1].direction.startswith("DESC")
@@ -135,16 +138,16 @@ def groups(shop: Shop, entity: str, rows: list[Row], arguments: dict[str, Any]) 
         return [*said, *(Key(group.key[path], "ASC") for path, _ in by)]
 
     met.sort(key=cmp_to_key(lambda a, b: compare(keys(a), keys(b))))
-    first = arguments.get("first")
-    return met[: 20 if first is None else first]
+    first, offset = arguments.get("first"), arguments.get("offset") or 0
+    return met[offset:][: 20 if first is None else first]
 
 
-def bucket_of(moment: datetime, unit: str, zone: str) -> datetime:
+def bucket_of(moment: datetime, unit: str, zone: str, week_start: str = "MONDAY") -> datetime:
     """The beginning of the bucket of a moment, where the clock shows it in this time zone."""
     if moment == FIRST:
         return FIRST  # no bucket begins before
     if moment.year > 9000:
-        return bucket_of(moment - _CYCLE, unit, zone) + _CYCLE
+        return bucket_of(moment - _CYCLE, unit, zone, week_start) + _CYCLE
     local = moment.astimezone(ZoneInfo(zone))
     begin = local.replace(minute=0, second=0, microsecond=0)
     if unit == "HOUR":
@@ -154,23 +157,28 @@ def bucket_of(moment: datetime, unit: str, zone: str) -> datetime:
     begin = begin.replace(hour=0)
     match unit:
         case "WEEK":
-            begin -= timedelta(days=begin.weekday())
+            begin -= timedelta(days=(begin.weekday() - WEEKDAYS.index(week_start)) % 7)
         case "MONTH":
             begin = begin.replace(day=1)
         case "QUARTER":
             begin = begin.replace(month=begin.month - (begin.month - 1) % 3, day=1)
         case "YEAR":
             begin = begin.replace(month=1, day=1)
-    return _settled(begin).astimezone(UTC)
+    return first_moment(begin.replace(tzinfo=None), ZoneInfo(zone))
 
 
-def _settled(local: datetime) -> datetime:
-    """PostgreSQL's choice where the clock shows a time twice, or never: standard time."""
-    earlier, later = local.replace(fold=0), local.replace(fold=1)
-    offsets = earlier.utcoffset(), later.utcoffset()
-    assert offsets[0] is not None
-    assert offsets[1] is not None
-    return later if offsets[0] > offsets[1] else earlier
+def first_moment(shown: datetime, zone: ZoneInfo) -> datetime:
+    """The first moment at which the clock shows this or, where it skips it, what comes after."""
+    folds = [shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+    exact = [each for each in folds if each.astimezone(zone).replace(tzinfo=None) == shown]
+    if exact:
+        return min(exact)
+    low, high = min(folds), max(folds)  # the change is between them
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        after = middle.astimezone(zone).replace(tzinfo=None) >= shown
+        low, high = (low, middle) if after else (middle, high)
+    return high.replace(microsecond=0)
 
 
 def _measured(entity: str, rows: list[Row], sort: dict[str, Any]) -> Key:
@@ -217,4 +225,5 @@ def _value(
         entity, row = shop.one(entity, row, edge)
     if bucket is None:
         return row[column]
-    return bucket_of(row[column], bucket["unit"], bucket.get("timeZone", "UTC"))
+    week_start = bucket.get("weekStart") or "MONDAY"
+    return bucket_of(row[column], bucket["unit"], bucket.get("timeZone", "UTC"), week_start)

@@ -1,4 +1,4 @@
-"""What is asked of lists, and what the answers must be."""
+"""Selections of lists, and the answers that are expected for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bad argument is a request error: with path and location, without data, before any statement."""
+"""An invalid argument is a request error with path and location, before any statement runs."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ PAGES = {
     "first: 2147483647": "'first' must be between 0 and 100, not 2147483647.",
     "last: -2147483648": "'last' must be between 0 and 100, not -2147483648.",
     "last: 101": "'last' must be between 0 and 100, not 101.",
-    "first: 1, last: 1": "'first' and 'last' exclude each other: give one of them.",
-    "first: 0, last: 0": "'first' and 'last' exclude each other: give one of them.",
+    "first: 1, last: 1": "'first' and 'last' must not be used together.",
+    "first: 0, last: 0": "'first' and 'last' must not be used together.",
 }
 
 
@@ -125,7 +125,7 @@ async def test_a_cursor_is_of_its_list(
         f'order(by: {{id: "{ITEM}"}})',
     ],
 )
-async def test_an_id_is_of_this_schema_and_of_its_noun(
+async def test_an_id_must_be_of_this_schema_and_of_its_entity(
     client: Client, sql: Statements, field: str
 ) -> None:
     error = refusal(await client.answer(f"{{ {field} {{ id }} }}"))
@@ -137,7 +137,7 @@ async def test_an_id_is_of_this_schema_and_of_its_noun(
     assert len(sql) == 0
 
 
-async def test_as_many_nodes_as_a_page_has_rows_may_be_asked_for(shop: Client) -> None:
+async def test_nodes_takes_as_many_ids_as_a_page_has_rows(shop: Client) -> None:
     query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 
     most = await shop(query, ids=[CUSTOMER] * 100)
@@ -277,7 +277,7 @@ async def test_an_argument_is_checked_whether_or_not_a_row_would_be_reached(
     assert len(sql) == 0
 
 
-async def test_every_mistake_is_told_at_once(client: Client, sql: Statements) -> None:
+async def test_all_errors_are_reported_at_once(client: Client, sql: Statements) -> None:
     answer = await client.answer(
         """{
           a: customers(first: 101) { totalCount }
@@ -296,7 +296,7 @@ async def test_every_mistake_is_told_at_once(client: Client, sql: Statements) ->
     assert len(sql) == 0
 
 
-async def test_what_is_skipped_is_not_checked(client: Client) -> None:
+async def test_skipped_fields_are_not_checked(client: Client) -> None:
     query = """query ($with: Boolean!) {
       customers(first: 101) @include(if: $with) { totalCount }
       __typename
@@ -391,7 +391,7 @@ async def test_null_does_not_get_in_where_only_its_default_allows_a_variable(
         "compiled",
     ],
 )
-async def test_a_bad_argument_is_told_even_while_the_store_is_away(mode: str) -> None:
+async def test_an_invalid_argument_is_reported_while_the_database_is_away(mode: str) -> None:
     settings = settings_for("postgresql://nobody@127.0.0.1:1/none", execution=mode)
     async with client_of(create_app(settings)) as client:
         error = refusal(await client.answer("{ customers(first: 101) { totalCount } }"))
@@ -446,7 +446,7 @@ def test_a_key_is_a_column_and_its_value() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_text_is_what_utf_8_can_say_without_the_null_character(value: str) -> None:
+def test_text_must_be_valid_utf_8_without_the_null_character(value: str) -> None:
     try:
         sayable = b"\0" not in value.encode()
     except UnicodeEncodeError:
@@ -455,7 +455,7 @@ def test_text_is_what_utf_8_can_say_without_the_null_character(value: str) -> No
     if sayable:
         check_text("name", {"a": [value, {"b": value}]})
     else:
-        with pytest.raises(InvalidText, match="'b' holds"):
+        with pytest.raises(InvalidText, match="'b' must not contain"):
             check_text("name", {"a": [1, None, {"b": value}]})
 
 

@@ -1,4 +1,4 @@
-"""What an operation costs is known before it runs, said in the schema, and held to the limit."""
+"""The cost of an operation is known before it runs, declared in the schema, and limited."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_the_price_is_made_of_objects_times_pages(
     assert cost["actual"] <= requested
 
 
-async def test_pages_that_variables_say_are_counted_anew(shop: Client) -> None:
+async def test_page_sizes_in_variables_count_for_each_request(shop: Client) -> None:
     query = "query ($n: Int) { customers(first: $n) { nodes { id } } }"
 
     costs = [(await costed(shop, query, n=n))["requested"] for n in (1, 100, None, 7)]
@@ -91,14 +91,14 @@ async def test_pages_that_variables_say_are_counted_anew(shop: Client) -> None:
     assert costs == [2, 101, 21, 8]
 
 
-async def test_what_did_not_come_is_not_in_the_actual_cost(shop: Client) -> None:
+async def test_missing_objects_are_not_in_the_actual_cost(shop: Client) -> None:
     cost = await costed(shop, "{ customers(first: 100) { nodes { id } } }")
 
     assert (cost["requested"], cost["actual"]) == (101, 3)  # there are two customers
     assert cost["fields"][0] == {"path": "customers.nodes", "cost": 100}
 
 
-def test_objects_are_counted_and_not_what_looks_like_them_in_a_text() -> None:
+def test_only_objects_are_counted_not_braces_in_texts() -> None:
     said = {"a": [{"b": '{"c": {"d": 1}}'}, {"e": "{ {"}], "f": {"g": {"h": '{""'}}}
     assert objects_in(orjson.dumps(said)) == 5 + 1, "a text that ends with a brace is one too"
 
@@ -129,7 +129,7 @@ def test_the_total_is_the_sum_of_the_charges() -> None:
     assert Price([]).total_and_actual([], 1) == (0, 0)
 
 
-async def test_an_answer_says_nothing_of_its_cost_unless_asked(shop: Client) -> None:
+async def test_an_answer_has_its_cost_only_on_request(shop: Client) -> None:
     answer = await shop.answer("{ customers { nodes { id } } }")
 
     assert list(answer) == ["data"]
@@ -141,7 +141,7 @@ DEAR = (
 )
 
 
-async def test_what_costs_too_much_is_refused_and_told_why(shop: Client) -> None:
+async def test_an_operation_over_the_cost_limit_is_refused_with_its_costs(shop: Client) -> None:
     response = await shop.http.post(
         "/graphql",
         json={"query": DEAR},
@@ -161,14 +161,14 @@ async def test_what_costs_too_much_is_refused_and_told_why(shop: Client) -> None
     assert "customers.nodes.orders.nodes.lineItems.nodes (1,000,000)" in error["message"]
 
 
-async def test_the_schema_says_what_the_price_is_made_of(shop: Client) -> None:
+async def test_the_schema_declares_the_costs(shop: Client) -> None:
     text = (await shop.http.get("/schema.graphql")).text
 
     assert 'totalCount: Int! @cost(weight: "5")' in text
     assert 'slicingArguments: ["first", "last"], sizedFields: ["nodes", "edges"]' in text
 
 
-def test_a_bucket_that_the_dearest_operation_does_not_fit_in_is_a_mistake(
+def test_a_bucket_must_hold_the_most_expensive_operation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GRAPH_COST_CAPACITY", "10")

@@ -1,4 +1,4 @@
-"""Many rows in one mutation: all of them, or those that can be."""
+"""Mutations of many rows: all rows, or all valid rows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def order(*lines: tuple[int, int]) -> dict[str, Any]:
     return {"customerId": to_global_id("Customer", 1), "lines": basket}
 
 
-async def test_all_rows_are_added_and_told_of(client: Client, sql: Statements) -> None:
+async def test_all_rows_are_added_and_reported(client: Client, sql: Statements) -> None:
     data = await client(CUSTOMERS, rows=[customer(number) for number in range(3)])
 
     answer = data["importCustomers"]
@@ -55,7 +55,7 @@ async def test_all_rows_are_added_and_told_of(client: Client, sql: Statements) -
     assert sum("FROM customers" in text and "EXISTS" not in text for text in sql.texts) == 1
 
 
-async def test_rows_are_rejected_together_and_all_problems_told(client: Client) -> None:
+async def test_rows_are_rejected_together_and_all_problems_reported(client: Client) -> None:
     await fill(client.database, customers=1)
     before = await state(client)
     rows = [

@@ -44,7 +44,7 @@ async def store(request: pytest.FixtureRequest, database_url: str) -> AsyncItera
 async def last_keys(client: Client) -> list[Any]:
     async with client.database.engine.connect() as connection:
         return [
-            (await connection.execute(text(f"SELECT last_value, is_called FROM {name}"))).one()
+            (await connection.execute(text(f"SELECT last_value, is_called FROM {name}"))).one()  # noqa: S608
             for name in SEQUENCES
         ]
 
@@ -68,7 +68,11 @@ async def test_the_keys_of_a_dry_run_are_beyond_all_others_and_in_order(store: C
     order = answer["order"]
     keys = [int(each["databaseId"]) for each in order["lineItems"]["nodes"]]
     assert from_global_id(order["id"]) == ("Order", int(order["databaseId"]))
-    assert [each["itemName"] for each in order["lineItems"]["nodes"]] == ["Item 1", "Item 2", "Item 3"]
+    assert [each["itemName"] for each in order["lineItems"]["nodes"]] == [
+        "Item 1",
+        "Item 2",
+        "Item 3",
+    ]
     assert keys == sorted(keys)
     assert min(*keys, int(order["databaseId"])) >= 2**62
     assert real["order"]["databaseId"] == "3"
@@ -77,7 +81,8 @@ async def test_the_keys_of_a_dry_run_are_beyond_all_others_and_in_order(store: C
 async def test_dry_runs_of_an_atomic_operation_and_of_many_rows_take_no_key(store: Client) -> None:
     before = await last_keys(store)
     fields = "{ ... on OrdersImported { saved rows { order { id } } } }"
-    order = f'{{customerId: "{CUSTOMER}", lines: [{{itemId: "{to_global_id("Item", 1)}", quantity: 1}}]}}'
+    line = f'{{itemId: "{to_global_id("Item", 1)}", quantity: 1}}'
+    order = f'{{customerId: "{CUSTOMER}", lines: [{line}]}}'
 
     data = await store(
         f"""mutation @atomic {{

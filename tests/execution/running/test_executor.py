@@ -1,4 +1,4 @@
-"""The short way of declared fields ends where graphql-core's own way does."""
+"""The executor's fast path for declared fields gives the same answers as graphql-core's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request with an idempotency key is done once, however often it is asked for."""
+"""A request with an idempotency key is executed once, however often it is sent."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def code_of(answer: Any) -> str:
     return code
 
 
-async def test_the_second_answer_is_the_first_and_says_so(client: Client) -> None:
+async def test_the_second_answer_is_the_first_and_marked_as_replayed(client: Client) -> None:
     first = await client.answer(CREATE, input=CHAIR, key="a")
     second = await client.answer(CREATE, input=CHAIR, key="a")
     other = await client.answer(CREATE, input=CHAIR, key="b")
@@ -59,7 +59,7 @@ async def test_the_second_answer_is_the_first_and_says_so(client: Client) -> Non
     assert await items(client) == 2
 
 
-async def test_what_was_changed_since_does_not_change_the_answer(client: Client) -> None:
+async def test_later_changes_do_not_change_the_stored_answer(client: Client) -> None:
     first = await client.answer(CREATE, input=CHAIR, key="a")
     async with client.database.write() as session:
         await session.execute(text("UPDATE items SET name = 'Table'"))
@@ -85,7 +85,7 @@ async def test_the_header_is_a_key_for_a_single_mutation(client: Client) -> None
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\nb"])
-async def test_a_key_that_is_none_is_refused(client: Client, key: str) -> None:
+async def test_a_malformed_key_is_refused(client: Client, key: str) -> None:
     answer = await client.answer(CREATE, input=CHAIR, key=key)
 
     assert code_of(answer) == "INVALID_KEY"
@@ -117,7 +117,7 @@ async def test_white_space_makes_no_other_request(client: Client) -> None:
     assert await items(client) == 1
 
 
-async def test_a_refusal_is_not_kept(client: Client) -> None:
+async def test_an_error_is_not_stored(client: Client) -> None:
     await fill(client.database, customers=1, orders=0, items=1)
     async with client.database.write() as session:
         await session.execute(text("UPDATE items SET stock = 0"))
@@ -134,7 +134,7 @@ async def test_a_refusal_is_not_kept(client: Client) -> None:
     assert placed["placeOrder"]["order"]["lineItems"]["nodes"][0]["item"]["stock"] == 0
 
 
-async def test_a_dry_run_is_not_kept(client: Client) -> None:
+async def test_a_dry_run_is_not_stored(client: Client) -> None:
     dry = await client(CREATE, input=CHAIR, dryRun=True, key="a")
     real = await client(CREATE, input=CHAIR, dryRun=False, key="a")
 

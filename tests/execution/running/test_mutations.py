@@ -1,4 +1,4 @@
-"""What each mutation does, and when it refuses: by the compiled statement and by resolvers."""
+"""The effects and errors of each mutation, by the compiled statement and by resolvers."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_a_customer_is_created_and_can_be_read(store: Client) -> None:
     assert found["customer"] == {key: TOBY[key] for key in ("firstName", "lastName", "address")}
 
 
-async def test_all_that_is_wrong_with_a_customer_is_said_at_once(store: Client) -> None:
+async def test_all_problems_of_a_customer_are_reported_at_once(store: Client) -> None:
     before = await state(store)
     wrong = {
         "firstName": " ",
@@ -119,7 +119,7 @@ async def test_all_that_is_wrong_with_a_customer_is_said_at_once(store: Client) 
     assert await state(store) == before
 
 
-async def test_what_is_not_given_of_a_customer_stays(store: Client) -> None:
+async def test_values_that_are_left_out_do_not_change(store: Client) -> None:
     answer = await run(store, "updateCustomer", id=CUSTOMER, expectedVersion=1, town="Beckinsdale")
 
     customer = answer["customer"]
@@ -139,7 +139,7 @@ async def test_a_customer_keeps_a_name_of_its_own(store: Client) -> None:
     assert problems(answer) == [("input.username", "TAKEN")]
 
 
-async def test_null_is_no_value_of_a_customer(store: Client) -> None:
+async def test_null_is_refused_for_values_of_a_customer(store: Client) -> None:
     answer = await run(
         store, "updateCustomer", id=CUSTOMER, expectedVersion=1, town=None, email="x" * 201
     )
@@ -217,7 +217,7 @@ async def test_a_stale_version_is_a_conflict_with_the_current_object(
         ("removeOrderLine", "OrderLine", {}),
     ],
 )
-async def test_what_is_not_there_is_not_found_and_what_is_no_id_is_a_problem(
+async def test_a_missing_row_is_not_found_and_a_malformed_id_is_a_problem(
     store: Client, name: str, entity: str, more: dict[str, Any]
 ) -> None:
     nobody = to_global_id(entity, INT4_MAX)
@@ -316,7 +316,7 @@ async def test_all_items_that_are_short_are_listed(store: Client) -> None:
     assert await state(store) == before
 
 
-async def test_all_that_is_wrong_with_an_order_is_said_at_once(store: Client) -> None:
+async def test_all_problems_of_an_order_are_reported_at_once(store: Client) -> None:
     lines = [line(1, 0), line(99, 1), {"itemId": CUSTOMER, "quantity": 32768}]
     answer = await run(store, "placeOrder", customerId=to_global_id("Customer", 9), lines=lines)
 
@@ -360,7 +360,7 @@ async def test_mutations_do_what_actions_allow_and_nothing_else(store: Client) -
             assert answer.get("reasons", []) == action["reasons"]
 
 
-async def test_lines_are_added_changed_and_removed_while_nobody_has_paid(store: Client) -> None:
+async def test_lines_are_added_changed_and_removed_until_the_order_is_paid(store: Client) -> None:
     answer = await run(store, "addOrderLine", orderId=ORDER, expectedVersion=1, **line(3, 4))
     assert answer["order"]["version"] == 2
     added = answer["line"]["id"]
@@ -423,7 +423,7 @@ async def test_only_lines_of_the_order_can_be_cancelled_each_once(store: Client)
     assert problems(answer) == [("input.lines", "OUT_OF_RANGE")]
 
 
-async def test_the_history_of_an_order_is_what_was_done_with_it(store: Client) -> None:
+async def test_the_history_of_an_order_has_all_its_changes(store: Client) -> None:
     await run(store, "changeOrderLine", id=LINE, expectedVersion=1, quantity=2)
     await run(store, "advanceOrder", id=ORDER, expectedVersion=2, action="PAY")
     await run(store, "cancelOrder", id=ORDER, expectedVersion=3, lines=[{"id": LINE}])
@@ -464,7 +464,7 @@ every_mutation = pytest.mark.parametrize("name", SUCCESSES)
 
 
 @every_mutation
-async def test_a_dry_run_says_all_and_changes_nothing(store: Client, name: str) -> None:
+async def test_a_dry_run_answers_in_full_and_changes_nothing(store: Client, name: str) -> None:
     await run(store, "createCustomer", **TOBY | {"username": "third", "email": "third@x"})
     before = await state(store)
 
@@ -507,7 +507,7 @@ STATEMENTS = {
 # Without a word in the history, so that versions stay.
 TAKE_ALL = """
     UPDATE order_lines SET taken = quantity
-    FROM (SELECT set_config('graph.logging', 'off', true)) off
+    FROM (SELECT set_config('graph.logging', 'off', true)) AS silenced
 """
 
 

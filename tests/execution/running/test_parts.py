@@ -1,4 +1,4 @@
-"""Answers in parts: put together as a client does, they are the whole answer."""
+"""Incremental delivery: the merged parts equal the whole answer."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ fragment Orders on Customer {
         *("a root field", "nodes deferred", "a node deferred"),
     ],
 )
-async def test_what_is_put_off_is_loaded_when_it_is_reached(
+async def test_deferred_rows_are_loaded_when_they_are_reached(
     execution: Execution,
     database: Database,
     text: str,
@@ -211,7 +211,7 @@ async def test_parts_come_in_the_order_of_the_document(execution: Execution) -> 
     assert len(rest) == 2
 
 
-async def test_what_is_deferred_in_what_is_deferred_is_announced_with_it(
+async def test_nested_deferred_fragments_are_announced_with_the_outer_one(
     execution: Execution,
 ) -> None:
     text = """{ customers(first: 1) { nodes {
@@ -245,7 +245,7 @@ async def test_an_answer_without_anything_to_put_off_is_whole(
     assert part == await whole(execution, text, no=False)
 
 
-async def test_whoever_takes_no_parts_gets_one_statement(
+async def test_a_client_without_parts_gets_one_statement(
     execution: Execution, database: Database
 ) -> None:
     text = "{ customers { nodes @stream { databaseId ... @defer { ...Orders } } } }"
@@ -277,7 +277,7 @@ async def test_mutations_answer_as_a_whole(execution: Execution) -> None:
     assert part == {"data": {"createItem": {"item": {"name": "A", "sellingPrice": "2.00"}}}}
 
 
-async def test_what_is_sent_by_itself_costs_something(execution: Execution) -> None:
+async def test_each_part_has_a_cost(execution: Execution) -> None:
     async def cost(fields: str, *, in_parts: bool = True) -> int:
         text = f"{{ customers(first: 10) {{ nodes {{ {fields} }} }} }}"
         request = Request(text, {}, wants_cost=True, takes_parts=in_parts)
@@ -291,7 +291,7 @@ async def test_what_is_sent_by_itself_costs_something(execution: Execution) -> N
     assert await cost(deferred, in_parts=False) == await cost("id")
 
 
-async def test_what_did_not_come_is_given_back_at_the_end(database: Database) -> None:
+async def test_the_cost_of_missing_objects_is_refunded_at_the_end(database: Database) -> None:
     await fill(database, customers=3)
     token_buckets = MemoryTokenBuckets(1_000, 0.001)
     execution = Execution(schema, database, token_buckets=token_buckets)
@@ -305,7 +305,7 @@ async def test_what_did_not_come_is_given_back_at_the_end(database: Database) ->
     await token_buckets.consume("a", 980)
 
 
-async def test_what_wraps_the_parts_is_not_taken_for_what_was_asked_for(
+async def test_the_wrapping_of_parts_does_not_count_as_objects(
     database: Database,
 ) -> None:
     """All that was paid for comes, so nothing is given back but what parts did not hold."""
@@ -326,7 +326,7 @@ async def test_what_wraps_the_parts_is_not_taken_for_what_was_asked_for(
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2])
-async def test_who_goes_away_leaves_nothing_behind(
+async def test_a_disconnected_client_leaves_nothing_behind(
     execution: Execution, database: Database, taken: int
 ) -> None:
     text = """{ customers(first: 1) { nodes {
@@ -357,7 +357,7 @@ async def test_a_fragment_that_is_deferred_often_selects_as_often(execution: Exe
     assert error["extensions"]["code"] == "OPERATION_TOO_LARGE"
 
 
-async def test_a_first_part_that_is_no_json_holds_nothing(
+async def test_a_first_part_that_cannot_be_encoded_holds_no_connection(
     execution: Execution, database: Database
 ) -> None:
     with patch("graph.execution.running.parts._initial", return_value={"data": {1, 2}}):

@@ -1,4 +1,4 @@
-"""Buckets: what a client may still ask for, counted by each worker or by the database for all."""
+"""Token buckets, in each worker's memory or in the database for all workers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_bucket_fills_with_time_up_to_its_brim(clocked: Clocked) -> None
         await clocked.consume("a", 50)
 
 
-async def test_what_is_given_back_is_there_again_and_no_more_than_that(clocked: Clocked) -> None:
+async def test_a_refund_fills_the_bucket_up_to_its_capacity(clocked: Clocked) -> None:
     await clocked.consume("a", 100)
     await clocked.refund("a", 40)
     await clocked.consume("a", 40)
@@ -97,7 +97,7 @@ async def test_what_is_given_back_is_there_again_and_no_more_than_that(clocked: 
         await clocked.consume("a", 25)
 
 
-async def test_each_client_has_its_own_and_what_is_free_is_given_to_all(clocked: Clocked) -> None:
+async def test_each_client_has_a_bucket_and_free_operations_always_run(clocked: Clocked) -> None:
     await clocked.consume("a", 100)
     await clocked.consume("b", 100)
     await clocked.consume("a", 0)
@@ -132,7 +132,7 @@ async def test_two_workers_share_a_bucket_and_concurrent_takes_never_overdraw_it
     assert {error.retry_after_seconds for error in refused} <= {99_999, 100_000}
 
 
-async def test_takes_and_what_is_given_back_at_once_are_all_counted(database_url: str) -> None:
+async def test_concurrent_charges_and_refunds_are_all_counted(database_url: str) -> None:
     async with workers(database_url, 2) as databases:
         first, second = (in_database(database, 1_000, SLOWLY) for database in databases)
         await first.consume("a", 500)
@@ -174,7 +174,7 @@ async def test_full_buckets_are_forgotten_and_others_are_not(
     assert left < 100
 
 
-async def test_forgetting_looks_at_so_many_and_waits_for_nobody(
+async def test_cleaning_up_is_bounded_and_skips_locked_buckets(
     database: Database, database_url: str
 ) -> None:
     token_buckets = in_database(database, 100, 100)
@@ -221,9 +221,7 @@ async def metered(settings: Settings, request: pytest.FixtureRequest) -> AsyncIt
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
-async def test_an_empty_bucket_is_a_429_that_says_when_to_come_back(
-    metered: Client, accept: str
-) -> None:
+async def test_an_empty_bucket_is_a_429_with_retry_after(metered: Client, accept: str) -> None:
     headers = {"accept": accept}
 
     first = await metered.http.post("/graphql", json=CUSTOMERS, headers=headers)
@@ -237,7 +235,7 @@ async def test_an_empty_bucket_is_a_429_that_says_when_to_come_back(
     assert free.json() == {"data": {"__typename": "Query"}}
 
 
-async def test_what_did_not_come_is_given_back(metered: Client) -> None:
+async def test_the_cost_of_missing_objects_is_refunded(metered: Client) -> None:
     query = {"query": "{ items(first: 40) { nodes { id } } }"}  # there is one
 
     answers = [await metered.http.post("/graphql", json=query) for _ in range(5)]
@@ -300,7 +298,7 @@ async def test_a_crowd_that_waits_for_buckets_is_bounded(database: Database) -> 
     assert all(a.headers["retry-after"] for a in answers if a.status_code != 200)
 
 
-async def test_who_is_turned_away_has_paid_nothing(database: Database) -> None:
+async def test_a_refused_operation_is_not_charged(database: Database) -> None:
     token_buckets = MemoryTokenBuckets(1_000, 0.001)
     limiters = Limiters(most=1, most_waiting=0)
     execution = Execution(schema, database, token_buckets=token_buckets, limiters=limiters)

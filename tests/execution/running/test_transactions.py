@@ -1,4 +1,4 @@
-"""Each mutation is a transaction, `@atomic` ones are one; who is in the way is waited for."""
+"""Each mutation is a transaction; those of `@atomic` share one. Conflicts are retried."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_an_empty_operation_is_no_transaction(client: Client) -> None:
     assert len(statements) == 0
 
 
-async def test_a_deadlock_reaches_nobody(client: Client) -> None:
+async def test_a_deadlock_is_retried(client: Client) -> None:
     """Two atomic operations take the same rows in opposite order."""
     await stocked(client)
     there = f"mutation @atomic {{ a: {adjust(1, -1)} b: {adjust(2, -1)} c: {adjust(3, -1)} }}"
@@ -142,7 +142,7 @@ async def test_a_deadlock_reaches_nobody(client: Client) -> None:
     assert await stock(client) == [2, 2, 2, 10, 10]
 
 
-async def test_what_is_always_interrupted_is_given_up_and_may_be_tried_again(
+async def test_a_mutation_that_always_conflicts_is_given_up(
     client: Client,
 ) -> None:
     await stocked(client)
@@ -245,7 +245,7 @@ async def test_a_mutation_cannot_be_sent_by_get(client: Client) -> None:
     assert response.status_code == 405
 
 
-async def test_what_is_selected_is_checked_before_anything_runs(client: Client) -> None:
+async def test_the_selection_is_checked_before_anything_runs(client: Client) -> None:
     await stocked(client)
     query = mutation("adjustStock").replace(
         "item { id", "item { orderLines(first: 101) { nodes { id } } id"
@@ -292,7 +292,7 @@ async def test_a_mutation_of_ones_own_is_a_transaction_too(settings: Settings) -
         assert await stock(client) == [0] * 5
 
 
-async def test_both_ways_say_the_same_of_a_success(database_url: str) -> None:
+async def test_both_execution_paths_give_the_same_success(database_url: str) -> None:
     answers = []
     for mode in ("compiled", "resolvers"):
         async with client_of(create_app(settings_for(database_url, execution=mode))) as client:

@@ -1,6 +1,6 @@
-"""How many statements filters, sorts, counts, aggregates and groups take: compiled, one for all.
+"""The statements for filters, sorts, counts, aggregates and groups: compiled, one for all.
 
-Through the loaders it is one for each edge and level, and for each thing that is said of its lists.
+Through the loaders it is one for each relationship and level, and one for each kind of selection.
 """
 
 from __future__ import annotations
