@@ -84,7 +84,9 @@ def pooler(database_url: str, *, mode: str, **options: str | int) -> Iterator[Po
     log = folder / "pgbouncer.log"
     # It does not run as root: as root we run it as the account that PostgreSQL runs as.
     owner = sockets.stat()
-    account: dict[str, Any] = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    account: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
     try:
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -93,7 +95,7 @@ def pooler(database_url: str, *, mode: str, **options: str | int) -> Iterator[Po
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                **(account if os.geteuid() == 0 else {}),
+                **account,
             )
         try:
             eventually(lambda: process.poll() is not None or _listens(port))

@@ -13,7 +13,7 @@ from sqlalchemy import exists, or_, select, text
 from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
 from graph.database.engine import Database, server_settings
-from graph.database.poolers import Pooling, lost_settings, pooling_of, server_pid
+from graph.database.poolers import Pooling, lost_settings, pooling_of, shares_servers
 from graph.database.relationships import mappers
 from graph.database.revisions import applied_revision, head_revision
 from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
@@ -156,19 +156,16 @@ def _sequence_line(name: str, last: int, most: int, share: float) -> str:
 
 
 async def _pooler(database: Database) -> list[str]:
-    """What stands in front of PostgreSQL.
-
-    Two clients in turn meet the same server if they are lent one for each transaction.
-    """
-    async with database.autocommit.connect() as one, database.autocommit.connect() as other:
-        drivers = [(await each.get_raw_connection()).driver_connection for each in (one, other)]
-        servers = {await server_pid(driver) for driver in drivers}
-    pooling = pooling_of(drivers[0])
+    """What stands in front of PostgreSQL."""
+    async with database.autocommit.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        shares = await shares_servers(database.engine, driver)
+    pooling = pooling_of(driver)
     if pooling is Pooling.NONE:
         return []
     if pooling is Pooling.TRACKING:
         return ["a pooler in transaction mode stands in front; it tracks prepared statements"]
-    mode = "transaction mode" if len(servers) == 1 else "session mode, as it seems,"
+    mode = "transaction mode" if shares else "session mode, as it seems,"
     return [f"a pooler in {mode} stands in front; no statement stays prepared", _TRACKING_HINT]
 
 
