@@ -418,7 +418,8 @@ def _of_problems(answer: dict[str, Any]) -> tuple[Any, ...]:
 def _of_shortages(answer: dict[str, Any]) -> tuple[Any, ...]:
     names = ("requested", "available")
     short = [
-        (int(line["item"]["databaseId"]), *(line[name] for name in names)) for line in answer["lines"]
+        (int(line["item"]["databaseId"]), *(line[name] for name in names))
+        for line in answer["lines"]
     ]
     return (sorted(short),)
 

@@ -94,10 +94,8 @@ async def _import_what_is_there(client: Client, path: Path) -> None:
         await export_rows(client.database, "orders", Format.NDJSON, file, lambda _: None)
     before = await client(ORDERS)
 
-    assert (
-        await _import(client, path, [json.loads(line) for line in path.read_bytes().splitlines()])
-        == 0
-    )
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    assert await _import(client, path, rows) == 0
 
     assert await client(ORDERS) == before
 
