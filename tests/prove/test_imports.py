@@ -80,7 +80,7 @@ def _file(random: Random, step: int) -> list[dict[str, Any]]:
 
 
 async def _import(client: Client, path: Path, rows: list[dict[str, Any]]) -> int:
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))  # noqa: ASYNC240
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     done = await import_file(
         client.database, path, "orders", ENTITIES["orders"], Format.NDJSON,
         bad_rows=path.with_suffix(".refused"), progress=lambda *_: None,
@@ -94,7 +94,7 @@ async def _import_what_is_there(client: Client, path: Path) -> None:
         await export_rows(client.database, "orders", Format.NDJSON, file, lambda _: None)
     before = await client(ORDERS)
 
-    rows = [json.loads(line) for line in path.read_bytes().splitlines()]  # noqa: ASYNC240
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert await _import(client, path, rows) == 0
 
     assert await client(ORDERS) == before

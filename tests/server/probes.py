@@ -42,7 +42,7 @@ def chained(count: int, inner: str) -> str:
 DOUBLED = "a: orders {nodes{customer{NEXT}}} b: orders {nodes{customer{NEXT}}}"
 LEVELS = "orders(first:100){nodes{customer{"
 WHERE = "query ($where: CustomerWhere) { customers(where: $where) { totalCount } }"
-INTS = "query ($n: Int!) { customer(by: {databaseId: $n}) { id } }"
+INTS = "query ($n: Int!) { customers(first: $n) { totalCount } }"
 
 MONEY = "query($p:Decimal){items(where:{sellingPrice:{eq:$p}}){totalCount}}"
 MOMENT = "query($t:DateTime){orders(where:{datePlaced:{eq:$t}}){totalCount}}"

@@ -28,7 +28,6 @@ from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.database.transaction import RetryableConflict, transaction
 from graph.errors import MigrationRefused
-from graph.store.models import Base
 from tests.conftest import settings_for
 from tests.database.test_embedded import a_folder
 from tests.store.test_migrations import dumped
@@ -95,7 +94,7 @@ async def contents(database: Database) -> dict[str, Any]:
 async def sequences(database: Database) -> list[Any]:
     async with database.engine.connect() as connection:
         return [
-            (await connection.execute(text(f"SELECT last_value, is_called FROM {name}"))).one()
+            (await connection.execute(text(f"SELECT last_value, is_called FROM {name}"))).one()  # noqa: S608
             for name in SEQUENCES
         ]
 
@@ -107,7 +106,9 @@ def in_any_column_order(dump: str) -> str:
         lines = sorted(line.strip(",") for line in table[2].split("\n"))
         return table[1] + "\n".join(lines) + table[3]
 
-    return re.sub(r"(CREATE TABLE [^\n]* \(\n)(.*?)(\n\)(?: WITH [^\n]*)?;)", sort, dump, flags=re.S)
+    return re.sub(
+        r"(CREATE TABLE [^\n]* \(\n)(.*?)(\n\)(?: WITH [^\n]*)?;)", sort, dump, flags=re.DOTALL
+    )
 
 
 @contextmanager
@@ -284,7 +285,7 @@ async def rows_of(database: Database, table: str) -> Any:
     select = f"""
         SELECT count(*), sum(hashtext(to_jsonb(rows)::text)) FROM {table} AS rows
         WHERE id <= {LINES} AND (id % 10 <> 7 OR '{table}' = 'customers')
-    """
+    """  # noqa: S608
     async with database.engine.connect() as connection:
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         return tuple((await connection.execute(text(select))).one())
@@ -347,7 +348,7 @@ async def test_a_process_that_is_killed_is_followed_by_one_that_goes_on(store: D
     url = store.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "graph", "migrate", "--to", "0005"]
     environment = os.environ | {"GRAPH_DATABASE_URL": url}
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command, env=environment)  # noqa: ASYNC220  it is killed
     filled = text("SELECT EXISTS (SELECT FROM order_lines WHERE id_new IS NOT NULL)")
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:

@@ -68,7 +68,7 @@ def found_page_of(arguments: Mapping[str, Any], union: str) -> Page:
     filters = Filters()
     where = filters.search(arguments["text"])
     order = (
-        Sort(Rank(filters.words), descending=True, nulls_first=True),
+        Sort(Rank(where.text), descending=True, nulls_first=True),
         Sort(Attribute("entity")),
         *BY_KEY,
     )

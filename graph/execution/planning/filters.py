@@ -15,7 +15,6 @@ from zoneinfo import available_timezones
 
 from graph.database import relationships
 from graph.database.reads import can_be_null, key_of
-from graph.database.search import words_of
 from graph.errors import InvalidFilter, InvalidGroups, InvalidOrder
 from graph.schema.entities import entity_of
 from graph.selection import (
@@ -25,7 +24,6 @@ from graph.selection import (
     MAX_SEARCH_CHARS,
     MAX_SORTS,
     MAX_VALUES,
-    MAX_WORDS,
     AllOf,
     AnyOf,
     Attribute,
@@ -60,15 +58,15 @@ class Filters:
     """Reads the arguments of one field of an entity; `operands` collects their values."""
 
     operands: list[Any] = field(default_factory=list)
-    # The words searched for among the rows of the list itself, by the numbers of their operands.
-    words: tuple[int, ...] = ()
+    # What is searched for among the rows of the list itself; nothing, if it is blank.
+    searched: Matches | AllOf | None = None
     _predicates: int = 0
 
     def where(self, given: Mapping[str, Any] | None, name: str) -> Condition | None:
         """The condition of a `where`; null counts as absent.
 
         Raises:
-            InvalidFilter: a null inside, too many or too deep conditions, an empty search.
+            InvalidFilter: a null inside, too many or too deep conditions, a text that is too long.
             InvalidId: an id of another entity.
         """
         return self._where(entity_of(name), given, ("where",)) if given else None
@@ -87,6 +85,8 @@ class Filters:
         Raises:
             InvalidOrder: too many sorts, or a rank without a search.
         """
+        if isinstance(self.searched, AllOf):  # all rows are found, and none is before another
+            given = [each for each in given or () if "rank" not in each]
         sorts = self._sorts([self._sort(entity_of(name), each) for each in given or ()])
         sorts = sorts or [Sort(Attribute(column)) for column in default]
         terms = [sort.term for sort in sorts]
@@ -216,23 +216,24 @@ class Filters:
             test = Test(term, name, self._operand(operand))
             yield test if plain == operator else Not(test)
 
-    def search(self, text: str) -> Matches:
-        """The condition of a search over several entities. Raises as `where`."""
-        return self._search(text, ("text",))
+    def search(self, text: str, path: tuple[str, ...] = ("text",)) -> Matches:
+        """The condition of a search; nothing matches a text without words.
 
-    def _search(self, text: str, path: tuple[str, ...]) -> Matches:
-        name = ".".join(path)
+        Raises:
+            InvalidFilter: the text is too long.
+        """
         if len(text) > MAX_SEARCH_CHARS:
+            name = ".".join(path)
             message = f"'{name}' has {len(text)} characters; at most {MAX_SEARCH_CHARS}."
             raise InvalidFilter(message)
-        words = words_of(text)
-        if not 1 <= len(words) <= MAX_WORDS:
-            message = f"'{name}' must have from 1 to {MAX_WORDS} words, not {len(words)}."
-            raise InvalidFilter(message)
-        numbers = tuple(self._operand(word) for word in words)
-        if path in {("where", "search"), ("text",)}:
-            self.words = numbers
-        return Matches(numbers)
+        return Matches(self._operand(text))
+
+    def _search(self, text: str, path: tuple[str, ...]) -> Condition:
+        """The same in a filter, where blank text is no condition."""
+        searched = self.search(text, path) if text.strip() else AllOf()
+        if path == ("where", "search"):
+            self.searched = searched
+        return searched
 
     def _sort(self, entity: Entity, given: Mapping[str, Any]) -> Sort:
         return _directed(entity.name, *self._sorted_term(entity, given))
@@ -245,9 +246,9 @@ class Filters:
         if name in entity.columns:
             return Attribute(entity.columns[name].name), value
         if name == "rank":
-            if not self.words or depth:
+            if not isinstance(self.searched, Matches) or depth:
                 raise InvalidOrder("'rank' requires 'search' in the 'where' of the same list.")
-            return Rank(self.words), value
+            return Rank(self.searched.text), value
         if name in entity.to_one:
             _check_depth(depth, "orderBy")
             relationship = relationships.relationship(entity.name, entity.to_one[name].name)
