@@ -52,9 +52,7 @@ async def create_all(url: str) -> None:
 
 
 def connect(url: str) -> Database:
-    return Database.connect(
-        Settings.model_validate({"database_url": url, "log_level": "error"})
-    )
+    return Database.connect(Settings.model_validate({"database_url": url, "log_level": "error"}))
 
 
 async def outcomes(

@@ -117,7 +117,9 @@ def position(block: Block, lines: list[str], below: str, before: list[str]) -> i
     start = next((nth for nth, line in enumerate(lines) if below in line), None)
     assert start is not None, f"{block}: no line has '{below}'"
     found = [
-        nth for nth in range(start, len(lines)) if before and lines[nth : nth + len(before)] == before
+        nth
+        for nth in range(start, len(lines))
+        if before and lines[nth : nth + len(before)] == before
     ]
     assert found, f"{block}: {block.note} has no such lines: {before}"
     return found[0]

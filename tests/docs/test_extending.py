@@ -64,9 +64,7 @@ def outcome(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 
 @pytest.mark.parametrize("nth", range(len(EXAMPLES)), ids=lambda nth: str(EXAMPLES[nth]))
-def test_an_example_answers_as_the_page_shows_both_ways(
-    outcome: dict[str, Any], nth: int
-) -> None:
+def test_an_example_answers_as_the_page_shows_both_ways(outcome: dict[str, Any], nth: int) -> None:
     compiled, resolved = (outcome[way][nth] for way in ("compiled", "resolvers"))
 
     assert compiled["answer"] == resolved["answer"]
@@ -100,7 +98,12 @@ def test_the_first_migration_follows_the_newest_of_the_store() -> None:
 
 def test_the_sizes_of_the_recipes_are_those_of_the_page() -> None:
     sizes = [
-        [recipe.title, str(len(recipe.files)), str(recipe.lines), "yes" if recipe.has_migration else "no"]
+        [
+            recipe.title,
+            str(len(recipe.files)),
+            str(recipe.lines),
+            "yes" if recipe.has_migration else "no",
+        ]
         for recipe in FOUND
         if recipe.changes
     ]
@@ -109,7 +112,11 @@ def test_the_sizes_of_the_recipes_are_those_of_the_page() -> None:
 
 
 def test_a_column_costs_two_files_to_read_and_two_more_to_write() -> None:
-    read, write = (recipe for recipe in FOUND if recipe.title.startswith("A column that") and "search" not in recipe.title)
+    read, write = (
+        recipe
+        for recipe in FOUND
+        if recipe.title.startswith("A column that") and "search" not in recipe.title
+    )
 
     assert len(read.files) <= 2
     assert len(read.files | write.files) <= 4
