@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 _OLDEST_VERSION = 15
 
+_ASCII_ONLY = (
+    "LC_CTYPE knows upper and lower case of ASCII only: eqIgnoreCase, its kin and look-ups by"
+    " e-mail address take É and é for two letters (a search does not)."
+    " CREATE DATABASE ... LOCALE 'C.UTF-8' TEMPLATE template0"
+)
+
 # From this share on there is time for a migration still, but not much reason to wait.
 _WARN_FROM_SHARE = 0.5
 # By the sequence's own end; one that begins anew there has none. An integer key's has it at 2**31.
@@ -121,6 +127,10 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
         version = await connection.scalar(text("SHOW server_version"))
         most = int(await connection.scalar(text("SHOW max_connections")) or 0)
         rules = await connection.scalar(text("SHOW is_superuser"))
+        folds = await connection.scalar(text("SELECT lower('ÄЖΩ') = 'äжω'"))
+        # The function comes with a revision.
+        search_folds = text("SELECT graph_lower('ÄЖΩ') = 'äжω'")
+        searches = revision != head or await connection.scalar(search_folds)
         used = (await connection.execute(text(_SEQUENCES))).all()
     lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
     lines += await _pooler(database)
@@ -129,6 +139,10 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
     lines += [_sequence_line(*each) for each in used]
     if settings.pool_size > most:
         lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
+    if not folds:
+        lines.append(_ASCII_ONLY)
+    if not searches:
+        lines.append("no collation knows all letters, so that a search takes É and é for two")
     if rules == "on" and settings.database_url is not None:
         lines.append("graph signs in as a superuser; the owner of the tables would do")
     return StoreState(tuple(lines), revision == head)
