@@ -11,16 +11,18 @@ live_server    `graph serve` in a process of its own, on a small demo store    t
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
+from random import randrange
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
@@ -234,14 +236,20 @@ def eventually(happened: Callable[[], bool], *, seconds: float = 10) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port to listen on; not one of those that the kernel gives to clients meanwhile."""
+    for _ in range(100):
+        with socket.socket() as probe, suppress(OSError):
+            port = randrange(10_000, 32_000)  # noqa: S311  not a secret
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def settings_for(url: str, **more: Any) -> Settings:
-    return Settings.model_validate({"database_url": url, "log_level": "error"} | more)
+    # Nothing but a test of these limits meets them, however busy the machine is.
+    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60}
+    values = {"database_url": url, "log_level": "error"} | patience | more
+    return Settings.model_validate(values)
 
 
 def _is_ready(url: str) -> bool:

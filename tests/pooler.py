@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -84,7 +84,9 @@ def pooler(database_url: str, *, mode: str, **options: str | int) -> Iterator[Po
     log = folder / "pgbouncer.log"
     # It does not run as root: as root we run it as the account that PostgreSQL runs as.
     owner = sockets.stat()
-    account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    account: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
     try:
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -93,7 +95,7 @@ def pooler(database_url: str, *, mode: str, **options: str | int) -> Iterator[Po
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                **(account if os.geteuid() == 0 else {}),  # type: ignore[arg-type]
+                **account,
             )
         try:
             eventually(lambda: process.poll() is not None or _listens(port))

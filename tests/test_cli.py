@@ -568,7 +568,8 @@ PARTIAL = (
         "without aliases and directives",
     ),
     (
-        f"query ($after: String) {{ customers(after: $after) {{ {_PAGE} }} items {{ totalCount }} }}",
+        f"""query ($after: String) {{
+            customers(after: $after) {{ {_PAGE} }} items {{ totalCount }} }}""",
         "has one connection",
     ),
     ("query { customers(", "Syntax Error"),

@@ -95,7 +95,7 @@ def test_a_long_id_is_not_repeated_in_full() -> None:
         encoded('["Customer:id",17.0]'),
         encoded('["Customer:id",true]'),
         encoded('["Customer:id",NaN]'),
-        encoded('["Customer:id",2147483648]'),
+        encoded('["Customer:id",9223372036854775808]'),
         encoded('["Customer:id",' + "9" * 6000 + "]"),
         encoded('{"Customer:id":17}'),
         encoded("[" * 100_000),

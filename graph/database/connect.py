@@ -13,7 +13,7 @@ from sqlalchemy import exists, or_, select, text
 from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
 from graph.database.engine import Database, server_settings
-from graph.database.poolers import Pooling, lost_settings, pooling_of, server_pid
+from graph.database.poolers import Pooling, lost_settings, pooling_of, shares_servers
 from graph.database.relationships import mappers
 from graph.database.revisions import applied_revision, head_revision
 from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from graph.settings import Settings
 
 _OLDEST_VERSION = 15
+
+_ASCII_ONLY = (
+    "LC_CTYPE knows upper and lower case of ASCII only: eqIgnoreCase, its kin and look-ups by"
+    " e-mail address take É and é for two letters (a search does not)."
+    " CREATE DATABASE ... LOCALE 'C.UTF-8' TEMPLATE template0"
+)
 
 # From this share on there is time for a migration still, but not much reason to wait.
 _WARN_FROM_SHARE = 0.5
@@ -121,6 +127,10 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
         version = await connection.scalar(text("SHOW server_version"))
         most = int(await connection.scalar(text("SHOW max_connections")) or 0)
         rules = await connection.scalar(text("SHOW is_superuser"))
+        folds = await connection.scalar(text("SELECT lower('ÄЖΩ') = 'äжω'"))
+        # The function comes with a revision.
+        search_folds = text("SELECT graph_lower('ÄЖΩ') = 'äжω'")
+        searches = revision != head or await connection.scalar(search_folds)
         used = (await connection.execute(text(_SEQUENCES))).all()
     lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
     lines += await _pooler(database)
@@ -129,6 +139,10 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
     lines += [_sequence_line(*each) for each in used]
     if settings.pool_size > most:
         lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
+    if not folds:
+        lines.append(_ASCII_ONLY)
+    if not searches:
+        lines.append("no collation knows all letters, so that a search takes É and é for two")
     if rules == "on" and settings.database_url is not None:
         lines.append("graph signs in as a superuser; the owner of the tables would do")
     return StoreState(tuple(lines), revision == head)
@@ -142,19 +156,16 @@ def _sequence_line(name: str, last: int, most: int, share: float) -> str:
 
 
 async def _pooler(database: Database) -> list[str]:
-    """What stands in front of PostgreSQL.
-
-    Two clients in turn meet the same server if they are lent one for each transaction.
-    """
-    async with database.autocommit.connect() as one, database.autocommit.connect() as other:
-        drivers = [(await each.get_raw_connection()).driver_connection for each in (one, other)]
-        servers = {await server_pid(driver) for driver in drivers}
-    pooling = pooling_of(drivers[0])
+    """What stands in front of PostgreSQL."""
+    async with database.autocommit.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        shares = await shares_servers(database.engine, driver)
+    pooling = pooling_of(driver)
     if pooling is Pooling.NONE:
         return []
     if pooling is Pooling.TRACKING:
         return ["a pooler in transaction mode stands in front; it tracks prepared statements"]
-    mode = "transaction mode" if len(servers) == 1 else "session mode, as it seems,"
+    mode = "transaction mode" if shares else "session mode, as it seems,"
     return [f"a pooler in {mode} stands in front; no statement stays prepared", _TRACKING_HINT]
 
 

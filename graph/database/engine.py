@@ -28,7 +28,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from graph.database.pool import Pool
 from graph.database.poolers import Connector
 from graph.database.revisions import applied_revision, head_revision
-from graph.database.search import LIKENESS
 from graph.errors import TimedOut, Unavailable
 
 if TYPE_CHECKING:
@@ -246,7 +245,6 @@ def server_settings(settings: Settings) -> dict[str, str]:
         "jit": "off",
         "random_page_cost": "1.1",
         "max_parallel_workers_per_gather": "0",
-        "pg_trgm.word_similarity_threshold": LIKENESS,
     }
 
 

@@ -17,8 +17,9 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
 
+from graph.database.poolers import shares_servers
 from graph.database.revisions import ENGINE, store
-from graph.errors import InvalidSetting, PendingMigrations
+from graph.errors import InvalidSetting, MigrationRefused, PendingMigrations
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -38,13 +39,16 @@ async def migrate(database: Database, to: str = "head") -> tuple[str | None, str
     """Bring the database to revision `to`; return the revisions before and after.
 
     Two processes that migrate at once take turns: the second finds nothing left to do. The lock
-    is the session's, so a pooler in front must give out whole sessions.
+    and the settings are the session's, and an index that is built while others write is built in no
+    transaction: a pooler in front must give out whole sessions.
 
     Raises:
         InvalidSetting: there is no such revision.
         PendingMigrations: the database is at a revision of a newer version of graph.
-        MigrationRefused: the rows do not allow it, or others hold a table for too long.
+        MigrationRefused: the rows do not allow it, others hold a table for too long, or a pooler
+            in front gives out no sessions.
     """
+    await _check_session(database)
     async with database.engine.connect() as connection:
         try:
             await _take_turn(connection)
@@ -55,6 +59,16 @@ async def migrate(database: Database, to: str = "head") -> tuple[str | None, str
         finally:
             # The lock and the settings are the session's, and end with it.
             await connection.invalidate()
+
+
+async def _check_session(database: Database) -> None:
+    async with database.autocommit.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        if await shares_servers(database.engine, driver):
+            raise MigrationRefused(
+                "a pooler in transaction mode is in between, and migrations need a session."
+                " Run graph migrate with PostgreSQL's own address in GRAPH_DATABASE_URL"
+            )
 
 
 async def _take_turn(connection: AsyncConnection) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 _STATEMENTS_DESCRIBED = 200
 
@@ -168,6 +169,24 @@ async def server_pid(driver: Any) -> int:
 
     await driver.copy_from_query(_SERVER_PID, output=collect)
     return int(b"".join(parts))
+
+
+async def shares_servers(engine: AsyncEngine, driver: Any) -> bool:
+    """Whether the pooler lends a server for one transaction: two clients in turn have the same one.
+
+    A busy pooler in transaction mode can give them two by chance, and is then taken for one in
+    session mode.
+    """
+    pooling = pooling_of(driver)
+    if pooling is not Pooling.PLAIN:
+        return pooling is Pooling.TRACKING
+    _, arguments = engine.dialect.create_connect_args(engine.url)
+    other = await asyncpg.connect(**arguments, statement_cache_size=0)
+    try:
+        servers = [await server_pid(each) for each in (driver, other, driver)]
+    finally:
+        await other.close()
+    return servers[0] != servers[2] or servers[0] == servers[1]
 
 
 def lost_settings(connection: Connection, wanted: Mapping[str, str]) -> dict[str, str]:

@@ -1,40 +1,33 @@
-"""Full-text search: words, beginnings of words, and similar words.
+"""Full-text search: words, beginnings of words, and words with a typing error.
 
-Full-text search matches words by their beginning, and trigrams match words with typing errors. Both
-have a GIN index over the same document, which joins the searched columns.
+A row's document joins its searched columns. `search_functions` defines the tiers in which a row can
+match. Each tier is one look-up in one index, so no match is ranked by itself:
+
+    customers.id IN (SELECT id FROM (SELECT id FROM customers AS found
+        WHERE graph_search_document(...) @@ (SELECT graph_search_query($1, 5)) OFFSET 0) ...)
+
+The query is a sub-select, so that PostgreSQL plans without its value: it assumes that every text is
+rare, and never computes the documents of a whole table. OFFSET 0 keeps it from testing each row of
+another order.
 """
 
 from __future__ import annotations
 
-import re
 from functools import partial, reduce
-from operator import add
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Numeric, String, Text, func, or_, select, union_all
+from sqlalchemy import Integer, String, Text, case, func, select, tuple_, union_all
 from sqlalchemy import cast as sql_cast
 from sqlalchemy import literal_column as raw_sql
 
 from graph.database.catalog import catalog
+from graph.database.search_functions import MISSPELLED, WHOLE_WORD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from sqlalchemy import ColumnElement, FromClause
     from sqlalchemy.types import TypeEngine
-
-# How much of a word must be there for it to be taken for a typing error, as a share of its
-# trigrams: "jonh" has 0.4 of "john". It is set for each connection.
-LIKENESS = "0.4"
-
-_CONFIGURATION: ColumnElement[Any] = raw_sql("'simple'::regconfig")
-_DIGITS_OF_RANK: ColumnElement[Any] = raw_sql("6")
-_WORD = re.compile(r"\w+")
-
-
-def words_of(text: str) -> list[str]:
-    """The distinct words of a search text."""
-    return list(dict.fromkeys(_WORD.findall(text.lower())))
 
 
 def document_of(entity: str, column: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
@@ -69,23 +62,48 @@ def everything(
     return union_all(*tables).subquery("found")
 
 
-def index_expressions(entity: str) -> tuple[str, str]:
-    """The SQL expressions of the indexes for words and for trigrams."""
+def index_expression(entity: str) -> str:
+    """The SQL expression of the index on an entity's documents."""
     document = " || ' ' || ".join(catalog.searched[entity])
-    return f"to_tsvector('simple'::regconfig, {document})", f"({document}) gin_trgm_ops"
+    return f"graph_search_document({document})"
 
 
-def is_like(document: ColumnElement[Any], word: ColumnElement[Any]) -> ColumnElement[bool]:
-    words: ColumnElement[Any] = func.to_tsvector(_CONFIGURATION, document)
-    beginning = func.to_tsquery(_CONFIGURATION, word.op("||")(raw_sql("':*'")))
-    found: ColumnElement[bool] = words.op("@@", is_comparison=True)(beginning)
-    # The more expensive of the two is looked at last.
-    return or_(word.op("<%", is_comparison=True)(document), found)
+def is_found(  # noqa: PLR0917
+    entity: str,
+    column: Callable[[str], ColumnElement[Any]],
+    others: FromClause,
+    column_of_others: Callable[[str], ColumnElement[Any]],
+    text: ColumnElement[Any],
+    tier: int = MISSPELLED,
+) -> ColumnElement[bool]:
+    """Whether the row with these columns is in a tier, or a better one, of those a text finds.
+
+    `others` are all rows of the entity. Text without words finds none.
+    """
+    query = select(func.graph_search_query(text, raw_sql(str(tier)))).scalar_subquery()
+    is_union = entity in catalog.unions
+    if is_union and tier == MISSPELLED:  # it is the whole condition of its list
+        return _has(document_of(entity, column), query)
+    keys = ("entity", "id") if is_union else ("id",)
+    found = (
+        select(*(column_of_others(key).label(key) for key in keys))
+        .select_from(others)
+        .where(_has(document_of(entity, column_of_others), query))
+    )
+    fenced = found.offset(raw_sql("0")).subquery()
+    return tuple_(*map(column, keys)).in_(select(*(fenced.c[key] for key in keys)))
 
 
-def rank_of(
-    document: ColumnElement[Any], words: Sequence[ColumnElement[Any]]
-) -> ColumnElement[Any]:
-    """The share of each word that matches, 1 for all of it: exact, so that a cursor can hold it."""
-    likenesses = reduce(add, (func.word_similarity(word, document) for word in words))
-    return func.round(sql_cast(likenesses, Numeric()), _DIGITS_OF_RANK)
+def _has(document: ColumnElement[Any], query: ColumnElement[Any]) -> ColumnElement[bool]:
+    words: ColumnElement[Any] = func.graph_search_document(document)
+    return words.op("@@", is_comparison=True)(query)
+
+
+def rank_of(is_in_tier: Callable[[int], ColumnElement[bool]]) -> ColumnElement[int]:
+    """The best tier that a row is in; that of the worst if it is in none."""
+    better = ((is_in_tier(tier), _number(tier)) for tier in range(WHOLE_WORD, MISSPELLED, -1))
+    return case(*better, else_=_number(MISSPELLED))
+
+
+def _number(tier: int) -> ColumnElement[int]:
+    return raw_sql(str(tier), Integer)

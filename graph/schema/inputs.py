@@ -27,7 +27,7 @@ from graph.schema.entities import Entity, numbers_of, ordered_of
 from graph.schema.fields import derived
 from graph.schema.filter_inputs import IDFilter, StringListFilter, filter_of, filter_of_column
 from graph.schema.type_factories import input_type
-from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS, MAX_WORDS
+from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS
 
 
 @strawberry.enum(description="The direction of a sort, and the position of nulls.")
@@ -86,7 +86,11 @@ _OVER = {
     "min": "The minimum; null without values.",
     "max": "The maximum; null without values.",
 }
-_FOUND = "A full-text search: every word occurs, begins a word, or is similar to one."
+FOUND_BY = (
+    "Every word occurs, begins a word, or differs from one by a typing error: a wrong, missing,"
+    " additional or moved letter, among four or more. Accents and case do not matter."
+)
+_BLANK = "Blank text is no condition; text without words finds nothing."
 _LOGIC = {
     "and": "Rows that match all of these; all rows if the list is empty.",
     "or": "Rows that match at least one of these; none if the list is empty.",
@@ -125,7 +129,7 @@ def _where(entity: Entity) -> Any:
     if entity.name in catalog.searched:
         fields["search"] = (
             str,
-            f"{_FOUND} Up to {MAX_WORDS} words, at most {MAX_SEARCH_CHARS} characters.",
+            f"{FOUND_BY} {_BLANK} At most {MAX_SEARCH_CHARS} characters.",
             SEARCH,
         )
     for name, relationship in entity.to_one.items():
@@ -162,7 +166,11 @@ def _order_by(entity: Entity) -> Any:
         name: (Direction, column.description) for name, column in entity.columns.items()
     }
     if entity.name in catalog.searched:
-        about = "The rank in the search of `where`; DESC has the best match first."
+        about = (
+            "How well it matches `search` in `where`. DESC has the best first: words as they are"
+            " spelled, words with other accents, beginnings as they are spelled, beginnings with"
+            " other accents, typing errors. The worst of the words decides."
+        )
         fields["rank"] = (Direction, about)
     for name, relationship in entity.to_one.items():
         fields[name] = (derived(f"{relationship.entity}OrderBy"), relationship.description)

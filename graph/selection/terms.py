@@ -76,7 +76,7 @@ class Measure:
 class Rank:
     """The rank of a row in a search; larger is better."""
 
-    words: tuple[int, ...]
+    text: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class Exists:
 class Matches:
     """Whether the row matches every word: exactly, by its beginning, or by similarity."""
 
-    words: tuple[int, ...]
+    text: int
 
 
 Condition: TypeAlias = Test | AllOf | AnyOf | Not | Exists | Matches

@@ -22,7 +22,6 @@ MAX_SORTS = 8
 MAX_PREDICATES = 100
 MAX_DEPTH = 10
 MAX_VALUES = 1_000
-MAX_WORDS = 8
 MAX_SEARCH_CHARS = 200
 
 # The values of a row by which the list is sorted, in the order of the sorts.

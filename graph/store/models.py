@@ -16,7 +16,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -29,7 +28,6 @@ from sqlalchemy import (
     ScalarSelect,
     SmallInteger,
     String,
-    event,
     func,
     literal_column,
     select,
@@ -43,8 +41,9 @@ from sqlalchemy.orm import (
     relationship,
 )
 
+from graph.database import search_functions
 from graph.database.catalog import catalog
-from graph.database.search import index_expressions
+from graph.database.search import index_expression
 from graph.database.tables import NAMING_CONVENTION
 from graph.database.types import JsonText
 from graph.store import triggers
@@ -62,6 +61,7 @@ class Base(DeclarativeBase):
 
 
 triggers.create_with(Base.metadata)
+search_functions.create_with(Base.metadata)
 catalog.bases.append(Base)
 catalog.models = Base
 catalog.migrations = "graph.store.migrations"
@@ -112,12 +112,8 @@ def _a_price(column: str) -> str:
     return f"{column} >= 0 AND {column} <> 'NaN'"
 
 
-def _search_indexes(entity: str, table: str) -> tuple[Index, Index]:
-    words, trigrams = index_expressions(entity)
-    return (
-        Index(f"{table}_words_idx", text(words), postgresql_using="gin"),
-        Index(f"{table}_trigrams_idx", text(trigrams), postgresql_using="gin"),
-    )
+def _search_index(entity: str, table: str) -> Index:
+    return Index(f"{table}_search_idx", text(index_expression(entity)), postgresql_using="gin")
 
 
 class Customer(Base):
@@ -142,7 +138,7 @@ class Customer(Base):
         Index(None, "last_name", "id"),
         Index(None, "town", "id"),
         Index(None, "created_on", "id"),
-        *_search_indexes("Customer", "customers"),
+        _search_index("Customer", "customers"),
         CheckConstraint(_within_four_digit_years("created_on"), name="created_on"),
         CheckConstraint(_within_four_digit_years("updated_on"), name="updated_on"),
     )
@@ -166,7 +162,7 @@ class Item(Base):
     __table_args__ = (
         Index(None, "name", "id"),
         Index(None, "selling_price", "id"),
-        *_search_indexes("Item", "items"),
+        _search_index("Item", "items"),
         CheckConstraint(_a_price("cost_price"), name="cost_price"),
         CheckConstraint(_a_price("selling_price"), name="selling_price"),
         CheckConstraint("stock >= 0", name="stock"),
@@ -286,7 +282,3 @@ class Event(Base):
 
     def __repr__(self) -> str:
         return f"<Event:{self.id}-{self.entity}>"
-
-
-# The trigram indexes need the extension.
-event.listen(Base.metadata, "before_create", DDL("CREATE EXTENSION IF NOT EXISTS pg_trgm"))  # type: ignore[no-untyped-call]

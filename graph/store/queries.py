@@ -18,9 +18,10 @@ from graph.schema.fields import (
     many,
     with_arguments,
 )
+from graph.schema.inputs import FOUND_BY
 from graph.schema.node import Node
 from graph.schema.scalars import BigInt
-from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS, MAX_WORDS
+from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS
 from graph.store.types import Customer, Item, Order
 
 _GLOBAL_ID = "The global id, as in the field `id`."
@@ -53,8 +54,7 @@ _ID = argument(strawberry.ID, "A global id.")
 _IDS = argument(list[strawberry.ID], f"Global ids, at most {MAX_PAGE_SIZE}.")
 _TEXT = argument(
     str,
-    f"Up to {MAX_WORDS} words or beginnings of words. A result contains all of them, or words that"
-    f" are similar. At most {MAX_SEARCH_CHARS} characters.",
+    f"{FOUND_BY} Text without words finds nothing. At most {MAX_SEARCH_CHARS} characters.",
 )
 
 
@@ -96,7 +96,8 @@ class Query:
     )
     search: Connection[SearchResult] = declare(
         Meaning.SEARCH,
-        "The customers and items that match a text, best match first.",
+        "The customers and items that match a text, best match first; equal matches by type, then"
+        " by `databaseId`.",
         resolver=with_arguments(many, {"text": _TEXT, **PAGE}, text=REQUIRED),
     )
     customers = connection("All customers, by `databaseId`.", entity="Customer", offset=True)

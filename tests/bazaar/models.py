@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
+from graph.database import search_functions
 from graph.database.catalog import catalog
 
 
@@ -44,6 +45,7 @@ class Base(DeclarativeBase):
     metadata = MetaData()
 
 
+search_functions.create_with(Base.metadata)
 catalog.bases.append(Base)
 catalog.searched |= {"Trader": ("name",), "Good": ("label",)}
 catalog.unions["Discovery"] = ("Trader", "Good")

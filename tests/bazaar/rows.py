@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 async def create_tables(database: Database) -> None:
     async with database.engine.begin() as connection:
-        await connection.execute(text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
         await connection.run_sync(Base.metadata.create_all)
 
 

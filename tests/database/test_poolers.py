@@ -18,9 +18,9 @@ from graph.database.connect import connected, state_of
 from graph.database.engine import KEPT_STATEMENTS, Database, server_settings
 from graph.database.migrate import migrate
 from graph.database.poolers import Pooling, pooling_of
-from graph.database.revisions import applied_revision, head_revision
+from graph.database.revisions import store
 from graph.database.transfer.files import Format
-from graph.errors import DatabaseUnsuitable, TimedOut
+from graph.errors import DatabaseUnsuitable, MigrationRefused, TimedOut
 from graph.relay import to_global_id
 from graph.store.seed import seed
 from tests.conftest import client_of, settings_for
@@ -226,19 +226,42 @@ async def test_files_go_in_and_out(pooled: Database, tmp_path: Path) -> None:
     assert timeout["statement_timeout"] == "10s"
 
 
-@pytest.mark.parametrize("mode", MODES)
-async def test_a_store_is_made_and_filled(empty_url: str, mode: str) -> None:
-    async with through(empty_url, mode) as running:
-        settings = settings_for(running.url)
-        async with connected(settings) as database:
-            await migrate(database)
-            counts = await seed(database, customers=20)
-            async with database.engine.connect() as connection:
-                revision = await connection.run_sync(applied_revision)
-                orders = await connection.scalar(text("SELECT count(*) FROM orders"))
+async def test_a_store_is_made_where_sessions_are_given_out(empty_url: str) -> None:
+    async with (
+        through(empty_url, "session") as running,
+        connected(settings_for(running.url)) as database,
+    ):
+        await migrate(database)
+        revision = await revision_of(database)
 
-    assert revision == head_revision()
+    assert revision == store().head()
+
+
+@pytest.mark.parametrize("mode", ["transaction", "tracking"])
+async def test_a_store_is_not_made_where_sessions_are_shared(empty_url: str, mode: str) -> None:
+    """Migrations build indexes while others write: in no transaction, so nothing holds a server."""
+    async with (
+        through(empty_url, mode) as running,
+        connected(settings_for(running.url)) as database,
+    ):
+        with pytest.raises(MigrationRefused, match="PostgreSQL's own address"):
+            await migrate(database)
+        revision = await revision_of(database)
+
+    assert revision is None
+
+
+async def test_a_store_is_filled(pooled: Database, database: Database) -> None:
+    counts = await seed(pooled, customers=20)
+
+    async with database.engine.connect() as connection:
+        orders = await connection.scalar(text("SELECT count(*) FROM orders"))
     assert orders == counts.orders
+
+
+async def revision_of(database: Database) -> str | None:
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(store().applied)
 
 
 # Time

@@ -106,7 +106,6 @@ ASKED: dict[str, Callable[[int], Asked]] = {
     "names and entries of lists in one filter": names,
     "levels of `and` and `or` in one filter": levels,
     "values in one `in` or `notIn`": lambda most: filtered({"town": {"in": ["x"] * most}}),
-    "words in a search": lambda most: filtered({"search": " ".join(map(str, range(most)))}),
     "characters in a search": lambda most: filtered({"search": "x" * most}),
     "sorts in one `orderBy`": lambda most: page(f"orderBy: [{'{town: ASC} ' * most}]"),
     "keys in one `by`": keys,

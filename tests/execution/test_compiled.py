@@ -40,7 +40,7 @@ from graph.relay import to_global_id
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import argument, column, connection, lookup
 from graph.schema.node import Node
-from graph.schema.scalars import SCALARS
+from graph.schema.scalars import SCALARS, BigInt
 from graph.schema.schema import Schema
 from graph.settings import ExecutionMode
 from graph.store.queries import CustomerLookup
@@ -108,15 +108,15 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         # An alias that is another field's name.
         (
             "{ items: customers(first: 1) { totalCount: nodes { id: town town: databaseId } } }",
-            '{"items":{"totalCount":[{"id":"Wolfden","town":1}]}}',
+            '{"items":{"totalCount":[{"id":"Wolfden","town":"1"}]}}',
         ),
         # The same edge under several names.
         (
             """{ order(by: {databaseId: 1}) { a: customer { databaseId } b: customer { town }
                  lineItems { n: nodes { id } m: nodes { quantity } m: nodes { databaseId } } } }""",
             (
-                '{"order":{"a":{"databaseId":1},"b":{"town":"Wolfden"},"lineItems":'
-                '{"n":[{"id":"T3JkZXJMaW5lOjE="}],"m":[{"quantity":1,"databaseId":1}]}}}'
+                '{"order":{"a":{"databaseId":"1"},"b":{"town":"Wolfden"},"lineItems":'
+                '{"n":[{"id":"T3JkZXJMaW5lOjE="}],"m":[{"quantity":1,"databaseId":"1"}]}}}'
             ),
         ),
         # Pages without rows.
@@ -152,7 +152,10 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         (
             f"""{{ nodes(ids: ["{C2}", "{C9}", "{I1}", "{C2}", "{C1}"]) {{
                  ... on Customer {{ databaseId }} ... on Item {{ name }} }} }}""",
-            '{"nodes":[{"databaseId":2},null,{"name":"Item 1"},{"databaseId":2},{"databaseId":1}]}',
+            (
+                '{"nodes":[{"databaseId":"2"},null,{"name":"Item 1"},{"databaseId":"2"},'
+                '{"databaseId":"1"}]}'
+            ),
         ),
         ("{ nodes(ids: []) { id } }", '{"nodes":[]}'),
         # Objects of which nothing is asked.
@@ -355,7 +358,7 @@ async def test_every_field_compiles_or_has_a_reason(shop: Client) -> None:
 
 @strawberry.type(description="A customer with names that Python makes.")
 class Customer(Node):
-    id: int = column("Number.", name="databaseId")
+    id: BigInt = column("Number.", name="databaseId")
     first_name: str = column("Given name.")
     town: str = column("Town.")
     orders: Connection[Order] = connection("Orders.")
@@ -376,7 +379,7 @@ class Customer(Node):
 
 @strawberry.type(description="An order.")
 class Order(Node):
-    id: int = column("Number.", name="databaseId")
+    id: BigInt = column("Number.", name="databaseId")
 
 
 @strawberry.type(description="Declared fields, and others.")

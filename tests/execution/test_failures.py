@@ -7,6 +7,8 @@ import logging
 import re
 import time
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -21,8 +23,7 @@ from tests.conftest import client_of, settings_for
 from tests.rows import fill
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator
 
     import httpx
 
@@ -226,23 +227,29 @@ async def test_a_pool_without_a_connection_to_spare_is_unavailable(
 
 
 @pytest.fixture
-async def behind_a_door(
-    cluster: Cluster, settings: Settings, tmp_path: Path
-) -> AsyncIterator[Client]:
-    """A client whose way to PostgreSQL's socket leads through a link, `door` in `tmp_path`."""
-    sockets = cluster.environment()["PGHOST"]
-    (tmp_path / "door").symlink_to(sockets)
+def door(cluster: Cluster) -> Iterator[Path]:
+    """A link to the folder of PostgreSQL's socket; not in `tmp_path`, which is too long for one."""
+    with TemporaryDirectory() as folder:
+        door = Path(folder, "door")
+        door.symlink_to(cluster.environment()["PGHOST"])
+        yield door
+
+
+@pytest.fixture
+async def behind_a_door(cluster: Cluster, settings: Settings, door: Path) -> AsyncIterator[Client]:
+    """A client whose way to PostgreSQL's socket leads through the door."""
     assert settings.database_url
-    url = settings.database_url.get_secret_value().replace(sockets, str(tmp_path / "door"))
+    url = settings.database_url.get_secret_value()
+    url = url.replace(cluster.environment()["PGHOST"], str(door))
     async with client_of(create_app(settings_for(url, execution=settings.execution))) as client:
         await fill(client.database, customers=1)
         yield client
 
 
 async def test_the_same_client_is_answered_again_when_the_store_is_back(
-    behind_a_door: Client, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    behind_a_door: Client, database_url: str, door: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client, door = behind_a_door, tmp_path / "door"
+    client = behind_a_door
     before = await client(NESTED)
 
     sockets = door.readlink()

@@ -64,7 +64,7 @@ async def test_text_is_found_as_plain_python_finds_it(
         tests: dict[str, Any] = {operator: text}
         data = await client(query, where={"town": tests})
 
-        found = {node["databaseId"]: node["town"] for node in data["customers"]["nodes"]}
+        found = {int(node["databaseId"]): node["town"] for node in data["customers"]["nodes"]}
         assert found == {key: town for key, town in towns.items() if passes(town, tests, str)}
 
 

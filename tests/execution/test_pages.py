@@ -100,16 +100,16 @@ async def write_store(database: Database, orders: list[int], left_out: set[int])
 
 async def order_ids(database: Database, customer: int | None = None) -> list[int]:
     query = """SELECT id FROM orders
-        WHERE CAST(:customer AS int) IS NULL OR customer_id = :customer ORDER BY id"""
+        WHERE CAST(:customer AS bigint) IS NULL OR customer_id = :customer ORDER BY id"""
     async with database.engine.connect() as connection:
         return list(await connection.scalars(text(query), {"customer": customer}))
 
 
 def cut_of(page: dict[str, Any]) -> Cut:
     """The page that an answer shows; what it says twice must agree."""
-    ids = [node["databaseId"] for node in page["nodes"]]
+    ids = [int(node["databaseId"]) for node in page["nodes"]]
     info = page["pageInfo"]
-    assert [edge["node"]["databaseId"] for edge in page["edges"]] == ids
+    assert [int(edge["node"]["databaseId"]) for edge in page["edges"]] == ids
     cursors = [edge["cursor"] for edge in page["edges"]] or [None]
     assert (info["startCursor"], info["endCursor"]) == (cursors[0], cursors[-1])
     return Cut(ids, info["hasNextPage"], info["hasPreviousPage"])
@@ -148,7 +148,7 @@ async def test_a_page_between_any_two_cursors_is_cut_as_relay_says(
     assert cut_of(root["page"]) == Cut.of(every, after=after, before=before, **end)
     assert root["page"]["totalCount"] == len(every)
     for customer in nested["customers"]["nodes"]:
-        theirs = await order_ids(client.database, customer["databaseId"])
+        theirs = await order_ids(client.database, int(customer["databaseId"]))
         expected = Cut.of(theirs, after=after, before=before, **end)
         assert cut_of(customer["page"]) == expected
         assert customer["page"]["totalCount"] == len(theirs)
@@ -163,7 +163,7 @@ async def walk(
     variables: dict[str, Any] = {size_of: size}
     for _ in range(200):
         page = pick(await client(query, **variables))
-        yield [node["databaseId"] for node in page["nodes"]]
+        yield [int(node["databaseId"]) for node in page["nodes"]]
         if not page["pageInfo"][goes_on]:
             return
         variables[cursor_of] = page["pageInfo"][end]

@@ -82,9 +82,6 @@ REFUSED = [
         "'where.orders.sum.total' must not be null",
     ),
     ("where: {search: null}", "INVALID_FILTER", "'where.search' must not be null"),
-    ('where: {search: ""}', "INVALID_FILTER", "'where.search' must have from 1 to 8 words, not 0."),
-    ('where: {search: "!?"}', "INVALID_FILTER", "must have from 1 to 8 words, not 0."),
-    ('where: {search: "a b c d e f g h i"}', "INVALID_FILTER", "from 1 to 8 words, not 9."),
     (f'where: {{search: "{"a" * 201}"}}', "INVALID_FILTER", "has 201 characters; at most 200."),
     (f"where: {MANY}", "INVALID_FILTER", "'where' has more than 100 conditions."),
     (f"where: {{databaseId: {{in: {VALUES}}}}}", "INVALID_FILTER", "lists 1001 values; at most"),
@@ -318,8 +315,8 @@ async def cursor_under(shop: Client, order: str) -> str:
         [*SOME[:3], "3"],
         [*SOME[:3], 3.0],
         [*SOME[:3], True],
-        [*SOME[:3], 2**31],
-        [*SOME[:3], -(2**63)],
+        [*SOME[:3], 2**63],
+        [*SOME[:3], -(2**63) - 1],
     ],
 )
 @pytest.mark.parametrize("argument", ["after", "before"])

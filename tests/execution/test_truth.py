@@ -31,7 +31,7 @@ async def shop(client: Client) -> Client:
 async def found(client: Client, where: Any) -> list[int]:
     query = "query ($w: CustomerWhere) { customers(where: $w) { nodes { databaseId } } }"
     data = await client(query, w=where)
-    return [node["databaseId"] for node in data["customers"]["nodes"]]
+    return [int(node["databaseId"]) for node in data["customers"]["nodes"]]
 
 
 def of_total(**tests: Any) -> dict[str, Any]:

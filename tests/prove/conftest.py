@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 ROUNDS = int(os.environ.get("GRAPH_PROVE_ROUNDS", "1"))
 
-_figures: list[str] = []
-
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
@@ -21,13 +19,16 @@ def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
 
     def note(**counted: Any) -> None:
         told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counted.items())
-        _figures.append(f"{request.node.name}: {told}")
+        request.node.user_properties.append(("figures", f"{request.node.name}: {told}"))
 
     return note
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _figures and "GRAPH_PROVE_ROUNDS" in os.environ:
+    reports = terminalreporter.getreports("passed")
+    # A report brings them along from the worker.
+    figures = [text for each in reports for name, text in each.user_properties if name == "figures"]
+    if figures and "GRAPH_PROVE_ROUNDS" in os.environ:
         terminalreporter.section("figures")
-        for line in _figures:
+        for line in sorted(figures):
             terminalreporter.write_line(line)

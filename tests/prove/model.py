@@ -403,7 +403,7 @@ def _of_order(answer: dict[str, Any]) -> tuple[Any, ...]:
     row = answer["order"]
     lines = [
         (
-            *(line["item"]["databaseId"], line["quantity"], line["cancelled"], line["taken"]),
+            *(int(line["item"]["databaseId"]), line["quantity"], line["cancelled"], line["taken"]),
             *(Decimal(line["unitPrice"]), line["itemName"], line["item"]["stock"]),
         )
         for line in row["lineItems"]["nodes"]
@@ -418,7 +418,8 @@ def _of_problems(answer: dict[str, Any]) -> tuple[Any, ...]:
 def _of_shortages(answer: dict[str, Any]) -> tuple[Any, ...]:
     names = ("requested", "available")
     short = [
-        (line["item"]["databaseId"], *(line[name] for name in names)) for line in answer["lines"]
+        (int(line["item"]["databaseId"]), *(line[name] for name in names))
+        for line in answer["lines"]
     ]
     return (sorted(short),)
 

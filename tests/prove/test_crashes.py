@@ -155,7 +155,7 @@ class Buyer:
         if choice < 0.7 or not self.placed:
             order = basket(self._random, ITEMS)
             answer, key = await self._ask("placeOrder", order)
-            self.placed[answer["order"]["databaseId"]] = answer["order"]["id"]
+            self.placed[int(answer["order"]["databaseId"])] = answer["order"]["id"]
             if self._random.random() < 0.2:  # as if the answer had been lost
                 again = await self._shop.ask("placeOrder", order, key)
                 assert again == answer

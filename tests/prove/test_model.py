@@ -236,11 +236,10 @@ class Machine(RuleBasedStateMachine):
 
 def new_keys(answer: dict[str, Any], known: Any) -> Callable[[], int]:
     """The keys of the rows that an answer says were added, in order."""
-    keys = [
-        answer[entity]["databaseId"] for entity in ("customer", "item", "order") if entity in answer
-    ]
+    entities = ("customer", "item", "order")
+    keys = [int(answer[entity]["databaseId"]) for entity in entities if entity in answer]
     lines = answer.get("order", {}).get("lineItems", {}).get("nodes", [])
-    new = [line["databaseId"] for line in lines if line["databaseId"] not in known]
+    new = [key for line in lines if (key := int(line["databaseId"])) not in known]
     found = iter(new if answer["__typename"] == "OrderLineSaved" else [*keys, *new])
     return lambda: next(found, 0)
 

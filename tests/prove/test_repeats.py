@@ -41,7 +41,7 @@ async def test_a_request_that_is_repeated_is_one_order(
     asked = sum(len(each) for each in answers)
     for each in answers:
         assert all(answer == each[0] for answer in each)
-    ids = [each[0]["order"]["databaseId"] for each in answers]
+    ids = [int(each[0]["order"]["databaseId"]) for each in answers]
     assert sorted(ids) == [
         row["id"] for row in await books.fetch("SELECT id FROM orders ORDER BY id")
     ]

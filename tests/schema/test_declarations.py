@@ -1,4 +1,4 @@
-"""Whatever the engine cannot say is refused when the schema is built, in one line with the reason."""
+"""Declarations that the engine cannot serve are refused when the schema is built."""
 
 import re
 import subprocess

@@ -16,7 +16,7 @@ from graph.schema.connections import Connection  # noqa: TC001
 from graph.schema.context import Info  # noqa: TC001
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node
-from graph.schema.scalars import SCALARS
+from graph.schema.scalars import SCALARS, BigInt
 from graph.schema.schema import Schema
 from graph.store import models
 from tests.conftest import client_of, recorded
@@ -34,7 +34,7 @@ the_database: list[Database] = []
 
 @strawberry.type(description="A customer, with a full name.")
 class Customer(Node):
-    id: int = column("Number.", name="databaseId")
+    id: BigInt = column("Number.", name="databaseId")
     first_name: str = column("Given name.")
     orders: Connection[Order] = connection("Orders.")
 
@@ -99,7 +99,7 @@ async def test_relationships_of_a_root_resolvers_rows_are_batched(client: Client
 
     # The resolver's own, the orders, their counts, their customers.
     assert len(statements) == 4
-    assert [customer["databaseId"] for customer in data["bestCustomers"]] == [3, 2]
+    assert [customer["databaseId"] for customer in data["bestCustomers"]] == ["3", "2"]
     assert data["bestCustomers"][0]["orders"]["totalCount"] == 2
     assert data["bestCustomers"][1]["orders"]["nodes"][0]["customer"] == {"firstName": "First2"}
 

@@ -42,7 +42,7 @@ def chained(count: int, inner: str) -> str:
 DOUBLED = "a: orders {nodes{customer{NEXT}}} b: orders {nodes{customer{NEXT}}}"
 LEVELS = "orders(first:100){nodes{customer{"
 WHERE = "query ($where: CustomerWhere) { customers(where: $where) { totalCount } }"
-INTS = "query ($n: Int!) { customer(by: {databaseId: $n}) { id } }"
+INTS = "query ($n: Int!) { customers(first: $n) { totalCount } }"
 
 MONEY = "query($p:Decimal){items(where:{sellingPrice:{eq:$p}}){totalCount}}"
 MOMENT = "query($t:DateTime){orders(where:{datePlaced:{eq:$t}}){totalCount}}"
@@ -212,7 +212,7 @@ REFUSED: dict[str, Probe] = {
     "groups by all there is": document(
         "{customers{groups(by:[" + "{column:TOWN}" * 100 + "]){aggregates{count}}}}"
     ),
-    "a search for nothing": document('{search(text:"  "){totalCount}}'),
+    "a search for U+0000": document('{search(text:"a\\u0000"){totalCount}}'),
     "a search for a book": document(
         "query($t:String!){search(text:$t){totalCount}}", t="a " * 9_000
     ),

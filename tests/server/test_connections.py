@@ -179,6 +179,7 @@ def test_an_idle_connection_is_kept_as_long_as_the_setting_says(bounded: LiveSer
         assert 2 < time.perf_counter() - began < 6
 
 
+@pytest.mark.alone
 def test_a_steady_slow_reader_gets_all_of_its_answer(bounded: LiveServer) -> None:
     names = " ".join(f"a{nth:060}: itemName" for nth in range(90))
     query = (

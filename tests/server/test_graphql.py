@@ -550,7 +550,7 @@ async def test_python_is_not_mentioned(http: httpx.AsyncClient) -> None:
 async def test_a_variable_that_is_not_an_int_is_refused_briefly(
     http: httpx.AsyncClient, value: Any
 ) -> None:
-    query = "query ($number: Int!) { customer(by: {databaseId: $number}) { id } }"
+    query = "query ($number: Int!) { customers(first: $number) { totalCount } }"
 
     response = await http.post("/graphql", json={"query": query, "variables": {"number": value}})
 

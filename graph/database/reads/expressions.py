@@ -8,6 +8,7 @@ last times of a column.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -32,8 +33,9 @@ from sqlalchemy.sql.elements import False_, True_
 
 from graph.database.kinds import Scalar, ScalarKind
 from graph.database.reads.buckets import Buckets
-from graph.database.reads.columns import Row, column_of, scalar_of_column
-from graph.database.search import document_of, is_like, rank_of
+from graph.database.reads.columns import Row, column_of, scalar_of_column, table_of
+from graph.database.search import is_found, rank_of
+from graph.database.search_functions import MISSPELLED
 from graph.selection import (
     AllOf,
     AnyOf,
@@ -60,7 +62,7 @@ _OPERATORS_OF_LISTS = {"has_every", "has_some"}
 _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
 
 
-def scalar_of(entity: str, term: Term) -> Scalar:
+def scalar_of(entity: str, term: Term) -> Scalar:  # noqa: PLR0911  one for each
     """The description of the values of a term over an entity's rows."""
     match term:
         case Attribute():
@@ -75,6 +77,8 @@ def scalar_of(entity: str, term: Term) -> Scalar:
             return replace(scalar_of_column(target, column), is_nullable=True, is_required=False)
         case Bucket():
             return Scalar(ScalarKind.TIME, is_nullable=scalar_of(entity, term.term).is_nullable)
+        case Rank():
+            return Scalar(ScalarKind.INTEGER)
         case _:
             return Scalar(ScalarKind.DECIMAL, is_nullable=isinstance(term, Measure))
 
@@ -123,8 +127,7 @@ class ExpressionCompiler:
             case Measure(relationship=relationship):
                 return self._over(relationship, Measure(term.function, term.column))
             case Rank():
-                words = [self._operand(word, _WORD) for word in term.words]
-                return rank_of(document_of(self.row.entity, self.row.column), words)
+                return rank_of(partial(self._is_found, term.text))
             case Bucket():
                 zone = self._operand(term.zone, _WORD)
                 return self._buckets.key(term, self.term(term.term), zone)
@@ -143,9 +146,7 @@ class ExpressionCompiler:
             case Exists():
                 return self._exists(condition)
             case Matches():
-                document = document_of(self.row.entity, self.row.column)
-                words = (self._operand(word, _WORD) for word in condition.words)
-                return and_(true(), *(is_like(document, word) for word in words))
+                return self._is_found(condition.text, MISSPELLED)
             case Test():
                 return self._test(condition)
 
@@ -216,6 +217,11 @@ class ExpressionCompiler:
             case Test(operator="is_null"):
                 return true()
         return false()
+
+    def _is_found(self, text: int, tier: int) -> ColumnElement[bool]:
+        entity, operand = self.row.entity, self._operand(text, _WORD)
+        others = Row(entity, table_of(entity).alias())
+        return is_found(entity, self.row.column, others.source, others.column, operand, tier)
 
     def _measure(self, measure: Measure) -> ColumnElement[Any]:
         if measure.function == "groups":

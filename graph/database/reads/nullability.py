@@ -35,7 +35,7 @@ _CONSTANT = re.compile(r"-?[0-9]+(\.[0-9]+)?|'[^']*'|true|false", re.IGNORECASE)
 _AGGREGATES = (count, max, min, sum)
 
 
-def may_be_null(sql: ColumnElement[Any] | Any) -> bool:  # noqa: PLR0911  one for each
+def may_be_null(sql: ColumnElement[Any] | Any) -> bool:  # noqa: C901, PLR0911, PLR0912  one each
     """Whether the expression can be NULL; true unless the expression excludes it."""
     match sql:
         case Column():

@@ -170,8 +170,8 @@ class _Change:
         key = catalog.primary_key(self.connection, self.table)
         last = self.connection.scalar(text(f"SELECT max({key}) FROM {self.table}"))  # noqa: S608
         next_batch = text(
-            f"SELECT max({key}) FROM (SELECT {key} FROM {self.table} WHERE {key} > CAST(:after AS bigint)"  # noqa: S608
-            f" ORDER BY {key} LIMIT {_BATCH_ROWS}) AS batch"
+            f"SELECT max({key}) FROM (SELECT {key} FROM {self.table}"  # noqa: S608
+            f" WHERE {key} > CAST(:after AS bigint) ORDER BY {key} LIMIT {_BATCH_ROWS}) AS batch"
         )
         sets = ", ".join(f"{column.new} = {column.name}" for column in self.columns)
         differ = " OR ".join(

@@ -202,7 +202,7 @@ def _csv_fields(lines: _Lines) -> Iterator[tuple[list[_Line], list[bytes] | _Mal
             lines.go_back_to_end_of(line)
             yield [line], error
         else:
-            if fields.done != [b""]:
+            if (line.text or b"").strip(b"\r\n"):
                 yield read, fields.done
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from graph.database.kinds import ScalarKind, fits
 from graph.database.reads import key_of, scalar_of, scalar_of_column
 from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
-from graph.execution.planning.filters import Filters, bound
+from graph.execution.planning.filters import Filters
+from graph.execution.planning.operands import bound
 from graph.relay import RowKey, decode_cursor, from_global_id
 from graph.schema.entities import entity_of
 from graph.schema.scalars import (
@@ -68,7 +69,7 @@ def found_page_of(arguments: Mapping[str, Any], union: str) -> Page:
     filters = Filters()
     where = filters.search(arguments["text"])
     order = (
-        Sort(Rank(filters.words), descending=True, nulls_first=True),
+        Sort(Rank(where.text), descending=True, nulls_first=True),
         Sort(Attribute("entity")),
         *BY_KEY,
     )

@@ -7,16 +7,14 @@ values are one condition, and one statement.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date
-from enum import Enum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from graph.database import relationships
-from graph.database.reads import can_be_null, key_of
-from graph.database.search import words_of
+from graph.database.reads import can_be_null
 from graph.errors import InvalidFilter, InvalidGroups, InvalidOrder
+from graph.execution.planning.operands import keys_of_ids, operator_of
 from graph.schema.entities import entity_of
 from graph.selection import (
     MAX_DEPTH,
@@ -25,7 +23,6 @@ from graph.selection import (
     MAX_SEARCH_CHARS,
     MAX_SORTS,
     MAX_VALUES,
-    MAX_WORDS,
     AllOf,
     AnyOf,
     Attribute,
@@ -49,10 +46,7 @@ if TYPE_CHECKING:
 
 _FUNCTIONS = ("count", "sum", "avg", "min", "max")
 _TRUTHS = {"isNull": "is_null", "isEmpty": "is_empty"}
-_OF_TEXTS = {"has": "has_every", "hasEvery": "has_every", "hasSome": "has_some"}
 _OPPOSITES = {"ne": "eq", "notIn": "in"}
-_PATTERNS = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
-_IGNORE_CASE = "IgnoreCase"
 
 
 @dataclass
@@ -60,15 +54,15 @@ class Filters:
     """Reads the arguments of one field of an entity; `operands` collects their values."""
 
     operands: list[Any] = field(default_factory=list)
-    # The words searched for among the rows of the list itself, by the numbers of their operands.
-    words: tuple[int, ...] = ()
+    # What is searched for among the rows of the list itself; nothing, if it is blank.
+    searched: Matches | AllOf | None = None
     _predicates: int = 0
 
     def where(self, given: Mapping[str, Any] | None, name: str) -> Condition | None:
         """The condition of a `where`; null counts as absent.
 
         Raises:
-            InvalidFilter: a null inside, too many or too deep conditions, an empty search.
+            InvalidFilter: a null inside, too many or too deep conditions, a text that is too long.
             InvalidId: an id of another entity.
         """
         return self._where(entity_of(name), given, ("where",)) if given else None
@@ -87,6 +81,8 @@ class Filters:
         Raises:
             InvalidOrder: too many sorts, or a rank without a search.
         """
+        if isinstance(self.searched, AllOf):  # all rows are found, and none is before another
+            given = [each for each in given or () if "rank" not in each]
         sorts = self._sorts([self._sort(entity_of(name), each) for each in given or ()])
         sorts = sorts or [Sort(Attribute(column)) for column in default]
         terms = [sort.term for sort in sorts]
@@ -132,12 +128,12 @@ class Filters:
                 conditions.append(self._logic(name, value, at, partial(self._where, entity)))
             elif name in entity.columns:
                 column = entity.columns[name]
-                tests = _keys_of_ids(value, column.references) if column.references else value
+                tests = keys_of_ids(value, column.references) if column.references else value
                 conditions += self._tests(Attribute(column.name), tests, at)
             elif name in entity.texts:
                 conditions += self._tests(Attribute(entity.texts[name].name), value, at)
             elif name == "id":
-                conditions += self._tests(_KEY, _keys_of_ids(value, entity.name), at)
+                conditions += self._tests(_KEY, keys_of_ids(value, entity.name), at)
             elif name == "search":
                 conditions.append(self._search(value, at))
             elif name in entity.to_one:
@@ -209,30 +205,31 @@ class Filters:
                 yield test if value else Not(test)
                 continue
             plain = _OPPOSITES.get(operator, operator)
-            name, operand = _operator(plain, value)
+            name, operand = operator_of(plain, value)
             if isinstance(operand, list) and len(operand) > MAX_VALUES:
                 message = f"'{'.'.join(path)}' lists {len(operand)} values; at most {MAX_VALUES}."
                 raise InvalidFilter(message)
             test = Test(term, name, self._operand(operand))
             yield test if plain == operator else Not(test)
 
-    def search(self, text: str) -> Matches:
-        """The condition of a search over several entities. Raises as `where`."""
-        return self._search(text, ("text",))
+    def search(self, text: str, path: tuple[str, ...] = ("text",)) -> Matches:
+        """The condition of a search; nothing matches a text without words.
 
-    def _search(self, text: str, path: tuple[str, ...]) -> Matches:
-        name = ".".join(path)
+        Raises:
+            InvalidFilter: the text is too long.
+        """
         if len(text) > MAX_SEARCH_CHARS:
+            name = ".".join(path)
             message = f"'{name}' has {len(text)} characters; at most {MAX_SEARCH_CHARS}."
             raise InvalidFilter(message)
-        words = words_of(text)
-        if not 1 <= len(words) <= MAX_WORDS:
-            message = f"'{name}' must have from 1 to {MAX_WORDS} words, not {len(words)}."
-            raise InvalidFilter(message)
-        numbers = tuple(self._operand(word) for word in words)
-        if path in {("where", "search"), ("text",)}:
-            self.words = numbers
-        return Matches(numbers)
+        return Matches(self._operand(text))
+
+    def _search(self, text: str, path: tuple[str, ...]) -> Condition:
+        """The same in a filter, where blank text is no condition."""
+        searched = self.search(text, path) if text.strip() else AllOf()
+        if path == ("where", "search"):
+            self.searched = searched
+        return searched
 
     def _sort(self, entity: Entity, given: Mapping[str, Any]) -> Sort:
         return _directed(entity.name, *self._sorted_term(entity, given))
@@ -245,9 +242,9 @@ class Filters:
         if name in entity.columns:
             return Attribute(entity.columns[name].name), value
         if name == "rank":
-            if not self.words or depth:
+            if not isinstance(self.searched, Matches) or depth:
                 raise InvalidOrder("'rank' requires 'search' in the 'where' of the same list.")
-            return Rank(self.words), value
+            return Rank(self.searched.text), value
         if name in entity.to_one:
             _check_depth(depth, "orderBy")
             relationship = relationships.relationship(entity.name, entity.to_one[name].name)
@@ -350,41 +347,9 @@ def _all(conditions: list[Condition]) -> Condition:
     return conditions[0] if len(conditions) == 1 else AllOf(tuple(conditions))
 
 
-def _operator(name: str, value: Any) -> tuple[str, Any]:
-    """The operator and operand for a member of a filter."""
-    plain = name.removesuffix(_IGNORE_CASE)
-    if plain in _PATTERNS:
-        escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return ("like" if plain == name else "ilike"), _PATTERNS[plain].format(escaped)
-    if plain != name:
-        return "same", value
-    if name in _OF_TEXTS:
-        return _OF_TEXTS[name], value if isinstance(value, list) else [value]
-    return name, [bound(each) for each in value] if isinstance(value, list) else bound(value)
-
-
-def bound(value: Any) -> Any:
-    """A value as it is bound: see `graph.database.reads.expressions`."""
-    if isinstance(value, Enum):
-        return value.name
-    return value.isoformat() if isinstance(value, date) else value  # a datetime is one too
-
-
 def _plain(value: Any) -> Any:
     """The value of an enum's member."""
     return getattr(value, "value", value)
-
-
-def _keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:
-    """The conditions on ids as conditions on keys; a null is refused with the others."""
-
-    def key(text: Any) -> Any:
-        return key_of(text, entity) if isinstance(text, str) else text
-
-    return {
-        operator: [key(text) for text in value] if isinstance(value, list) else key(value)
-        for operator, value in given.items()
-    }
 
 
 def _measured(

@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import sqlalchemy
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -30,7 +31,6 @@ from sqlalchemy import (
     insert,
     text,
 )
-from sqlalchemy import JSON as SqlJson
 
 from graph.database.relationships import mappers
 from graph.database.types import JsonText
@@ -95,7 +95,7 @@ async def write_tables(
     tables: Iterable[Table],
     *,
     empty: bool,
-    largest_key: int = INT4_MAX,
+    largest_key: int = INT8_MAX,
 ) -> None:
     """Insert rows into these tables, parents first."""
     ids: dict[str, list[Any]] = {}
@@ -152,7 +152,7 @@ def _rows(random: Random, table: Table, ids: dict[str, list[Any]]) -> list[dict[
     return rows
 
 
-def _value(
+def _value(  # noqa: PLR0911  one for each
     random: Random, column: Column[Any], parents: dict[str, list[Any]], number: Any
 ) -> object:
     if column.nullable and random.random() < 0.3:
@@ -216,7 +216,7 @@ _DRAWN: dict[type[Any], Callable[[Random], object]] = {
     Double: lambda random: random.choice(FLOATS),
     Uuid: lambda random: UUID(int=random.choice((0, 1, 2**127))),
     ARRAY: lambda random: random.choice(LISTS),
-    SqlJson: lambda random: json.loads(random.choice(JSON)),
+    sqlalchemy.JSON: lambda random: json.loads(random.choice(JSON)),
     Date: lambda random: random.choice(DATES),
     DateTime: lambda random: random.choice((*TIMES, _moment(random), _moment(random))),
 }

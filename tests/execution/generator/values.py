@@ -16,7 +16,7 @@ from graphql import (
     is_required_input_field,
 )
 
-from graph.relay import INT4_MAX, to_global_id
+from graph.relay import INT4_MAX, INT8_MAX, to_global_id
 from tests.execution.generator.stores import TEXTS
 from tests.rows import cursor_of
 
@@ -45,11 +45,11 @@ _WRONG_TEXTS = ("nul \0 nul", "\0")
 _WRONG_ZONES = ("Mars/Olympus", "", "utc", "+02:00", "localtime", "UTC'--")
 _WRONG_IDS = (
     *("", "x", "nul \0", "bnVsbA==", "Customer:1", to_global_id("Customer", 1) + "\n"),
-    *(to_global_id("Invoice", 1), to_global_id("Customer", 0), to_global_id("Order", 2**31)),
+    *(to_global_id("Invoice", 1), to_global_id("Customer", 0), to_global_id("Order", 2**63)),
 )
 _WRONG_CURSORS = (
     *("", "x", "nul \0", "bnVsbA==", cursor_of("Order", 1) + "\n"),
-    *(cursor_of("Invoice", 1), cursor_of("Item", 2**31), to_global_id("Item", 1)),
+    *(cursor_of("Invoice", 1), cursor_of("Item", 2**63), to_global_id("Item", 1)),
 )
 _MOMENTS = (
     *("0001-01-01T00:00:00Z", "2026-01-31T12:00:00.5+02:00", "9999-12-31T23:59:59.999999Z"),
@@ -185,7 +185,10 @@ class Values:
         if place.name in {"search", "text"}:
             return self._words()
         if type_name == "ID":
-            return self._id(place.entities)
+            # A foreign key is the id of another entity than the one it is a column of.
+            references = place.name not in {"id", "ids", "deletedId"}
+            known = self._known.values.get(place.name) if references else None
+            return self._choices.one_of(known) if known else self._id(place.entities)
         known = self._known.values.get(place.name) or self._known.values.get(type_name)
         if not known or type_name == "Boolean" or not self._choices.chance(85):
             known = list(_SCALARS.get(type_name, TEXTS))
@@ -219,7 +222,7 @@ class Values:
         return text
 
     def _words(self) -> str:
-        """Something to search for; a careless one has too many words, or none."""
+        """Something to search for; a careless one has many words, or none."""
         if self.is_careless():
             return self._choices.one_of(("", "!?", " ".join(f"w{n}" for n in range(9)), "\0"))
         texts = [*self._known.values.get("String", ()), "plain lang"]
@@ -232,7 +235,7 @@ class Values:
         if known and self._choices.chance(85):
             return self._choices.one_of(known)
         # That of a row that is not there, or not any more.
-        return cursor_of(entity, self._choices.one_of((3, 0, -1, 9, INT4_MAX)))
+        return cursor_of(entity, self._choices.one_of((3, 0, -1, 9, INT4_MAX, INT8_MAX)))
 
     def _id(self, entities: tuple[str, ...]) -> str:
         entity = self._choices.one_of(entities or ("Customer",))
@@ -240,7 +243,7 @@ class Values:
         if known and self._choices.chance(85):
             return self._choices.one_of(known)
         self._choices.note("id of no row")
-        return to_global_id(entity, self._choices.one_of((999, 3, INT4_MAX)))
+        return to_global_id(entity, self._choices.one_of((999, 3, INT4_MAX, INT8_MAX)))
 
     def _wrong(self, type_name: str, place: Place) -> Any:
         """A value that is refused, mostly: for what it says, or by its type."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
-from tests.execution.plain.shop import COLUMNS, TO_ONE
+from tests.execution.plain.shop import COLUMNS, TO_ONE, BigInt, References
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,9 @@ def read(value: Any, type_: type) -> Any:
     """A value from its JSON."""
     if type_ is datetime:
         return datetime.fromisoformat(value)
-    return Decimal(value) if type_ is Decimal else value
+    if issubclass(type_, References):
+        return _key(value)
+    return type_(value) if type_ in {Decimal, BigInt} else value
 
 
 def as_list(value: Any) -> list[Any]:
@@ -137,10 +139,11 @@ def as_list(value: Any) -> list[Any]:
 
 
 def _keys_of(tests: dict[str, Any]) -> dict[str, Any]:
-    def key(text: str) -> int:
-        return int(b64decode(text).decode().split(":")[1])
-
     return {
-        name: [key(text) for text in as_list(value)] if name in {"in", "notIn"} else key(value)
+        name: [_key(text) for text in as_list(value)] if name in {"in", "notIn"} else _key(value)
         for name, value in tests.items()
     }
+
+
+def _key(global_id: str) -> int:
+    return int(b64decode(global_id).decode().split(":")[1])

@@ -11,7 +11,18 @@ from graph.relay import to_global_id
 from graph.schema.scalars import serialize_datetime
 from tests.execution.generator.known import Known
 from tests.execution.plain.filters import measure
-from tests.execution.plain.shop import COLUMNS, NUMBERS, ORDERED, TO_ONE, Status
+from tests.execution.plain.shop import (
+    COLUMNS,
+    NUMBERS,
+    ORDERED,
+    TO_ONE,
+    BigInt,
+    CustomerId,
+    ItemId,
+    OrderId,
+    References,
+    Status,
+)
 
 if TYPE_CHECKING:
     from tests.execution.plain.lists import Group
@@ -35,7 +46,8 @@ def known_of(shop: Shop) -> Known:
     """What a filter can name of these rows."""
     known = Known()
     types = {int: "Int", str: "String", Decimal: "Decimal", datetime: "DateTime"}
-    types |= {bool: "Boolean", Status: "OrderStatus"}
+    types |= {bool: "Boolean", Status: "OrderStatus", BigInt: "BigInt"}
+    types |= dict.fromkeys((CustomerId, ItemId, OrderId), "ID")
     for entity, rows in shop.rows.items():
         known.ids[entity] = [to_global_id(entity, row["databaseId"]) for row in rows]
         for name, type_ in COLUMNS[entity].items():
@@ -50,6 +62,10 @@ def shown(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, Decimal):
         return format(value, "f")
+    if isinstance(value, BigInt):
+        return str(int(value))
+    if isinstance(value, References):
+        return to_global_id(value.entity, int(value))
     return serialize_datetime(value) if isinstance(value, datetime) else value
 
 

@@ -25,28 +25,57 @@ class Status(str):
     __slots__ = ()
 
 
+class BigInt(int):
+    """A string in JSON."""
+
+    __slots__ = ()
+
+
+class CustomerId(int):
+    """A key that JSON has as the global id of this entity, as the two below."""
+
+    __slots__ = ()
+    entity = "Customer"
+
+
+class ItemId(int):
+    __slots__ = ()
+    entity = "Item"
+
+
+class OrderId(int):
+    __slots__ = ()
+    entity = "Order"
+
+
+References: TypeAlias = CustomerId | ItemId | OrderId
+
 COLUMNS: dict[str, dict[str, type]] = {
     "Customer": {
-        "databaseId": int,
+        "databaseId": BigInt,
         **dict.fromkeys(("firstName", "lastName", "username", "email", "address", "town"), str),
         **dict.fromkeys(("createdOn", "updatedOn"), datetime),
         "version": int,
     },
     "Item": {
-        "databaseId": int,
+        "databaseId": BigInt,
         "name": str,
         **dict.fromkeys(("costPrice", "sellingPrice"), Decimal),
         **dict.fromkeys(("stock", "version"), int),
     },
     "Order": {
-        **dict.fromkeys(("databaseId", "customerId"), int),
+        "databaseId": BigInt,
+        "customerId": CustomerId,
         "datePlaced": datetime,
         "status": Status,
         "version": int,
         "total": Decimal,
     },
     "OrderLine": {
-        **dict.fromkeys(("databaseId", "orderId", "itemId", "quantity", "cancelled", "taken"), int),
+        "databaseId": BigInt,
+        "orderId": OrderId,
+        "itemId": ItemId,
+        **dict.fromkeys(("quantity", "cancelled", "taken"), int),
         **dict.fromkeys(("unitPrice", "subtotal"), Decimal),
         "itemName": str,
         "unitPriceChanged": bool,
@@ -157,7 +186,11 @@ def drawn_shop(choices: Choices) -> Shop:
     for order in orders:
         own = [line["subtotal"] for line in lines if line["orderId"] == order["databaseId"]]
         order["total"] = sum(own, Decimal("0.00"))
-    return Shop({"Customer": customers, "Item": items, "Order": orders, "OrderLine": lines})
+    shop = Shop({"Customer": customers, "Item": items, "Order": orders, "OrderLine": lines})
+    for entity, rows in shop.rows.items():
+        for row in rows:
+            row |= {name: COLUMNS[entity][name](row[name]) for name in _KEYS if name in row}
+    return shop
 
 
 async def write_shop(database: Database, shop: Shop) -> None:
@@ -183,7 +216,7 @@ def _keys(choices: Choices, most: int) -> list[int]:
     size = choices.number(0, most) if choices.chance(60) else most
     keys: list[int] = []
     for _ in range(size):
-        keys.append((keys[-1] if keys else 0) + choices.one_of((1, 1, 1, 5)))
+        keys.append((keys[-1] if keys else 0) + choices.one_of((1, 1, 1, 5, 2**31)))
     return keys
 
 
@@ -230,4 +263,6 @@ def _column(field: str) -> str:
 def _stored(value: Any) -> Any:
     if isinstance(value, Status):
         return OrderStatus[value]
+    if isinstance(value, BigInt | References):
+        return int(value)
     return value.isoformat() if isinstance(value, datetime) else value

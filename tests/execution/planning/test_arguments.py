@@ -31,7 +31,7 @@ CUSTOMER, ITEM, ORDER = (
     to_global_id("Order", 1),
 )
 UNKNOWN = to_global_id("Invoice", 1)
-BEYOND_INT4 = b64encode(b"Customer:2147483648").decode()
+BEYOND_INT8 = b64encode(b"Customer:9223372036854775808").decode()
 
 
 @pytest.fixture(params=["compiled", "resolvers"])
@@ -116,7 +116,7 @@ async def test_a_cursor_is_of_its_list(
         "node(id: 5)",
         'node(id: "Customer:1")',
         f'node(id: "{UNKNOWN}")',
-        f'node(id: "{BEYOND_INT4}")',
+        f'node(id: "{BEYOND_INT8}")',
         f'nodes(ids: ["{CUSTOMER}", "x"])',
         'customer(by: {id: "1"})',
         f'customer(by: {{id: "{ORDER}"}})',
@@ -193,17 +193,17 @@ async def test_half_of_a_surrogate_pair_does_not_get_in(
     assert len(sql) == 0
 
 
-@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 10**20])
-async def test_a_number_beyond_int4_does_not_get_in(
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**20])
+async def test_a_number_beyond_int8_does_not_get_in(
     client: Client, sql: Statements, number: int
 ) -> None:
     query = "{ customer(by: {databaseId: $key}) { id } }"
 
     literal = refusal(await client.answer(query.replace("$key", f"{number}")))
-    variable = refusal(await client.answer(f"query ($key: Int!) {query}", key=number))
+    variable = refusal(await client.answer(f"query ($key: BigInt!) {query}", key=number))
 
-    assert "non 32-bit signed integer" in literal["message"]
-    assert "non 32-bit signed integer" in variable["message"]
+    assert "more than 64 bits" in literal["message"]
+    assert "more than 64 bits" in variable["message"]
     assert literal["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
     assert variable["extensions"] == {"code": "BAD_USER_INPUT"}
     assert literal["locations"]
@@ -211,9 +211,9 @@ async def test_a_number_beyond_int4_does_not_get_in(
     assert len(sql) == 0
 
 
-@pytest.mark.parametrize("key", [2**31 - 1, -(2**31), 0, -1])
+@pytest.mark.parametrize("key", [2**31, 2**63 - 1, -(2**63), 0, -1])
 async def test_a_number_that_no_row_has_finds_nothing(shop: Client, key: int) -> None:
-    query = "query ($key: Int!) { customer(by: {databaseId: $key}) { id } }"
+    query = "query ($key: BigInt!) { customer(by: {databaseId: $key}) { id } }"
 
     assert await shop(query, key=key) == {"customer": None}
 

@@ -124,4 +124,4 @@ async def test_a_thousand_rows_are_one_mutation(client: Client) -> None:
     data = await client(ITEMS, rows=rows)
 
     assert data["importItems"]["saved"] == 1000
-    assert data["importItems"]["rows"][999]["item"] == {"databaseId": 1000, "name": "Item 999"}
+    assert data["importItems"]["rows"][999]["item"] == {"databaseId": "1000", "name": "Item 999"}

@@ -44,7 +44,7 @@ async def store(request: pytest.FixtureRequest, database_url: str) -> AsyncItera
 async def last_keys(client: Client) -> list[Any]:
     async with client.database.engine.connect() as connection:
         return [
-            (await connection.execute(text(f"SELECT last_value, is_called FROM {name}"))).one()
+            (await connection.execute(text(f"SELECT last_value, is_called FROM {name}"))).one()  # noqa: S608
             for name in SEQUENCES
         ]
 
@@ -81,7 +81,8 @@ async def test_the_keys_of_a_dry_run_are_beyond_all_others_and_in_order(store: C
 async def test_dry_runs_of_an_atomic_operation_and_of_many_rows_take_no_key(store: Client) -> None:
     before = await last_keys(store)
     fields = "{ ... on OrdersImported { saved rows { order { id } } } }"
-    order = f'{{customerId: "{CUSTOMER}", lines: [{{itemId: "{to_global_id("Item", 1)}", quantity: 1}}]}}'
+    line = f'{{itemId: "{to_global_id("Item", 1)}", quantity: 1}}'
+    order = f'{{customerId: "{CUSTOMER}", lines: [{line}]}}'
 
     data = await store(
         f"""mutation @atomic {{

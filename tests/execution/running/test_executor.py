@@ -19,7 +19,7 @@ from graph.execution.running.executor import Executor
 from graph.schema.connections import Connection  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node
-from graph.schema.scalars import SCALARS
+from graph.schema.scalars import SCALARS, BigInt
 from graph.schema.schema import Schema
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @strawberry.type(description="A customer.")
 class Customer(Node):
-    id: int = column("Number.", name="databaseId")
+    id: BigInt = column("Number.", name="databaseId")
     first_name: str = column("Given name.")
     town: str | None = column("The town.")
     debt: Decimal | None = column("What is owed.")

