@@ -57,7 +57,10 @@ def test_every_folder_of_the_picture_exists_and_no_stage_is_missing() -> None:
         block for block in blocks(ROOT / "docs" / "design.md") if block.language == "mermaid"
     )
     named = set(re.findall(r"<b>([\w/]+)/</b>", picture.text))
-    stages = {path.parent.name for path in ROOT.glob("graph/*/__init__.py")} - {"errors", "selection"}
+    stages = {path.parent.name for path in ROOT.glob("graph/*/__init__.py")} - {
+        "errors",
+        "selection",
+    }
 
     assert [name for name in named if not (ROOT / "graph" / name).is_dir()] == []
     assert {name.split("/")[0] for name in named} == stages
