@@ -136,7 +136,7 @@ async def test_the_same_numbers_make_the_same_store_everywhere(database: Databas
         "57a8cf360947808a9b5173409f5c4200",
         "47d8c8b07def49ab14e9dbec2dfcd9fc",
         "56a2e9b09956627d4152e44ada3b77a2",
-        "f82c85ded83281e065249be71330e2424",
+        "f82c85ed83281e065249be71330e2424",
     ]
 
 
