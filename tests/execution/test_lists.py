@@ -151,7 +151,10 @@ def shops(database_url: str) -> Callable[[Callable[[Asking], None]], None]:
                 shop = drawn_shop(choices)
                 runner.run(write_shop(both.standard.database, shop))
                 values = Values(
-                    known_of(shop), choices, careless=False, without=("search", "history", "weekStart")
+                    known_of(shop),
+                    choices,
+                    careless=False,
+                    without=("search", "history", "weekStart"),
                 )
                 for _ in range(QUESTIONS):
                     check(Asking(shop, choices, values, both, runner))
