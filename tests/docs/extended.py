@@ -2,14 +2,17 @@
 
 Reads a task from stdin (JSON): the URL of an empty database for each way to execute, and of one for
 the tables as the models have them; the revision before the recipes; the steps, which are operations
-or SQL. Writes to stdout, by way, the answer to each operation and its number of statements.
+or SQL; queries to time, at last and on more rows. Writes to stdout, by way, the answer to each
+operation and its number of statements; and the times.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import sys
+import time
 from typing import Any
 
 from graph.database.engine import Database
@@ -22,6 +25,9 @@ from graph.store.models import Base
 from graph.store.schema import schema
 from graph.viewer import ANONYMOUS
 from tests.conftest import recorded
+from tests.rows import fill
+
+_RUNS = 30
 
 
 async def main(task: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +40,9 @@ async def main(task: dict[str, Any]) -> dict[str, Any]:
                 await migrate(database, task["before"])
                 await migrate(database)
             ways[mode.value] = await outcomes(database, mode, task["steps"])
+            if mode is ExecutionMode.COMPILED:
+                await fill(database, customers=100, orders=5, lines=3)
+                ways["milliseconds"] = [await time_of(database, each) for each in task["timed"]]
         finally:
             await database.close()
     await create_all(task["models_url"])
@@ -71,6 +80,18 @@ async def outcomes(
             answer = await execution.answer(Request(step["query"], step["variables"]), ANONYMOUS)
         found.append({"answer": json.loads(answer.body), "statements": len(statements)})
     return found
+
+
+async def time_of(database: Database, query: str) -> float:
+    """The median time of an answer, in milliseconds."""
+    execution = Execution(schema, database)
+    found = []
+    for _ in range(_RUNS):
+        start = time.perf_counter()
+        answer = await execution.answer(Request(query, {}), ANONYMOUS)
+        found.append((time.perf_counter() - start) * 1000)
+        assert answer.body.startswith(b'{"data"'), answer.body
+    return statistics.median(found)
 
 
 if __name__ == "__main__":
