@@ -24,6 +24,7 @@ from graph.errors import DatabaseUnsuitable, MigrationRefused, TimedOut
 from graph.relay import to_global_id
 from graph.store.seed import seed
 from tests.conftest import client_of, settings_for
+from tests.docs.pages import ROOT
 from tests.mutations import mutation
 from tests.pooler import IGNORED, can_track_statements, pooler
 from tests.rows import fill
@@ -356,14 +357,21 @@ async def test_settings_that_a_pooler_drops_are_refused_with_what_to_do(
     message = str(refusal.value)
     assert "\n" not in message
     assert "statement_timeout" in message
-    assert "pg_trgm.word_similarity_threshold" in message
+    assert "random_page_cost" in message
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     await connection.execute(message.rpartition("RECONNECT to the pooler: ")[2])
     await connection.close()
     with dropping() as running:
         async with connected(settings_for(running.url)) as database:
-            row = await database.first("SHOW pg_trgm.word_similarity_threshold")
-    assert list(row) == ["0.4"]
+            row = await database.first("SHOW random_page_cost")
+    assert list(row) == ["1.1"]
+
+
+def test_the_recipe_makes_every_setting_that_graph_needs() -> None:
+    recipe = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+    for name, value in server_settings(settings_for("postgresql://host/store")).items():
+        assert f"ALTER ROLE graph IN DATABASE store SET {name} = '{value}';" in recipe
 
 
 async def test_search_finds_the_same_through_a_pooler(shop: Client, database: Database) -> None:
@@ -373,4 +381,5 @@ async def test_search_finds_the_same_through_a_pooler(shop: Client, database: Da
 
     answers = [json.dumps(await shop.answer(query)) for _ in range(5)]
 
+    assert expected["data"]["search"]["totalCount"] > 0
     assert set(answers) == {json.dumps(expected)}

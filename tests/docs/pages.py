@@ -149,7 +149,7 @@ def examples(page: Path) -> list[Example]:
             found.append(Example(block))
         elif block.language == "json" and block.note in {"variables", "answer", "parts"}:
             found[-1] = replace(found[-1], **{block.note: json.loads(block.text)})
-        elif block.language == "sql" and found:
+        elif block.language == "sql" and block.note == "statement":
             found[-1] = replace(found[-1], sql=block.text)
     return found
 

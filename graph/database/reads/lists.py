@@ -17,7 +17,7 @@ Sample:
               FROM (SELECT anon_2.id AS id, anon_2.name AS name, anon_2.k0 AS k0
                     FROM (
                         (SELECT items.id AS id, items.name AS name, items.stock AS k0
-                         FROM items WHERE items.stock = $1::INTEGER AND items.id > $2::INTEGER
+                         FROM items WHERE items.stock = $1::INTEGER AND items.id > $2::BIGINT
                          ORDER BY items.stock ASC, items.id ASC LIMIT 21)
                         UNION ALL
                         (SELECT items.id AS id, items.name AS name, items.stock AS k0
