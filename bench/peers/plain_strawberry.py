@@ -14,7 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  Strawberry reads the annotations
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, NewType, TypeVar
 
 import strawberry
 from sqlalchemy import func, select
@@ -22,10 +22,13 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from strawberry.asgi import GraphQL
 from strawberry.dataloader import DataLoader
 from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
 
 from graph.store import models
 
 T = TypeVar("T")
+
+BigInt = NewType("BigInt", int)
 
 engine = create_async_engine(
     os.environ["DATABASE_URL"],
@@ -128,7 +131,7 @@ class Aggregates:
 @strawberry.type
 class Item:
     id: strawberry.ID
-    database_id: int
+    database_id: BigInt
     name: str
     cost_price: Decimal
     selling_price: Decimal
@@ -137,7 +140,7 @@ class Item:
     def of(cls, item: models.Item) -> Item:
         return cls(
             id=global_id("Item", item.id),
-            database_id=item.id,
+            database_id=BigInt(item.id),
             name=item.name,
             cost_price=item.cost_price,
             selling_price=item.selling_price,
@@ -147,7 +150,7 @@ class Item:
 @strawberry.type
 class OrderLine:
     id: strawberry.ID
-    database_id: int
+    database_id: BigInt
     item_id: int
     quantity: int
 
@@ -155,7 +158,7 @@ class OrderLine:
     def of(cls, line: models.OrderLine) -> OrderLine:
         return cls(
             id=global_id("OrderLine", line.id),
-            database_id=line.id,
+            database_id=BigInt(line.id),
             item_id=line.item_id,
             quantity=line.quantity,
         )
@@ -168,7 +171,7 @@ class OrderLine:
 @strawberry.type
 class Order:
     id: strawberry.ID
-    database_id: int
+    database_id: BigInt
     customer_id: int
     date_placed: datetime
 
@@ -176,7 +179,7 @@ class Order:
     def of(cls, order: models.Order) -> Order:
         return cls(
             id=global_id("Order", order.id),
-            database_id=order.id,
+            database_id=BigInt(order.id),
             customer_id=order.customer_id,
             date_placed=order.date_placed,
         )
@@ -220,7 +223,7 @@ class OrderPage:
 @strawberry.type
 class Customer:
     id: strawberry.ID
-    database_id: int
+    database_id: BigInt
     first_name: str
     last_name: str
     username: str
@@ -234,7 +237,7 @@ class Customer:
     def of(cls, customer: models.Customer) -> Customer:
         return cls(
             id=global_id("Customer", customer.id),
-            database_id=customer.id,
+            database_id=BigInt(customer.id),
             first_name=customer.first_name,
             last_name=customer.last_name,
             username=customer.username,
@@ -252,7 +255,7 @@ class Customer:
 
 @strawberry.input(one_of=True)
 class CustomerLookup:
-    database_id: int | None = strawberry.UNSET
+    database_id: BigInt | None = strawberry.UNSET
 
 
 @strawberry.type
@@ -363,5 +366,10 @@ class Application(GraphQL[dict[str, Any], None]):
         return {"request": request, "response": response, "loaders": Loaders()}
 
 
-schema = strawberry.Schema(Query, Mutation, extensions=[ParserCache, ValidationCache])
+schema = strawberry.Schema(
+    Query,
+    Mutation,
+    extensions=[ParserCache, ValidationCache],
+    config=StrawberryConfig(scalar_map={BigInt: strawberry.scalar(name="BigInt", serialize=str)}),
+)
 app = Application(schema, graphql_ide=None)

@@ -46,8 +46,8 @@ query list($after: Cursor) {
     sql="""\
 SELECT textsend('{"data":{"customers":{"nodes":['||coalesce(string_agg(
   '{"id":"'||encode(textsend('Customer:'||id), 'base64')||
-  '","databaseId":'||id||
-  ',"firstName":'||json_scalar(first_name)||
+  '","databaseId":"'||id||
+  '","firstName":'||json_scalar(first_name)||
   ',"lastName":'||json_scalar(last_name)||
   ',"username":'||json_scalar(username)||
   ',"email":'||json_scalar(email)||

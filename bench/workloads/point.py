@@ -10,7 +10,7 @@ POINT = Workload(
     name="point",
     what="one customer by its number, 5 columns",
     text="""\
-query point($id: Int!) {
+query point($id: BigInt!) {
   customer(by: {databaseId: $id}) {
     id
     firstName
@@ -21,7 +21,7 @@ query point($id: Int!) {
 }""",
     texts={
         "postgraphile": """\
-query point($id: Int!) {
+query point($id: BigInt!) {
   customer: customerByRowId(rowId: $id) {
     id
     firstName

@@ -26,10 +26,10 @@ const ITEM = `id, name, cost_price AS "costPrice", selling_price AS "sellingPric
 
 const CUSTOMER_BY_ID = `SELECT ${CUSTOMER} FROM customers WHERE id = $1`;
 const CUSTOMERS = `SELECT ${CUSTOMER} FROM customers WHERE id > $1 ORDER BY id LIMIT $2`;
-const ITEMS = `SELECT ${ITEM} FROM items WHERE id = ANY($1::int[])`;
-const ORDERS = `SELECT page.* FROM unnest($1::int[]) AS parent (key) CROSS JOIN LATERAL (
+const ITEMS = `SELECT ${ITEM} FROM items WHERE id = ANY($1::bigint[])`;
+const ORDERS = `SELECT page.* FROM unnest($1::bigint[]) AS parent (key) CROSS JOIN LATERAL (
   SELECT ${ORDER} FROM orders WHERE customer_id = parent.key ORDER BY id LIMIT $2) AS page`;
-const LINES = `SELECT page.* FROM unnest($1::int[]) AS parent (key) CROSS JOIN LATERAL (
+const LINES = `SELECT page.* FROM unnest($1::bigint[]) AS parent (key) CROSS JOIN LATERAL (
   SELECT ${LINE} FROM order_lines WHERE order_id = parent.key ORDER BY id LIMIT $2) AS page`;
 
 // The rows of each key, in the order of the keys.
@@ -68,12 +68,13 @@ const afterKey = (cursor) => (cursor ? JSON.parse(atob(cursor))[1] : 0);
 
 const schema = createSchema({
   typeDefs: /* GraphQL */ `
+    scalar BigInt
     scalar DateTime
     scalar Decimal
 
     type Customer {
       id: ID!
-      databaseId: Int!
+      databaseId: BigInt!
       firstName: String!
       lastName: String!
       username: String!
@@ -86,19 +87,19 @@ const schema = createSchema({
     }
     type Order {
       id: ID!
-      databaseId: Int!
+      databaseId: BigInt!
       datePlaced: DateTime!
       lineItems(first: Int = 20): OrderLineConnection!
     }
     type OrderLine {
       id: ID!
-      databaseId: Int!
+      databaseId: BigInt!
       quantity: Int!
       item: Item!
     }
     type Item {
       id: ID!
-      databaseId: Int!
+      databaseId: BigInt!
       name: String!
       costPrice: Decimal!
       sellingPrice: Decimal!
@@ -114,7 +115,7 @@ const schema = createSchema({
     }
 
     input CustomerLookup @oneOf {
-      databaseId: Int
+      databaseId: BigInt
     }
     type Query {
       customer(by: CustomerLookup!): Customer
