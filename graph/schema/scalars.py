@@ -107,6 +107,9 @@ def parse_big_int(value: object) -> int:
     """A whole number, or the digits of one, between -2**63 and 2**63 - 1."""
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
         value = int(value)
+    # A JSON parser turns a whole number that is too large for it into a float.
+    if isinstance(value, float) and abs(value) > INT8_MAX and isfinite(value):
+        raise ValueError("BigInt cannot represent a number of more than 64 bits.")
     if type(value) is not int:
         raise ValueError("BigInt must be a whole number, or a string of digits such as '17'.")
     if not -INT8_MAX - 1 <= value <= INT8_MAX:

@@ -98,8 +98,13 @@ async def shop(behind: Pooler) -> AsyncIterator[Client]:
 # Answers
 
 
-async def asked(client: Client, nth: int, *, times: int = 1) -> list[str]:
+# A statement is known to the whole process: no test sends another's document.
+_numbers = count(1)
+
+
+async def asked(client: Client, *, times: int = 1) -> list[str]:
     """What is wrong with the answers to a document that nobody else sends."""
+    nth = next(_numbers)
     key = nth % CUSTOMERS + 1
     query = f"""{{ a{nth}: node(id: "{to_global_id("Customer", key)}") {{
                        ... on Customer {{ b{nth}: username }} }} }}"""
@@ -114,14 +119,13 @@ async def wrong_answers(url: str, *, rounds: int, at_once: int) -> list[str]:
     Some documents are sent again, more of them than a connection keeps statements.
     """
     wrong: list[str] = []
-    numbers = count(1)
     for _ in range(rounds):
         async with AsyncExitStack() as stack:
             apps = [create_app(settings_for(url)) for _ in range(2)]
             clients = [await stack.enter_async_context(client_of(app)) for app in apps]
             for _ in range(3):
                 requests = [
-                    asked(client, next(numbers), times=2 if nth % 4 == 0 else 1)
+                    asked(client, times=2 if nth % 4 == 0 else 1)
                     for nth in range(at_once)
                     for client in clients
                 ]
@@ -142,7 +146,7 @@ async def test_resolvers_read_their_own_answers(behind: Pooler, database: Databa
     settings = settings_for(behind.url, execution="resolvers")
 
     async with client_of(create_app(settings)) as client:
-        found = await asyncio.gather(*(asked(client, nth, times=2) for nth in range(100)))
+        found = await asyncio.gather(*(asked(client, times=2) for _ in range(100)))
 
     assert [wrong for each in found for wrong in each] == []
 
@@ -154,8 +158,8 @@ async def test_a_statement_that_is_seen_once_leaves_nothing_prepared(
     settings = settings_for(behind.url, pool_size=1)
 
     async with client_of(create_app(settings)) as client:
-        for nth in range(3 * KEPT_STATEMENTS):
-            assert not await asked(client, nth)
+        for _ in range(3 * KEPT_STATEMENTS):
+            assert not await asked(client)
         kept = await client.database.first("SELECT count(*) AS number FROM pg_prepared_statements")
 
     assert kept["number"] <= 10

@@ -152,7 +152,10 @@ async def text_of(client: Client, query: str, **variables: Any) -> str:
         (
             f"""{{ nodes(ids: ["{C2}", "{C9}", "{I1}", "{C2}", "{C1}"]) {{
                  ... on Customer {{ databaseId }} ... on Item {{ name }} }} }}""",
-            '{"nodes":[{"databaseId":"2"},null,{"name":"Item 1"},{"databaseId":"2"},{"databaseId":"1"}]}',
+            (
+                '{"nodes":[{"databaseId":"2"},null,{"name":"Item 1"},{"databaseId":"2"},'
+                '{"databaseId":"1"}]}'
+            ),
         ),
         ("{ nodes(ids: []) { id } }", '{"nodes":[]}'),
         # Objects of which nothing is asked.

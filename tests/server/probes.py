@@ -212,7 +212,7 @@ REFUSED: dict[str, Probe] = {
     "groups by all there is": document(
         "{customers{groups(by:[" + "{column:TOWN}" * 100 + "]){aggregates{count}}}}"
     ),
-    "a search for nothing": document('{search(text:"  "){totalCount}}'),
+    "a search for U+0000": document('{search(text:"a\\u0000"){totalCount}}'),
     "a search for a book": document(
         "query($t:String!){search(text:$t){totalCount}}", t="a " * 9_000
     ),

@@ -74,8 +74,16 @@ class Values:
         return self._given.get(name)
 
     def texts(self, entity: str, *names: str, required: bool) -> dict[str, str | None]:
-        """Texts for columns of an entity, checked against the lengths of the columns."""
-        return {name: self._text(entity, name, required=required) for name in names}
+        """Texts for columns of an entity, checked against the lengths of the columns.
+
+        With `required` all of them, else those that are provided. A column that may be null takes
+        null, and is never required.
+        """
+        return {
+            name: self._text(entity, name, required=required)
+            for name in names
+            if required or name in self
+        }
 
     def email(self, name: str) -> None:
         text = self._given.get(name)
@@ -133,8 +141,10 @@ class Values:
         return None if version is None else int(version)
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
-        text: str | None = self._present(name, required=required)
         column = mapper_of(entity).columns[name]
+        text: str | None = (
+            self.given(name) if column.nullable else self._present(name, required=required)
+        )
         most = column.type.length if isinstance(column.type, String) else None
         if text is None:
             return None

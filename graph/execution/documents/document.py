@@ -16,7 +16,7 @@ from graph.execution.documents.cache import SegmentedLRU
 from graph.execution.documents.limits import Limits, fields_in, parse_within, validate_within
 from graph.execution.documents.operation import Operation
 from graph.execution.failures import RequestRejected
-from graph.execution.planning.select import MAX_FIELDS
+from graph.execution.planning.charges import MAX_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,8 +25,9 @@ from graphql import (
 
 from graph.errors import RequestError
 from graph.execution.failures import RequestRejected
+from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
-from graph.execution.planning.select import MAX_FIELDS, select
+from graph.execution.planning.select import select
 from graph.execution.planning.variables import Variables
 
 if TYPE_CHECKING:

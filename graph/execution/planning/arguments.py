@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from graph.database.kinds import ScalarKind, fits
 from graph.database.reads import key_of, scalar_of, scalar_of_column
 from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
-from graph.execution.planning.filters import Filters, bound
+from graph.execution.planning.filters import Filters
+from graph.execution.planning.operands import bound
 from graph.relay import RowKey, decode_cursor, from_global_id
 from graph.schema.entities import entity_of
 from graph.schema.scalars import (

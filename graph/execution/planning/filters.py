@@ -7,15 +7,14 @@ values are one condition, and one statement.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date
-from enum import Enum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from graph.database import relationships
-from graph.database.reads import can_be_null, key_of
+from graph.database.reads import can_be_null
 from graph.errors import InvalidFilter, InvalidGroups, InvalidOrder
+from graph.execution.planning.operands import keys_of_ids, operator_of
 from graph.schema.entities import entity_of
 from graph.selection import (
     MAX_DEPTH,
@@ -47,10 +46,7 @@ if TYPE_CHECKING:
 
 _FUNCTIONS = ("count", "sum", "avg", "min", "max")
 _TRUTHS = {"isNull": "is_null", "isEmpty": "is_empty"}
-_OF_TEXTS = {"has": "has_every", "hasEvery": "has_every", "hasSome": "has_some"}
 _OPPOSITES = {"ne": "eq", "notIn": "in"}
-_PATTERNS = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
-_IGNORE_CASE = "IgnoreCase"
 
 
 @dataclass
@@ -132,12 +128,12 @@ class Filters:
                 conditions.append(self._logic(name, value, at, partial(self._where, entity)))
             elif name in entity.columns:
                 column = entity.columns[name]
-                tests = _keys_of_ids(value, column.references) if column.references else value
+                tests = keys_of_ids(value, column.references) if column.references else value
                 conditions += self._tests(Attribute(column.name), tests, at)
             elif name in entity.texts:
                 conditions += self._tests(Attribute(entity.texts[name].name), value, at)
             elif name == "id":
-                conditions += self._tests(_KEY, _keys_of_ids(value, entity.name), at)
+                conditions += self._tests(_KEY, keys_of_ids(value, entity.name), at)
             elif name == "search":
                 conditions.append(self._search(value, at))
             elif name in entity.to_one:
@@ -209,7 +205,7 @@ class Filters:
                 yield test if value else Not(test)
                 continue
             plain = _OPPOSITES.get(operator, operator)
-            name, operand = _operator(plain, value)
+            name, operand = operator_of(plain, value)
             if isinstance(operand, list) and len(operand) > MAX_VALUES:
                 message = f"'{'.'.join(path)}' lists {len(operand)} values; at most {MAX_VALUES}."
                 raise InvalidFilter(message)
@@ -351,41 +347,9 @@ def _all(conditions: list[Condition]) -> Condition:
     return conditions[0] if len(conditions) == 1 else AllOf(tuple(conditions))
 
 
-def _operator(name: str, value: Any) -> tuple[str, Any]:
-    """The operator and operand for a member of a filter."""
-    plain = name.removesuffix(_IGNORE_CASE)
-    if plain in _PATTERNS:
-        escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return ("like" if plain == name else "ilike"), _PATTERNS[plain].format(escaped)
-    if plain != name:
-        return "same", value
-    if name in _OF_TEXTS:
-        return _OF_TEXTS[name], value if isinstance(value, list) else [value]
-    return name, [bound(each) for each in value] if isinstance(value, list) else bound(value)
-
-
-def bound(value: Any) -> Any:
-    """A value as it is bound: see `graph.database.reads.expressions`."""
-    if isinstance(value, Enum):
-        return value.name
-    return value.isoformat() if isinstance(value, date) else value  # a datetime is one too
-
-
 def _plain(value: Any) -> Any:
     """The value of an enum's member."""
     return getattr(value, "value", value)
-
-
-def _keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:
-    """The conditions on ids as conditions on keys; a null is refused with the others."""
-
-    def key(text: Any) -> Any:
-        return key_of(text, entity) if isinstance(text, str) else text
-
-    return {
-        operator: [key(text) for text in value] if isinstance(value, list) else key(value)
-        for operator, value in given.items()
-    }
 
 
 def _measured(

@@ -17,12 +17,11 @@ from graphql import (
     GraphQLObjectType,
     get_named_type,
     is_abstract_type,
-    is_leaf_type,
 )
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 
 from graph.database import relationships
-from graph.errors import RequestError, TooLarge
+from graph.errors import RequestError
 from graph.execution.planning.arguments import (
     found_page_of,
     grouping_of,
@@ -31,12 +30,10 @@ from graph.execution.planning.arguments import (
     lookup_key_of,
     page_of,
 )
-from graph.execution.planning.cost import Charge
+from graph.execution.planning.charges import Charges
 from graph.execution.planning.deferral import initial_count, is_deferred
 from graph.execution.planning.plain import text_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
-from graph.schema.caching import NOT_KEPT, hint_of
-from graph.schema.costs import SEARCH, assumed_size_of, weight_of
 from graph.schema.fields import Meaning
 from graph.schema.node import ENTITIES
 from graph.selection import (
@@ -83,21 +80,10 @@ if TYPE_CHECKING:
     from graphql.execution.collect_fields import FieldDetails
     from graphql.execution.values import VariableValues
 
-    from graph.schema.context import FieldPath
     from graph.selection import Term
 
 F = TypeVar("F", ToOne, Connection, Nodes, CountUpTo, Aggregates, Groups, TermOf)
 V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
-
-
-# A few fragments that spread each other twice can write out to billions of fields; one that is
-# deferred many times asks for its own as often, and each of them is looked at. So many take about
-# 80 ms to become a statement.
-MAX_FIELDS = 1_000
-# How often each field of the introspection costs: it lists types, and their fields.
-_INTROSPECTED = 100
-# What a deferred fragment costs for each object, beside what is in it.
-_SENT_ALONE = 10
 
 
 def select(
@@ -123,9 +109,7 @@ class _Selector:
         self._variables = variables
         self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
         self._plan = Plan()
-        self._selected = 0
-        self._sizes: dict[FieldPath, tuple[int, tuple[int, ...]]] = {(): (1, ())}
-        self._pages: dict[FieldPath, int] = {}
+        self._charges = Charges(self._plan)
         self._selects: dict[Meaning, Callable[[SelectedField], Any]] = {
             Meaning.COLUMN: lambda selected: Column(selected.response_key, selected.name),
             Meaning.GLOBAL_ID: lambda selected: GlobalId(selected.response_key),
@@ -172,11 +156,11 @@ class _Selector:
         collected = collect_fields(
             self._schema, self._fragments, self._variables, root, self._operation
         )
-        self._charge_parts((), len(collected.new_defer_usages))
+        self._charges.add_parts((), len(collected.new_defer_usages))
         for key, details in collected.grouped_field_set.items():
             self._plan.root.append(self._field(root, key, details, None))
             self._plan.nodes[key] = [detail.node for detail in details]
-        return replace(self._plan, selected=self._selected)
+        return replace(self._plan, selected=self._charges.fields)
 
     def _field(
         self,
@@ -185,7 +169,7 @@ class _Selector:
         details: list[FieldDetails],
         above: SelectedField | None,
     ) -> Any:
-        self._spend(len(details))
+        self._charges.count(len(details))
         name = details[0].node.name.value
         if name == "__typename":
             return Typename(key, parent.name)
@@ -202,61 +186,9 @@ class _Selector:
             above=above,
         )
         meaning = selected.meaning
-        self._charge(selected)
+        self._charges.add(selected)
         self._note_parts(selected)
         return self._selects[meaning](selected) if meaning else self._resolved(selected)
-
-    def _spend(self, selected: int) -> None:
-        self._selected += selected
-        if self._selected > MAX_FIELDS:
-            message = f"The operation selects more than {MAX_FIELDS:,} fields, fragments included."
-            error = TooLarge(message)
-            raise GraphQLError(str(error), original_error=error)
-
-    def _charge(self, selected: SelectedField) -> None:
-        """Record the field's cost and cache hint, and the page that multiplies the costs below it.
-
-        The values of the field's own arguments follow next.
-        """
-        times, above = self._sizes[selected.above.path if selected.above else ()]
-        below, meaning, argument_index = above, selected.meaning, len(self._plan.values)
-        declared = selected.definition.extensions.get("strawberry-definition")
-        if selected.details[0].node.name.value in {"__schema", "__type"}:
-            times = _INTROSPECTED
-        if meaning in {Meaning.NODE_LIST, Meaning.EDGE_LIST}:
-            assert selected.above is not None  # noqa: S101  they are parts of a connection
-            below = (*above, self._pages[selected.above.path])
-        elif meaning in {Meaning.CONNECTION, Meaning.SEARCH}:
-            self._pages[selected.path] = argument_index
-        elif meaning in {Meaning.NODES, Meaning.GROUPS}:
-            below = (*above, argument_index)
-        keys = selected.keys
-        if weight := weight_of(declared):
-            self._plan.charges.append(Charge(keys, weight * times, above, is_object=False))
-        if selected.above is None or hint_of(declared):
-            self._plan.hints.append(hint_of(declared) or NOT_KEPT)
-        if meaning is None:
-            times *= assumed_size_of(declared)
-        self._sizes[selected.path] = (times, below)
-        if not is_leaf_type(selected.type):
-            self._plan.charges.append(Charge(keys, times, below, is_object=True))
-
-    def _charge_parts(self, path: FieldPath, parts: int) -> None:
-        """Record the cost of sending a fragment of each object here in its own part."""
-        if parts:
-            self._spend(parts)
-            times, argument_indexes = self._sizes[path]
-            keys = tuple(key for _, key in path)
-            charge = Charge(keys, parts * times * _SENT_ALONE, argument_indexes, is_object=False)
-            self._plan.charges_of_parts.append(charge)
-
-    def _charge_searches(self, selected: SelectedField, searches: int) -> None:
-        if searches:
-            times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
-            cost = searches * int(SEARCH.weight) * times
-            self._plan.charges.append(
-                Charge(selected.keys, cost, argument_indexes, is_object=False)
-            )
 
     def _note_parts(self, selected: SelectedField) -> None:
         """Record whether the field, or elements of its list, may come in a later part."""
@@ -271,7 +203,7 @@ class _Selector:
         collected = collect_subfields(
             self._schema, self._fragments, self._variables, self._operation, type_, selected.details
         )
-        self._charge_parts(selected.path, len(collected.new_defer_usages))
+        self._charges.add_parts(selected.path, len(collected.new_defer_usages))
         return tuple(
             self._field(type_, key, details, selected)
             for key, details in collected.grouped_field_set.items()
@@ -313,7 +245,7 @@ class _Selector:
             lambda arguments: page_of(arguments, relationship.target, selected.more),
             Page(),
         )
-        self._charge_searches(selected, searches_in(page.where))
+        self._charges.add_searches(selected, searches_in(page.where))
         parts = self._fields(selected, selected.type)
         return self._planned(
             selected,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graph.database.writes import rows
 from graph.database.writes.values import INPUT, Values, check_version
 from graph.errors import NotAllowed, Reason
 from graph.store.writes.constraints import TAKEN
@@ -19,17 +20,7 @@ _IN_USE = """
     SELECT EXISTS (SELECT FROM customers WHERE username = $1 AND id <> $3) AS username,
            EXISTS (SELECT FROM customers WHERE lower(email) = lower($2) AND id <> $3) AS email
 """
-_INSERT = """
-    INSERT INTO customers (first_name, last_name, username, email, address, town)
-    VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
-"""
 _LOCK = "SELECT version FROM customers WHERE id = $1 FOR NO KEY UPDATE"
-_UPDATE = """
-    UPDATE customers SET first_name = coalesce($2, first_name),
-        last_name = coalesce($3, last_name), username = coalesce($4, username),
-        email = coalesce($5, email), address = coalesce($6, address), town = coalesce($7, town)
-    WHERE id = $1
-"""
 _LOCK_WITH_ORDERS = """
     SELECT version, EXISTS (SELECT FROM orders WHERE customer_id = $1) AS has_orders
     FROM customers WHERE id = $1 FOR UPDATE
@@ -49,9 +40,7 @@ async def create(
     texts = values.texts("Customer", *_TEXTS, required=True)
     values.email("email")
     await _check_free(transaction, values, 0)
-    row = await transaction.first(_INSERT, *texts.values())
-    key: int = row["id"]
-    return key
+    return await rows.insert(transaction, "Customer", texts)
 
 
 async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -71,7 +60,7 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
     check_version("Customer", key, expected=expected, row=await transaction.first(_LOCK, key))
     if "username" in values or "email" in values:
         await _check_free(transaction, values, key)
-    await transaction.fetch(_UPDATE, key, *texts.values())
+    await rows.update(transaction, "Customer", key, texts)
     return key
 
 

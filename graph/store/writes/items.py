@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graph.database.writes import rows
 from graph.database.writes.values import INPUT, Values, check_version
 from graph.errors import InsufficientStock, NotAllowed, Reason, Shortage
 from graph.relay import INT4_MAX
@@ -13,16 +14,10 @@ if TYPE_CHECKING:
 
     from graph.database.transaction import Transaction
 
-_INSERT = """
-    INSERT INTO items (name, cost_price, selling_price, stock)
-    VALUES ($1, $2, $3, $4) RETURNING id
-"""
+_TEXTS = ("name",)
+_PRICES = ("cost_price", "selling_price")
+
 _LOCK = "SELECT version, stock FROM items WHERE id = $1 FOR NO KEY UPDATE"
-_UPDATE = """
-    UPDATE items SET name = coalesce($2, name), cost_price = coalesce($3, cost_price),
-        selling_price = coalesce($4, selling_price)
-    WHERE id = $1
-"""
 _SET_STOCK = "UPDATE items SET stock = $2 WHERE id = $1"
 
 
@@ -35,13 +30,11 @@ async def create(
         ValidationFailed: the name, a price or the stock is invalid.
     """
     values = Values(given, path)
-    name = values.texts("Item", "name", required=True)["name"]
-    prices = [values.money(price, required=True) for price in ("cost_price", "selling_price")]
+    texts = values.texts("Item", *_TEXTS, required=True)
+    prices = {name: values.money(name, required=True) for name in _PRICES}
     stock = values.stock() if values.given("stock") is not None else None
     values.check()
-    row = await transaction.first(_INSERT, name, *prices, stock)
-    key: int = row["id"]
-    return key
+    return await rows.insert(transaction, "Item", {**texts, **prices, "stock": stock})
 
 
 async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -54,11 +47,11 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
     """
     values = Values(given)
     key, expected = values.key("id", "Item"), values.expected_version()
-    name = values.texts("Item", "name", required=False)["name"]
-    prices = [values.money(price, required=False) for price in ("cost_price", "selling_price")]
+    texts = values.texts("Item", *_TEXTS, required=False)
+    prices = {name: values.money(name, required=False) for name in _PRICES if name in values}
     values.check()
     check_version("Item", key, expected=expected, row=await transaction.first(_LOCK, key))
-    await transaction.fetch(_UPDATE, key, name, *prices)
+    await rows.update(transaction, "Item", key, texts | prices)
     return key
 
 

@@ -186,9 +186,11 @@ class Values:
             return self._words()
         if type_name == "ID":
             # A foreign key is the id of another entity than the one it is a column of.
-            references = place.name not in {"id", "ids", "deletedId"}
-            known = self._known.values.get(place.name) if references else None
-            return self._choices.one_of(known) if known else self._id(place.entities)
+            if place.name in {"id", "ids"} or not place.name.endswith("Id"):
+                return self._id(place.entities)
+            known = self._known.values.get(place.name)
+            other = place.name.removesuffix("Id").capitalize()
+            return self._choices.one_of(known) if known else self._id((other,))
         known = self._known.values.get(place.name) or self._known.values.get(type_name)
         if not known or type_name == "Boolean" or not self._choices.chance(85):
             known = list(_SCALARS.get(type_name, TEXTS))

@@ -150,9 +150,15 @@ class Shop:
         return target, found
 
     def many(self, entity: str, row: Row, edge: str) -> tuple[str, list[Row]]:
-        """The entity and the rows, by their keys, that a to-many edge leads to."""
+        """The entity and the rows, in their order, that a to-many edge leads to."""
         target, key = TO_MANY[entity][edge]
-        return target, [other for other in self.rows[target] if other[key] == row["databaseId"]]
+        rows = self.in_default_order(target)
+        return target, [other for other in rows if other[key] == row["databaseId"]]
+
+    def in_default_order(self, entity: str) -> list[Row]:
+        """All rows of an entity, as lists have them that are not asked for another order."""
+        names = (*(["datePlaced"] if entity == "Order" else []), "databaseId")
+        return sorted(self.rows[entity], key=lambda row: tuple(row[name] for name in names))
 
 
 def drawn_shop(choices: Choices) -> Shop:
@@ -197,6 +203,8 @@ async def write_shop(database: Database, shop: Shop) -> None:
     """Let the database hold these rows and no others."""
     entities = {mapper.class_.__name__: mapper.local_table for mapper in Base.registry.mappers}
     async with database.write() as session:
+        # An order of which nothing is left would be cancelled.
+        await session.execute(text("SET LOCAL graph.logging = 'off'"))
         await session.execute(text("TRUNCATE customers, items, orders, order_lines, events"))
         for entity, rows in shop.rows.items():
             table: Any = entities[entity]

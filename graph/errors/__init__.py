@@ -1,0 +1,175 @@
+"""The errors that a client or an operator can act on. Any other exception is a defect.
+
+    GraphError
+     ├─ RequestError              the request cannot be executed                 code
+     │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
+     │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
+     │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
+     │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
+     │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
+     │   ├─ BodyTooLarge          the body exceeds the limit in bytes            PAYLOAD_TOO_LARGE
+     │   ├─ BodyTooSlow           the body did not arrive in time                REQUEST_TIMEOUT
+     │   ├─ VariablesTooLarge     the variables exceed their limit in bytes      PAYLOAD_TOO_LARGE
+     │   ├─ NoPreflight           another site may have caused the GET           CSRF_PREVENTED
+     │   ├─ BatchTooLarge         the batch holds too many requests              BATCH_TOO_LARGE
+     │   ├─ PersistedQuery...     NotSupported, NotFound, or (hash) Mismatch
+     │   ├─ NotTrusted            the document is not in the manifest           DOCUMENT_NOT_TRUSTED
+     │   ├─ InvalidId             the text is not an id of this schema           INVALID_ID
+     │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
+     │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
+     │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
+     │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
+     │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
+     │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
+     │   ├─ InvalidGroups         a repeated or unknown key or time zone         INVALID_GROUPS
+     │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
+     │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
+     │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
+     ├─ DomainError               a rule of the store forbids it; nothing was changed
+     │   ├─ ValidationFailed      values are invalid; all of them are listed     VALIDATION_FAILED
+     │   ├─ NotFound              the row to change does not exist               NOT_FOUND
+     │   ├─ Conflict              the row has changed since it was read          CONFLICT
+     │   ├─ InsufficientStock     items do not have enough stock                 INSUFFICIENT_STOCK
+     │   ├─ NotAllowed            the state of the row does not permit it        NOT_ALLOWED
+     │   └─ IdempotencyMismatch   the key was used for a different request   IDEMPOTENCY_MISMATCH
+     ├─ Unavailable               the database cannot be reached; retry later    SERVICE_UNAVAILABLE
+     │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
+     │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
+     │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
+     │   └─ Overloaded            too many operations are waiting                OVERLOADED
+     └─ StartupError              one line on stderr, and exit code 1
+         ├─ InvalidSetting        an environment variable or option is invalid
+         ├─ InvalidSchema         a type or field of the store that cannot be served
+         ├─ AddressUnavailable    the server cannot listen on host and port
+         ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
+         ├─ DatabaseUnsuitable    graph cannot run on this database
+         ├─ PendingMigrations     the database schema is older or newer than the code
+         ├─ TransferFailed        a file cannot be imported, or rows cannot be exported
+         ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
+         └─ StoreNotEmpty         the seed refuses to mix with existing rows
+
+Each class builds its message from facts: what was required and what was got. The codes are part of
+the API. Three more codes come from the GraphQL language itself (`execution/` names them):
+GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED and BAD_USER_INPUT for variables. Any other
+exception is masked as INTERNAL_SERVER_ERROR with an error id.
+"""
+
+from graph.errors.availability import (
+    OutcomeUnknown,
+    Overloaded,
+    TimedOut,
+    TryAgain,
+    Unavailable,
+)
+from graph.errors.domain import (
+    Conflict,
+    DomainError,
+    IdempotencyMismatch,
+    InsufficientStock,
+    NotAllowed,
+    NotFound,
+    Problem,
+    Reason,
+    Shortage,
+    ValidationFailed,
+)
+from graph.errors.requests import (
+    BadRequest,
+    BatchTooLarge,
+    BodyTooLarge,
+    BodyTooSlow,
+    HostNotAllowed,
+    InvalidCursor,
+    InvalidFilter,
+    InvalidGroups,
+    InvalidId,
+    InvalidKey,
+    InvalidOrder,
+    InvalidPage,
+    InvalidText,
+    MethodNotAllowed,
+    NoPreflight,
+    NotAcceptable,
+    NotTrusted,
+    PersistedQueryMismatch,
+    PersistedQueryNotFound,
+    PersistedQueryNotSupported,
+    RateLimited,
+    RequestError,
+    TooCostly,
+    TooLarge,
+    UnsupportedMediaType,
+    VariablesTooLarge,
+)
+from graph.errors.root import (
+    GraphError,
+)
+from graph.errors.startup import (
+    AddressUnavailable,
+    DatabaseUnreachable,
+    DatabaseUnsuitable,
+    DataDirUnusable,
+    InvalidSchema,
+    InvalidSetting,
+    MigrationRefused,
+    PendingMigrations,
+    StartupError,
+    StoreNotEmpty,
+    TransferFailed,
+)
+
+__all__ = [
+    "AddressUnavailable",
+    "BadRequest",
+    "BatchTooLarge",
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "Conflict",
+    "DataDirUnusable",
+    "DatabaseUnreachable",
+    "DatabaseUnsuitable",
+    "DomainError",
+    "GraphError",
+    "HostNotAllowed",
+    "IdempotencyMismatch",
+    "InsufficientStock",
+    "InvalidCursor",
+    "InvalidFilter",
+    "InvalidGroups",
+    "InvalidId",
+    "InvalidKey",
+    "InvalidOrder",
+    "InvalidPage",
+    "InvalidSchema",
+    "InvalidSetting",
+    "InvalidText",
+    "MethodNotAllowed",
+    "MigrationRefused",
+    "NoPreflight",
+    "NotAcceptable",
+    "NotAllowed",
+    "NotFound",
+    "NotTrusted",
+    "OutcomeUnknown",
+    "Overloaded",
+    "PendingMigrations",
+    "PersistedQueryMismatch",
+    "PersistedQueryNotFound",
+    "PersistedQueryNotSupported",
+    "Problem",
+    "RateLimited",
+    "Reason",
+    "RequestError",
+    "Shortage",
+    "StartupError",
+    "StoreNotEmpty",
+    "TimedOut",
+    "TooCostly",
+    "TooLarge",
+    "TransferFailed",
+    "TryAgain",
+    "Unavailable",
+    "UnsupportedMediaType",
+    "ValidationFailed",
+    "VariablesTooLarge",
+]

@@ -1,0 +1,47 @@
+"""The database or the server cannot execute an operation now."""
+
+from __future__ import annotations
+
+from graph.errors.root import GraphError
+
+
+class Unavailable(GraphError):
+    """A request that failed for a reason outside of it. It may succeed when it is sent again."""
+
+    code = "SERVICE_UNAVAILABLE"
+    status = 503
+
+    def __init__(self, message: str = "The database cannot be reached. Try again later.") -> None:
+        super().__init__(message)
+
+
+class TimedOut(Unavailable):
+    code = "TIMEOUT"
+
+    def __init__(self) -> None:
+        super().__init__("The operation took longer than is allowed. Request less at once.")
+
+
+class TryAgain(Unavailable):
+    code = "TRY_AGAIN"
+
+    def __init__(self, reason: str = "Other operations kept changing the same rows.") -> None:
+        super().__init__(f"{reason} Nothing was changed; try again.")
+
+
+class OutcomeUnknown(Unavailable):
+    code = "OUTCOME_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The connection to the database was lost during the commit: the change may or may not"
+            " have been made. Repeat the request with the same idempotency key, or read the data."
+        )
+
+
+class Overloaded(Unavailable):
+    code = "OVERLOADED"
+    retry_after_seconds = 1
+
+    def __init__(self) -> None:
+        super().__init__("Too many operations are waiting already. Try again in a moment.")

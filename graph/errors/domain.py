@@ -1,0 +1,99 @@
+"""Rules of the store that forbid a change, as members of a mutation's union."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graph.errors.root import GraphError, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One invalid value; `path` leads to it from the mutation's arguments."""
+
+    path: tuple[str, ...]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason for which a change is not allowed."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """An item with less stock than was requested, both in pieces."""
+
+    item_id: int
+    requested: int
+    available: int
+
+
+class DomainError(GraphError):
+    """A rule that forbids a change. The mutation's union has a member type of the same name."""
+
+    code = "REFUSED"
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class ValidationFailed(DomainError):
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(" ".join(problem.message for problem in problems[:3]))
+        self.problems = problems
+
+
+class NotFound(DomainError):
+    code = "NOT_FOUND"
+
+    def __init__(self, entity: str, id_: str) -> None:
+        super().__init__(f"There is no {entity} with the id '{shortened(id_)}'.")
+        self.id = id_
+
+
+class Conflict(DomainError):
+    code = "CONFLICT"
+
+    def __init__(self, entity: str, key: int, *, expected: int, current: int) -> None:
+        super().__init__(
+            f"The {entity} is at version {current}, not {expected}:"
+            " it has been changed since it was read."
+        )
+        self.entity = entity
+        self.key = key
+
+
+class InsufficientStock(DomainError):
+    code = "INSUFFICIENT_STOCK"
+
+    def __init__(self, lines: Sequence[Shortage]) -> None:
+        items = "One item does" if len(lines) == 1 else f"{len(lines)} items do"
+        super().__init__(f"{items} not have enough stock.")
+        self.lines = lines
+
+
+class NotAllowed(DomainError):
+    code = "NOT_ALLOWED"
+
+    def __init__(self, *reasons: Reason) -> None:
+        super().__init__(" ".join(reason.message for reason in reasons))
+        self.reasons = reasons
+
+
+class IdempotencyMismatch(DomainError):
+    code = "IDEMPOTENCY_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was already used for a different request.")

@@ -1,0 +1,192 @@
+"""Errors of requests: nothing was executed."""
+
+from __future__ import annotations
+
+from graph.errors.root import GraphError, shortened
+
+
+class RequestError(GraphError):
+    """A request that was rejected before any of it was executed."""
+
+    code = "BAD_REQUEST"
+    # The status of the HTTP response.
+    status = 400
+
+
+class BadRequest(RequestError):
+    pass
+
+
+class MethodNotAllowed(RequestError):
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+
+
+class HostNotAllowed(RequestError):
+    code = "HOST_NOT_ALLOWED"
+    status = 421
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"This server does not answer for the host '{shortened(got)}'."
+            " Its operator can allow it with GRAPH_ALLOWED_HOSTS."
+        )
+
+
+class NotAcceptable(RequestError):
+    code = "NOT_ACCEPTABLE"
+    status = 406
+
+    def __init__(self, offered: str) -> None:
+        super().__init__(f"Responses are {offered}; the Accept header admits none of these.")
+
+
+class UnsupportedMediaType(RequestError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+    def __init__(self, got: str) -> None:
+        content_type = f"'{shortened(got)}'" if got else "no Content-Type"
+        super().__init__(f"A request body must be application/json in UTF-8; got {content_type}.")
+
+
+class BodyTooLarge(RequestError):
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The request body is larger than {limit_bytes} bytes.")
+
+
+class BodyTooSlow(RequestError):
+    code = "REQUEST_TIMEOUT"
+    status = 408
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The request body did not arrive within {seconds:g} s.")
+
+
+class VariablesTooLarge(RequestError):
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The variables are larger than {limit_bytes} bytes of JSON.")
+
+
+class NoPreflight(RequestError):
+    code = "CSRF_PREVENTED"
+
+    def __init__(self, header: str) -> None:
+        super().__init__(
+            "A page of another site could have caused this GET request. Use POST, or send the"
+            f" header '{header}' with any value."
+        )
+
+
+class BatchTooLarge(RequestError):
+    code = "BATCH_TOO_LARGE"
+
+    def __init__(self, most: int) -> None:
+        limit = f"A batch holds at most {most} requests." if most else "Batches are disabled."
+        super().__init__(f"{limit} Send the requests one by one.")
+
+
+class PersistedQueryNotSupported(RequestError):
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported")  # Apollo's clients compare the message
+
+
+class PersistedQueryNotFound(RequestError):
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")  # Apollo's clients compare the message
+
+
+class PersistedQueryMismatch(RequestError):
+    code = "PERSISTED_QUERY_HASH_MISMATCH"
+
+    def __init__(self) -> None:
+        super().__init__("The 'sha256Hash' is not the SHA-256 of the 'query'.")
+
+
+class NotTrusted(RequestError):
+    code = "DOCUMENT_NOT_TRUSTED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only documents in the manifest may be executed; send a 'documentId' from it."
+        )
+
+
+class InvalidId(RequestError):
+    code = "INVALID_ID"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"'{shortened(got)}' is not an id of this API.")
+
+
+class InvalidCursor(RequestError):
+    code = "INVALID_CURSOR"
+
+    def __init__(self, argument: str, reason: str) -> None:
+        super().__init__(f"'{argument}' {reason}")
+
+
+class InvalidPage(RequestError):
+    code = "INVALID_PAGE"
+
+
+class TooLarge(RequestError):
+    code = "OPERATION_TOO_LARGE"
+
+
+class TooCostly(RequestError):
+    code = "COST_LIMIT_EXCEEDED"
+
+    def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
+        named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
+        super().__init__(
+            f"The operation may cost {requested:,}; the limit is {most:,}. The most expensive"
+            f" fields are {named}. Ask for smaller pages above them, or for fewer fields below."
+        )
+        fields = [{"path": path, "cost": cost} for path, cost in most_expensive]
+        self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}
+
+
+class RateLimited(RequestError):
+    code = "RATE_LIMITED"
+    status = 429
+
+    def __init__(self, cost: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"The operation may cost {cost:,}, more than is left of your rate limit."
+            f" Try again in {retry_after_seconds} s, or request less."
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidFilter(RequestError):
+    code = "INVALID_FILTER"
+
+
+class InvalidOrder(RequestError):
+    code = "INVALID_ORDER"
+
+
+class InvalidGroups(RequestError):
+    code = "INVALID_GROUPS"
+
+
+class InvalidText(RequestError):
+    code = "INVALID_TEXT"
+
+    def __init__(self, argument: str) -> None:
+        super().__init__(f"'{argument}' must not contain U+0000 or an unpaired surrogate.")
+
+
+class InvalidKey(RequestError):
+    code = "INVALID_KEY"
