@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.database.transfer.files import Number
@@ -112,5 +113,6 @@ def _shown(value: Any) -> str:
     return f"'{str(value)[:64]}'"
 
 
+@cache
 def _snake_case(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
