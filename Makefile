@@ -22,7 +22,7 @@ test: $(VENV)/dev $(BUNDLE)  ## Run the tests against a real PostgreSQL
 	$(BIN)/pytest -n auto
 
 prove: $(VENV)/dev $(BUNDLE)  ## Prove at length that nothing is oversold, doubled or lost
-	GRAPH_PROVE_ROUNDS=$${GRAPH_PROVE_ROUNDS:-10} $(BIN)/pytest tests/prove
+	GRAPH_PROVE_ROUNDS=$${GRAPH_PROVE_ROUNDS:-10} $(BIN)/pytest -n auto tests/prove
 
 bench: $(VENV)/run  ## Measure graph beside other servers: ARGS="--workload nested --rounds 9"
 	$(BIN)/python -m bench $(ARGS)

@@ -6,8 +6,8 @@ concerns all workers:
     -n auto              One worker for each core, at least two.
     the scheduling       Tests go to the workers one by one; those of a file with a fixture of the
                          whole module go to one worker together.
-    the run's folder     Holds all temporary files, in memory if there is enough. The process that
-                         began the run stops the PostgreSQLs that are left in it, and removes it.
+    the run's folder     Holds all temporary files, in memory if there is enough. Nothing is left of
+                         it, nor of the run's processes (`cleanup`).
     @pytest.mark.alone   No other test runs meanwhile, in any worker: for tests that compare times.
 """
 
@@ -16,6 +16,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -26,13 +28,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from graph.database.embedded import running_cluster
-from graph.errors import StartupError
+from tests import cleanup
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-_FOLDER = pytest.StashKey[str]()
+_CLEANUP = pytest.StashKey[subprocess.Popen[bytes]]()
+_CLEANUP_SECONDS = 120
 
 # Each has a PostgreSQL and its servers: more would not fit on every machine.
 _MOST_WORKERS = 8
@@ -62,8 +64,12 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no ty
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = nodeid.partition("::")[0]
-        return file if _shares_a_fixture(self.config.rootpath / file) else nodeid
+        return scope_of(nodeid, self.config.rootpath)
+
+
+def scope_of(nodeid: str, root: Path) -> str:
+    file = nodeid.partition("::")[0]
+    return file if _shares_a_fixture(root / file) else nodeid
 
 
 @cache
@@ -75,17 +81,21 @@ def _shares_a_fixture(file: Path) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # a worker inherits the variable
+    if not hasattr(config, "workerinput"):
         folder = mkdtemp(prefix="graph-", dir=_memory())
         Path(folder).chmod(0o755)  # PostgreSQL does not run as root, and has to get in
-        config.stash[_FOLDER] = folder
-        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        config.stash[_CLEANUP] = subprocess.Popen(
+            [sys.executable, "-m", cleanup.__name__, folder],
+            cwd=config.rootpath,
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C does not reach it
+        )
+        os.environ["TMPDIR"] = tempfile.tempdir = folder  # workers and servers inherit it
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if folder := config.stash.get(_FOLDER, None):
-        stop_clusters_below(Path(folder))
-        shutil.rmtree(folder)
+    if process := config.stash.get(_CLEANUP, None):
+        process.communicate(timeout=_CLEANUP_SECONDS)
 
 
 def _memory() -> Path | None:
@@ -100,23 +110,17 @@ def _memory() -> Path | None:
     return None
 
 
-def stop_clusters_below(folder: Path) -> None:
-    for left_running in folder.glob("**/postgresql-*/postmaster.pid"):
-        with suppress(StartupError), running_cluster(left_running.parent.parent):
-            pass
-
-
 # Alone, or beside others
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    with _beside_others(Path(gettempdir()), alone=bool(item.get_closest_marker("alone"))):
+    with beside_others(Path(gettempdir()), alone=bool(item.get_closest_marker("alone"))):
         return (yield)
 
 
 @contextmanager
-def _beside_others(folder: Path, *, alone: bool) -> Iterator[None]:
+def beside_others(folder: Path, *, alone: bool) -> Iterator[None]:
     """Lock the floor: shared, or alone. A test that waits for it keeps the door closed meanwhile.
 
     The kernel releases both locks when the process ends that holds them, however it ends.

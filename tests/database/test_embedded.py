@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from graph.database.embedded import Cluster, binary, kept_running, running_cluster
 from graph.errors import DataDirUnusable
-from tests.workers import stop_clusters_below
+from tests.cleanup import stop_clusters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ def place() -> Iterator[Path]:
     """A folder in which there is nothing yet."""
     with a_folder() as folder:
         yield folder
-        stop_clusters_below(folder)
+        stop_clusters(folder)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def made() -> Iterator[Path]:
 def store(made: Path) -> Iterator[Path]:
     """The folder of a cluster that was made before, and does not run. Tests share it."""
     yield made
-    stop_clusters_below(made)
+    stop_clusters(made)
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def moved(store: Path, data_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        stop_clusters_below(data_dir)
+        stop_clusters(data_dir)
         (data_dir / CLUSTER).rename(store / CLUSTER)
 
 
