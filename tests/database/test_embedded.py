@@ -77,6 +77,12 @@ def a_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(autouse=True)
+def logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Log as at the default level: an application of an earlier test may have set another."""
+    caplog.set_level(logging.INFO, logger="graph")
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A folder in which there is nothing yet."""

@@ -208,8 +208,8 @@ DATE = "[{datePlaced: {unit: DAY}}]"
             f"by: {DATE}, having: {MANY}",
             *("INVALID_FILTER", "'having' has more than 100 conditions."),
         ),
-        (f"by: {DATE}, first: -1", "INVALID_PAGE", "'first' must be between 0 and 100, not -1."),
-        (f"by: {DATE}, first: 101", "INVALID_PAGE", "'first' must be between 0 and 100, not 101."),
+        (f"by: {DATE}, first: -1", "INVALID_PAGE", "'first' must be between 0 and 1,000, not -1."),
+        (f"by: {DATE}, first: 1001", "INVALID_PAGE", "'first' must be between 0 and 1,000, not 1001."),
     ],
 )
 async def test_bad_groups_are_refused(
@@ -381,4 +381,4 @@ async def test_an_offset_excludes_a_cursor(shop: Client) -> None:
         )
         (error,) = answer["errors"]
         assert error["extensions"]["code"] == "INVALID_PAGE"
-        assert error["message"].endswith(f"not with '{name}'.")
+        assert error["message"].endswith(f"not be used together with '{name}'.")
