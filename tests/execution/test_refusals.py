@@ -209,7 +209,11 @@ DATE = "[{datePlaced: {unit: DAY}}]"
             *("INVALID_FILTER", "'having' has more than 100 conditions."),
         ),
         (f"by: {DATE}, first: -1", "INVALID_PAGE", "'first' must be between 0 and 1,000, not -1."),
-        (f"by: {DATE}, first: 1001", "INVALID_PAGE", "'first' must be between 0 and 1,000, not 1001."),
+        (
+            f"by: {DATE}, first: 1001",
+            "INVALID_PAGE",
+            "'first' must be between 0 and 1,000, not 1001.",
+        ),
     ],
 )
 async def test_bad_groups_are_refused(
