@@ -113,7 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._in_head = self._in_body = False
-        self._head_bytes = self._head_fields = self._hosts = 0
+        self._head_bytes = self._chunk_bytes = 0
         self._rejection: bytes | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -141,6 +141,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._chunk_bytes = len(data)
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
@@ -162,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = self._head_fields = self._hosts = 0
+        self._head_bytes = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -171,22 +172,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_body:
-            return
-        super().on_header(name, value)
-        limits = self._limits
-        self._head_fields += 1
-        self._head_bytes += len(name) + len(value)
-        if self._head_fields > limits.max_head_fields or self._head_bytes > limits.max_head_bytes:
-            self._refuse(_TOO_LARGE)
-        if self.headers[-1][0] == b"host":
-            self._hosts += 1
+        if not self._in_body:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
             self._refuse(_VERSION)
-        if self._hosts > 1 or (version == "1.1" and not self._hosts):
+        if len(self.headers) > self._limits.max_head_fields or self._is_head_too_large():
+            self._refuse(_TOO_LARGE)
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (version == "1.1" and not hosts):
             self._refuse(_HOST)
         self._in_head, self._in_body = False, True
         self._limits.idle.pop(self, None)
@@ -244,6 +240,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reject(_TOO_SLOW)
         else:
             self.transport.close()
+
+    def _is_head_too_large(self) -> bool:
+        """Whether the head exceeds its bytes; what arrived with it is rarely that much."""
+        most = self._limits.max_head_bytes
+        if self._head_bytes + self._chunk_bytes <= most:
+            return False
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > most
 
     @property
     def _is_answering(self) -> bool:
