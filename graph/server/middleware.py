@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import lru_cache
 from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -76,12 +77,15 @@ class AllowedHosts:
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self._app = app
-        self._hosts = hosts
+        # Nearly all requests repeat one of a few texts.
+        self._is_allowed = lru_cache(maxsize=128)(
+            lambda host: not hosts.isdisjoint({host.lower(), _without_port(host)})
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             host = header(scope, b"host")
-            if host.lower() not in self._hosts and _without_port(host) not in self._hosts:
+            if not self._is_allowed(host):
                 await error_response(HostNotAllowed(host))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
