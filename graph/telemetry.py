@@ -33,7 +33,8 @@ class _OneLine(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return super().formatMessage(record).translate(_ESCAPES)
+        line = super().formatMessage(record)
+        return line if line.isprintable() else line.translate(_ESCAPES)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         lines = super().formatException(ei).splitlines()
