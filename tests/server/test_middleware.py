@@ -280,7 +280,7 @@ async def test_a_defect_is_masked_and_its_cause_is_in_the_log(
             }
         ]
     }
-    (record,) = caplog.records
+    (record,) = (each for each in caplog.records if each.levelname == "ERROR")
     assert record.message == f"error {error_id}"
     assert record.exc_text
     assert record.exc_text.endswith("LookupError: SELECT password FROM customers")
