@@ -46,7 +46,7 @@ from graph.server.responses import (
     error_response,
 )
 from graph.server.streams import WIRES, send_parts
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -207,12 +207,12 @@ class GraphQL:
         return batch_response(answers, media_type)
 
     def _rate_limit_key(self, scope: Scope) -> str:
-        return self._client_keys.rate_limit_key(scope, ANONYMOUS) if self._client_keys else ""
+        return self._client_keys.rate_limit_key(scope, SYSTEM) if self._client_keys else ""
 
 
 def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:
     execution: Execution = scope["state"]["execution"]
-    return execution.answer(request, ANONYMOUS)
+    return execution.answer(request, SYSTEM)
 
 
 async def _respond(scope: Scope, receive: Receive, send: Send) -> None:

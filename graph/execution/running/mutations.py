@@ -233,7 +233,7 @@ class Mutations:
         for attempt in range(_ATTEMPTS):
             try:
                 viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
-                async with transaction(self.database, viewer.id, is_dry_run=is_dry_run) as tx:
+                async with transaction(self.database, viewer.subject, is_dry_run=is_dry_run) as tx:
                     if attempt:
                         await tx.queue()
                     return await work(tx)
@@ -377,7 +377,7 @@ def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.K
     text = request.operation.text_of(request.plan, key).encode()
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
     content = hashlib.sha256(text + b"\0" + variables).digest()
-    return idempotency.Key(request.viewer.id or "", given, content)
+    return idempotency.Key(request.viewer.subject or "", given, content)
 
 
 def _refused(error: RequestError) -> RequestRejected:
