@@ -28,18 +28,23 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from graph.database.pool import Pool
 from graph.database.poolers import Connector
 from graph.database.revisions import applied_revision, head_revision
+from graph.database.worlds import OWN, dialect_in, world_of
 from graph.errors import TimedOut, Unavailable
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from sqlalchemy import Executable
+    from sqlalchemy import CursorResult, Executable
     from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import PoolProxiedConnection
 
     from graph.database.reads import JsonQuery, JsonStatement
+    from graph.database.worlds import World
     from graph.selection import Value
     from graph.settings import Settings
+    from graph.viewer import Viewer
 
 Row: TypeAlias = sqlalchemy.Row[Any]
 
@@ -61,9 +66,11 @@ class ReadSession:
     tasks: hence the lock.
     """
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, viewer: Viewer) -> None:
         self._session = session
         self._lock = asyncio.Lock()
+        self._world = world_of(viewer)
+        self._own = viewer.own
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
         """Run a SELECT; return all of its rows.
@@ -74,7 +81,10 @@ class ReadSession:
         """
         async with self._lock:
             try:
-                return (await self._session.execute(statement, dict(parameters))).all()
+                connection = await self._session.connection()
+                return (
+                    await execute_in(self._world, connection, statement, parameters, self._own)
+                ).all()
             except Exception as error:
                 raise translated(error) from error
 
@@ -84,8 +94,8 @@ class ReadSession:
             try:
                 connection = await self._session.connection()
                 driver = (await connection.get_raw_connection()).driver_connection
-                statement = query.statement(json_function(driver))
-                parameters = tuple(statement.parameters(values))
+                statement = query.statement(json_function(driver), self._world)
+                parameters = tuple(statement.parameters(values, self._own))
                 return (await connection.exec_driver_sql(statement.sql, parameters)).one()
             except Exception as error:
                 raise translated(error) from error
@@ -130,15 +140,18 @@ class Database:
         event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
         return cls(engine)
 
-    def read(self) -> ReadSession:
-        return ReadSession(self._read())
+    def read(self, viewer: Viewer = SYSTEM) -> ReadSession:
+        """The session of one operation, in the viewer's world."""
+        return ReadSession(self._read(), viewer)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         async with self._write() as session, session.begin():
             yield session
 
-    async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
+    async def fetch_json(
+        self, query: JsonQuery, values: Sequence[Value], viewer: Viewer = SYSTEM
+    ) -> Sequence[bytes]:
         """Run the statement of a whole operation; return the JSON text of its root fields.
 
         One statement sees one snapshot. It needs neither a session nor a transaction, and goes
@@ -150,9 +163,9 @@ class Database:
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            statement = query.statement(json_function(driver))
+            statement = query.statement(json_function(driver), world_of(viewer))
             columns: Sequence[bytes] = await self._fetch(
-                driver, statement, statement.parameters(values)
+                driver, statement, statement.parameters(values, viewer.own)
             )
         except Exception as error:
             raise translated(error) from error
@@ -217,6 +230,19 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def execute_in(
+    world: World,
+    connection: AsyncConnection,
+    statement: Executable,
+    parameters: Mapping[str, Any],
+    own: Any,
+) -> CursorResult[Any]:
+    """Run a SELECT in a world; `own` is the key of the viewer's own row."""
+    written: Any = connection.sync_connection
+    written.dialect = dialect_in(world, connection.engine.dialect)
+    return await connection.execute(statement, {**parameters, OWN: own})
 
 
 def json_function(driver: Any) -> str:

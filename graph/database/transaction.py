@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
-from graph.database.engine import is_outdated, json_function, translated
+from graph.database.engine import execute_in, is_outdated, json_function, translated
+from graph.database.worlds import world_of
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database, Row
     from graph.database.reads import JsonQuery
     from graph.selection import Value
+    from graph.viewer import Viewer
 
 # An arbitrary number that all processes share.
 _QUEUE = 0x71756575
@@ -45,22 +48,26 @@ class Transaction:
     It lives as long as its block, and is rolled back unless it was committed.
     """
 
-    def __init__(self, database: Database, connection: AsyncConnection, driver: Any) -> None:
+    def __init__(
+        self, database: Database, connection: AsyncConnection, driver: Any, viewer: Viewer
+    ) -> None:
+        self.viewer = viewer
+        self._world = world_of(viewer)
         self._database = database
         self._connection = connection
         self._driver = driver
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
-    async def begin(self, actor: str | None = None, *, is_dry_run: bool = False) -> None:
-        """Begin; what is changed now is the actor's doing.
+    async def begin(self, *, is_dry_run: bool = False) -> None:
+        """Begin; what is changed now is the viewer's doing.
 
         A dry run takes new keys from elsewhere: none that a row could have had is lost with it.
         """
         async with self._lock:
             try:
                 await self._driver.execute("BEGIN")
-                if actor is not None:
+                if (actor := self.viewer.subject) is not None:
                     await self._driver.execute("SELECT set_config('graph.actor', $1, true)", actor)
                 if is_dry_run:
                     await self._driver.execute("SET LOCAL graph.dry_run = 'on'")
@@ -118,14 +125,19 @@ class Transaction:
         """Run a SELECT of the loaders, as `ReadSession.rows`, after all changes so far."""
         async with self._lock:
             try:
-                return (await self._connection.execute(statement, dict(parameters))).all()
+                return (
+                    await execute_in(
+                        self._world, self._connection, statement, parameters, self.viewer.own
+                    )
+                ).all()
             except Exception as error:
                 raise self._translated(error) from error
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
-        statement = query.statement(json_function(self._driver))
-        columns: Sequence[bytes] = await self.first(statement.sql, *statement.parameters(values))
+        statement = query.statement(json_function(self._driver), self._world)
+        parameters = statement.parameters(values, self.viewer.own)
+        columns: Sequence[bytes] = await self.first(statement.sql, *parameters)
         return columns
 
     async def commit(self) -> None:
@@ -166,7 +178,7 @@ class Transaction:
 
 @asynccontextmanager
 async def transaction(
-    database: Database, actor: str | None = None, *, is_dry_run: bool = False
+    database: Database, viewer: Viewer = SYSTEM, *, is_dry_run: bool = False
 ) -> AsyncIterator[Transaction]:
     """A transaction on a connection of its tx; its block commits.
 
@@ -179,8 +191,8 @@ async def transaction(
         raise translated(error) from error
     try:
         driver = (await connection.get_raw_connection()).driver_connection
-        running = Transaction(database, connection, driver)
-        await running.begin(actor, is_dry_run=is_dry_run)
+        running = Transaction(database, connection, driver, viewer)
+        await running.begin(is_dry_run=is_dry_run)
         yield running
         await running.rollback()
     except Exception:

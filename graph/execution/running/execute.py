@@ -201,7 +201,7 @@ class Execution:
         compiled = work.compiled
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
-            columns = await self._database.fetch_json(query, work.values) if query else ()
+            columns = await self._database.fetch_json(query, work.values, viewer) if query else ()
             return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
         plan = work.plan or work.operation.plan(work.variables)
         if work.operation.is_mutation:
@@ -252,7 +252,7 @@ class Execution:
             await self._refund(request, requested - actual)
 
         async with AsyncExitStack() as held:
-            _, loaders = self._reading(held, plan.fields, plan)
+            _, loaders = self._reading(held, plan.fields, plan, viewer)
             prefetcher = Prefetcher(loaders, plan.deferred, plan.streamed)
             held.push_async_callback(prefetcher.close)
             await prefetcher.load(plan.root)
@@ -276,7 +276,7 @@ class Execution:
         keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
         fields = plan.below(keys)
         async with AsyncExitStack() as held:
-            session, loaders = self._reading(held, fields, plan)
+            session, loaders = self._reading(held, fields, plan, viewer)
             query = compiled.query if compiled else None
             columns = await session.fetch_json(query, plan.values) if query else ()
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
@@ -285,10 +285,14 @@ class Execution:
         return _build_answer(result, plan, compiled, columns)
 
     def _reading(
-        self, held: AsyncExitStack, fields: Mapping[FieldPath, DataField], plan: Plan
+        self,
+        held: AsyncExitStack,
+        fields: Mapping[FieldPath, DataField],
+        plan: Plan,
+        viewer: Viewer,
     ) -> tuple[ReadSession, Loaders]:
         """The loaders of these fields, on one snapshot, until the stack is closed."""
-        session = self._database.read()
+        session = self._database.read(viewer)
         held.push_async_callback(session.close)
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         held.push_async_callback(loaders.close)
