@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Alias, Table, bindparam, exists, false, literal_column, or_, select
+from sqlalchemy import Alias, ColumnClause, Table, bindparam, exists, false, literal_column, or_, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg
 from sqlalchemy.sql.util import _deep_deannotate
+from sqlalchemy.sql.visitors import iterate
 
 from graph.database.catalog import RowRule, catalog
-from graph.database.relationships import mapper_of
+from graph.database.relationships import mapper_of, mappers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,10 @@ class World:
         """Whether no row of the entity exists, whatever the store holds."""
         return entity in self.rules and self.rules[entity] is _NOTHING
 
+    def hides(self, entity: str, column: str) -> bool:
+        """Whether the column does not exist, or is computed from one that does not."""
+        return not self.hidden_columns.isdisjoint(_stored_columns(entity, column))
+
     @cached_property
     def sources(self) -> dict[Table, Select[Any]]:
         """The rows that replace a table, by table."""
@@ -78,6 +83,35 @@ class World:
     @cached_property
     def hidden_columns(self) -> frozenset[Any]:
         return frozenset(mapper_of(entity).columns[name] for entity, name in self.hidden)
+
+
+@cache
+def _stored_columns(entity: str, name: str) -> frozenset[Any]:
+    """The columns of tables that a column is computed from; itself, if it is stored."""
+    if entity in catalog.unions:
+        return frozenset()
+    (expression,) = mapper_of(entity).column_attrs[name].columns
+    tables = [mapper.local_table for mapper in mappers().values()]
+    return frozenset(
+        stored
+        for each in iterate(expression)
+        if isinstance(each, ColumnClause) and each.table in tables
+        for stored in [each.table.c.get(each.key)]
+    )
+
+
+def needs_of(entity: str, column: str | None) -> frozenset[str]:
+    """The permissions of which any shows rows of an entity, or with a `column` that column."""
+    if column is None:
+        rules = catalog.rows.get(entity, ())
+        return frozenset(name for rule in rules for name in rule.permissions)
+    stored = _stored_columns(entity, column)
+    return frozenset(
+        name
+        for (of, hidden), needs in catalog.needs.items()
+        if mapper_of(of).columns[hidden] in stored
+        for name in needs
+    )
 
 
 _NOTHING: ColumnElement[bool] = false()

@@ -19,6 +19,7 @@
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
+     │   ├─ NotPermitted          Unauthenticated, or Forbidden: by codes of these names
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         a repeated or unknown key or time zone         INVALID_GROUPS
@@ -79,6 +80,7 @@ from graph.errors.requests import (
     BatchTooLarge,
     BodyTooLarge,
     BodyTooSlow,
+    Forbidden,
     HostNotAllowed,
     InvalidCursor,
     InvalidFilter,
@@ -91,6 +93,7 @@ from graph.errors.requests import (
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
+    NotPermitted,
     NotTrusted,
     PersistedQueryMismatch,
     PersistedQueryNotFound,
@@ -99,6 +102,7 @@ from graph.errors.requests import (
     RequestError,
     TooCostly,
     TooLarge,
+    Unauthenticated,
     UnsupportedMediaType,
     VariablesTooLarge,
 )
@@ -131,6 +135,7 @@ __all__ = [
     "DatabaseUnreachable",
     "DatabaseUnsuitable",
     "DomainError",
+    "Forbidden",
     "GraphError",
     "HostNotAllowed",
     "IdempotencyMismatch",
@@ -152,6 +157,7 @@ __all__ = [
     "NotAcceptable",
     "NotAllowed",
     "NotFound",
+    "NotPermitted",
     "NotTrusted",
     "OutcomeUnknown",
     "Overloaded",
@@ -171,6 +177,7 @@ __all__ = [
     "TooLarge",
     "TransferFailed",
     "TryAgain",
+    "Unauthenticated",
     "Unavailable",
     "UnsupportedMediaType",
     "ValidationFailed",

@@ -169,6 +169,30 @@ class RateLimited(RequestError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class NotPermitted(RequestError):
+    """The viewer lacks permissions: `needed` are those of which one would do, by path."""
+
+    remedy = ""
+
+    def __init__(self, needed: dict[str, list[str]]) -> None:
+        named = "; ".join(f"'{path}' needs {' or '.join(any_)}" for path, any_ in needed.items())
+        super().__init__(f"{self.remedy} {named}.")
+        fields = [{"path": path, "permissions": any_} for path, any_ in needed.items()]
+        self.extensions = {"fields": fields}
+
+
+class Unauthenticated(NotPermitted):
+    code = "UNAUTHENTICATED"
+    status = 401
+    remedy = "Sign in first:"
+
+
+class Forbidden(NotPermitted):
+    code = "FORBIDDEN"
+    status = 403
+    remedy = "The sign-in does not permit this:"
+
+
 class InvalidFilter(RequestError):
     code = "INVALID_FILTER"
 

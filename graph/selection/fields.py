@@ -248,10 +248,14 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Mutate:
-    """A mutation, with one payload for each type of its union."""
+    """A mutation, with one payload for each type of its union.
+
+    `needs` are the permissions of which a viewer needs one.
+    """
 
     response_key: str
     payloads: tuple[Payload, ...]
+    needs: frozenset[str] = frozenset()
 
 
 ConnectionField: TypeAlias = (

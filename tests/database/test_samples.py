@@ -46,7 +46,7 @@ def emitted(operation: str) -> str:
     variables = {"after": cursor} if "$after" in operation else {}
     compiled, _ = read.compiled(read.variables.coerced(variables))
     assert compiled.query is not None
-    return compiled.query.statement("json_scalar").sql
+    return compiled.query.statement("json_scalar", EVERYTHING).sql
 
 
 def without_space(sql: str) -> str:

@@ -315,6 +315,7 @@ class _Selector:
         return Mutate(
             selected.response_key,
             tuple(Payload(type_.name, self._fields(selected, type_)) for type_ in possible),
+            needs=selected.more,
         )
 
     def _reference(self, selected: SelectedField) -> ToOne:

@@ -21,6 +21,7 @@ from graph.errors import Overloaded, RateLimited, RequestError
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
 from graph.execution.failures import RequestRejected, failure, refusal, unavailability
+from graph.execution.planning.access import Access
 from graph.execution.planning.cost import Price, objects_in
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
@@ -67,6 +68,7 @@ class Work:
     variables: VariableValues
     values: Sequence[Value]
     price: Price
+    access: Access
     compiled: Compiled | None = None
     plan: Plan | None = None
     has_parts: bool = False
@@ -127,6 +129,7 @@ class Execution:
         operation = self._operation(request)
         variables = operation.variables.coerced(request.variables)
         work = self._work(operation, variables, request)
+        work.access.check(viewer)
         limiter = await self._admit(work, request)
         answer = None
         try:
@@ -170,12 +173,18 @@ class Execution:
             plan = operation.plan(variables)
             if plan.has_parts:
                 price = Price([*plan.charges, *plan.charges_of_parts])
-                return Work(operation, variables, plan.values, price, plan=plan, has_parts=True)
+                access = Access(plan.root)
+                return Work(
+                    operation, variables, plan.values, price, access, plan=plan, has_parts=True
+                )
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
-            return Work(operation, variables, values, compiled.price, compiled, plan)
+            return Work(
+                operation, variables, values, compiled.price, compiled.access, compiled, plan
+            )
         plan = plan or operation.plan(variables)
-        return Work(operation, variables, plan.values, Price(plan.charges), plan=plan)
+        price = Price(plan.charges)
+        return Work(operation, variables, plan.values, price, Access(plan.root), plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Limiter:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
@@ -343,7 +352,8 @@ def _type_of(schema: strawberry.Schema, entity: str) -> type:
 
 def _rejected(rejected: RequestRejected) -> Answer:
     errors = [refusal(error, rejected.code) for error in rejected.errors]
-    return Answer(orjson.dumps({"errors": errors}), status=400)
+    status = getattr(rejected.errors[0].original_error, "status", 400)
+    return Answer(orjson.dumps({"errors": errors}), status=status)
 
 
 def _failed(errors: Sequence[GraphQLError]) -> Answer:

@@ -1,0 +1,127 @@
+"""What an operation reads and changes, and what of it its viewer may not.
+
+A forbidden field refuses the operation before it runs. A row that the viewer may not see does not
+exist, which is no error: see `graph.database.worlds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLError
+
+from graph.database.catalog import catalog
+from graph.database.worlds import needs_of, world_of
+from graph.errors import Forbidden, Unauthenticated
+from graph.execution.failures import RequestRejected
+from graph.selection import (
+    Attribute,
+    Column,
+    Connection,
+    EnumLookup,
+    Exists,
+    Matches,
+    Measure,
+    Mutate,
+    Nodes,
+    Selection,
+    Through,
+    ToOne,
+    Variants,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from graph.database.worlds import World
+    from graph.selection import Root
+    from graph.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A field that reads a column of an entity, or its rows, or changes something.
+
+    `path` are response keys; `needs` are the permissions of which one suffices.
+    """
+
+    path: tuple[str, ...]
+    needs: frozenset[str] = frozenset()
+    entity: str = ""
+    column: str | None = None
+
+    def is_refused(self, world: World, viewer: Viewer) -> bool:
+        if not self.entity:
+            return not viewer.has(self.needs)
+        if self.column is None:
+            return world.is_closed(self.entity)
+        return world.hides(self.entity, self.column)
+
+    def permissions(self) -> list[str]:
+        return sorted(self.needs or needs_of(self.entity, self.column))
+
+
+class Access:
+    """What an operation of one shape needs; lives as long as its compiled statement."""
+
+    def __init__(self, roots: Iterable[Root]) -> None:
+        self._uses = tuple(dict.fromkeys(use for root in roots for use in _uses(root, (), "")))
+        # By the viewer's permissions: roles are few.
+        self._refused: dict[frozenset[str], tuple[_Use, ...]] = {}
+
+    def check(self, viewer: Viewer) -> None:
+        """Check that the viewer may read and change all of it.
+
+        Raises:
+            RequestRejected: not all; it lists every path, with the permissions that would do.
+        """
+        if viewer.may is None:
+            return
+        refused = self._refused.get(viewer.may)
+        if refused is None:
+            world = world_of(viewer)
+            refused = tuple(use for use in self._uses if use.is_refused(world, viewer))
+            self._refused[viewer.may] = refused
+        if refused:
+            named = {".".join(use.path): use.permissions() for use in refused}
+            error = (Unauthenticated if viewer.subject is None else Forbidden)(named)
+            located = GraphQLError(str(error), path=refused[0].path, original_error=error)
+            raise RequestRejected([located], code=error.code)
+
+
+def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
+    """Everything that a part of a selection reads; `entity` is that of its rows."""
+    path = (*path, part.response_key) if hasattr(part, "response_key") else path
+    match part:
+        case Mutate():
+            if part.needs:
+                yield _Use(path, needs=part.needs)
+        case Column() | EnumLookup() | Attribute():
+            yield _Use(path, entity=entity, column=part.name)
+        case Matches():
+            for name in catalog.searched.get(entity, ()):
+                yield _Use(path, entity=entity, column=name)
+        case Nodes() | Variants():
+            # A row that does not exist for the viewer is null, or is not found.
+            for selection in part.selections:
+                for field in selection.fields:
+                    yield from _uses(field, path, selection.entity)
+            return
+        case ToOne() | Connection() | Through() | Exists() | Measure() if part.relationship:
+            entity = part.relationship.target
+            if entity not in catalog.unions:
+                yield _Use(path, entity=entity)
+        case Selection():
+            entity = part.entity
+    if isinstance(part, Measure) and part.column:
+        yield _Use(path, entity=entity, column=part.column)
+    yield from _uses_within(part, path, entity)
+
+
+def _uses_within(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
+    for each in fields(part):
+        value = getattr(part, each.name)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(inner) and each.name != "relationship":
+                yield from _uses(inner, path, entity)
