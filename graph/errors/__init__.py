@@ -7,6 +7,7 @@
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
+     │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          the body exceeds the limit in bytes            PAYLOAD_TOO_LARGE
      │   ├─ BodyTooSlow           the body did not arrive in time                REQUEST_TIMEOUT
      │   ├─ VariablesTooLarge     the variables exceed their limit in bytes      PAYLOAD_TOO_LARGE
@@ -98,6 +99,7 @@ from graph.errors.requests import (
     RequestError,
     TooCostly,
     TooLarge,
+    UnsupportedEncoding,
     UnsupportedMediaType,
     VariablesTooLarge,
 )
@@ -169,6 +171,7 @@ __all__ = [
     "TransferFailed",
     "TryAgain",
     "Unavailable",
+    "UnsupportedEncoding",
     "UnsupportedMediaType",
     "ValidationFailed",
     "VariablesTooLarge",

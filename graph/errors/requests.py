@@ -50,6 +50,16 @@ class UnsupportedMediaType(RequestError):
         super().__init__(f"A request body must be application/json in UTF-8; got {content_type}.")
 
 
+class UnsupportedEncoding(RequestError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"A request body must not be compressed; got the Content-Encoding '{shortened(got)}'."
+        )
+
+
 class BodyTooLarge(RequestError):
     code = "PAYLOAD_TOO_LARGE"
     status = 413

@@ -57,7 +57,7 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
         compress_from_bytes=settings.compress_from_bytes,
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
-        client_keys=ClientKeys(settings.trusted_proxies) if settings.cost_capacity else None,
+        client_keys=ClientKeys(settings.trusted_proxies),
     )
 
     @asynccontextmanager
