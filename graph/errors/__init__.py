@@ -5,6 +5,7 @@
      │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
+     │   ├─ OriginNotAllowed      pages of this origin may not call the API      ORIGIN_NOT_ALLOWED
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
      │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
@@ -92,6 +93,7 @@ from graph.errors.requests import (
     NoPreflight,
     NotAcceptable,
     NotTrusted,
+    OriginNotAllowed,
     PersistedQueryMismatch,
     PersistedQueryNotFound,
     PersistedQueryNotSupported,
@@ -152,6 +154,7 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "NotTrusted",
+    "OriginNotAllowed",
     "OutcomeUnknown",
     "Overloaded",
     "PendingMigrations",

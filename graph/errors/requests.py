@@ -33,6 +33,17 @@ class HostNotAllowed(RequestError):
         )
 
 
+class OriginNotAllowed(RequestError):
+    code = "ORIGIN_NOT_ALLOWED"
+    status = 403
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"Pages of the origin '{shortened(origin)}' may not call this API."
+            " Its operator can allow them with GRAPH_CORS_ORIGINS."
+        )
+
+
 class NotAcceptable(RequestError):
     code = "NOT_ACCEPTABLE"
     status = 406
@@ -90,7 +101,8 @@ class NoPreflight(RequestError):
     def __init__(self, header: str) -> None:
         super().__init__(
             "A page of another site could have caused this GET request. Use POST, or send the"
-            f" header '{header}' with any value."
+            f" header '{header}' with any value. The operator of this API can allow the pages of an"
+            " origin with GRAPH_CORS_ORIGINS."
         )
 
 

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from graph.execution.running.request import Answer, Request
     from graph.server.accept import Accepted
     from graph.server.client_key import ClientKeys
+    from graph.server.cors import Origins
     from graph.server.streams import Wire
 
 
@@ -76,6 +77,7 @@ class GraphQL:
         compress_from_bytes: int,
         graphiql: bool,
         client_keys: ClientKeys,
+        origins: Origins,
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._max_variables_bytes = max_variables_bytes
@@ -83,6 +85,7 @@ class GraphQL:
         self._body_timeout_seconds = body_timeout_seconds
         self._operation_timeout_seconds = operation_timeout_seconds
         self._client_keys = client_keys
+        self._origins = origins
         self._graphiql = graphiql
         self._deadlines = Deadlines()
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
@@ -118,7 +121,7 @@ class GraphQL:
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
         method = scope["method"]
         if method not in {"GET", "POST"}:
-            raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.")
+            raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.{_hint(method)}")
         accepted = negotiated(header(scope, b"accept"), html=self._graphiql and method == "GET")
         if accepted.whole == HTML:
             return graphiql_page()
@@ -185,7 +188,7 @@ class GraphQL:
                 await parts.close()
 
     async def _get(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
-        check_preflight(scope)
+        check_preflight(scope, self._origins)
         request = request_of_url(scope["query_string"], self._client_key(scope))
         if not scope["state"]["execution"].is_query(request):
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
@@ -218,6 +221,12 @@ class GraphQL:
 def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:
     execution: Execution = scope["state"]["execution"]
     return execution.answer(request, ANONYMOUS)
+
+
+def _hint(method: str) -> str:
+    """Why a browser's preflight arrives here: no origin is allowed."""
+    hint = " The operator of this API can allow pages of other origins with GRAPH_CORS_ORIGINS."
+    return hint if method == "OPTIONS" else ""
 
 
 async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
