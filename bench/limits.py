@@ -36,7 +36,7 @@ from graph.server.graphql import GraphQL
 from graph.server.requests import check_body_format, idempotency_key, json_of, request_of
 from graph.server.responses import answer_response
 from graph.settings import LogLevel, Settings
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ class _OpenEndpoint(GraphQL):
             raise AssertionError(given)
         began = perf_counter()
         execution: Execution = scope["state"]["execution"]
-        answer = await execution.answer(request_of(given, ""), ANONYMOUS)
+        answer = await execution.answer(request_of(given, ""), SYSTEM)
         return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
 
 

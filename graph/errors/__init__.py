@@ -42,6 +42,7 @@
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
          ├─ InvalidSchema         a type or field of the store that cannot be served
+         ├─ InvalidSchemaFile     no schema to compare with; the exit code is 2
          ├─ AddressUnavailable    the server cannot listen on host and port
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    graph cannot run on this database
@@ -114,6 +115,7 @@ from graph.errors.startup import (
     DatabaseUnsuitable,
     DataDirUnusable,
     InvalidSchema,
+    InvalidSchemaFile,
     InvalidSetting,
     MigrationRefused,
     PendingMigrations,
@@ -145,6 +147,7 @@ __all__ = [
     "InvalidOrder",
     "InvalidPage",
     "InvalidSchema",
+    "InvalidSchemaFile",
     "InvalidSetting",
     "InvalidText",
     "MethodNotAllowed",

@@ -38,8 +38,8 @@ class ClientKeys:
 
     def client_key(self, scope: Scope, viewer: Viewer) -> str:
         """`viewer ID`, an IPv4 address, an IPv6 /64 network, or "unknown"."""
-        if viewer.id is not None:
-            return f"viewer {viewer.id}"
+        if viewer.subject is not None:
+            return f"viewer {viewer.subject}"
         peer = scope["client"][0] if scope.get("client") else ""
         forwarded = header(scope, b"x-forwarded-for") if self._trusted else ""
         return self._address(peer, forwarded[-_MAX_FORWARDED_CHARS:])

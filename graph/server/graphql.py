@@ -48,7 +48,7 @@ from graph.server.responses import (
     error_response,
 )
 from graph.server.streams import WIRES, send_parts
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -215,12 +215,12 @@ class GraphQL:
         return batch_response(answers, media_type)
 
     def _client_key(self, scope: Scope) -> str:
-        return self._client_keys.client_key(scope, ANONYMOUS)
+        return self._client_keys.client_key(scope, SYSTEM)
 
 
 def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:
     execution: Execution = scope["state"]["execution"]
-    return execution.answer(request, ANONYMOUS)
+    return execution.answer(request, SYSTEM)
 
 
 def _hint(method: str) -> str:

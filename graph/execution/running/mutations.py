@@ -234,7 +234,7 @@ class Mutations:
         for attempt in range(_ATTEMPTS):
             try:
                 viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
-                async with transaction(self.database, viewer.id, is_dry_run=is_dry_run) as tx:
+                async with transaction(self.database, viewer.subject, is_dry_run=is_dry_run) as tx:
                     if attempt:
                         await tx.queue()
                     return await work(tx)
