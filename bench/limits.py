@@ -32,8 +32,8 @@ from bench.workloads import WORKLOADS, Cursor
 from graph.app import create_app
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Answer
-from graph.server.graphql import GraphQL, _check_media_type
-from graph.server.requests import header, json_of, request_of
+from graph.server.graphql import GraphQL
+from graph.server.requests import check_body_format, idempotency_key, json_of, request_of
 from graph.server.responses import answer_response
 from graph.settings import LogLevel, Settings
 from graph.viewer import SYSTEM
@@ -62,9 +62,9 @@ class _OpenEndpoint(GraphQL):
     """One query by POST, without limits."""
 
     async def _post(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
-        _check_media_type(header(scope, b"content-type"))
+        check_body_format(scope)
         given = json_of(await _body(receive), "The request body")
-        if header(scope, b"idempotency-key").strip('"') or isinstance(given, list):
+        if idempotency_key(scope) or isinstance(given, list):
             raise AssertionError(given)
         began = perf_counter()
         execution: Execution = scope["state"]["execution"]

@@ -5,8 +5,10 @@
      │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
+     │   ├─ OriginNotAllowed      pages of this origin may not call the API      ORIGIN_NOT_ALLOWED
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
+     │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          the body exceeds the limit in bytes            PAYLOAD_TOO_LARGE
      │   ├─ BodyTooSlow           the body did not arrive in time                REQUEST_TIMEOUT
      │   ├─ VariablesTooLarge     the variables exceed their limit in bytes      PAYLOAD_TOO_LARGE
@@ -95,6 +97,7 @@ from graph.errors.requests import (
     NotAcceptable,
     NotPermitted,
     NotTrusted,
+    OriginNotAllowed,
     PersistedQueryMismatch,
     PersistedQueryNotFound,
     PersistedQueryNotSupported,
@@ -103,6 +106,7 @@ from graph.errors.requests import (
     TooCostly,
     TooLarge,
     Unauthenticated,
+    UnsupportedEncoding,
     UnsupportedMediaType,
     VariablesTooLarge,
 )
@@ -159,6 +163,7 @@ __all__ = [
     "NotFound",
     "NotPermitted",
     "NotTrusted",
+    "OriginNotAllowed",
     "OutcomeUnknown",
     "Overloaded",
     "PendingMigrations",
@@ -179,6 +184,7 @@ __all__ = [
     "TryAgain",
     "Unauthenticated",
     "Unavailable",
+    "UnsupportedEncoding",
     "UnsupportedMediaType",
     "ValidationFailed",
     "VariablesTooLarge",

@@ -1,4 +1,7 @@
-"""The key of a client's rate limit: the viewer who has signed in, or else the client's address."""
+"""The key of a client: the viewer that has signed in, or else the client's address.
+
+Rate limits and idempotency keys belong to it.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,13 @@ _HOP = re.compile(
 
 
 class ClientKeys:
-    """Derives rate limit keys from requests. One per application; caches parsed addresses."""
+    """Derives the keys of clients from requests. One per application; caches parsed addresses."""
 
     def __init__(self, trusted_proxies: tuple[Network, ...]) -> None:
         self._trusted = trusted_proxies
         self._address = lru_cache(_MAX_CACHED)(self._address_behind)
 
-    def rate_limit_key(self, scope: Scope, viewer: Viewer) -> str:
+    def client_key(self, scope: Scope, viewer: Viewer) -> str:
         """`viewer ID`, an IPv4 address, an IPv6 /64 network, or "unknown"."""
         if viewer.subject is not None:
             return f"viewer {viewer.subject}"
