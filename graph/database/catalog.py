@@ -65,6 +65,9 @@ class Catalog:
     rows: dict[str, tuple[RowRule, ...]] = field(default_factory=dict)
     # By entity and column: the permissions of which a viewer needs one to read it.
     needs: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    # By mutation: the permissions of which a viewer needs one. Where the store has rules, every
+    # mutation is listed.
+    changes: dict[str, frozenset[str]] = field(default_factory=dict)
     # The refusal that a violated constraint stands for.
     domain_error_of: Callable[[Any], DomainError | None] = _no_domain_error
 

@@ -15,14 +15,14 @@ from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
 from graph.database.engine import execute_in, is_outdated, json_function, translated
-from graph.database.worlds import world_of
+from graph.database.worlds import OWN, text_in, world_of
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from sqlalchemy import Executable
+    from sqlalchemy import Executable, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graph.database.engine import Database, Row
@@ -52,7 +52,8 @@ class Transaction:
         self, database: Database, connection: AsyncConnection, driver: Any, viewer: Viewer
     ) -> None:
         self.viewer = viewer
-        self._world = world_of(viewer)
+        # What is read, and what may be changed.
+        self._world = self.changing = world_of(viewer)
         self._database = database
         self._connection = connection
         self._driver = driver
@@ -99,6 +100,12 @@ class Transaction:
         """The first row of a statement, or None."""
         rows = await self.fetch(sql, *parameters)
         return rows[0] if rows else None
+
+    async def first_in_world(self, statement: Select[Any], key: Any) -> Any:
+        """The first row, or None, of a SELECT by `key` among the rows that may be changed."""
+        sql, names = text_in(self.changing, statement)
+        parameters = {"key": key, OWN: self.viewer.own}
+        return await self.first(sql, *(parameters[name] for name in names))
 
     async def copy(
         self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]

@@ -21,8 +21,19 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Alias, ColumnClause, Table, bindparam, exists, false, literal_column, or_, select
+from sqlalchemy import (
+    Alias,
+    ColumnClause,
+    Table,
+    bindparam,
+    exists,
+    false,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql.util import _deep_deannotate
 from sqlalchemy.sql.visitors import iterate
 
@@ -38,6 +49,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from graph.viewer import Viewer
+
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 # The name of the parameter with the key of the viewer's own row.
 OWN = "viewer.own"
@@ -134,6 +147,28 @@ def exists_to(to_one: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
 
 def world_of(viewer: Viewer) -> World:
     return EVERYTHING if viewer.may is None else _world_of(viewer.may)
+
+
+def changing_world(viewer: Viewer, needs: frozenset[str]) -> World:
+    """The rows that a viewer may change by a mutation with these needs.
+
+    A permission that shows rows, such as one's own, permits the change of these rows only.
+    """
+    if viewer.may is None:
+        return EVERYTHING
+    ruling = {
+        name for rules in catalog.rows.values() for rule in rules for name in rule.permissions
+    }
+    if not needs or viewer.has(needs - ruling):
+        return _world_of(viewer.may)
+    return _world_of(viewer.may & needs)
+
+
+@lru_cache(maxsize=1024)
+def text_in(world: World, statement: Select[Any]) -> tuple[str, tuple[str, ...]]:
+    """The SQL of a statement in a world, and the names of its parameters in order."""
+    compiled: Any = statement.compile(dialect=dialect_in(world, _DIALECT))
+    return str(compiled), tuple(compiled.positiontup)
 
 
 @lru_cache(maxsize=1024)

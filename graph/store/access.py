@@ -77,3 +77,20 @@ catalog.needs |= {
     ("Item", "cost_price"): frozenset({COSTS}),
     ("Event", "actor"): frozenset({READ, HISTORY}),
 }
+catalog.changes |= {
+    "create_customer": frozenset({CUSTOMERS}),
+    "update_customer": frozenset({CUSTOMERS, OWN}),
+    "delete_customer": frozenset({MANAGE}),
+    "create_item": frozenset({MANAGE}),
+    "update_item": frozenset({MANAGE}),
+    "adjust_stock": frozenset({STOCK}),
+    "place_order": frozenset({SELL, OWN}),
+    "add_order_line": frozenset({SELL, OWN}),
+    "change_order_line": frozenset({SELL, OWN}),
+    "remove_order_line": frozenset({SELL, OWN}),
+    "advance_order": frozenset({ADVANCE}),
+    "cancel_order": frozenset({SELL, OWN}),
+    "import_customers": frozenset({MANAGE}),
+    "import_items": frozenset({MANAGE}),
+    "import_orders": frozenset({MANAGE}),
+}

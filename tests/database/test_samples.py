@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.database.reads import connections, lists
+from graph.database.worlds import EVERYTHING
 from graph.execution.documents.document import Documents
 from graph.selection import Attribute, Sort, sort_of
 from graph.store.schema import schema

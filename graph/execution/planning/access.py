@@ -24,11 +24,9 @@ from graph.selection import (
     Matches,
     Measure,
     Mutate,
-    Nodes,
     Selection,
     Through,
     ToOne,
-    Variants,
 )
 
 if TYPE_CHECKING:
@@ -91,37 +89,39 @@ class Access:
 
 
 def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
-    """Everything that a part of a selection reads; `entity` is that of its rows."""
+    """Everything that a part of a selection reads; `entity` is that of the rows around it."""
     path = (*path, part.response_key) if hasattr(part, "response_key") else path
+    inner = _entity_within(part) or entity
+    yield from _own_uses(part, path, inner)
+    for each in fields(part):
+        value = getattr(part, each.name)
+        for within in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(within) and each.name != "relationship":
+                yield from _uses(within, path, inner)
+
+
+def _entity_within(part: Any) -> str | None:
+    """The entity of the rows that a part leads to."""
     match part:
-        case Mutate():
-            if part.needs:
-                yield _Use(path, needs=part.needs)
+        case ToOne() | Connection() | Through() | Exists() | Measure() if part.relationship:
+            return part.relationship.target
+        case Selection():
+            return part.entity
+    return None
+
+
+def _own_uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
+    """What a part reads by itself; `entity` is that of the rows that it leads to."""
+    match part:
+        case Mutate() if part.needs:
+            yield _Use(path, needs=part.needs)
         case Column() | EnumLookup() | Attribute():
             yield _Use(path, entity=entity, column=part.name)
+        case Measure(column=str(column)):
+            yield _Use(path, entity=entity, column=column)
         case Matches():
             for name in catalog.searched.get(entity, ()):
                 yield _Use(path, entity=entity, column=name)
-        case Nodes() | Variants():
-            # A row that does not exist for the viewer is null, or is not found.
-            for selection in part.selections:
-                for field in selection.fields:
-                    yield from _uses(field, path, selection.entity)
-            return
-        case ToOne() | Connection() | Through() | Exists() | Measure() if part.relationship:
-            entity = part.relationship.target
-            if entity not in catalog.unions:
-                yield _Use(path, entity=entity)
-        case Selection():
-            entity = part.entity
-    if isinstance(part, Measure) and part.column:
-        yield _Use(path, entity=entity, column=part.column)
-    yield from _uses_within(part, path, entity)
-
-
-def _uses_within(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
-    for each in fields(part):
-        value = getattr(part, each.name)
-        for inner in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(inner) and each.name != "relationship":
-                yield from _uses(inner, path, entity)
+    # Rows of a union, or those with given ids, are not found where they do not exist.
+    if not isinstance(part, Selection) and _entity_within(part) and entity not in catalog.unions:
+        yield _Use(path, entity=entity)

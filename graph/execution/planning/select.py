@@ -21,6 +21,7 @@ from graphql import (
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 
 from graph.database import relationships
+from graph.database.catalog import catalog
 from graph.errors import RequestError
 from graph.execution.planning.arguments import (
     found_page_of,
@@ -315,7 +316,7 @@ class _Selector:
         return Mutate(
             selected.response_key,
             tuple(Payload(type_.name, self._fields(selected, type_)) for type_ in possible),
-            needs=selected.more,
+            needs=catalog.changes.get(selected.name, frozenset()),
         )
 
     def _reference(self, selected: SelectedField) -> ToOne:

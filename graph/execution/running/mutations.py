@@ -27,6 +27,7 @@ import orjson
 from graphql import GraphQLError, get_directive_values
 
 from graph.database.transaction import RetryableConflict, Transaction, transaction
+from graph.database.worlds import changing_world
 from graph.database.writes import idempotency
 from graph.errors import (
     DomainError,
@@ -289,6 +290,7 @@ class Mutations:
                 return FieldResult(answer, replayed=True)
         change = Change(tx)
         if isinstance(field_.selected, Mutate):
+            tx.changing = changing_world(field_.request.viewer, field_.selected.needs)
             await self._resolve(field_, change, bare=True)
             text = await self._payload(field_, change)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from graph.database.writes import rows
 from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
 from graph.errors import NotAllowed, Reason
 from graph.store.models import OrderStatus
@@ -33,7 +34,6 @@ _PLACE = """
         ORDER BY line.nth)
     SELECT id FROM placed
 """
-_LOCK = "SELECT id, version, status FROM orders WHERE id = $1 FOR NO KEY UPDATE"
 _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
 _LINES = """
     SELECT id, item_id, quantity - cancelled AS pieces, taken FROM order_lines WHERE order_id = $1
@@ -65,9 +65,10 @@ async def place(
         values.check()
     items = [line.key("item_id", "Item") for line in lines]
     quantities = [line.pieces() for line in lines]
-    rows = await transaction.fetch(_LOCK_ALL, items, customer)
-    found = {row["id"]: row["stock"] for row in rows}
-    if customer and not rows[0]["customer"]:
+    locked = await transaction.fetch(_LOCK_ALL, items, customer)
+    found = {row["id"]: row["stock"] for row in locked}
+    exists = locked[0]["customer"] and await rows.exists_in_world(transaction, "Customer", customer)
+    if customer and not exists:
         values.wrong("customer_id", "NOT_FOUND", "There is no such customer.")
     for line, item in zip(lines, items, strict=True):
         if item and item not in found:
@@ -116,19 +117,19 @@ async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
     wanted = _wanted(values) if values.given("lines") is not None else None
     values.check()
     await lock(transaction, key, expected, OrderAction.CANCEL)
-    rows = {row["id"]: row for row in await transaction.fetch(_LINES, key)}
-    left = {line: row["pieces"] for line, row in rows.items()}
+    lines = {row["id"]: row for row in await transaction.fetch(_LINES, key)}
+    left = {line: row["pieces"] for line, row in lines.items()}
     gone = left if wanted is None else _checked(values, wanted, left)
     gone = {line: pieces for line, pieces in gone.items() if pieces}
     # Before the lines, so that the trigger increments the order's version only once.
     if sum(gone.values()) == sum(left.values()):
         await transaction.fetch(_MOVE, key, OrderStatus.CANCELLED)
-    back = {line: stock.returned(rows[line]["taken"], pieces) for line, pieces in gone.items()}
+    back = {line: stock.returned(lines[line]["taken"], pieces) for line, pieces in gone.items()}
     if gone:
         await transaction.fetch(_CANCEL, list(gone), list(gone.values()), list(back.values()))
     pieces: Counter[int] = Counter()
     for line, number in back.items():
-        pieces[rows[line]["item_id"]] += number
+        pieces[lines[line]["item_id"]] += number
     await stock.put_back(transaction, pieces)
     return key
 
@@ -143,7 +144,7 @@ async def lock(
         Conflict: its version is not the expected one.
         NotAllowed: its status does not allow the action.
     """
-    row = await transaction.first(_LOCK, key)
+    row = await rows.lock(transaction, "Order", key, "version", "status")
     check_version("Order", key, expected=expected, row=row)
     check_allowed(action, OrderStatus(row["status"]))
 
