@@ -38,6 +38,7 @@ from sqlalchemy.sql.util import _deep_deannotate
 from sqlalchemy.sql.visitors import iterate
 
 from graph.database.catalog import RowRule, catalog
+from graph.database.constants import with_constants
 from graph.database.relationships import mapper_of, mappers
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ EVERYTHING = World({}, frozenset())
 
 def own_key(type_: TypeEngine[Any]) -> BindParameter[Any]:
     """The key of the viewer's own row, for the conditions of rules."""
-    return bindparam(OWN, type_=type_)
+    return bindparam(OWN, type_=type_, required=True)
 
 
 def exists_to(to_one: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
@@ -194,7 +195,7 @@ def _world_by(may: frozenset[str]) -> World:
 def _condition(rules: tuple[RowRule, ...], may: frozenset[str]) -> ColumnElement[bool] | None:
     """The rows that these permissions show together; None for all rows."""
     granted = [rule.condition for rule in rules if rule.permissions <= may]
-    conditions = [_deep_deannotate(rule) for rule in granted if rule is not None]
+    conditions = [with_constants(_deep_deannotate(rule)) for rule in granted if rule is not None]
     if len(conditions) < len(granted):
         return None
     return or_(*conditions) if conditions else _NOTHING

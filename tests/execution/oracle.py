@@ -210,7 +210,7 @@ PER_STORE = 50
 
 
 def for_all(
-    drawn: SearchStrategy[T], *, store: int, examples: int
+    drawn: SearchStrategy[T], *, store: int, examples: int, shrinks: bool = True
 ) -> Callable[[Callable[[T], None]], None]:
     """Run a check with so many examples, the same in every run."""
 
@@ -220,7 +220,7 @@ def for_all(
             max_examples=examples,
             deadline=None,
             database=None,
-            phases=(Phase.generate, Phase.shrink),
+            phases=(Phase.generate, *([Phase.shrink] if shrinks else [])),
             suppress_health_check=list(HealthCheck),
         )
         @given(drawn)

@@ -19,11 +19,15 @@ from graph.selection import (
     Attribute,
     Column,
     Connection,
+    CountUpTo,
     EnumLookup,
     Exists,
     Matches,
     Measure,
     Mutate,
+    PageInfo,
+    Payload,
+    Plain,
     Selection,
     Through,
     ToOne,
@@ -91,7 +95,8 @@ class Access:
 def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
     """Everything that a part of a selection reads; `entity` is that of the rows around it."""
     path = (*path, part.response_key) if hasattr(part, "response_key") else path
-    inner = _entity_within(part) or entity
+    to = _entity_within(part)
+    inner = entity if to is None else to
     yield from _own_uses(part, path, inner)
     for each in fields(part):
         value = getattr(part, each.name)
@@ -101,12 +106,14 @@ def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
 
 
 def _entity_within(part: Any) -> str | None:
-    """The entity of the rows that a part leads to."""
+    """The entity of the rows that a part leads to; "" for an object that is no row."""
     match part:
         case ToOne() | Connection() | Through() | Exists() | Measure() if part.relationship:
             return part.relationship.target
         case Selection():
             return part.entity
+        case PageInfo() | CountUpTo() | Plain() | Payload():
+            return ""
     return None
 
 
@@ -115,7 +122,7 @@ def _own_uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
     match part:
         case Mutate() if part.needs:
             yield _Use(path, needs=part.needs)
-        case Column() | EnumLookup() | Attribute():
+        case Column() | EnumLookup() | Attribute() if entity:
             yield _Use(path, entity=entity, column=part.name)
         case Measure(column=str(column)):
             yield _Use(path, entity=entity, column=column)
