@@ -42,7 +42,7 @@ _PROBLEMS: dict[str, tuple[str, str, str]] = {
 # Constraint -> the reason why a change is not allowed.
 _REASONS: dict[str, Reason] = {
     "items_stock_check": Reason("OUT_OF_STOCK", "The item does not have enough stock."),
-    "order_lines_cancelled_check": Reason(
+    "order_lines_cancelled_quantity_check": Reason(
         "NOTHING_LEFT", "A line must not have more cancelled pieces than pieces."
     ),
     "order_lines_taken_check": Reason(
