@@ -32,11 +32,11 @@ from bench.workloads import WORKLOADS, Cursor
 from graph.app import create_app
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Answer
-from graph.server.graphql import GraphQL, _check_media_type
-from graph.server.requests import header, json_of, request_of
+from graph.server.graphql import GraphQL
+from graph.server.requests import check_body_format, idempotency_key, json_of, request_of
 from graph.server.responses import answer_response
 from graph.settings import LogLevel, Settings
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,13 +62,13 @@ class _OpenEndpoint(GraphQL):
     """One query by POST, without limits."""
 
     async def _post(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
-        _check_media_type(header(scope, b"content-type"))
+        check_body_format(scope)
         given = json_of(await _body(receive), "The request body")
-        if header(scope, b"idempotency-key").strip('"') or isinstance(given, list):
+        if idempotency_key(scope) or isinstance(given, list):
             raise AssertionError(given)
         began = perf_counter()
         execution: Execution = scope["state"]["execution"]
-        answer = await execution.answer(request_of(given, ""), ANONYMOUS)
+        answer = await execution.answer(request_of(given, ""), SYSTEM)
         return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
 
 

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graph.errors import GraphError, InvalidSetting
+from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.settings import Settings, read_settings
 from graph.telemetry import start_logging
 
@@ -191,13 +191,29 @@ def export(
 @app.command()
 def schema(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
+    diff: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD", help="List changes since this file; - is the standard input."),
+    ] = None,
 ) -> None:
-    """Generate schema.graphql in the current folder."""
+    """Generate schema.graphql in the current folder.
+
+    With --diff it writes nothing. It lists the changes since an older schema, and exits 1 if one
+    of them breaks clients, 2 if OLD is not a schema.
+    """
+    from graph.execution.schema_changes import Severity, changes_since, report
     from graph.schema.schema import text_of
     from graph.store.schema import schema as served
 
     text = text_of(served)
-    if not check:
+    if diff is not None:
+        if check:
+            raise InvalidSetting("--diff", "it does not go with --check")
+        changes = changes_since(diff, text)
+        typer.echo("\n".join(report(changes)))
+        if any(change.severity is Severity.BREAKING for change in changes):
+            raise typer.Exit(1)
+    elif not check:
         SCHEMA_FILE.write_text(text, "utf-8")
         typer.echo(f"Wrote {SCHEMA_FILE}.")
     elif SCHEMA_FILE.exists() and SCHEMA_FILE.read_text("utf-8") == text:
@@ -264,7 +280,7 @@ def main() -> None:
         app()
     except GraphError as error:
         typer.echo(f"graph: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, InvalidSchemaFile) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from graph.settings import DocumentsMode, Profile, TokenBucketMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from graph.settings import Settings
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 _DANGEROUS_COST = 100_000
+# More public addresses than any provider of proxies has: a /8 of IPv4, a /16 of IPv6.
+_MOST_PROXIES_V4 = 2**24
+_MOST_PROXIES_V6 = 2**112
 
 
 def effective(settings: Settings) -> list[tuple[str, str]]:
@@ -68,7 +72,7 @@ def _exposed(settings: Settings) -> Iterator[str]:
 def _trusted_too_much(settings: Settings) -> Iterator[str]:
     if "*" in settings.cors_origins:
         yield "GRAPH_CORS_ORIGINS lets pages of every origin call the API: name the origins"
-    if any(network.num_addresses > 2**32 // 2 for network in settings.trusted_proxies):
+    if _covers_clients(settings.trusted_proxies):
         yield "GRAPH_TRUSTED_PROXIES trusts every client's X-Forwarded-For: name the proxies"
     if settings.database_url is None:
         yield (
@@ -79,6 +83,20 @@ def _trusted_too_much(settings: Settings) -> Iterator[str]:
         yield (
             "GRAPH_DATABASE_URL connects over a network without encryption: add ?ssl=verify-full"
         )
+
+
+def _covers_clients(proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Whether the networks together hold more public addresses than proxies can have.
+
+    Private networks do not count, whatever their size: no client on the internet is in one.
+    """
+    v4 = collapse_addresses(each for each in proxies if isinstance(each, IPv4Network))
+    v6 = collapse_addresses(each for each in proxies if isinstance(each, IPv6Network))
+    return _public(v4) > _MOST_PROXIES_V4 or _public(v6) > _MOST_PROXIES_V6
+
+
+def _public(networks: Iterable[IPv4Network | IPv6Network]) -> int:
+    return sum(network.num_addresses for network in networks if not network.is_private)
 
 
 def _is_unencrypted(url: str) -> bool:

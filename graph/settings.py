@@ -26,7 +26,9 @@ from graph.errors import InvalidSetting
 
 _URL_SCHEME = re.compile(r"^(postgresql\+asyncpg|postgresql|postgres)://")
 _SSL_MODE = re.compile(r"(?<=[?&])sslmode=")
-_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#\s]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PORTS = {"http": 80, "https": 443}
+_ORIGIN = re.compile(r"\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+")
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -164,6 +166,16 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     # Origins whose pages may call the API, separated by commas; `*` admits all, empty none.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    # Whether those pages may send cookies and credentials of HTTP, for a proxy in front that needs
+    # them; and the response headers that their scripts may read.
+    cors_credentials: bool = False
+    cors_exposed_headers: Annotated[tuple[str, ...], NoDecode] = (
+        "ETag",
+        "Retry-After",
+        "Server-Timing",
+        "WWW-Authenticate",
+        "X-Request-ID",
+    )
 
     @property
     def database_address(self) -> str:
@@ -254,7 +266,9 @@ class Settings(BaseSettings):
         is_local = self.profile is Profile.DEVELOPMENT and self.host in _LOOPBACK
         return frozenset({*_LOOPBACK, self.host}) if is_local else None
 
-    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_exposed_headers", "cors_origins", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -269,7 +283,30 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"'{origin}' must have the form https://shop.example, without a path"
                 )
-        return origins
+        return tuple(_as_browsers_send(origin) for origin in origins)
+
+    @field_validator("cors_exposed_headers")
+    @classmethod
+    def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"'{name}' is not the name of a header")
+        return names
+
+    @model_validator(mode="after")
+    def _credentials_for_known_origins(self) -> Self:
+        if self.cors_credentials and "*" in self.cors_origins:
+            raise ValueError(
+                "GRAPH_CORS_CREDENTIALS needs origins by name in GRAPH_CORS_ORIGINS, not *"
+            )
+        return self
+
+
+def _as_browsers_send(origin: str) -> str:
+    """An origin in lower case, without its scheme's own port (RFC 6454, section 6.2)."""
+    origin = origin.lower()
+    port = _PORTS.get(origin.partition(":")[0])
+    return origin.removesuffix(f":{port}") if port else origin
 
 
 def _as_text(value: Any) -> str:

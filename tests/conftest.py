@@ -146,6 +146,7 @@ class Client:
 
     http: httpx.AsyncClient
     database: Database
+    app: Any
 
     async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
         """Send a query, and return the data of an answer that has no errors."""
@@ -175,9 +176,19 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
         async def with_state(scope: Any, receive: Any, send: Any) -> None:
             await app({**scope, "state": dict(state)}, receive, send)
 
-        transport = httpx.ASGITransport(app=with_state, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-            yield Client(http, state["database"])
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=with_state, raise_app_exceptions=False),
+            base_url="http://localhost",
+        ) as http:
+            yield Client(http, state["database"], with_state)
+
+
+@asynccontextmanager
+async def from_address(client: Client, address: str) -> AsyncIterator[Client]:
+    """Another client of the same application, at another address."""
+    transport = httpx.ASGITransport(client.app, client=(address, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        yield Client(http, client.database, client.app)
 
 
 @dataclass

@@ -306,6 +306,46 @@ def test_the_schema_is_written_and_compared_without_any_server(tmp_path: Path) -
     assert [entry.name for entry in tmp_path.iterdir()] == ["schema.graphql"]
 
 
+def test_the_schema_is_compared_with_an_older_one(tmp_path: Path) -> None:
+    text = SCHEMA_FILE.read_text("utf-8")
+    old = tmp_path / "old.graphql"
+
+    def diff(text: str, *more: str) -> subprocess.CompletedProcess[str]:
+        old.write_text(text)
+        return graph("schema", "--diff", str(old), *more)
+
+    same = diff(text)
+    town = '  """The town of the address."""\n  town: String!\n'
+    added = diff(text.replace(town, ""))
+    broken = diff(text.replace(town, f"{town}  lost: Int\n"))
+    invalid = diff("type Query {")
+    missing = graph("schema", "--diff", str(tmp_path / "none.graphql"))
+    both = diff(text, "--check")
+
+    assert output_of(same) == "Breaking: 0\nDangerous: 0\nSafe: 0\n"
+    assert output_of(added).endswith("Safe: 1\n  Field Customer.town was added.\n")
+    assert (broken.returncode, broken.stderr) == (1, "")
+    assert broken.stdout.startswith("Breaking: 1\n  Field Customer.lost was removed.\nDanger")
+    for wrong in (invalid, missing):
+        assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
+    assert complaint(both) == "--diff is invalid: it does not go with --check."
+
+
+def test_an_older_schema_may_come_through_a_pipe() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "graph", "schema", "--diff", "-"],
+        input="type Query { lost: Int }",
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("Breaking: 1\n  Field Query.lost was removed.\n")
+
+
 def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text('{"a": "{ customers { totalCount } }"}')

@@ -47,18 +47,36 @@ def dockerfile() -> list[tuple[str, str]]:
 # docker-compose.yml
 
 
-@pytest.mark.parametrize(
-    ("chosen", "password"), [({}, "graph"), ({"POSTGRES_PASSWORD": "s3cret"}, "s3cret")]
-)
-def test_the_database_and_its_clients_share_one_password(
-    chosen: dict[str, str], password: str, tmp_path: Path
-) -> None:
-    services = as_compose_reads_it(tmp_path, chosen)["services"]
+def test_the_database_and_its_clients_share_one_password(tmp_path: Path) -> None:
+    password = "s3cret"  # noqa: S105  of nothing
+    services = as_compose_reads_it(tmp_path, {"POSTGRES_PASSWORD": password})["services"]
 
     url = f"postgresql://graph:{password}@postgres:5432/graph"
     assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == password
     assert services["migrate"]["environment"]["GRAPH_DATABASE_URL"] == url
     assert services["api"]["environment"]["GRAPH_DATABASE_URL"] == url
+
+
+@pytest.mark.parametrize("environment", [{}, {"POSTGRES_PASSWORD": ""}])
+def test_without_a_password_nothing_starts(environment: dict[str, str], tmp_path: Path) -> None:
+    done = composed(tmp_path, environment)
+
+    assert done.returncode != 0
+    assert "POSTGRES_PASSWORD" in done.stderr
+    assert "set it in .env" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("chosen", "profile"), [({}, "production"), ({"GRAPH_PROFILE": "development"}, "development")]
+)
+def test_the_profile_is_production_unless_another_is_chosen(
+    chosen: dict[str, str], profile: str, tmp_path: Path
+) -> None:
+    password = {"POSTGRES_PASSWORD": "s3cret"}
+    services = as_compose_reads_it(tmp_path, password | chosen)["services"]
+
+    assert services["api"]["environment"]["GRAPH_PROFILE"] == profile
+    assert services["migrate"]["environment"]["GRAPH_PROFILE"] == profile
 
 
 def test_the_store_outlives_its_container(compose: Any, services: Any) -> None:
@@ -174,6 +192,12 @@ def test_its_health_is_that_of_the_server(
 
 def as_compose_reads_it(folder: Path, environment: dict[str, str]) -> Any:
     """The file with all variables replaced, once Compose has found it valid."""
+    done = composed(folder, environment)
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+def composed(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     program = shutil.which("docker-compose")
     if program is None and os.environ.get("CI") == "true":
         pytest.fail("docker-compose is not on PATH")
@@ -181,7 +205,7 @@ def as_compose_reads_it(folder: Path, environment: dict[str, str]) -> Any:
         pytest.skip("docker-compose is not on PATH")
     # A copy, where no developer's .env lies.
     shutil.copy(ROOT / "docker-compose.yml", folder)
-    done = subprocess.run(
+    return subprocess.run(
         [program, "config"],
         cwd=folder,
         env={"PATH": os.environ["PATH"], **environment},
@@ -190,8 +214,6 @@ def as_compose_reads_it(folder: Path, environment: dict[str, str]) -> Any:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return yaml.safe_load(done.stdout)
 
 
 def copied(dockerfile: list[tuple[str, str]]) -> list[str]:

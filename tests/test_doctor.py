@@ -35,6 +35,19 @@ def test_safe_settings_are_not_reported() -> None:
 
 
 @pytest.mark.parametrize(
+    "proxies",
+    [
+        "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,100.64.0.0/10",
+        "fd00::/8,fc00::/7,fe80::/10,::1/128",
+        "fdaa:1:2::/48",
+        "104.16.0.0/13,172.64.0.0/13,2400:cb00::/32,2a06:98c0::/29",  # a provider of proxies
+    ],
+)
+def test_private_networks_of_any_size_and_small_public_ones_are_no_danger(proxies: str) -> None:
+    assert list(dangers(Settings.model_validate(SAFE | {"trusted_proxies": proxies}))) == []
+
+
+@pytest.mark.parametrize(
     ("changed", "named"),
     [
         ({"profile": "development"}, "GRAPH_PROFILE"),
@@ -45,6 +58,9 @@ def test_safe_settings_are_not_reported() -> None:
         ({"cors_origins": "*"}, "GRAPH_CORS_ORIGINS"),
         ({"trusted_proxies": "0.0.0.0/0"}, "GRAPH_TRUSTED_PROXIES"),
         ({"trusted_proxies": "::/0"}, "GRAPH_TRUSTED_PROXIES"),
+        ({"trusted_proxies": "0.0.0.0/1,128.0.0.0/1"}, "GRAPH_TRUSTED_PROXIES"),
+        ({"trusted_proxies": "1.0.0.0/8,3.0.0.0/9,5.0.0.0/9"}, "GRAPH_TRUSTED_PROXIES"),
+        ({"trusted_proxies": "10.0.0.0/8,2000::/4,3000::/4"}, "GRAPH_TRUSTED_PROXIES"),
         ({"database_url": None}, "GRAPH_DATABASE_URL"),
         ({"database_url": "postgresql://graph:secret@db.example/store"}, "GRAPH_DATABASE_URL"),
         ({"documents": "apq"}, "GRAPH_DOCUMENTS"),

@@ -115,6 +115,7 @@ def test_settings_do_not_change() -> None:
         ("GRAPH_CONNECT_TIMEOUT_SECONDS", "nan", "less than or equal to"),
         ("GRAPH_CORS_ORIGINS", "shop.example", "'shop.example' must have the form https://"),
         ("GRAPH_CORS_ORIGINS", "https://a.example,https://b.example/", "'https://b.example/'"),
+        ("GRAPH_CORS_EXPOSED_HEADERS", "ETag,X Trace", "'X Trace' is not the name of a header"),
     ],
 )
 def test_an_invalid_variable_is_named_and_a_secret_is_not(
@@ -143,6 +144,9 @@ def test_an_invalid_variable_is_named_and_a_secret_is_not(
             ("http://localhost:3000", "https://b.example"),
         ),
         ("capacitor://localhost", ("capacitor://localhost",)),
+        # As browsers write them.
+        ("HTTPS://Shop.Example:443,http://a:80", ("https://shop.example", "http://a")),
+        ("https://a:8443,http://b:443", ("https://a:8443", "http://b:443")),
         (" , ", ()),
     ],
 )
@@ -152,6 +156,14 @@ def test_origins_are_separated_by_commas(
     monkeypatch.setenv("GRAPH_CORS_ORIGINS", value)
 
     assert read_settings().cors_origins == origins
+
+
+def test_credentials_are_for_origins_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_CORS_ORIGINS", "*")
+    monkeypatch.setenv("GRAPH_CORS_CREDENTIALS", "true")
+
+    with pytest.raises(InvalidSetting, match="GRAPH_CORS_CREDENTIALS needs origins by name"):
+        read_settings()
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ class Stopwatch:
             self._seconds if self._began is None else self._seconds + perf_counter() - self._began
         )
 
+    @property
+    def is_running(self) -> bool:
+        return self._began is not None
+
     def stop(self, reason: Exception) -> None:
         """End the running statement, if there is one; its block raises the reason.
 

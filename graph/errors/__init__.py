@@ -5,8 +5,10 @@
      │   ├─ BadRequest            the HTTP request holds no GraphQL request      BAD_REQUEST
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
+     │   ├─ OriginNotAllowed      pages of this origin may not call the API      ORIGIN_NOT_ALLOWED
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
+     │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
      │   ├─ BodyTooLarge          the body exceeds the limit in bytes            PAYLOAD_TOO_LARGE
      │   ├─ BodyTooSlow           the body did not arrive in time                REQUEST_TIMEOUT
      │   ├─ VariablesTooLarge     the variables exceed their limit in bytes      PAYLOAD_TOO_LARGE
@@ -42,6 +44,7 @@
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
          ├─ InvalidSchema         a type or field of the store that cannot be served
+         ├─ InvalidSchemaFile     no schema to compare with; the exit code is 2
          ├─ AddressUnavailable    the server cannot listen on host and port
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    graph cannot run on this database
@@ -95,6 +98,7 @@ from graph.errors.requests import (
     NoPreflight,
     NotAcceptable,
     NotTrusted,
+    OriginNotAllowed,
     PersistedQueryMismatch,
     PersistedQueryNotFound,
     PersistedQueryNotSupported,
@@ -102,6 +106,7 @@ from graph.errors.requests import (
     RequestError,
     TooCostly,
     TooLarge,
+    UnsupportedEncoding,
     UnsupportedMediaType,
     VariablesTooLarge,
 )
@@ -114,6 +119,7 @@ from graph.errors.startup import (
     DatabaseUnsuitable,
     DataDirUnusable,
     InvalidSchema,
+    InvalidSchemaFile,
     InvalidSetting,
     MigrationRefused,
     PendingMigrations,
@@ -145,6 +151,7 @@ __all__ = [
     "InvalidOrder",
     "InvalidPage",
     "InvalidSchema",
+    "InvalidSchemaFile",
     "InvalidSetting",
     "InvalidText",
     "MethodNotAllowed",
@@ -154,6 +161,7 @@ __all__ = [
     "NotAllowed",
     "NotFound",
     "NotTrusted",
+    "OriginNotAllowed",
     "OutcomeUnknown",
     "Overloaded",
     "PendingMigrations",
@@ -175,6 +183,7 @@ __all__ = [
     "TransferFailed",
     "TryAgain",
     "Unavailable",
+    "UnsupportedEncoding",
     "UnsupportedMediaType",
     "ValidationFailed",
     "VariablesTooLarge",

@@ -33,6 +33,17 @@ class HostNotAllowed(RequestError):
         )
 
 
+class OriginNotAllowed(RequestError):
+    code = "ORIGIN_NOT_ALLOWED"
+    status = 403
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"Pages of the origin '{shortened(origin)}' may not call this API."
+            " Its operator can allow them with GRAPH_CORS_ORIGINS."
+        )
+
+
 class NotAcceptable(RequestError):
     code = "NOT_ACCEPTABLE"
     status = 406
@@ -48,6 +59,16 @@ class UnsupportedMediaType(RequestError):
     def __init__(self, got: str) -> None:
         content_type = f"'{shortened(got)}'" if got else "no Content-Type"
         super().__init__(f"A request body must be application/json in UTF-8; got {content_type}.")
+
+
+class UnsupportedEncoding(RequestError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+    def __init__(self, got: str) -> None:
+        super().__init__(
+            f"A request body must not be compressed; got the Content-Encoding '{shortened(got)}'."
+        )
 
 
 class BodyTooLarge(RequestError):
@@ -80,7 +101,8 @@ class NoPreflight(RequestError):
     def __init__(self, header: str) -> None:
         super().__init__(
             "A page of another site could have caused this GET request. Use POST, or send the"
-            f" header '{header}' with any value."
+            f" header '{header}' with any value. The operator of this API can allow the pages of an"
+            " origin with GRAPH_CORS_ORIGINS."
         )
 
 

@@ -20,6 +20,13 @@ class InvalidSchema(StartupError):
         super().__init__(f"{name} cannot be served: {reason}.")
 
 
+class InvalidSchemaFile(StartupError):
+    """A file that a schema is compared with. The exit code is 2: nothing was compared."""
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(f"{file} is not a schema that can be compared: {problem}.")
+
+
 class AddressUnavailable(StartupError):
     def __init__(self, host: str, port: int, problem: str) -> None:
         super().__init__(

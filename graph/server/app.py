@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette_compress import CompressMiddleware
@@ -24,6 +23,7 @@ from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
 from graph.schema.schema import Schema, text_of
 from graph.server.client_key import ClientKeys
+from graph.server.cors import CrossOrigin, Origins
 from graph.server.graphql import GraphQL
 from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
@@ -50,6 +50,7 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
     start_logging(settings.log_level)
     manifest = settings.documents_manifest
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
+    origins = Origins(settings.cors_origins)
     graphql = GraphQL(
         max_body_bytes=settings.max_body_bytes,
         max_variables_bytes=settings.max_variables_bytes,
@@ -58,7 +59,8 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
         compress_from_bytes=settings.compress_from_bytes,
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
-        client_keys=ClientKeys(settings.trusted_proxies) if settings.cost_capacity else None,
+        client_keys=ClientKeys(settings.trusted_proxies),
+        origins=origins,
     )
 
     @asynccontextmanager
@@ -104,7 +106,12 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
         middleware=[
             Middleware(RequestLog),
             *_hosts(settings.served_hosts),
-            *_cross_origin(settings.cors_origins),
+            Middleware(
+                CrossOrigin,
+                origins=origins,
+                credentials=settings.cors_credentials,
+                exposed=settings.cors_exposed_headers,
+            ),
             Middleware(ErrorMiddleware),
             Middleware(FastPath, path="/graphql", endpoint=graphql),
             *_compression(settings.compress_from_bytes),
@@ -134,20 +141,6 @@ def _token_buckets(settings: Settings, database: Database) -> TokenBuckets | Non
     waiting = settings.max_in_flight + settings.max_waiting
     limiter = Limiter(_BUCKET_CONNECTIONS, waiting)
     return DatabaseTokenBuckets(database, capacity, per_second, limiter)
-
-
-def _cross_origin(origins: tuple[str, ...]) -> list[Middleware]:
-    if not origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=["x-request-id", "server-timing", "retry-after"],
-        )
-    ]
 
 
 async def schema_file(request: Request) -> Response:

@@ -1,4 +1,7 @@
-"""The key of a client's rate limit: the viewer who has signed in, or else the client's address."""
+"""The key of a client: the viewer that has signed in, or else the client's address.
+
+Rate limits and idempotency keys belong to it.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +30,16 @@ _HOP = re.compile(
 
 
 class ClientKeys:
-    """Derives rate limit keys from requests. One per application; caches parsed addresses."""
+    """Derives the keys of clients from requests. One per application; caches parsed addresses."""
 
     def __init__(self, trusted_proxies: tuple[Network, ...]) -> None:
         self._trusted = trusted_proxies
         self._address = lru_cache(_MAX_CACHED)(self._address_behind)
 
-    def rate_limit_key(self, scope: Scope, viewer: Viewer) -> str:
+    def client_key(self, scope: Scope, viewer: Viewer) -> str:
         """`viewer ID`, an IPv4 address, an IPv6 /64 network, or "unknown"."""
-        if viewer.id is not None:
-            return f"viewer {viewer.id}"
+        if viewer.subject is not None:
+            return f"viewer {viewer.subject}"
         peer = scope["client"][0] if scope.get("client") else ""
         forwarded = header(scope, b"x-forwarded-for") if self._trusted else ""
         return self._address(peer, forwarded[-_MAX_FORWARDED_CHARS:])

@@ -2,7 +2,8 @@
 
 A browser sends a preflight request before it sends JSON or a custom header to another origin. A
 POST must have a JSON body, so it is safe. A GET needs no preflight by itself. If it shows signs of
-a browser, it must carry a custom header or come from a page of the same origin.
+a browser, it must carry a custom header, or come from a page of the same origin or of one that may
+call the API.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from graph.server.accept import JSON
 
 if TYPE_CHECKING:
     from starlette.types import Scope
+
+    from graph.server.cors import Origins
 
 # Any of these forces a preflight; the last two are Apollo's.
 PREFLIGHT_HEADERS = (
@@ -27,15 +30,20 @@ _BROWSER_HEADERS = frozenset({b"cookie", b"origin", b"referer"})
 _SAME_SITE = frozenset({b"same-origin", b"none"})
 
 
-def check_preflight(scope: Scope) -> None:
-    """Check that no page of another origin can have caused this GET without a preflight.
+def check_preflight(scope: Scope, origins: Origins) -> None:
+    """Check that no page of a foreign origin can have caused this GET without a preflight.
+
+    Browsers name the origin of a page that wants to read the response; `origins` may do so.
 
     Raises:
-        NoPreflight: a page of another origin can have caused it.
+        NoPreflight: a page of a foreign origin can have caused it.
     """
     headers = dict(scope["headers"])
     content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if content_type == JSON.encode() or not _PREFLIGHT_HEADERS.isdisjoint(headers):
+        return
+    origin = headers.get(b"origin")
+    if origin and origins.allow(origin.decode("latin-1")):
         return
     site = headers.get(b"sec-fetch-site")
     if site in _SAME_SITE or (site is None and _BROWSER_HEADERS.isdisjoint(headers)):

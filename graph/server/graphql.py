@@ -24,15 +24,17 @@ from graph.errors import (
     MethodNotAllowed,
     RequestError,
     TimedOut,
-    UnsupportedMediaType,
+    UnsupportedEncoding,
 )
-from graph.server.accept import HTML, JSON, negotiated
+from graph.server.accept import HTML, negotiated
 from graph.server.csrf import check_preflight
 from graph.server.deadlines import Deadlines
 from graph.server.pages import graphiql_page
 from graph.server.requests import (
+    check_body_format,
     check_size,
     header,
+    idempotency_key,
     json_of,
     read_body,
     request_of,
@@ -46,7 +48,7 @@ from graph.server.responses import (
     error_response,
 )
 from graph.server.streams import WIRES, send_parts
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from graph.execution.running.request import Answer, Request
     from graph.server.accept import Accepted
     from graph.server.client_key import ClientKeys
+    from graph.server.cors import Origins
     from graph.server.streams import Wire
 
 
@@ -73,7 +76,8 @@ class GraphQL:
         operation_timeout_seconds: float,
         compress_from_bytes: int,
         graphiql: bool,
-        client_keys: ClientKeys | None,
+        client_keys: ClientKeys,
+        origins: Origins,
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._max_variables_bytes = max_variables_bytes
@@ -81,6 +85,7 @@ class GraphQL:
         self._body_timeout_seconds = body_timeout_seconds
         self._operation_timeout_seconds = operation_timeout_seconds
         self._client_keys = client_keys
+        self._origins = origins
         self._graphiql = graphiql
         self._deadlines = Deadlines()
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
@@ -94,6 +99,8 @@ class GraphQL:
             response = error_response(error, headers=((b"allow", b"GET, POST"),))
         except BodyTooSlow as error:
             response = error_response(error, headers=((b"connection", b"close"),))
+        except UnsupportedEncoding as error:
+            response = error_response(error, headers=((b"accept-encoding", b"identity"),))
         except (RequestError, TimedOut) as error:
             response = error_response(error)
         except ClientDisconnect:
@@ -114,7 +121,7 @@ class GraphQL:
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
         method = scope["method"]
         if method not in {"GET", "POST"}:
-            raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.")
+            raise MethodNotAllowed(f"Use POST, or GET for queries; not {method}.{_hint(method)}")
         accepted = negotiated(header(scope, b"accept"), html=self._graphiql and method == "GET")
         if accepted.whole == HTML:
             return graphiql_page()
@@ -123,20 +130,20 @@ class GraphQL:
         return await self._post(scope, receive, accepted)
 
     async def _post(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
-        _check_media_type(header(scope, b"content-type"))
+        check_body_format(scope)
+        key = idempotency_key(scope)
         with self._deadlines.watch(self._body_timeout_seconds, self._too_slow) as deadline:
             body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
             deadline.reschedule(self._operation_timeout_seconds, TimedOut, receive)
             began = perf_counter()
             content = json_of(body, "The request body")
-            key = header(scope, b"idempotency-key").strip('"')
             if isinstance(content, list):
                 if key:
                     raise InvalidKey(
                         "The header Idempotency-Key applies to a single mutation only."
                     )
                 return await self._batch(scope, content, accepted.whole)
-            request = request_of(content, self._rate_limit_key(scope))
+            request = request_of(content, self._client_key(scope))
             if key:
                 request = replace(request, idempotency_key=key)
             # The variables are smaller than the body that holds them.
@@ -181,8 +188,8 @@ class GraphQL:
                 await parts.close()
 
     async def _get(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
-        check_preflight(scope)
-        request = request_of_url(scope["query_string"], self._rate_limit_key(scope))
+        check_preflight(scope, self._origins)
+        request = request_of_url(scope["query_string"], self._client_key(scope))
         if not scope["state"]["execution"].is_query(request):
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         if accepted.parts:
@@ -200,29 +207,27 @@ class GraphQL:
             raise BatchTooLarge(self._max_batch)
         if not content:
             raise BadRequest("A batch must hold at least one request.")
-        requests = [request_of(each, self._rate_limit_key(scope)) for each in content]
+        client = self._client_key(scope)
+        requests = [request_of(each, client) for each in content]
         for request in requests:
             check_size(request, self._max_variables_bytes)
         answers = await asyncio.gather(*(_answer(scope, request) for request in requests))
         return batch_response(answers, media_type)
 
-    def _rate_limit_key(self, scope: Scope) -> str:
-        return self._client_keys.rate_limit_key(scope, ANONYMOUS) if self._client_keys else ""
+    def _client_key(self, scope: Scope) -> str:
+        return self._client_keys.client_key(scope, SYSTEM)
 
 
 def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:
     execution: Execution = scope["state"]["execution"]
-    return execution.answer(request, ANONYMOUS)
+    return execution.answer(request, SYSTEM)
+
+
+def _hint(method: str) -> str:
+    """Why a browser's preflight arrives here: no origin is allowed."""
+    hint = " The operator of this API can allow pages of other origins with GRAPH_CORS_ORIGINS."
+    return hint if method == "OPTIONS" else ""
 
 
 async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
     await scope["graph.response"](scope, receive, send)
-
-
-def _check_media_type(content_type: str) -> None:
-    if content_type == JSON:
-        return
-    media_type, *options = (part.strip().lower() for part in content_type.split(";"))
-    charsets = [option for option in options if option.startswith("charset=")]
-    if media_type != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
-        raise UnsupportedMediaType(content_type)

@@ -28,6 +28,13 @@ DEFAULTS = (
 _NAMES = frozenset(dict(DEFAULTS))
 
 
+def varying(headers: Headers, name: bytes) -> Headers:
+    """The headers of a response that depends on the request header `name` as well."""
+    vary = b", ".join(value for key, value in headers if key == b"vary")
+    others = [header for header in headers if header[0] != b"vary"]
+    return [*others, (b"vary", b"%b, %b" % (vary, name) if vary else name)]
+
+
 def missing_defaults(headers: Headers) -> Headers:
     """The default headers that a response with these headers lacks."""
     present = dict(headers)

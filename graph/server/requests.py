@@ -5,24 +5,72 @@ Starlette's `Request` is not used: it costs more than a look-up by key.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
-from graph.errors import BadRequest, BodyTooLarge, VariablesTooLarge
+from graph.errors import (
+    BadRequest,
+    BodyTooLarge,
+    InvalidKey,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+    VariablesTooLarge,
+)
 from graph.execution.documents.persisted import names_document
 from graph.execution.running.request import Request
+from graph.server.accept import JSON
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
+
+# A string of RFC 9651, or a bare value as most clients send it. A comma would join two headers.
+_IDEMPOTENCY_KEY = re.compile(r'"(?P<quoted>(?:[^"\\]|\\["\\])+)"|(?P<bare>[^",]+)')
+_ESCAPED = re.compile(r'\\(["\\])')
 
 
 def header(scope: Scope, name: bytes) -> str:
     """A header's value, or ""; repeated headers are joined by commas (RFC 9110, section 5.2)."""
     values = [value for key, value in scope["headers"] if key == name]
     return b",".join(values).decode("latin-1")
+
+
+def check_body_format(scope: Scope) -> None:
+    """Check that a body is JSON in UTF-8, and not compressed.
+
+    Raises:
+        UnsupportedMediaType: its Content-Type is missing, or another.
+        UnsupportedEncoding: it has a Content-Encoding.
+    """
+    content_type = header(scope, b"content-type")
+    if content_type != JSON:
+        media_type, *options = (part.strip().lower() for part in content_type.split(";"))
+        charsets = [option for option in options if option.startswith("charset=")]
+        if media_type != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
+            raise UnsupportedMediaType(content_type)
+    encoding = header(scope, b"content-encoding")
+    if encoding.strip().lower() not in {"", "identity"}:
+        raise UnsupportedEncoding(encoding)
+
+
+def idempotency_key(scope: Scope) -> str | None:
+    """The key in the header Idempotency-Key (a quoted string, or a bare one); None without one.
+
+    Raises:
+        InvalidKey: it is empty or malformed, or there is more than one.
+    """
+    values = [value for name, value in scope["headers"] if name == b"idempotency-key"]
+    if not values:
+        return None
+    if len(values) > 1:
+        raise InvalidKey("A request must have one header Idempotency-Key.")
+    found = _IDEMPOTENCY_KEY.fullmatch(values[0].decode("latin-1").strip())
+    if found is None:
+        raise InvalidKey("The header Idempotency-Key must hold one key: a quoted string.")
+    return found["bare"] or _ESCAPED.sub(r"\1", found["quoted"])
 
 
 async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:

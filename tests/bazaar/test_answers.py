@@ -483,7 +483,7 @@ from graph.database.kinds import ScalarKind
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.settings import Settings
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 from tests.bazaar.models import Base, Trader
 from tests.bazaar.schema import schema
 
@@ -494,7 +494,7 @@ async def main():
     async with database.write() as session:
         await session.execute(insert(Trader).values(id=2**60, name="Ada"))
     request = Request("{ traders { nodes { databaseId name mentor { name } } } }", {}, None)
-    answer = await Execution(schema, database).answer(request, ANONYMOUS)
+    answer = await Execution(schema, database).answer(request, SYSTEM)
     print(answer.body.decode())
     await database.close()
 

@@ -95,6 +95,8 @@ def default_of(value: Any) -> str:
     """A default as the table writes it."""
     if value is None or value == ():
         return "none"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     return f"`{str(value).lower()}`"
 
 

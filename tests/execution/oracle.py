@@ -27,7 +27,7 @@ from graph.execution.planning.compile import Compiled, compile_plan
 from graph.execution.running.request import Answer, Request
 from graph.settings import ExecutionMode
 from graph.store.schema import schema as served
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 from tests.conftest import recorded, settings_for
 from tests.execution.generator import Drawn, Known, known_of, survey, write_store
 
@@ -60,11 +60,11 @@ class Side:
 
     async def answer(self, drawn: Drawn, nth: int = 0) -> Answer:
         request = Request(drawn.text, drawn.variables[nth], drawn.name)
-        return await self.execution.answer(request, ANONYMOUS)
+        return await self.execution.answer(request, SYSTEM)
 
     async def data(self, text: str) -> Any:
         """What an operation is answered; None if it is refused."""
-        answer = await self.execution.answer(Request(text, {}), ANONYMOUS)
+        answer = await self.execution.answer(Request(text, {}), SYSTEM)
         return json.loads(answer.body).get("data")
 
 

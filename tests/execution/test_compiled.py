@@ -45,7 +45,7 @@ from graph.schema.schema import Schema
 from graph.settings import ExecutionMode
 from graph.store.queries import CustomerLookup
 from graph.store.schema import schema as the_schema
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 from tests.conftest import client_of, recorded, settings_for
 from tests.execution.oracle import compilations
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
@@ -630,7 +630,7 @@ async def flooded(database_url: str) -> AsyncIterator[Execution]:
 
 
 async def data_of(execution: Execution, query: str, **variables: Any) -> Any:
-    answer = await execution.answer(Request(query, variables), ANONYMOUS)
+    answer = await execution.answer(Request(query, variables), SYSTEM)
     return json.loads(answer.body)["data"]
 
 

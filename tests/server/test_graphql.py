@@ -6,6 +6,7 @@ that the request was refused before any statement, which would have been an inte
 
 from __future__ import annotations
 
+import gzip
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -201,6 +202,27 @@ async def test_two_content_types_are_unsupported(http: httpx.AsyncClient) -> Non
     response = await http.post("/graphql", content=b'{"query":"{__typename}"}', headers=headers)
 
     assert code_of(response) == "UNSUPPORTED_MEDIA_TYPE"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip", "x"])
+async def test_a_compressed_body_is_unsupported(http: httpx.AsyncClient, encoding: str) -> None:
+    headers = {"content-type": JSON, "content-encoding": encoding}
+    body = gzip.compress(b'{"query":"{__typename}"}')
+
+    response = await posted(http, body, **headers)
+
+    assert response.status_code == 415
+    assert code_of(response) == "UNSUPPORTED_MEDIA_TYPE"
+    assert f"'{encoding}'" in response.json()["errors"][0]["message"]
+    assert response.headers["accept-encoding"] == "identity"
+
+
+async def test_the_encoding_identity_is_none(http: httpx.AsyncClient) -> None:
+    headers = {"content-type": JSON, "content-encoding": "identity"}
+
+    response = await posted(http, b'{"query":"{__typename}"}', **headers)
+
+    assert response.json() == {"data": {"__typename": "Query"}}
 
 
 async def test_a_missing_content_type_is_unsupported(http: httpx.AsyncClient) -> None:

@@ -115,7 +115,7 @@ DEFAULT = {name.decode(): value.decode() for name, value in DEFAULTS}
         ("POST", "/graphql", {"content": b"{}"}, 415),
         ("GET", "/graphql?query={__typename}", {"headers": {"accept": "image/png"}}, 406),
         ("PUT", "/graphql", {}, 405),
-        ("OPTIONS", "/graphql", {"headers": {"origin": "https://x.example"} | PREFLIGHT}, 400),
+        ("OPTIONS", "/graphql", {"headers": {"origin": "https://x.example"} | PREFLIGHT}, 403),
         ("GET", "/nowhere", {}, 404),
         ("POST", "/health/live", {}, 405),
         ("GET", "/health/live", {}, 200),
@@ -311,6 +311,7 @@ async def test_other_origins_are_refused_by_default() -> None:
         answer = await http.post("/graphql", content=body_of(100), headers=origin | JSON)
 
     assert preflight.status_code == 405
+    assert "GRAPH_CORS_ORIGINS" in preflight.json()["errors"][0]["message"]
     assert allowed(preflight) == allowed(answer) == {}
 
 
@@ -320,14 +321,17 @@ async def test_a_page_of_an_allowed_origin_may_ask_and_read_the_id(cluster: Clus
         preflight = await http.options("/graphql", headers=origin | PREFLIGHT)
         answer = await http.post("/graphql", content=body_of(100), headers=origin | JSON)
 
-    assert preflight.status_code == 200
+    assert preflight.status_code == 204
     assert preflight.headers["access-control-allow-origin"] == SHOP
+    assert "Origin" in preflight.headers["vary"]
     assert preflight.headers["access-control-allow-methods"] == "GET, POST"
     assert preflight.headers["access-control-allow-headers"] == "content-type"
     assert answer.json() == {"data": {"__typename": "Query"}}
     assert allowed(answer) == {
         "access-control-allow-origin": SHOP,
-        "access-control-expose-headers": "x-request-id, server-timing, retry-after",
+        "access-control-expose-headers": (
+            "ETag, Retry-After, Server-Timing, WWW-Authenticate, X-Request-ID"
+        ),
     }
     assert "Origin" in answer.headers["vary"]
 
@@ -338,8 +342,72 @@ async def test_a_page_of_another_origin_is_not_allowed() -> None:
         preflight = await http.options("/graphql", headers=origin | PREFLIGHT)
         answer = await http.post("/graphql", content=body_of(100), headers=origin | JSON)
 
-    assert preflight.status_code == 400
-    assert "access-control-allow-origin" not in allowed(preflight) | allowed(answer)
+    assert preflight.status_code == 403
+    (error,) = preflight.json()["errors"]
+    assert error["extensions"]["code"] == "ORIGIN_NOT_ALLOWED"
+    assert "GRAPH_CORS_ORIGINS" in error["message"]
+    assert allowed(preflight) == allowed(answer) == {}
+    assert "Origin" in preflight.headers["vary"]
+    assert "Origin" in answer.headers["vary"]
+
+
+async def test_a_page_of_an_allowed_origin_may_send_a_get(cluster: Cluster) -> None:
+    query = {"query": "{ __typename }"}
+    browser = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors", "referer": f"{SHOP}/x"}
+    async with http_to(cluster.url("postgres"), cors_origins=SHOP) as http:
+        ours = await http.get("/graphql", params=query, headers=browser | {"origin": SHOP})
+        theirs = await http.get(
+            "/graphql", params=query, headers=browser | {"origin": "https://evil.example"}
+        )
+        # An image or a form: the browser names no origin, and shows the page nothing.
+        silent = await http.get("/graphql", params=query, headers=browser)
+
+    assert ours.json() == {"data": {"__typename": "Query"}}
+    assert ours.headers["access-control-allow-origin"] == SHOP
+    for refused in (theirs, silent):
+        assert refused.status_code == 400
+        assert refused.json()["errors"][0]["extensions"]["code"] == "CSRF_PREVENTED"
+        assert "GRAPH_CORS_ORIGINS" in refused.json()["errors"][0]["message"]
+
+
+async def test_a_refused_origin_is_one_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    async with http_to(cors_origins=SHOP, log_level="warning") as http:
+        for origin in (SHOP, "http://localhost", "null", "https://a.example", "https://a.example"):
+            headers = {"origin": origin, "host": "localhost"}
+            await http.options("/graphql", headers=headers | PREFLIGHT)
+            await http.post("/graphql", content=body_of(100), headers=headers | JSON)
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert "the origin null may not" in first
+    assert "the origin https://a.example may not" in second
+    assert "GRAPH_CORS_ORIGINS" in first
+
+
+async def test_a_browser_knows_best_that_a_page_is_of_this_server(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    headers = JSON | {"origin": "https://public.example", "host": "internal:8000"}
+    async with http_to(log_level="warning", allowed_hosts="*") as http:
+        for site in ("same-origin", "cross-site"):
+            content = body_of(100)
+            await http.post("/graphql", content=content, headers=headers | {"sec-fetch-site": site})
+
+    assert capsys.readouterr().err.count("https://public.example") == 1
+
+
+async def test_credentials_and_exposed_headers_are_as_configured() -> None:
+    origin = {"origin": SHOP}
+    options: dict[str, Any] = {"cors_credentials": True, "cors_exposed_headers": "X-Trace, ETag"}
+    async with http_to(cors_origins=SHOP, **options) as http:
+        preflight = await http.options("/graphql", headers=origin | PREFLIGHT)
+        answer = await http.post("/graphql", content=body_of(100), headers=origin | JSON)
+
+    assert preflight.headers["access-control-allow-credentials"] == "true"
+    assert allowed(answer) == {
+        "access-control-allow-origin": SHOP,
+        "access-control-allow-credentials": "true",
+        "access-control-expose-headers": "X-Trace, ETag",
+    }
 
 
 async def test_a_star_allows_every_origin_and_never_credentials() -> None:

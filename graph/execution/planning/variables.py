@@ -1,7 +1,7 @@
 """The variables of a request (specification, section 6.1.2), coerced without a walk if possible.
 
-Most variables are plain: an Int, String, ID or Boolean with a value of exactly that type. For these
-one comparison replaces graphql-core's coercion, which handles all others.
+Most variables are leaves: scalars and enum values. Their own type coerces them, and graphql-core's
+walk handles all others, and every value that does not fit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from graphql import (
     get_argument_values,
     get_variable_values,
     is_input_object_type,
+    is_leaf_type,
     is_list_type,
     is_non_null_type,
 )
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 
     from graphql import (
         FieldNode,
+        GraphQLEnumType,
         GraphQLField,
         GraphQLInputObjectType,
         GraphQLInputType,
+        GraphQLScalarType,
         GraphQLSchema,
         ValueNode,
         VariableDefinitionNode,
@@ -47,12 +50,11 @@ _MAX_ERRORS = 50
 # Reads a part of a document for the variables of a request; Undefined where one is not given.
 Reader: TypeAlias = "Callable[[dict[str, Any]], Any]"
 
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "Int": lambda value: type(value) is int and -(2**31) <= value < 2**31,
-    "String": lambda value: type(value) is str,
-    "ID": lambda value: type(value) is str,
-    "Boolean": lambda value: type(value) is bool,
-}
+# Returns the coerced value; Undefined for a value that only graphql-core can judge.
+Coercer: TypeAlias = "Callable[[Any], Any]"
+
+_TEXT: Coercer = lambda value: value if type(value) is str else Undefined  # noqa: E731
+_COERCERS: dict[str, Coercer] = {"String": _TEXT, "ID": _TEXT}
 
 
 class Variables:
@@ -63,7 +65,7 @@ class Variables:
     ) -> None:
         self._schema = schema
         self._definitions = definitions
-        self._plain = _plain(schema, definitions)
+        self._leaves = _leaves(schema, definitions)
 
     def coerced(self, given: dict[str, Any]) -> VariableValues:
         """The values of all variables.
@@ -71,18 +73,21 @@ class Variables:
         Raises:
             RequestRejected: values do not fit their types.
         """
-        return self._coerced_plainly(given) or self._coerced_by_the_book(given)
+        return self._coerced_leaves(given) or self._coerced_by_the_book(given)
 
-    def _coerced_plainly(self, given: dict[str, Any]) -> VariableValues | None:
-        """The values of all variables; None if one is not plain."""
-        if self._plain is None:
+    def _coerced_leaves(self, given: dict[str, Any]) -> VariableValues | None:
+        """The values of all variables; None if one is no leaf, or does not fit."""
+        if self._leaves is None:
             return None
         sources, coerced = {}, {}
-        for name, signature, fits, nullable in self._plain:
+        for name, signature, coerce, nullable in self._leaves:
             value = given.get(name, Undefined)
-            if not (fits(value) or (nullable and (value is None or value is Undefined))):
-                return None
             sources[name] = VariableValueSource(signature, value)
+            if value is None or value is Undefined:
+                if not nullable:
+                    return None
+            elif (value := coerce(value)) is Undefined:
+                return None
             if value is not Undefined:
                 coerced[name] = value
         return VariableValues(sources, coerced)
@@ -193,10 +198,10 @@ def _reader_of_object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> R
     return read
 
 
-def _plain(
+def _leaves(
     schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
-) -> list[tuple[str, GraphQLVariableSignature, Callable[[Any], bool], bool]] | None:
-    """The name, signature, test and nullability of each variable; None if one is not plain."""
+) -> list[tuple[str, GraphQLVariableSignature, Coercer, bool]] | None:
+    """The name, signature, coercer and nullability of each variable; None if one is no leaf."""
     found = []
     for definition in definitions:
         signature = get_variable_signature(schema, definition)
@@ -204,8 +209,19 @@ def _plain(
             return None
         type_: Any = signature.type
         required = isinstance(type_, GraphQLNonNull)
-        fits = _FITS.get(getattr(type_.of_type if required else type_, "name", ""))
-        if fits is None:
+        leaf = type_.of_type if required else type_
+        if not is_leaf_type(leaf):
             return None
-        found.append((signature.name, signature, fits, not required))
+        coerce = _COERCERS.get(leaf.name) or _coercer(leaf)
+        found.append((signature.name, signature, coerce, not required))
     return found
+
+
+def _coercer(leaf: GraphQLScalarType | GraphQLEnumType) -> Coercer:
+    def coerce(value: Any) -> Any:
+        try:
+            return leaf.coerce_input_value(value)
+        except Exception:  # noqa: BLE001  a scalar may raise anything; graphql-core reports it
+            return Undefined
+
+    return coerce

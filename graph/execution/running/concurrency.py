@@ -80,15 +80,20 @@ class Place:
     as such an operation is not slow by itself.
     """
 
-    __slots__ = ("changes", "limiter", "reads")
+    __slots__ = ("changes", "limiter", "observed_seconds", "reads")
 
     def __init__(self, limiter: Limiter) -> None:
         self.limiter = limiter
         self.reads, self.changes = Stopwatch(), Stopwatch()
+        # By the number of ticks at which a statement was running. While this process is busy, a
+        # statement that has ended seems to run on; then there are few ticks.
+        self.observed_seconds = 0.0
 
     @property
     def seconds(self) -> float:
-        return self.reads.seconds + self.changes.seconds
+        """The time that its client pays for."""
+        observed = min(self.reads.seconds, self.observed_seconds + _TICK_SECONDS)
+        return observed + self.changes.seconds
 
 
 class Limiters:
@@ -144,13 +149,15 @@ class Limiters:
         return self._proven if history.has_run and is_query else self._unproven
 
     def _is_slow(self, place: Place) -> bool:
-        return place.reads.seconds >= self._expensive_after_seconds
+        return place.observed_seconds >= self._expensive_after_seconds
 
     def _tick(self) -> None:
         """Give operations that became expensive a place among those, or end them."""
         for place in self._running:
-            if place.limiter is not self._expensive and self._is_slow(place):
-                self._move(place)
+            if place.reads.is_running:
+                place.observed_seconds += _TICK_SECONDS
+                if place.limiter is not self._expensive and self._is_slow(place):
+                    self._move(place)
         self._is_ticking = bool(self._running)
         if self._is_ticking:
             get_running_loop().call_later(_TICK_SECONDS, self._tick)

@@ -20,7 +20,7 @@ from graphql import (
 
 from graph.errors import TransferFailed
 from graph.execution.running.request import Request
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -49,7 +49,7 @@ async def exported_nodes(execution: Execution, query: str) -> AsyncIterator[dict
     cursor = _cursor_variable(query)
     after: str | None = None
     while True:
-        answer = await execution.answer(Request(query, {cursor: after}), ANONYMOUS)
+        answer = await execution.answer(Request(query, {cursor: after}), SYSTEM)
         page = _page(orjson.loads(answer.body))
         for node in page["nodes"]:
             yield node

@@ -107,6 +107,7 @@ class _Request:
     plan: Plan
     variables: dict[str, Any]
     viewer: Viewer
+    client: str
     place: Place
 
 
@@ -152,7 +153,7 @@ class Mutations:
         Raises:
             RequestRejected: the request is invalid; nothing was run.
         """
-        selected = _Request(operation, plan, request.variables, viewer, place)
+        selected = _Request(operation, plan, request.variables, viewer, request.client, place)
         fields = self._fields(selected, variables, request.idempotency_key)
         if operation.is_atomic:
             done = await self._guarded_together(fields)
@@ -239,7 +240,7 @@ class Mutations:
                 viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
                 async with transaction(
                     self.database,
-                    viewer.id,
+                    viewer.subject,
                     is_dry_run=is_dry_run,
                     reads=field_.request.place.reads,
                     changes=field_.request.place.changes,
@@ -387,7 +388,7 @@ def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.K
     text = request.operation.text_of(request.plan, key).encode()
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
     content = hashlib.sha256(text + b"\0" + variables).digest()
-    return idempotency.Key(request.viewer.id or "", given, content)
+    return idempotency.Key(request.client, given, content)
 
 
 def _refused(error: RequestError) -> RequestRejected:

@@ -19,9 +19,9 @@ class Request:
     # The name of a document that is not sent, or not for the first time.
     document: str | None = None
     document_is_hash: bool = False
-    # Who pays for it, where there is a token_buckets; and whether the answer is to say what it
-    # cost.
+    # The key of the client: it has a token bucket, and idempotency keys are the client's own.
     client: str = ""
+    # Whether the answer reports its cost.
     wants_cost: bool = False
     # The header Idempotency-Key: a mutation of its own is done once for each.
     idempotency_key: str | None = None

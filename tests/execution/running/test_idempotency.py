@@ -12,7 +12,7 @@ from sqlalchemy import text
 from graph.app import create_app
 from graph.database.writes import idempotency
 from graph.relay import to_global_id
-from tests.conftest import Client, client_of, settings_for
+from tests.conftest import Client, client_of, from_address, settings_for
 from tests.mutations import mutation
 from tests.rows import fill
 
@@ -56,6 +56,44 @@ async def test_the_second_answer_is_the_first_and_marked_as_replayed(client: Cli
     assert second == first | {"extensions": {"replayed": ["createItem"]}}
     assert other["data"] != first["data"]
     assert "extensions" not in first
+    assert await items(client) == 2
+
+
+@pytest.mark.parametrize("header", ["", '""', " ", '"a', 'a"b', '"a", "b"', "a, b", '"a\\b"'])
+async def test_a_header_without_one_whole_key_is_refused(client: Client, header: str) -> None:
+    assert code_of(await by_header(client, header, input=CHAIR)) == "INVALID_KEY"
+    assert await items(client) == 0
+
+
+async def test_two_headers_are_refused_even_if_they_are_equal(client: Client) -> None:
+    response = await client.http.post(
+        "/graphql",
+        json={"query": BY_HEADER, "variables": {"input": CHAIR}},
+        headers=[("Idempotency-Key", "a"), ("Idempotency-Key", "a")],
+    )
+
+    assert response.status_code == 400
+    assert code_of(response.json()) == "INVALID_KEY"
+    assert await items(client) == 0
+
+
+async def test_a_quoted_key_is_the_string_that_it_stands_for(client: Client) -> None:
+    first = await by_header(client, r'"say \"a\" or \\"', input=CHAIR)
+    again = await client.answer(CREATE, input=CHAIR, key='say "a" or \\')
+
+    assert first["data"]["createItem"]
+    assert again["data"]["createItem"]["__typename"] == "IdempotencyMismatch"  # another document
+
+
+async def test_clients_at_other_addresses_have_keys_of_their_own(client: Client) -> None:
+    first = await by_header(client, "a", input=CHAIR)
+    async with from_address(client, "203.0.113.7") as stranger:
+        other = await by_header(stranger, "a", input=CHAIR)
+        again = await by_header(stranger, "a", input=CHAIR)
+
+    assert "extensions" not in other
+    assert other["data"] != first["data"]
+    assert again["extensions"] == {"replayed": ["createItem"]}
     assert await items(client) == 2
 
 
@@ -157,7 +195,9 @@ async def test_one_that_still_runs_is_waited_for_and_not_for_ever(
 ) -> None:
     async with client_of(create_app(settings)) as other:
         async with other.database.write() as session:
-            claim = "INSERT INTO idempotency_keys (viewer, key, request) VALUES ('', 'a', '')"
+            claim = (
+                "INSERT INTO idempotency_keys (viewer, key, request) VALUES ('127.0.0.1', 'a', '')"
+            )
             await session.execute(text(claim))
             response = await client.http.post(
                 "/graphql", json={"query": CREATE, "variables": {"input": CHAIR, "key": "a"}}

@@ -29,7 +29,7 @@ from graph.execution.running.rate_limit import MemoryTokenBuckets
 from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.store.schema import schema
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 from tests.conftest import recorded
 from tests.execution.generator import Drawn, operations
 from tests.execution.oracle import SCHEMA, both_ways, for_all, is_valid
@@ -54,7 +54,7 @@ async def parts_of(execution: Execution, text: str, **variables: Any) -> list[di
 
 
 async def parts_of_request(execution: Execution, request: Request) -> list[dict[str, Any]]:
-    answer = await execution.answer(request, ANONYMOUS)
+    answer = await execution.answer(request, SYSTEM)
     found = [json.loads(answer.body)]
     if answer.parts:
         try:
@@ -66,7 +66,7 @@ async def parts_of_request(execution: Execution, request: Request) -> list[dict[
 
 async def whole(execution: Execution, text: str, **variables: Any) -> dict[str, Any]:
     request = replace(request_of(text, **variables), takes_parts=False)
-    answer = await execution.answer(request, ANONYMOUS)
+    answer = await execution.answer(request, SYSTEM)
     assert answer.parts is None
     return dict(json.loads(answer.body))
 
@@ -183,7 +183,7 @@ async def test_deferred_rows_are_loaded_when_they_are_reached(
 ) -> None:
     """One statement for each edge and level, however many objects are put off."""
     with recorded(database) as sql:
-        answer = await execution.answer(request_of(text), ANONYMOUS)
+        answer = await execution.answer(request_of(text), SYSTEM)
         assert answer.parts
         counts = [len(sql)]
         parts = [json.loads(answer.body), *[json.loads(part) async for part, _ in answer.parts]]
@@ -282,7 +282,7 @@ async def test_each_part_has_a_cost(execution: Execution) -> None:
     async def cost(fields: str, *, in_parts: bool = True) -> int:
         text = f"{{ customers(first: 10) {{ nodes {{ {fields} }} }} }}"
         request = Request(text, {}, wants_cost=True, takes_parts=in_parts)
-        answer = await execution.answer(request, ANONYMOUS)
+        answer = await execution.answer(request, SYSTEM)
         if answer.parts:
             await answer.parts.close()
         return int(json.loads(answer.body)["extensions"]["cost"]["requested"])
@@ -298,7 +298,7 @@ async def test_the_cost_of_missing_objects_is_refunded_at_the_end(database: Data
     execution = Execution(schema, database, charging=Charging(token_buckets, cost_per_ms=0))
     text = "{ customers(first: 100) { nodes @stream(initialCount: 1) { id } } }"
     request = Request(text, {}, client="a", takes_parts=True, wants_cost=True)
-    answer = await execution.answer(request, ANONYMOUS)
+    answer = await execution.answer(request, SYSTEM)
     assert answer.parts
     assert json.loads(answer.body)["extensions"]["cost"]["requested"] == 101
     assert [part async for part, _ in answer.parts]
@@ -334,7 +334,7 @@ async def test_a_disconnected_client_leaves_nothing_behind(
         ... @defer(label: "count") { few: orders(first: 1) { totalCount } }
         ... @defer(label: "lines") { ...Orders }
     } } }"""
-    answer = await execution.answer(request_of(text), ANONYMOUS)
+    answer = await execution.answer(request_of(text), SYSTEM)
     assert answer.parts
     rest = aiter(answer.parts)
     for _ in range(taken):
@@ -448,7 +448,7 @@ def test_the_parts_of_any_operation_are_the_whole(database_url: str, store: int)
             assume(is_valid(text))
             request = Request(text, drawn.variables[0], drawn.name, takes_parts=True)
             whole_one = replace(request, takes_parts=False)
-            expected = runner.run(both.compiled.execution.answer(whole_one, ANONYMOUS))
+            expected = runner.run(both.compiled.execution.answer(whole_one, SYSTEM))
             assume(b'"errors"' not in expected.body)
             parts = runner.run(parts_of_request(both.compiled.execution, request))
             assume("COST_LIMIT_EXCEEDED" not in str(parts[0].get("errors")))

@@ -22,7 +22,7 @@ from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryToken
 from graph.execution.running.request import Request
 from graph.settings import Settings, TokenBucketMode
 from graph.store.schema import schema
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import fill
 
@@ -307,7 +307,7 @@ async def test_a_refused_operation_is_not_charged(database: Database) -> None:
     await limiters.acquire(0, History(), is_query=True)
 
     request = Request("{ customers(first: 99) { nodes { id } } }", {}, client="a")
-    answer = await execution.answer(request, ANONYMOUS)
+    answer = await execution.answer(request, SYSTEM)
 
     assert (answer.status, answer.retry_after_seconds) == (503, 1)
     await token_buckets.consume("a", 1_000)

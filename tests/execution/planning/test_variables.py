@@ -1,0 +1,82 @@
+"""Variables are coerced as graphql-core coerces them, whichever way is taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from graphql import OperationDefinitionNode, Undefined, get_variable_values, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph.execution.failures import RequestRejected
+from graph.execution.planning.variables import Variables
+from graph.store.schema import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphql import VariableDefinitionNode
+
+_SCHEMA = schema._schema  # noqa: SLF001  Strawberry has no other way to it
+_LEAVES = (
+    "Int",
+    "BigInt",
+    "String",
+    "ID",
+    "Boolean",
+    "Decimal",
+    "DateTime",
+    "OrderStatus",
+)
+_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**66), 2**66),
+    st.floats(),
+    st.text(max_size=5),
+    st.integers(-(2**66), 2**66).map(str),
+    st.sampled_from(["17", " 17", "1.50", "PLACED", "placed", "2026-01-31T00:00:00Z", "NaN"]),
+    st.lists(st.integers(), max_size=2),
+    st.just({"a": 1}),
+)
+
+
+def definitions_of(text: str) -> Sequence[VariableDefinitionNode]:
+    operation = parse(text).definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    return operation.variable_definitions or ()
+
+
+@given(
+    leaf=st.sampled_from(_LEAVES),
+    required=st.booleans(),
+    default=st.booleans(),
+    variables=st.fixed_dictionaries({}, optional={"a": _VALUES, "b": _VALUES}),
+)
+def test_every_value_is_coerced_as_by_graphql_core(
+    leaf: str, variables: dict[str, Any], *, required: bool, default: bool
+) -> None:
+    type_ = leaf + ("!" if required else "")
+    second = "Int = 3" if default else "String"
+    definitions = definitions_of(f"query($a: {type_}, $b: {second}) {{ a }}")
+    expected = get_variable_values(_SCHEMA, definitions, variables, 50)
+    variables_of_operation = Variables(_SCHEMA, definitions)
+    if isinstance(expected, list):
+        with pytest.raises(RequestRejected) as rejected:
+            variables_of_operation.coerced(variables)
+        assert [str(error) for error in rejected.value.errors] == [str(error) for error in expected]
+        return
+    coerced = variables_of_operation.coerced(variables)
+    assert repr(coerced.coerced) == repr(expected.coerced)
+    assert [(name, repr(source.value)) for name, source in coerced.sources.items()] == [
+        (name, repr(source.value)) for name, source in expected.sources.items()
+    ]
+
+
+@pytest.mark.parametrize("leaf", _LEAVES)
+def test_a_missing_variable_is_not_null(leaf: str) -> None:
+    definitions = definitions_of(f"query($a: {leaf}) {{ a }}")
+    coerced = Variables(_SCHEMA, definitions).coerced({})
+    assert coerced.coerced == {}
+    assert coerced.sources["a"].value is Undefined
