@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +180,32 @@ class Matches:
 
 
 Condition: TypeAlias = Test | AllOf | AnyOf | Not | Exists | Matches
+
+
+def columns_read(terms: Iterable[Term]) -> frozenset[str]:
+    """The columns of a row that terms are read from, those that lead to other rows included."""
+    names = set()
+    for term in terms:
+        match term:
+            case Attribute(name) | Measure(column=str(name), relationship=None):
+                names.add(name)
+            case Bucket():
+                names |= columns_read([term.term])
+            case Through(relationship) | Measure(relationship=Relationship() as relationship):
+                names.add(relationship.source_column or "id")
+    return frozenset(names)
+
+
+def terms_in(condition: Condition | None) -> Iterator[Term]:
+    """The terms of the row itself that a condition compares."""
+    match condition:
+        case Test(term):
+            yield term
+        case AllOf(conditions) | AnyOf(conditions):
+            for each in conditions:
+                yield from terms_in(each)
+        case Not(inner):
+            yield from terms_in(inner)
 
 
 def searches_in(condition: Condition | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graph.selection.terms import BY_KEY, Condition, Sort, Term
+from graph.selection.terms import BY_KEY, Condition, Sort, Term, terms_in
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -126,6 +126,10 @@ class GroupingShape:
     by: tuple[Term, ...] = ()
     having: Condition | None = None
     order: tuple[Sort, ...] = ()
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return (*self.by, *terms_in(self.having), *(sort.term for sort in self.order))
 
 
 @dataclass(frozen=True, slots=True)

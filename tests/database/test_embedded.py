@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import NullPool, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from graph.database.embedded import Cluster, binary, kept_running, running_cluster
@@ -215,7 +216,7 @@ def test_a_fresh_folder_becomes_a_store_that_answers(place: Path) -> None:
 
     with running_cluster(data_dir, settings={**FAST, "work_mem": "5MB"}) as cluster:
         assert answer(cluster, "SELECT current_database()") == "graph"
-        assert answer(cluster, "SELECT current_user") == "graph"
+        assert answer(cluster, "SELECT current_user") == "graph_api"
         assert answer(cluster, "SHOW server_encoding") == "UTF8"
         assert answer(cluster, "SHOW listen_addresses") == ""
         assert answer(cluster, "SHOW work_mem") == "5MB"
@@ -329,6 +330,124 @@ def test_the_environment_of_the_caller_does_not_matter(
 
     with running_cluster(place, settings=FAST) as cluster:
         assert answer(cluster, "SELECT 1") == 1
+
+
+# Roles
+
+# A cluster as versions before the roles made it: all of it is the superuser's, and all may connect.
+OLD_RULES = "local all all trust\n"
+OLD_OBJECTS = """
+    CREATE SCHEMA "Of its own"; CREATE TYPE mood AS ENUM ('fine');
+    CREATE TABLE old (id bigint GENERATED ALWAYS AS IDENTITY, made serial, mood mood);
+    CREATE SEQUENCE alone; CREATE VIEW seen AS SELECT * FROM old;
+    CREATE TABLE "Of its own"."Old" (id int);
+    CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2';
+    CREATE PROCEDURE nothing() LANGUAGE sql AS '';
+    INSERT INTO old (mood) VALUES ('fine')
+"""
+OWNERS = """
+    SELECT DISTINCT pg_get_userbyid(owner) FROM (
+        SELECT relowner AS owner FROM pg_class WHERE oid >= 16384
+        UNION ALL SELECT proowner FROM pg_proc WHERE oid >= 16384
+        UNION ALL SELECT typowner FROM pg_type WHERE oid >= 16384
+        UNION ALL SELECT nspowner FROM pg_namespace WHERE oid >= 16384
+        UNION ALL SELECT datdba FROM pg_database WHERE datname = 'graph') AS owned
+"""
+
+
+def as_superuser(cluster: Cluster, *statements: str) -> subprocess.CompletedProcess[str]:
+    commands = [part for statement in statements for part in ("-c", statement)]
+    return subprocess.run(
+        [binary("psql"), "-AtX", "-v", "ON_ERROR_STOP=1", *commands],
+        env={**os.environ, **cluster.environment()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_read_file('/etc/hostname')",
+        "COPY (SELECT 1) TO PROGRAM 'cat'",
+        "COPY (SELECT 1) TO '/tmp/stolen'",
+        "CREATE ROLE another SUPERUSER",
+        "SET ROLE graph",
+        "ALTER ROLE graph PASSWORD 'x'",
+        "LOAD '/tmp/evil.so'",
+    ],
+)
+def test_the_role_of_the_api_cannot_leave_its_database(store: Path, statement: str) -> None:
+    with running_cluster(store, settings=FAST) as cluster, pytest.raises(DBAPIError) as refused:
+        answer(cluster, statement)
+
+    assert "ermission denied" in str(refused.value) or "access to" in str(refused.value)
+
+
+def test_the_role_of_the_api_may_limit_its_temporary_files(store: Path) -> None:
+    with running_cluster(store, settings=FAST) as cluster:
+        answer(cluster, "SET temp_file_limit = '1MB'")
+
+
+def test_the_socket_and_the_cluster_are_closed_to_others(store: Path) -> None:
+    with running_cluster(store, settings=FAST):
+        assert stat.S_IMODE((store / CLUSTER / ".s.PGSQL.5432").stat().st_mode) == 0o700
+        assert stat.S_IMODE((store / CLUSTER).stat().st_mode) == 0o700
+
+
+@as_root
+def test_the_account_that_root_borrows_may_not_connect(store: Path) -> None:
+    with running_cluster(store, settings=FAST) as cluster:
+        environment = {**os.environ, **cluster.environment()}
+        psql = [str(binary("psql")), "-AtXc", "SELECT current_user"]
+        nobody = pwd.getpwnam("nobody")
+        tried = [
+            subprocess.run(
+                psql,
+                env={**environment, "PGUSER": role},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                user=nobody.pw_uid,
+                group=nobody.pw_gid,
+                extra_groups=[],
+                cwd="/",
+            )
+            for role in ("graph", "graph_api", "nobody")
+        ]
+        assert as_superuser(cluster, "SELECT current_user").stdout == "graph\n"
+
+    assert [done.returncode for done in tried] == [2, 2, 2]
+    assert all("Peer authentication failed" in done.stderr for done in tried)
+
+
+def test_a_store_of_an_older_version_is_handed_over_with_its_rows(place: Path) -> None:
+    with running_cluster(place, settings=FAST) as cluster:
+        assert as_superuser(cluster, OLD_OBJECTS).returncode == 0
+        assert "graph\n" in as_superuser(cluster, OWNERS).stdout
+    (place / CLUSTER / "pg_hba.conf").write_text(OLD_RULES)
+
+    with running_cluster(place, settings=FAST) as cluster:
+        assert as_superuser(cluster, OWNERS).stdout == "graph_api\n"
+        assert answer(cluster, "SELECT twice(id::int) FROM old WHERE mood = 'fine'") == 2
+        answer(cluster, "ALTER TABLE old ADD more text")
+        answer(cluster, 'DROP TABLE "Of its own"."Old"')
+        answer(cluster, "SELECT nextval('alone')")
+    assert (place / CLUSTER / "pg_hba.conf").read_text() != OLD_RULES
+
+
+def test_beside_a_process_of_an_older_version_its_role_is_used(place: Path) -> None:
+    with running_cluster(place, settings=FAST) as cluster:
+        rules = place / CLUSTER / "pg_hba.conf"
+        rules.write_text(OLD_RULES)
+        as_superuser(cluster, "SELECT pg_reload_conf()")
+
+        with running_cluster(place, settings=FAST) as second:
+            assert answer(second, "SELECT current_user") == "graph"
+    assert rules.read_text() == OLD_RULES
 
 
 # Several users

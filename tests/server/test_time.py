@@ -272,7 +272,9 @@ async def test_a_cancelled_waiter_takes_no_turn() -> None:
 
 
 async def test_beyond_the_queue_it_is_503_at_once_and_health_is_answered(locked: str) -> None:
-    settings = settings_for(locked, max_in_flight=2, max_waiting=1, pool_size=5)
+    settings = settings_for(
+        locked, max_in_flight=2, max_waiting=1, pool_size=5, expensive_after_ms=60_000
+    )
     async with client_of(create_app(settings)) as client:
 
         async def ask() -> httpx.Response:

@@ -78,6 +78,7 @@ WALKS = [
 ]
 
 
+TIMES = ("{order: {datePlaced: {unit: DAY}}}", "{order: {customer: {createdOn: {unit: WEEK}}}}")
 # (a query, whether one plan serves it whatever its values are)
 PLANNED = [
     ("{ customers { nodes { orders(first: 5) { nodes { id } } } } }", True),
@@ -250,3 +251,31 @@ async def test_the_latest_order_of_a_customer_is_read_from_an_index(large: Large
     assert "orders_customer_id_date_placed_id_idx" in indexes
     assert "Sort" not in {node["Node Type"] for node in nodes_of(plan) if node["Plan Rows"] > 20}
     assert blocks_of(plan) < 20 * 8
+
+
+@pytest.mark.parametrize("buckets", [1, 2])
+@pytest.mark.parametrize("filters", [1, 7])
+async def test_groups_by_buckets_and_paths_begin_with_what_the_filter_finds(
+    large: Large, buckets: int, filters: int
+) -> None:
+    day = '{datePlaced: {gte: "2025-11-28T00:00:00Z", lt: "2025-11-29T00:00:00Z"}}'
+    # With those of the filter there are more joins than the eight that PostgreSQL reorders.
+    anywhere = ", ".join(["{item: {stock: {gte: 0}}}"] * (filters - 1) + [f"{{order: {day}}}"])
+    times = ", ".join(TIMES[:buckets])
+    plan = await large.plan(
+        f"""{{ orderLines(where: {{and: [{anywhere}]}}) {{
+            groups(by: [{{order: {{customer: {{column: TOWN}}}}}}, {times}]) {{
+                key {{ order {{ datePlaced customer {{ town }} }} }}
+                aggregates {{ count sum {{ subtotal }} }} }} }} }}"""
+    )
+    by_hand = await large.plan_of(
+        """SELECT town, date_trunc('day', date_placed), count(*), sum(unit_price * quantity)
+           FROM orders o JOIN order_lines l ON l.order_id = o.id
+           JOIN customers c ON c.id = o.customer_id
+           WHERE date_placed >= '2025-11-28T00:00:00Z' AND date_placed < '2025-11-29T00:00:00Z'
+           GROUP BY 1, 2"""
+    )
+
+    scanned = {node["Relation Name"] for node in nodes_of(plan) if node["Node Type"] == "Seq Scan"}
+    assert not scanned & set(LARGE)
+    assert blocks_of(plan) <= 8 * blocks_of(by_hand)

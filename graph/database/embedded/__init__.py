@@ -11,8 +11,9 @@ their process, however it ends. A process takes and releases the shared users lo
 the gate. If it can then take the users lock exclusively, it was the last one and stops the server.
 After a `kill -9` of the last user the server keeps running, and the next user adopts it.
 
-`server` controls one PostgreSQL; `account` is the operating system account that runs it. All of it
-is synchronous, so that it works before the event loop starts, or beside it in a thread.
+`server` controls one PostgreSQL; `account` is the operating system account that runs it; `roles`
+are those of PostgreSQL, and say which account may use which. All of it is synchronous, so that it
+works before the event loop starts, or beside it in a thread.
 """
 
 from __future__ import annotations
@@ -28,15 +29,8 @@ from typing import IO, TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from graph.database.embedded.account import account_for
-from graph.database.embedded.server import (
-    DATABASE,
-    PORT,
-    SUPERUSER,
-    Server,
-    binary,
-    locked,
-    until,
-)
+from graph.database.embedded.roles import API_ROLE, DATABASE, SUPERUSER
+from graph.database.embedded.server import PORT, Server, binary, locked, until
 from graph.errors import DataDirUnusable, StartupError
 
 if TYPE_CHECKING:
@@ -97,13 +91,17 @@ class Cluster:
         self._users: IO[bytes] | None = None
 
     def url(self, database: str = DATABASE) -> str:
-        """The SQLAlchemy URL, with special characters of the socket's path %-escaped."""
+        """The SQLAlchemy URL, with special characters of the socket's path %-escaped.
+
+        The role is the API's in its own database, and the superuser in any other.
+        """
+        role = API_ROLE if database == DATABASE and self._server.roles.are_made() else SUPERUSER
         host = quote(str(self._server.sockets))
         # Without a port in the URL asyncpg would derive the socket's name from PGPORT.
-        return f"postgresql+asyncpg://{SUPERUSER}@/{database}?host={host}&port={PORT}"
+        return f"postgresql+asyncpg://{role}@/{database}?host={host}&port={PORT}"
 
     def environment(self) -> dict[str, str]:
-        """The environment variables with which `psql`, `pg_dump`, ... connect."""
+        """The environment variables with which `psql`, `pg_dump`, ... connect: as superuser."""
         return {
             "PGHOST": str(self._server.sockets),
             "PGPORT": PORT,

@@ -36,6 +36,14 @@ class Account:
     def is_oneself(self) -> bool:
         return self.uid == os.geteuid()
 
+    def clients(self) -> list[str]:
+        """The names of the accounts that may connect to PostgreSQL.
+
+        The account that root borrows runs other processes too, and they may not.
+        """
+        is_borrowed = not self.is_oneself and self.uid == _unprivileged().uid
+        return sorted({_name(0), *([] if is_borrowed else [self.name])})
+
     def run(
         self,
         *command: str | Path,

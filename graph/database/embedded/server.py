@@ -25,6 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from graph.database.embedded.roles import DATABASE, MAKE_ROLE, SUPERUSER, Roles
 from graph.errors import DataDirUnusable, StartupError
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from graph.database.embedded.account import Account
 
 PORT = "5432"
-SUPERUSER = "graph"
-DATABASE = "graph"
 _SOCKET = f".s.PGSQL.{PORT}"
 
 DEFAULTS = {
@@ -50,7 +49,8 @@ _INITDB = (
     "--builtin-locale=C.UTF-8",
     "--locale=C",
     "--encoding=UTF8",
-    "--auth=trust",
+    # Nobody may connect before the roles are made.
+    "--auth=reject",
     f"--username={SUPERUSER}",
     "--no-instructions",
 )
@@ -90,6 +90,7 @@ class Server:
         self.folder = folder
         self.log = folder.with_name(f"{folder.name}.log")
         self.sockets = _socket_folder(folder, account)
+        self.roles = Roles(folder, account)
         self._account = account
         self._settings = {
             **DEFAULTS,
@@ -98,6 +99,7 @@ class Server:
             "logging_collector": "off",
             "port": PORT,
             # A path relative to the cluster needs no quoting.
+            "unix_socket_permissions": "0700",
             "unix_socket_directories": "." if self.sockets == folder else str(self.sockets),
         }
 
@@ -114,9 +116,8 @@ class Server:
         fresh.mkdir(mode=0o700)
         self._account.receive(fresh)
         sync = ["--no-sync"] if self._settings.get("fsync") == "off" else []
-        self._run("initdb", *_INITDB, *sync, "-D", fresh, gate=gate)
-        single = ("--single", "-c", "exit_on_error=on", "-D", fresh, "postgres")
-        self._run("postgres", *single, stdin=f"CREATE DATABASE {DATABASE}\n", gate=gate)
+        self._run("initdb", *_INITDB, *sync, "-D", fresh, lent=gate)
+        self._alone(fresh, "postgres", f"CREATE DATABASE {DATABASE};\n\n", lent=gate)
         fresh.rename(self.folder)
         _sync(self.folder.parent)
 
@@ -154,6 +155,8 @@ class Server:
         with self._account.open_file(self.log) as log, self._liveness_lock() as liveness:
             self._outlive_orphans(liveness)
             self._forget_last_postmaster()
+            if not self.roles.are_current():
+                self._make_roles(liveness)
             if os.fstat(log.fileno()).st_size > _LOG_BYTES:
                 log.truncate(0)
             log_start = os.fstat(log.fileno()).st_size
@@ -163,6 +166,10 @@ class Server:
         except BaseException:
             self._abandon(postmaster)
             raise
+
+    def _make_roles(self, liveness: IO[bytes]) -> None:
+        self._alone(self.folder, DATABASE, MAKE_ROLE, lent=liveness.fileno())
+        self.roles.write_rules()
 
     def _spawn(self, log: IO[bytes], liveness: IO[bytes]) -> int:
         settings = [part for pair in self._settings.items() for part in ("-c", "=".join(pair))]
@@ -264,11 +271,17 @@ class Server:
 
     # Errors
 
-    def _run(self, name: str, *arguments: str | Path, gate: int, stdin: str = "") -> None:
-        done = self._account.run(binary(name), *arguments, stdin=stdin, lent=[gate])
+    def _alone(self, folder: Path, database: str, script: str, *, lent: int) -> None:
+        """Run statements in single-user mode, while no server runs."""
+        # With -j an empty line ends a statement.
+        single = ("--single", "-j", "-c", "exit_on_error=on", "-D", folder, database)
+        self._run("postgres", *single, stdin=script, lent=lent)
+
+    def _run(self, name: str, *arguments: str | Path, lent: int, stdin: str = "") -> None:
+        done = self._account.run(binary(name), *arguments, stdin=stdin, lent=[lent])
         if done.returncode != 0:
             raise DataDirUnusable(
-                f"{name} could not create a cluster in {self.folder.parent}:"
+                f"{name} could not prepare a cluster in {self.folder.parent}:"
                 f" {_first_error(done.stderr)}. Choose another folder with GRAPH_DATA_DIR."
             )
 

@@ -93,12 +93,8 @@ def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
     """The grouping for the arguments of `groups`.
 
     Raises:
-    <<<<<<< HEAD
-            InvalidPage: `first` or `offset` is negative, or over its cap.
-    =======
-            InvalidPage: `first` is negative, or over the maximum.
-    >>>>>>> english
-            InvalidGroups, InvalidOrder, InvalidFilter: as the methods of `Filters`.
+        InvalidPage: `first` or `offset` is negative, or over the maximum.
+        InvalidGroups, InvalidOrder, InvalidFilter: as the methods of `Filters`.
     """
     size = _size("first", arguments, MAX_GROUPS)
     filters = Filters()
