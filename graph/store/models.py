@@ -269,7 +269,7 @@ class Event(Base):
     __tablename__ = "events"
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    occurred_at: Mapped[datetime] = mapped_column(server_default=func.now())
     entity: Mapped[str] = mapped_column(String(20))
     entity_id: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
@@ -279,7 +279,7 @@ class Event(Base):
 
     __table_args__ = (
         Index(None, "order_id", "id"),
-        CheckConstraint(_within_four_digit_years("at"), name="at"),
+        CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
     )
 
     def __repr__(self) -> str:

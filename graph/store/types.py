@@ -111,7 +111,7 @@ class OrderLine(Node):
 @strawberry.type(description="One change of one row. Events are never changed or deleted.")
 class Event(Node):
     id: BigInt = column("The event's number in the database.", name="databaseId")
-    at: datetime = column("When the transaction of the change began.")
+    occurred_at: datetime = column("When the transaction of the change began.")
     entity: str = column("The type of the changed row, such as `Order`.")
     entity_id: BigInt = column("The number of the changed row.")
     kind: EventKind = column("The kind of the change.")

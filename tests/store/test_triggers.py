@@ -263,8 +263,8 @@ async def test_events_are_never_changed(database: Database, change: str) -> None
             "INSERT INTO events (entity, entity_id, kind, payload) VALUES ('', 1, 'X', '{}')",
         ),
         (
-            "events_at_check",
-            """INSERT INTO events (at, entity, entity_id, kind, payload)
+            "events_occurred_at_check",
+            """INSERT INTO events (occurred_at, entity, entity_id, kind, payload)
                VALUES ('infinity', '', 1, 'PAID', '{}')""",
         ),
     ],

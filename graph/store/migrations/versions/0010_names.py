@@ -1,4 +1,4 @@
-"""`order_lines.cancelled` is `cancelled_quantity`, as in the schema; in the history, too.
+"""Names say what they hold: `cancelled_quantity` was `cancelled`, `occurred_at` was `at`.
 
 The history is rewritten while it is in use: `refuse_change` lets the migration's own transaction
 pass. Nobody else sees that function. Events that are written meanwhile are found by a second pass,
@@ -29,8 +29,8 @@ _RENAME_CONSTRAINT = """
     DO $$
     BEGIN
         IF EXISTS (SELECT FROM pg_constraint
-                   WHERE conrelid = 'order_lines'::regclass AND conname = '{old}') THEN
-            ALTER TABLE order_lines RENAME CONSTRAINT {old} TO {new};
+                   WHERE conrelid = '{table}'::regclass AND conname = '{old}') THEN
+            ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new};
         END IF;
     END
     $$
@@ -67,14 +67,16 @@ _TOUCH_ORDERS = """
 
 
 def upgrade() -> None:
-    _rename("cancelled", "cancelled_quantity")
+    _rename_pieces("cancelled", "cancelled_quantity")
+    _rename("events", "at", "occurred_at")
 
 
 def downgrade() -> None:
-    _rename("cancelled_quantity", "cancelled")
+    _rename("events", "occurred_at", "at")
+    _rename_pieces("cancelled_quantity", "cancelled")
 
 
-def _rename(old: str, new: str) -> None:
+def _rename_pieces(old: str, new: str) -> None:
     in_history = f"""
         UPDATE events SET payload =
             payload - '{old}' || jsonb_build_object('{new}', payload -> '{old}')
@@ -83,15 +85,16 @@ def _rename(old: str, new: str) -> None:
     op.execute(_REFUSE_CHANGE.format(statement="RETURN NULL"))
     op.execute("CREATE TEMPORARY TABLE searched ON COMMIT DROP AS SELECT max(id) AS id FROM events")
     op.execute(in_history)
-    op.execute(f"ALTER TABLE order_lines RENAME {old} TO {new}")
-    for constraint in ("check", "not_null"):
-        op.execute(
-            _RENAME_CONSTRAINT.format(
-                old=f"order_lines_{old}_{constraint}", new=f"order_lines_{new}_{constraint}"
-            )
-        )
+    _rename("order_lines", old, new)
     op.execute(_TOUCH_ORDERS.format(column=new))
     op.execute(f"{in_history} AND id > (SELECT id - {_LOOKBACK_EVENTS} FROM searched)")  # noqa: S608
     op.execute(
         _REFUSE_CHANGE.format(statement="RAISE EXCEPTION 'events are neither changed nor deleted'")
     )
+
+
+def _rename(table: str, old: str, new: str) -> None:
+    op.execute(f"ALTER TABLE {table} RENAME {old} TO {new}")
+    for kind in ("check", "not_null"):
+        names = {"old": f"{table}_{old}_{kind}", "new": f"{table}_{new}_{kind}"}
+        op.execute(_RENAME_CONSTRAINT.format(table=table, **names))
