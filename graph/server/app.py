@@ -16,6 +16,7 @@ from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, read_manifest
+from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiter, Limiters
 from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
@@ -64,7 +65,7 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        database = Database.connect(settings)
+        database = Database.connect(settings, max_temp_megabytes=settings.max_temp_megabytes)
         try:
             yield {
                 "database": database,
@@ -75,13 +76,15 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
                     Limits.of(settings),
                     idempotency_policy=IdempotencyPolicy.of(settings),
                     max_cost=settings.max_cost,
-                    token_buckets=_token_buckets(settings, database),
+                    charging=Charging(_token_buckets(settings, database), settings.cost_per_ms),
                     persisted=persisted,
                     limiters=Limiters(
                         most=settings.max_in_flight,
                         most_waiting=settings.max_waiting,
+                        most_unproven=settings.max_unproven,
+                        most_expensive=settings.expensive_places,
                         expensive_from=settings.expensive_cost,
-                        most_expensive=settings.max_expensive_in_flight,
+                        expensive_after_seconds=settings.expensive_after_ms / 1000,
                     ),
                 ),
                 "schema_text": text_of(schema),

@@ -44,7 +44,7 @@ def key_in_events(entity: str) -> str:
 
 CREATE_VIEW = f"""
     CREATE VIEW history AS
-    SELECT id, at,
+    SELECT id, occurred_at,
            CASE entity WHEN 'Customer' THEN 'CUSTOMER' WHEN 'Item' THEN 'ITEM'
                 WHEN 'Order' THEN 'ORDER' WHEN 'OrderLine' THEN 'ORDER_LINE' END AS entity,
            kind, actor,

@@ -206,11 +206,11 @@ class OrderLine(Base):
     # The item's price and name at the time of the order; a trigger sets them if they are NULL.
     unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
     item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
-    cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    cancelled_quantity: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     # The pieces that came out of stock and were not put back: `writes.stock` keeps the number.
     taken: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     subtotal: Mapped[Decimal] = column_property(
-        unit_price * (quantity - cancelled), deferred=True, raiseload=True
+        unit_price * (quantity - cancelled_quantity), deferred=True, raiseload=True
     )
     unit_price_changed: Mapped[bool] = column_property(
         _price_differs(item_id, unit_price), deferred=True, raiseload=True
@@ -225,8 +225,10 @@ class OrderLine(Base):
         Index(None, "item_id", "id"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint(_a_price("unit_price"), name="unit_price"),
-        CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
-        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled", name="taken"),
+        CheckConstraint(
+            "cancelled_quantity >= 0 AND cancelled_quantity <= quantity", name="cancelled_quantity"
+        ),
+        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled_quantity", name="taken"),
     )
 
     def __repr__(self) -> str:
@@ -235,7 +237,7 @@ class OrderLine(Base):
 
 def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
     lines = OrderLine.__table__
-    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled))
+    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled_quantity))
     # The total of an order without lines is 0.00, with the scale of money.
     total = select(func.coalesce(subtotals, literal_column("0.00", Numeric(10, 2))))
     total = total.select_from(lines).where(lines.c.order_id == order_id)
@@ -279,7 +281,7 @@ EVENTS = Table(
     "events",
     Base.metadata,
     Column("id", BigInteger, primary_key=True),
-    Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("entity", String(20), nullable=False),
     Column("entity_id", BigInteger, nullable=False),
     Column("kind", _one_of(EventKind, "kind"), nullable=False),
@@ -287,7 +289,7 @@ EVENTS = Table(
     Column("actor", String(200)),
     # The key of the changed order, or of the changed line's order. Events outlive their order.
     Column("order_id", BigInteger),
-    CheckConstraint(_within_four_digit_years("at"), name="at"),
+    CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
     Index(None, "order_id", "id"),
 )
 for _entity in ("Customer", "Item"):
@@ -311,7 +313,7 @@ class Event(Base):
     metadata = MetaData()  # a view is not created like a table
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    at: Mapped[datetime]
+    occurred_at: Mapped[datetime]
     entity: Mapped[EventEntity] = mapped_column(_one_of(EventEntity, "entity"))
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
     actor: Mapped[str | None] = mapped_column(String(200))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Client, Statements
 
-EVENT = """databaseId at entity kind actor payload customerId itemId orderId orderLineId
+EVENT = """databaseId occurredAt entity kind actor payload customerId itemId orderId orderLineId
            customer { id } item { id } order { id } orderLine { id }"""
 HISTORIES = f"""query ($customer: ID!, $item: ID!, $order: ID!) {{
     customer(by: {{id: $customer}}) {{ history {{ nodes {{ {EVENT} }} }} }}
@@ -222,7 +222,7 @@ async def test_a_history_can_be_filtered_by_entity_kind_and_links(store: Client)
 async def test_events_of_before_the_migration_are_read_by_the_same_rules(
     client: Client, sql: Statements
 ) -> None:
-    await migrate(client.database, "0009")
+    await migrate(client.database, "0010")
     await fill(client.database, customers=2, orders=1, lines=2)
     before = await rows_of(client, "SELECT * FROM events ORDER BY id")
     await migrate(client.database)

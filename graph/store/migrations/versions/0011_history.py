@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -20,7 +20,7 @@ _ENTITIES = {"customer": "Customer", "item": "Item"}
 def upgrade() -> None:
     op.execute("""
         CREATE VIEW history AS
-        SELECT id, at,
+        SELECT id, occurred_at,
                CASE entity WHEN 'Customer' THEN 'CUSTOMER' WHEN 'Item' THEN 'ITEM'
                     WHEN 'Order' THEN 'ORDER' WHEN 'OrderLine' THEN 'ORDER_LINE' END AS entity,
                kind, actor,
