@@ -21,6 +21,7 @@ from graph.database.reads import scalar_of_column
 from graph.database.relationships import mapper_of
 from graph.database.types import JsonText
 from graph.schema.entities import entity_of
+from graph.store.triggers import LOGGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
     from sqlalchemy.sql.compiler import SQLCompiler
 
-# The entities that triggers log, and their tables.
-LOGGED = {
-    "Customer": "customers",
-    "Item": "items",
-    "Order": "orders",
-    "OrderLine": "order_lines",
-}
+# The tables of the entities whose changes are logged.
+_TABLES = {entity: table for table, (entity, _) in LOGGED.items()}
 
 
 def key_in_events(entity: str) -> str:
@@ -105,11 +101,11 @@ _ENCODINGS = {
 def _compile_payload(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     exists = " ".join(
         f"WHEN '{entity}' THEN EXISTS (SELECT FROM {table} WHERE id = logged.entity_id)"
-        for entity, table in LOGGED.items()
+        for entity, table in _TABLES.items()
     )
     fields = ",".join(
         "(" + ",".join(f"'{each}'" for each in row) + ")"
-        for entity in LOGGED
+        for entity in _TABLES
         for row in _fields_of(entity)
     )
     return _PAYLOAD.format(

@@ -34,8 +34,8 @@ from sqlalchemy import (
 
 from graph.database.types import JsonText
 from graph.relay import INT4_MAX, INT8_MAX
-from graph.store.history import LOGGED
 from graph.store.models import Base
+from graph.store.triggers import LOGGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -227,5 +227,5 @@ _DRAWN_BY_NAME: dict[str, Callable[[Random], object]] = {
     # No foreign key leads from events.
     "order_id": lambda random: random.randint(1, 10),
     "entity_id": lambda random: random.randint(1, 10),
-    "entity": lambda random: random.choice([*LOGGED]),
+    "entity": lambda random: random.choice([entity for entity, _ in LOGGED.values()]),
 }
