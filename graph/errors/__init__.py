@@ -6,6 +6,7 @@
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
      │   ├─ OriginNotAllowed      pages of this origin may not call the API      ORIGIN_NOT_ALLOWED
+     │   ├─ InvalidToken          the bearer token or API key is not valid       INVALID_TOKEN
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
      │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
@@ -38,6 +39,7 @@
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
+     │   ├─ ProviderUnavailable   the keys of a token cannot be loaded           SIGN_IN_UNAVAILABLE
      │   └─ Overloaded            too many operations are waiting                OVERLOADED
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
@@ -60,6 +62,7 @@ exception is masked as INTERNAL_SERVER_ERROR with an error id.
 from graph.errors.availability import (
     OutcomeUnknown,
     Overloaded,
+    ProviderUnavailable,
     TimedOut,
     TryAgain,
     Unavailable,
@@ -90,6 +93,7 @@ from graph.errors.requests import (
     InvalidOrder,
     InvalidPage,
     InvalidText,
+    InvalidToken,
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
@@ -150,6 +154,7 @@ __all__ = [
     "InvalidSchemaFile",
     "InvalidSetting",
     "InvalidText",
+    "InvalidToken",
     "MethodNotAllowed",
     "MigrationRefused",
     "NoPreflight",
@@ -165,6 +170,7 @@ __all__ = [
     "PersistedQueryNotFound",
     "PersistedQueryNotSupported",
     "Problem",
+    "ProviderUnavailable",
     "RateLimited",
     "Reason",
     "RequestError",

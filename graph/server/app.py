@@ -21,6 +21,7 @@ from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
 from graph.schema.schema import Schema, text_of
+from graph.server.authentication import Authenticator
 from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
 from graph.server.graphql import GraphQL
@@ -32,7 +33,7 @@ from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
 
@@ -44,11 +45,15 @@ logger = logging.getLogger(__name__)
 _BUCKET_CONNECTIONS = 2
 
 
-def build_app(schema: Schema, settings: Settings) -> Starlette:
-    """The ASGI application that serves a schema on the database that the settings name."""
+def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[str]]) -> Starlette:
+    """The ASGI application that serves a schema on the database that the settings name.
+
+    `roles` are the permissions of each role, the least powerful first.
+    """
     start_logging(settings.log_level)
     manifest = settings.documents_manifest
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
+    authenticator = Authenticator(settings, roles)
     origins = Origins(settings.cors_origins)
     graphql = GraphQL(
         max_body_bytes=settings.max_body_bytes,
@@ -58,6 +63,7 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
         compress_from_bytes=settings.compress_from_bytes,
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
+        authenticator=authenticator,
         client_keys=ClientKeys(settings.trusted_proxies),
         origins=origins,
     )
@@ -66,27 +72,28 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         database = Database.connect(settings)
         try:
-            yield {
-                "database": database,
-                "execution": Execution(
-                    schema,
-                    database,
-                    settings.execution,
-                    Limits.of(settings),
-                    idempotency_policy=IdempotencyPolicy.of(settings),
-                    max_cost=settings.max_cost,
-                    token_buckets=_token_buckets(settings, database),
-                    persisted=persisted,
-                    limiters=Limiters(
-                        most=settings.max_in_flight,
-                        most_waiting=settings.max_waiting,
-                        expensive_from=settings.expensive_cost,
-                        most_expensive=settings.max_expensive_in_flight,
+            async with authenticator.running():
+                yield {
+                    "database": database,
+                    "execution": Execution(
+                        schema,
+                        database,
+                        settings.execution,
+                        Limits.of(settings),
+                        idempotency_policy=IdempotencyPolicy.of(settings),
+                        max_cost=settings.max_cost,
+                        token_buckets=_token_buckets(settings, database),
+                        persisted=persisted,
+                        limiters=Limiters(
+                            most=settings.max_in_flight,
+                            most_waiting=settings.max_waiting,
+                            expensive_from=settings.expensive_cost,
+                            most_expensive=settings.max_expensive_in_flight,
+                        ),
                     ),
-                ),
-                "schema_text": text_of(schema),
-                "connection_limits": ConnectionLimits.of(settings),
-            }
+                    "schema_text": text_of(schema),
+                    "connection_limits": ConnectionLimits.of(settings),
+                }
         finally:
             await database.close()
 
