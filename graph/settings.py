@@ -70,7 +70,8 @@ class TokenBucketMode(StrEnum):
 _RENAMED = {
     "GRAPH_COST_METER": "GRAPH_TOKEN_BUCKETS",
     "GRAPH_DEAR_COST": "GRAPH_EXPENSIVE_COST",
-    "GRAPH_MAX_DEAR_IN_FLIGHT": "GRAPH_MAX_EXPENSIVE_IN_FLIGHT",
+    "GRAPH_MAX_DEAR_IN_FLIGHT": "GRAPH_MAX_EXPENSIVE",
+    "GRAPH_MAX_EXPENSIVE_IN_FLIGHT": "GRAPH_MAX_EXPENSIVE",
 }
 
 # The defaults of a profile, where they differ from those of `Settings`.
@@ -114,11 +115,14 @@ class Settings(BaseSettings):
     max_head_bytes: int = Field(default=65_536, ge=1_024)
     max_head_fields: int = Field(default=100, ge=10)
     # Operations that each worker runs at once, and those that wait. An operation is expensive from
-    # `expensive_cost` on, and fewer of those run at once.
+    # `expensive_cost` on, or when its statements take longer, and fewer of those run at once.
     max_in_flight: int = Field(default=64, ge=1)
     max_waiting: int = Field(default=128, ge=0)
     expensive_cost: int = Field(default=1_000, ge=1)
-    max_expensive_in_flight: int = Field(default=2, ge=1)
+    expensive_after_ms: int = Field(default=250, ge=1, le=86_400_000)
+    max_expensive: int = Field(default=2, ge=1)
+    # The most that one statement may write to temporary files, where the role may set the limit.
+    max_temp_megabytes: int = Field(default=256, ge=1, le=2_000_000)
 
     execution: ExecutionMode = ExecutionMode.COMPILED
     # The lifetime of an idempotency key and of the answer stored with it.
@@ -144,6 +148,8 @@ class Settings(BaseSettings):
     max_cost: int = Field(default=20_000, ge=1)
     cost_capacity: int | None = Field(default=None, ge=1, le=10**12)
     cost_per_second: int = Field(default=5_000, ge=1)
+    # What a millisecond of an operation's statements costs at least, charged afterwards.
+    cost_per_ms: int = Field(default=10, ge=0, le=1_000_000)
     token_buckets: TokenBucketMode = TokenBucketMode.MEMORY
     # Networks of proxies whose X-Forwarded-For is trusted, separated by commas.
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
@@ -301,6 +307,16 @@ class Settings(BaseSettings):
         """The role of clients that do not sign in."""
         is_development = self.profile is Profile.DEVELOPMENT
         return self.anonymous_role or ("manager" if is_development else "anonymous")
+
+    @property
+    def max_unproven(self) -> int:
+        """Operations of unknown duration that may run at once: at most half of the connections."""
+        return max(1, min(self.max_in_flight, self.pool_size // 2))
+
+    @property
+    def expensive_places(self) -> int:
+        """`max_expensive`, less where a small pool would keep no connection for the others."""
+        return max(1, min(self.max_expensive, self.pool_size - self.max_unproven - 1))
 
     @property
     def served_hosts(self) -> frozenset[str] | None:

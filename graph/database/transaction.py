@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
 from graph.database.engine import is_outdated, json_function, translated
+from graph.database.stopwatch import Stopwatch
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
 
 if TYPE_CHECKING:
@@ -45,10 +46,20 @@ class Transaction:
     It lives as long as its block, and is rolled back unless it was committed.
     """
 
-    def __init__(self, database: Database, connection: AsyncConnection, driver: Any) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connection: AsyncConnection,
+        driver: Any,
+        *,
+        reads: Stopwatch,
+        changes: Stopwatch,
+    ) -> None:
         self._database = database
         self._connection = connection
         self._driver = driver
+        self._reads = reads
+        self._changes = changes
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
@@ -79,11 +90,15 @@ class Transaction:
             RetryableConflict: a deadlock, or a lock that was not available in time.
             Unavailable: the connection was lost; nothing was changed.
         """
+        return await self._fetch(sql, parameters, self._changes)
+
+    async def _fetch(self, sql: str, parameters: Sequence[Any], stopwatch: Stopwatch) -> list[Any]:
         async with self._lock:
             for listener in self._database.listeners:
                 listener(sql, parameters)
             try:
-                rows: list[Any] = await self._driver.fetch(sql, *parameters)
+                with stopwatch:
+                    rows: list[Any] = await self._driver.fetch(sql, *parameters)
             except Exception as error:
                 raise self._translated(error) from error
             return rows
@@ -99,7 +114,8 @@ class Transaction:
         """Copy rows into a table with COPY, which is faster than INSERT."""
         async with self._lock:
             try:
-                await self._driver.copy_records_to_table(table, columns=columns, records=rows)
+                with self._changes:
+                    await self._driver.copy_records_to_table(table, columns=columns, records=rows)
             except Exception as error:
                 raise self._translated(error) from error
 
@@ -118,15 +134,17 @@ class Transaction:
         """Run a SELECT of the loaders, as `ReadSession.rows`, after all changes so far."""
         async with self._lock:
             try:
-                return (await self._connection.execute(statement, dict(parameters))).all()
+                with self._reads:
+                    return (await self._connection.execute(statement, dict(parameters))).all()
             except Exception as error:
                 raise self._translated(error) from error
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
         statement = query.statement(json_function(self._driver))
-        columns: Sequence[bytes] = await self.first(statement.sql, *statement.parameters(values))
-        return columns
+        parameters = statement.parameters(values)
+        (columns,) = await self._fetch(statement.sql, parameters, self._reads)
+        return cast("Sequence[bytes]", columns)
 
     async def commit(self) -> None:
         """Commit the changes.
@@ -166,7 +184,12 @@ class Transaction:
 
 @asynccontextmanager
 async def transaction(
-    database: Database, actor: str | None = None, *, is_dry_run: bool = False
+    database: Database,
+    actor: str | None = None,
+    *,
+    is_dry_run: bool = False,
+    reads: Stopwatch | None = None,
+    changes: Stopwatch | None = None,
 ) -> AsyncIterator[Transaction]:
     """A transaction on a connection of its tx; its block commits.
 
@@ -179,7 +202,13 @@ async def transaction(
         raise translated(error) from error
     try:
         driver = (await connection.get_raw_connection()).driver_connection
-        running = Transaction(database, connection, driver)
+        running = Transaction(
+            database,
+            connection,
+            driver,
+            reads=reads or Stopwatch(),
+            changes=changes or Stopwatch(),
+        )
         await running.begin(actor, is_dry_run=is_dry_run)
         yield running
         await running.rollback()

@@ -40,7 +40,9 @@
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
      │   ├─ ProviderUnavailable   the keys of a token cannot be loaded           SIGN_IN_UNAVAILABLE
+     │   ├─ TooMuchStorage        the operation exceeded its temporary storage   TOO_MUCH_STORAGE
      │   └─ Overloaded            too many operations are waiting                OVERLOADED
+     │       └─ TooExpensive      it was slow, and too many slow ones are running  TOO_EXPENSIVE
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
          ├─ InvalidSchema         a type or field of the store that cannot be served
@@ -64,6 +66,8 @@ from graph.errors.availability import (
     Overloaded,
     ProviderUnavailable,
     TimedOut,
+    TooExpensive,
+    TooMuchStorage,
     TryAgain,
     Unavailable,
 )
@@ -179,7 +183,9 @@ __all__ = [
     "StoreNotEmpty",
     "TimedOut",
     "TooCostly",
+    "TooExpensive",
     "TooLarge",
+    "TooMuchStorage",
     "TransferFailed",
     "TryAgain",
     "Unavailable",

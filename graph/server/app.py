@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, read_manifest
+from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiter, Limiters
 from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
@@ -70,32 +71,33 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        database = Database.connect(settings)
-        try:
-            async with authenticator.running():
-                yield {
-                    "database": database,
-                    "execution": Execution(
-                        schema,
-                        database,
-                        settings.execution,
-                        Limits.of(settings),
-                        idempotency_policy=IdempotencyPolicy.of(settings),
-                        max_cost=settings.max_cost,
-                        token_buckets=_token_buckets(settings, database),
-                        persisted=persisted,
-                        limiters=Limiters(
-                            most=settings.max_in_flight,
-                            most_waiting=settings.max_waiting,
-                            expensive_from=settings.expensive_cost,
-                            most_expensive=settings.max_expensive_in_flight,
-                        ),
+        database = Database.connect(settings, max_temp_megabytes=settings.max_temp_megabytes)
+        async with AsyncExitStack() as until_the_end:
+            until_the_end.push_async_callback(database.close)
+            await until_the_end.enter_async_context(authenticator.running())
+            yield {
+                "database": database,
+                "execution": Execution(
+                    schema,
+                    database,
+                    settings.execution,
+                    Limits.of(settings),
+                    idempotency_policy=IdempotencyPolicy.of(settings),
+                    max_cost=settings.max_cost,
+                    charging=Charging(_token_buckets(settings, database), settings.cost_per_ms),
+                    persisted=persisted,
+                    limiters=Limiters(
+                        most=settings.max_in_flight,
+                        most_waiting=settings.max_waiting,
+                        most_unproven=settings.max_unproven,
+                        most_expensive=settings.expensive_places,
+                        expensive_from=settings.expensive_cost,
+                        expensive_after_seconds=settings.expensive_after_ms / 1000,
                     ),
-                    "schema_text": text_of(schema),
-                    "connection_limits": ConnectionLimits.of(settings),
-                }
-        finally:
-            await database.close()
+                ),
+                "schema_text": text_of(schema),
+                "connection_limits": ConnectionLimits.of(settings),
+            }
 
     app = Starlette(
         lifespan=lifespan,

@@ -188,11 +188,11 @@ class OrderLine(Base):
     # The item's price and name at the time of the order; a trigger sets them if they are NULL.
     unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
     item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
-    cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    cancelled_quantity: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     # The pieces that came out of stock and were not put back: `writes.stock` keeps the number.
     taken: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     subtotal: Mapped[Decimal] = column_property(
-        unit_price * (quantity - cancelled), deferred=True, raiseload=True
+        unit_price * (quantity - cancelled_quantity), deferred=True, raiseload=True
     )
     unit_price_changed: Mapped[bool] = column_property(
         _price_differs(item_id, unit_price), deferred=True, raiseload=True
@@ -207,8 +207,10 @@ class OrderLine(Base):
         Index(None, "item_id", "id"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint(_a_price("unit_price"), name="unit_price"),
-        CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
-        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled", name="taken"),
+        CheckConstraint(
+            "cancelled_quantity >= 0 AND cancelled_quantity <= quantity", name="cancelled_quantity"
+        ),
+        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled_quantity", name="taken"),
     )
 
     def __repr__(self) -> str:
@@ -217,7 +219,7 @@ class OrderLine(Base):
 
 def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
     lines = OrderLine.__table__
-    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled))
+    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled_quantity))
     # The total of an order without lines is 0.00, with the scale of money.
     total = select(func.coalesce(subtotals, literal_column("0.00", Numeric(10, 2))))
     total = total.select_from(lines).where(lines.c.order_id == order_id)
@@ -267,7 +269,7 @@ class Event(Base):
     __tablename__ = "events"
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    occurred_at: Mapped[datetime] = mapped_column(server_default=func.now())
     entity: Mapped[str] = mapped_column(String(20))
     entity_id: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
@@ -277,7 +279,7 @@ class Event(Base):
 
     __table_args__ = (
         Index(None, "order_id", "id"),
-        CheckConstraint(_within_four_digit_years("at"), name="at"),
+        CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
     )
 
     def __repr__(self) -> str:

@@ -112,7 +112,7 @@ _FUNCTIONS = {
         UPDATE orders SET version = version + 1,
             status = CASE WHEN pieces > 0 THEN status ELSE 'CANCELLED' END
         FROM (SELECT id AS touched_id,
-                     (SELECT coalesce(sum(quantity - cancelled), 0) FROM order_lines
+                     (SELECT coalesce(sum(quantity - cancelled_quantity), 0) FROM order_lines
                       WHERE order_id = given.id) AS pieces
               FROM unnest(touched) AS given(id) OFFSET 0) AS remaining
         WHERE id = touched_id

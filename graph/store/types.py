@@ -97,7 +97,7 @@ class OrderLine(Node):
     quantity: int = column("The number of pieces; at least 1.")
     unit_price: Decimal = column("The price of one piece when the line was added.")
     item_name: str = column("The item's name when the line was added.")
-    cancelled: int = column("The number of cancelled pieces.")
+    cancelled_quantity: int = column("The number of cancelled pieces.")
     taken: int = column(
         "The number of pieces taken from stock; they return to it when the line is cancelled."
         " A line takes none if it was imported, or if its item's stock is null."
@@ -111,7 +111,7 @@ class OrderLine(Node):
 @strawberry.type(description="One change of one row. Events are never changed or deleted.")
 class Event(Node):
     id: BigInt = column("The event's number in the database.", name="databaseId")
-    at: datetime = column("When the transaction of the change began.")
+    occurred_at: datetime = column("When the transaction of the change began.")
     entity: str = column("The type of the changed row, such as `Order`.")
     entity_id: BigInt = column("The number of the changed row.")
     kind: EventKind = column("The kind of the change.")

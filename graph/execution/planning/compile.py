@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from graph.database import relationships
 from graph.database.reads import JsonQuery
 from graph.execution.planning.cost import Price
+from graph.execution.planning.history import History
 from graph.selection import (
     Aggregates,
     Connection,
@@ -76,6 +77,7 @@ class Compiled(ResponseTemplate):
 
     price: Price
     cache_control: bytes
+    history: History
 
 
 class _TemplateWriter:
@@ -119,7 +121,12 @@ def compile_plan(plan: Plan) -> Compiled:
     template = writer.template('{"data":', "}")
     price = Price(plan.charges)
     return Compiled(
-        template.query, template.fragments, template.placeholders, price, plan.cache_control
+        template.query,
+        template.fragments,
+        template.placeholders,
+        price,
+        plan.cache_control,
+        History(),
     )
 
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.execution.documents.operation import Operation
     from graph.execution.planning.plan import Plan
+    from graph.execution.running.concurrency import Place
     from graph.execution.running.request import Request
     from graph.settings import Settings
     from graph.viewer import Viewer
@@ -107,6 +108,7 @@ class _Request:
     variables: dict[str, Any]
     viewer: Viewer
     client: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +145,15 @@ class Mutations:
         variables: VariableValues,
         request: Request,
         viewer: Viewer,
+        *,
+        place: Place,
     ) -> dict[str, FieldResult]:
         """The result of each field by response key, in order.
 
         Raises:
             RequestRejected: the request is invalid; nothing was run.
         """
-        selected = _Request(operation, plan, request.variables, viewer, request.client)
+        selected = _Request(operation, plan, request.variables, viewer, request.client, place)
         fields = self._fields(selected, variables, request.idempotency_key)
         if operation.is_atomic:
             done = await self._guarded_together(fields)
@@ -234,7 +238,13 @@ class Mutations:
         for attempt in range(_ATTEMPTS):
             try:
                 viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
-                async with transaction(self.database, viewer.subject, is_dry_run=is_dry_run) as tx:
+                async with transaction(
+                    self.database,
+                    viewer.subject,
+                    is_dry_run=is_dry_run,
+                    reads=field_.request.place.reads,
+                    changes=field_.request.place.changes,
+                ) as tx:
                     if attempt:
                         await tx.queue()
                     return await work(tx)

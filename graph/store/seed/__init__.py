@@ -57,7 +57,7 @@ _PLACE_ORDERS = f"""
 """  # noqa: S608  all of it is ours
 # Only orders have a history in the API.
 _LOG_ORDERS = """
-    INSERT INTO events (at, entity, entity_id, kind, payload, order_id)
+    INSERT INTO events (occurred_at, entity, entity_id, kind, payload, order_id)
     SELECT date_placed, 'Order', id, 'CREATED', to_jsonb(orders) - 'id', id
     FROM orders ORDER BY id
 """

@@ -20,7 +20,7 @@ _INSERT = """
     RETURNING id
 """
 _ORDER_OF = "SELECT order_id FROM order_lines WHERE id = $1"
-_LINE = "SELECT item_id, quantity, cancelled, taken FROM order_lines WHERE id = $1"
+_LINE = "SELECT item_id, quantity, cancelled_quantity, taken FROM order_lines WHERE id = $1"
 _SET_QUANTITY = "UPDATE order_lines SET quantity = $2, taken = $3 WHERE id = $1"
 _DELETE = "DELETE FROM order_lines WHERE id = $1"
 
@@ -58,11 +58,12 @@ async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[in
     values = Values(given)
     quantity = values.pieces()
     order, line, row = await _locked(transaction, values)
-    if quantity < row["cancelled"]:
+    cancelled: int = row["cancelled_quantity"]
+    if quantity < cancelled:
         raise NotAllowed(
             Reason(
                 "LESS_THAN_CANCELLED",
-                f"The quantity must be at least {row['cancelled']}: these pieces are cancelled.",
+                f"The quantity must be at least {cancelled}: these pieces are cancelled.",
             )
         )
     moved = await _move_stock(transaction, row, quantity - row["quantity"])

@@ -221,7 +221,7 @@ _DRAWN: dict[type[Any], Callable[[Random], object]] = {
     DateTime: lambda random: random.choice((*TIMES, _moment(random), _moment(random))),
 }
 _DRAWN_BY_NAME: dict[str, Callable[[Random], object]] = {
-    "cancelled": lambda random: random.choice((0, 1)),  # not more than a line has
+    "cancelled_quantity": lambda random: random.choice((0, 1)),  # not more than a line has
     "taken": lambda _: 0,  # not more than a line has left
     "purse": lambda random: random.choice((1, 2, -3, 2**53 + 1, INT8_MAX, -INT8_MAX - 1)),
     "order_id": lambda random: random.randint(1, 10),  # no foreign key leads there
