@@ -39,6 +39,17 @@ class OutcomeUnknown(Unavailable):
         )
 
 
+class ProviderUnavailable(Unavailable):
+    code = "SIGN_IN_UNAVAILABLE"
+    retry_after_seconds = 10
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token cannot be verified: the keys of its issuer cannot be loaded."
+            " Try again later."
+        )
+
+
 class Overloaded(Unavailable):
     code = "OVERLOADED"
     retry_after_seconds = 1
