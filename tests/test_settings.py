@@ -208,7 +208,8 @@ def test_production_tells_strangers_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     ("old_name", "new_name"),
     [
         ("GRAPH_DEAR_COST", "GRAPH_EXPENSIVE_COST"),
-        ("GRAPH_MAX_DEAR_IN_FLIGHT", "GRAPH_MAX_EXPENSIVE_IN_FLIGHT"),
+        ("GRAPH_MAX_DEAR_IN_FLIGHT", "GRAPH_MAX_EXPENSIVE"),
+        ("GRAPH_MAX_EXPENSIVE_IN_FLIGHT", "GRAPH_MAX_EXPENSIVE"),
         ("GRAPH_COST_METER", "GRAPH_TOKEN_BUCKETS"),
         ("graph_cost_meter", "GRAPH_TOKEN_BUCKETS"),
     ],

@@ -27,9 +27,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.pool import Pool
 from graph.database.poolers import Connector
-from graph.database.revisions import applied_revision, head_revision
+from graph.database.readiness import Readiness
+from graph.database.stopwatch import Stopwatch
 from graph.database.worlds import OWN, dialect_in, world_of
-from graph.errors import TimedOut, Unavailable
+from graph.errors import TimedOut, TooMuchStorage, Unavailable
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ KEPT_STATEMENTS = 50
 _VERSION_WITH_JSON_SCALAR = 17
 
 _QUERY_CANCELED = "57014"
+_LIMIT_EXCEEDED = "53400"
 # What begins a SQLSTATE that says "not now": connection, authorization, no such database,
 # resources, a database that takes no connections, operator intervention.
 _TRANSIENT = ("08", "28", "3D", "53", "55000", "57")
@@ -66,8 +68,9 @@ class ReadSession:
     tasks: hence the lock.
     """
 
-    def __init__(self, session: AsyncSession, viewer: Viewer) -> None:
+    def __init__(self, session: AsyncSession, viewer: Viewer, stopwatch: Stopwatch) -> None:
         self._session = session
+        self._stopwatch = stopwatch
         self._lock = asyncio.Lock()
         self._world = world_of(viewer)
         self._own = viewer.own
@@ -81,10 +84,11 @@ class ReadSession:
         """
         async with self._lock:
             try:
-                connection = await self._session.connection()
-                return (
-                    await execute_in(self._world, connection, statement, parameters, self._own)
-                ).all()
+                connection = await self._session.connection()  # the wait for one does not count
+                with self._stopwatch:
+                    return (
+                        await execute_in(self._world, connection, statement, parameters, self._own)
+                    ).all()
             except Exception as error:
                 raise translated(error) from error
 
@@ -96,7 +100,8 @@ class ReadSession:
                 driver = (await connection.get_raw_connection()).driver_connection
                 statement = query.statement(json_function(driver), self._world)
                 parameters = tuple(statement.parameters(values, self._own))
-                return (await connection.exec_driver_sql(statement.sql, parameters)).one()
+                with self._stopwatch:
+                    return (await connection.exec_driver_sql(statement.sql, parameters)).one()
             except Exception as error:
                 raise translated(error) from error
 
@@ -111,7 +116,7 @@ class WriteSession(AsyncSession):
 class Database:
     """The pool and its sessions. One per application."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, spare: AsyncEngine) -> None:
         self.engine = engine
         # Of a `Transaction`, which begins and ends by itself.
         self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -122,14 +127,18 @@ class Database:
         )
         self._read = async_sessionmaker(snapshot, autoflush=False, expire_on_commit=False)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
+        self._readiness = Readiness(spare, translated)
 
     @classmethod
-    def connect(cls, settings: Settings) -> Self:
-        """A pool for `settings.database_url`. The first statement opens the first connection."""
+    def connect(cls, settings: Settings, *, max_temp_megabytes: int | None = None) -> Self:
+        """A pool for `settings.database_url`. The first statement opens the first connection.
+
+        `max_temp_megabytes` bounds the temporary files of a statement, where the role may do so.
+        """
         assert settings.database_url is not None  # noqa: S101  embedded has been resolved by now
         engine = create_async_engine(
             settings.database_url.get_secret_value(),
-            connect_args=connect_arguments(settings),
+            connect_args=connect_arguments(settings, max_temp_megabytes),
             poolclass=Pool,
             pool_size=settings.pool_size,
             max_overflow=0,
@@ -137,12 +146,20 @@ class Database:
             pool_use_lifo=True,
             hide_parameters=True,
         )
-        event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
-        return cls(engine)
+        spare = create_async_engine(
+            engine.url,
+            connect_args=connect_arguments(settings),
+            pool_size=1,
+            max_overflow=0,
+            hide_parameters=True,
+        )
+        for each in (engine, spare):
+            event.listen(each.sync_engine, "checkout", _refuse_closed_connection)
+        return cls(engine, spare)
 
-    def read(self, viewer: Viewer = SYSTEM) -> ReadSession:
+    def read(self, viewer: Viewer = SYSTEM, stopwatch: Stopwatch | None = None) -> ReadSession:
         """The session of one operation, in the viewer's world."""
-        return ReadSession(self._read(), viewer)
+        return ReadSession(self._read(), viewer, stopwatch or Stopwatch())
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
@@ -150,7 +167,11 @@ class Database:
             yield session
 
     async def fetch_json(
-        self, query: JsonQuery, values: Sequence[Value], viewer: Viewer = SYSTEM
+        self,
+        query: JsonQuery,
+        values: Sequence[Value],
+        viewer: Viewer = SYSTEM,
+        stopwatch: Stopwatch | None = None,
     ) -> Sequence[bytes]:
         """Run the statement of a whole operation; return the JSON text of its root fields.
 
@@ -164,9 +185,10 @@ class Database:
         driver: Any = connection.driver_connection
         try:
             statement = query.statement(json_function(driver), world_of(viewer))
-            columns: Sequence[bytes] = await self._fetch(
-                driver, statement, statement.parameters(values, viewer.own)
-            )
+            with stopwatch or Stopwatch():
+                columns: Sequence[bytes] = await self._fetch(
+                    driver, statement, statement.parameters(values, viewer.own)
+                )
         except Exception as error:
             raise translated(error) from error
         finally:
@@ -215,20 +237,15 @@ class Database:
         return await prepared.fetchrow(*parameters)
 
     async def check_ready(self) -> None:
-        """Check that the store can be read.
+        """Check that the store can be read, on a connection that no operation uses.
 
         Raises:
             Unavailable: the database cannot be reached, or is not at the head revision.
         """
-        try:
-            async with self.engine.connect() as connection:
-                revision = await connection.run_sync(applied_revision)
-        except Exception as error:
-            raise translated(error) from error
-        if revision != head_revision():
-            raise Unavailable
+        await self._readiness.check()
 
     async def close(self) -> None:
+        await self._readiness.close()
         await self.engine.dispose()
 
 
@@ -251,7 +268,7 @@ def json_function(driver: Any) -> str:
     return "to_json" if old else "json_scalar"
 
 
-def connect_arguments(settings: Settings) -> dict[str, Any]:
+def connect_arguments(settings: Settings, max_temp_megabytes: int | None = None) -> dict[str, Any]:
     """The driver's arguments for each connection; a reset in the pool returns to these settings."""
     return {
         "timeout": settings.connect_timeout_seconds,
@@ -259,7 +276,7 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         "statement_cache_size": KEPT_STATEMENTS,
         "max_cacheable_statement_size": 0,  # no limit: a wide operation is a long text
         "server_settings": {"application_name": "graph", **server_settings(settings)},
-        "async_creator_fn": Connector(),
+        "async_creator_fn": Connector(max_temp_megabytes),
     }
 
 
@@ -283,6 +300,8 @@ def translated(error: Exception) -> Exception:
     state = getattr(original, "sqlstate", None) or ""
     if state == _QUERY_CANCELED:
         return TimedOut()
+    if state == _LIMIT_EXCEEDED:
+        return TooMuchStorage()
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     lost = lost or isinstance(error, PoolTimeout | OSError) or is_outdated(error)
     if lost or state.startswith(_TRANSIENT):

@@ -27,7 +27,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from asyncpg.exceptions import PostgresError, ProtocolViolationError
+from asyncpg.exceptions import (
+    InsufficientPrivilegeError,
+    PostgresError,
+    ProtocolViolationError,
+)
 from sqlalchemy import text
 
 if TYPE_CHECKING:
@@ -116,9 +120,11 @@ _CLASSES: dict[Pooling, type[Any]] = {
 class Connector:
     """Opens connections of the driver. What the last one met is expected of the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_temp_megabytes: int | None = None) -> None:
         self._expected = Pooling.NONE
         self._drops_settings = False
+        # None once the role was not allowed to set it: superusers and roles with a GRANT are.
+        self._max_temp_megabytes = max_temp_megabytes
 
     async def __call__(self, **arguments: Any) -> Any:
         """Open a connection: the arguments are those of `asyncpg.connect`.
@@ -136,9 +142,22 @@ class Connector:
                 connection.terminate()
                 raise
             if self._expected is tried:
-                return connection
+                return await self._with_temp_limit(connection)
             await connection.close()
         raise ConnectionError("the database is reached in another way each time")
+
+    async def _with_temp_limit(self, connection: Any) -> Any:
+        """Bound the temporary files of each statement; through a pooler it would bind others."""
+        if self._max_temp_megabytes is not None and self._expected is Pooling.NONE:
+            limit = f"{self._max_temp_megabytes}MB"
+            try:
+                await connection.execute(f"SET temp_file_limit = '{limit}'")
+            except InsufficientPrivilegeError:
+                self._max_temp_megabytes = None
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
 
     async def _open(self, pooling: Pooling, arguments: dict[str, Any]) -> Any:
         more: dict[str, Any] = {"connection_class": _CLASSES[pooling]}

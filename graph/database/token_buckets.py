@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 
 _KEY_BYTES = 16
 
-# $2 is how long the cost takes to fill, $3 how long all of the bucket does. No bucket is emptier
-# than empty, should the clock have been put back or the bucket made smaller. The row says whether
-# it was given: it is locked, while a SELECT beside it would read what was there before.
+# $2 is how long the cost takes to fill, $3 how long all of the bucket does. No bucket has a debt of
+# more than that, should the clock have been put back or the bucket made smaller. The row says
+# whether it was given: it is locked, while a SELECT beside it would read what was there before.
 _TAKE = """
     INSERT INTO cost_buckets AS kept (client, full_at, given)
     VALUES ($1, now() + $2::interval, true)
     ON CONFLICT (client) DO UPDATE SET (full_at, given) = (
         SELECT due + CASE WHEN fits THEN $2 ELSE '0' END, fits
-        FROM (SELECT least(greatest(kept.full_at, now()), now() + $3::interval) AS due) AS bucket
+        FROM (SELECT least(greatest(kept.full_at, now()), now() + 2 * $3::interval) AS due) AS old
         CROSS JOIN LATERAL (SELECT due + $2 <= now() + $3 AS fits) AS cost)
     RETURNING given, ceil(extract(epoch FROM full_at + $2 - now() - $3))::integer AS wait_seconds
+"""
+# The same for work that is done: it is always given, and leaves a debt of up to one capacity.
+_CHARGE = """
+    INSERT INTO cost_buckets AS kept (client, full_at, given)
+    VALUES ($1, now() + least($2, 2 * $3::interval), true)
+    ON CONFLICT (client) DO UPDATE
+    SET full_at = least(greatest(kept.full_at, now()) + $2::interval, now() + 2 * $3::interval)
 """
 _GIVE_BACK = "UPDATE cost_buckets SET full_at = full_at - $2::interval WHERE client = $1"
 # Keys are hashes: what follows a random one is a fair sample, so that few full buckets are left.
@@ -55,6 +62,14 @@ async def consume(
 
 async def refund(database: Database, client: str, *, cost_seconds: float) -> None:
     await database.first(_GIVE_BACK, _key(client), timedelta(seconds=cost_seconds))
+
+
+async def charge(
+    database: Database, client: str, *, cost_seconds: float, capacity_seconds: float
+) -> None:
+    """Charge for work that was done, even if the bucket holds less."""
+    cost, brim = timedelta(seconds=cost_seconds), timedelta(seconds=capacity_seconds)
+    await database.first(_CHARGE, _key(client), cost, brim)
 
 
 async def forget(database: Database, *, most: int) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
 from graph.database.engine import execute_in, is_outdated, json_function, translated
+from graph.database.stopwatch import Stopwatch
 from graph.database.worlds import OWN, text_in, world_of
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
 from graph.viewer import SYSTEM
@@ -49,7 +50,14 @@ class Transaction:
     """
 
     def __init__(
-        self, database: Database, connection: AsyncConnection, driver: Any, viewer: Viewer
+        self,
+        database: Database,
+        connection: AsyncConnection,
+        driver: Any,
+        viewer: Viewer,
+        *,
+        reads: Stopwatch,
+        changes: Stopwatch,
     ) -> None:
         self.viewer = viewer
         # What is read, and what may be changed.
@@ -57,6 +65,8 @@ class Transaction:
         self._database = database
         self._connection = connection
         self._driver = driver
+        self._reads = reads
+        self._changes = changes
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
@@ -87,11 +97,15 @@ class Transaction:
             RetryableConflict: a deadlock, or a lock that was not available in time.
             Unavailable: the connection was lost; nothing was changed.
         """
+        return await self._fetch(sql, parameters, self._changes)
+
+    async def _fetch(self, sql: str, parameters: Sequence[Any], stopwatch: Stopwatch) -> list[Any]:
         async with self._lock:
             for listener in self._database.listeners:
                 listener(sql, parameters)
             try:
-                rows: list[Any] = await self._driver.fetch(sql, *parameters)
+                with stopwatch:
+                    rows: list[Any] = await self._driver.fetch(sql, *parameters)
             except Exception as error:
                 raise self._translated(error) from error
             return rows
@@ -113,7 +127,8 @@ class Transaction:
         """Copy rows into a table with COPY, which is faster than INSERT."""
         async with self._lock:
             try:
-                await self._driver.copy_records_to_table(table, columns=columns, records=rows)
+                with self._changes:
+                    await self._driver.copy_records_to_table(table, columns=columns, records=rows)
             except Exception as error:
                 raise self._translated(error) from error
 
@@ -132,11 +147,12 @@ class Transaction:
         """Run a SELECT of the loaders, as `ReadSession.rows`, after all changes so far."""
         async with self._lock:
             try:
-                return (
-                    await execute_in(
-                        self._world, self._connection, statement, parameters, self.viewer.own
-                    )
-                ).all()
+                with self._reads:
+                    return (
+                        await execute_in(
+                            self._world, self._connection, statement, parameters, self.viewer.own
+                        )
+                    ).all()
             except Exception as error:
                 raise self._translated(error) from error
 
@@ -144,8 +160,8 @@ class Transaction:
         """As `Database.fetch_json`, after all changes so far."""
         statement = query.statement(json_function(self._driver), self._world)
         parameters = statement.parameters(values, self.viewer.own)
-        columns: Sequence[bytes] = await self.first(statement.sql, *parameters)
-        return columns
+        (columns,) = await self._fetch(statement.sql, parameters, self._reads)
+        return cast("Sequence[bytes]", columns)
 
     async def commit(self) -> None:
         """Commit the changes.
@@ -185,7 +201,12 @@ class Transaction:
 
 @asynccontextmanager
 async def transaction(
-    database: Database, viewer: Viewer = SYSTEM, *, is_dry_run: bool = False
+    database: Database,
+    viewer: Viewer = SYSTEM,
+    *,
+    is_dry_run: bool = False,
+    reads: Stopwatch | None = None,
+    changes: Stopwatch | None = None,
 ) -> AsyncIterator[Transaction]:
     """A transaction on a connection of its tx; its block commits.
 
@@ -198,7 +219,14 @@ async def transaction(
         raise translated(error) from error
     try:
         driver = (await connection.get_raw_connection()).driver_connection
-        running = Transaction(database, connection, driver, viewer)
+        running = Transaction(
+            database,
+            connection,
+            driver,
+            viewer,
+            reads=reads or Stopwatch(),
+            changes=changes or Stopwatch(),
+        )
         await running.begin(is_dry_run=is_dry_run)
         yield running
         await running.rollback()

@@ -6,6 +6,7 @@
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
      │   ├─ OriginNotAllowed      pages of this origin may not call the API      ORIGIN_NOT_ALLOWED
+     │   ├─ InvalidToken          the bearer token or API key is not valid       INVALID_TOKEN
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
      │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
@@ -39,7 +40,10 @@
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
+     │   ├─ ProviderUnavailable   the keys of a token cannot be loaded           SIGN_IN_UNAVAILABLE
+     │   ├─ TooMuchStorage        the operation exceeded its temporary storage   TOO_MUCH_STORAGE
      │   └─ Overloaded            too many operations are waiting                OVERLOADED
+     │       └─ TooExpensive      it was slow, and too many slow ones are running  TOO_EXPENSIVE
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
          ├─ InvalidSchema         a type or field of the store that cannot be served
@@ -61,7 +65,10 @@ exception is masked as INTERNAL_SERVER_ERROR with an error id.
 from graph.errors.availability import (
     OutcomeUnknown,
     Overloaded,
+    ProviderUnavailable,
     TimedOut,
+    TooExpensive,
+    TooMuchStorage,
     TryAgain,
     Unavailable,
 )
@@ -92,6 +99,7 @@ from graph.errors.requests import (
     InvalidOrder,
     InvalidPage,
     InvalidText,
+    InvalidToken,
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
@@ -155,6 +163,7 @@ __all__ = [
     "InvalidSchemaFile",
     "InvalidSetting",
     "InvalidText",
+    "InvalidToken",
     "MethodNotAllowed",
     "MigrationRefused",
     "NoPreflight",
@@ -171,6 +180,7 @@ __all__ = [
     "PersistedQueryNotFound",
     "PersistedQueryNotSupported",
     "Problem",
+    "ProviderUnavailable",
     "RateLimited",
     "Reason",
     "RequestError",
@@ -179,7 +189,9 @@ __all__ = [
     "StoreNotEmpty",
     "TimedOut",
     "TooCostly",
+    "TooExpensive",
     "TooLarge",
+    "TooMuchStorage",
     "TransferFailed",
     "TryAgain",
     "Unauthenticated",

@@ -39,9 +39,41 @@ class OutcomeUnknown(Unavailable):
         )
 
 
+class ProviderUnavailable(Unavailable):
+    code = "SIGN_IN_UNAVAILABLE"
+    retry_after_seconds = 10
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token cannot be verified: the keys of its issuer cannot be loaded."
+            " Try again later."
+        )
+
+
 class Overloaded(Unavailable):
     code = "OVERLOADED"
     retry_after_seconds = 1
 
+    def __init__(
+        self, message: str = "Too many operations are waiting already. Try again in a moment."
+    ) -> None:
+        super().__init__(message)
+
+
+class TooExpensive(Overloaded):
+    code = "TOO_EXPENSIVE"
+
+    def __init__(self, after_seconds: float) -> None:
+        super().__init__(
+            f"The operation took longer than {after_seconds * 1000:.0f} ms, and the places for"
+            " expensive operations are all taken. Request less, or try again in a moment."
+        )
+
+
+class TooMuchStorage(Unavailable):
+    code = "TOO_MUCH_STORAGE"
+
     def __init__(self) -> None:
-        super().__init__("Too many operations are waiting already. Try again in a moment.")
+        super().__init__(
+            "The operation needs more temporary storage than is allowed. Request less."
+        )

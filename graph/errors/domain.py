@@ -78,10 +78,10 @@ class Conflict(DomainError):
 class InsufficientStock(DomainError):
     code = "INSUFFICIENT_STOCK"
 
-    def __init__(self, lines: Sequence[Shortage]) -> None:
-        items = "One item does" if len(lines) == 1 else f"{len(lines)} items do"
+    def __init__(self, shortages: Sequence[Shortage]) -> None:
+        items = "One item does" if len(shortages) == 1 else f"{len(shortages)} items do"
         super().__init__(f"{items} not have enough stock.")
-        self.lines = lines
+        self.shortages = shortages
 
 
 class NotAllowed(DomainError):

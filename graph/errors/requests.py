@@ -44,6 +44,16 @@ class OriginNotAllowed(RequestError):
         )
 
 
+class InvalidToken(RequestError):
+    """`reason` begins in lower case and quotes nothing of the token."""
+
+    code = "INVALID_TOKEN"
+    status = 401
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The bearer token is not valid: {reason}.")
+
+
 class NotAcceptable(RequestError):
     code = "NOT_ACCEPTABLE"
     status = 406

@@ -41,8 +41,8 @@ class Written(JsonQuery):
         super().__init__(())
         self._sql = sql
 
-    def statement(self, json_function: str) -> JsonStatement:
-        del json_function
+    def statement(self, json_function: str, world: World) -> JsonStatement:
+        del json_function, world
         return JsonStatement(self._sql, ())
 
 

@@ -55,7 +55,7 @@ _OWN_ORDERS = "SELECT id FROM orders WHERE customer_id = :own"
 
 
 def cut_for(may: frozenset[str]) -> Iterator[str]:
-    """Plain SQL, of this file's words only, that leaves what exists with these permissions, children first."""
+    """Plain SQL that leaves what exists with these permissions, children first."""
     kept = [
         *(["true"] if {HISTORY, COSTS} <= may else []),
         *(["entity <> 'Item'"] if HISTORY in may else []),

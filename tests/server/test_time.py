@@ -148,9 +148,9 @@ async def test_connections_of_ended_operations_serve_the_next(
 
 ADJUST = """
     mutation ($key: String!, $first: ID!, $second: ID!) @atomic {
-      first: adjustStock(input: {id: $first, by: -3, expectedVersion: null})
+      first: adjustStock(input: {id: $first, change: {by: -3}, expectedVersion: {any: true}})
         @idempotent(key: $key) { ... on ItemSaved { item { stock } } }
-      second: adjustStock(input: {id: $second, by: -3, expectedVersion: null}) {
+      second: adjustStock(input: {id: $second, change: {by: -3}, expectedVersion: {any: true}}) {
         ... on ItemSaved { item { stock } } }
     }
 """
@@ -272,7 +272,9 @@ async def test_a_cancelled_waiter_takes_no_turn() -> None:
 
 
 async def test_beyond_the_queue_it_is_503_at_once_and_health_is_answered(locked: str) -> None:
-    settings = settings_for(locked, max_in_flight=2, max_waiting=1, pool_size=5)
+    settings = settings_for(
+        locked, max_in_flight=2, max_waiting=1, pool_size=5, expensive_after_ms=60_000
+    )
     async with client_of(create_app(settings)) as client:
 
         async def ask() -> httpx.Response:

@@ -69,6 +69,11 @@ class Values:
             for nth, each in enumerate(self._given.get(name) or ())
         ]
 
+    def inside(self, name: str) -> Values:
+        """The values of a required input object, with its own path."""
+        given: Any = self._given[name]
+        return Values(given, (*self._path, *_camel(name)), self.problems)
+
     def given(self, name: str) -> Any:
         """The provided value; None if there is none, or null."""
         return self._given.get(name)
@@ -130,15 +135,17 @@ class Values:
         return key
 
     def expected_version(self) -> int | None:
-        """The expected version. It is required; an explicit null accepts any version."""
-        if "expected_version" not in self._given:
-            self.wrong(
-                "expected_version",
-                "REQUIRED",
-                "The version that you have read is required; null accepts any.",
-            )
-        version: Any = self._given.get("expected_version")
-        return None if version is None else int(version)
+        """The expected version; None if any version is accepted."""
+        expected = self.inside("expected_version")
+        if "any" in expected:
+            expected.only_true("any")
+        version: int | None = expected.given("version")
+        return version
+
+    def only_true(self, name: str) -> None:
+        """Check the boolean of a `@oneOf` input that has a meaning only if it is true."""
+        if self.given(name) is not True:
+            self.wrong(name, "NOT_TRUE", "Only true can be given; leave it out otherwise.")
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         column = mapper_of(entity).columns[name]

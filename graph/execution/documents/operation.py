@@ -27,6 +27,7 @@ from graph.errors import RequestError
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
+from graph.execution.planning.history import History
 from graph.execution.planning.select import select
 from graph.execution.planning.variables import Variables
 
@@ -71,6 +72,7 @@ class Operation:
         self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
         self._recipes: dict[Hashable, list[Recipe]] = {}
         self._compiled: dict[Hashable, Compiled] = {}
+        self.history = History()  # of what is not compiled
         self._selected = 0  # fields in all compiled variants
         self._texts: dict[str, str] = {}
 

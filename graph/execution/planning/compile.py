@@ -14,6 +14,7 @@ from graph.database import relationships
 from graph.database.reads import JsonQuery
 from graph.execution.planning.access import Access
 from graph.execution.planning.cost import Price
+from graph.execution.planning.history import History
 from graph.selection import (
     Aggregates,
     Connection,
@@ -78,6 +79,7 @@ class Compiled(ResponseTemplate):
     price: Price
     cache_control: bytes
     access: Access
+    history: History
 
 
 class _TemplateWriter:
@@ -127,6 +129,7 @@ def compile_plan(plan: Plan) -> Compiled:
         price,
         plan.cache_control,
         Access(plan.root),
+        History(),
     )
 
 

@@ -1,23 +1,47 @@
-"""Limits the operations that run at once. Expensive operations have a limiter of their own.
+"""Limits the operations that run at once, by what they cost, and by the time that they take.
 
-A crowd of expensive operations therefore holds only a few connections and cores, and cheap
-operations pass.
+There are three lines, and each has a number of places:
+
+    proven     shapes that have run, and were quick
+    unproven   shapes that have not run yet, and mutations: at most half of the connections
+    expensive  a high price, or a shape that was slow: a few connections
+
+Estimates can be fooled, so the time of statements decides in the end. An operation whose statements
+take longer than `expensive_after_seconds` needs a place among the expensive ones. It is cancelled
+where none is free. So proven operations always find a connection, whatever others send.
 """
 
 from __future__ import annotations
 
-from asyncio import Semaphore
+from asyncio import CancelledError, Future, get_running_loop
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from graph.errors import Overloaded
+from graph.database.stopwatch import Stopwatch
+from graph.errors import Overloaded, TooExpensive
+
+if TYPE_CHECKING:
+    from graph.execution.planning.history import History
+
+_TICK_SECONDS = 0.05
 
 
 class Limiter:
     """Admits a number of holders at once, and a number of waiters, first come, first served."""
 
     def __init__(self, most: int, most_waiting: int) -> None:
-        self._places = Semaphore(most)
+        self._free = most
         self._most_waiting = most_waiting
-        self._waiting = 0
+        # There is a free place, or there are waiters; never both.
+        self._waiting = deque[Future[None]]()
+
+    def acquire_now(self) -> bool:
+        """Acquire a place if one is free. The caller must release it."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
 
     async def acquire(self) -> None:
         """Wait for a place. The caller must release it.
@@ -25,35 +49,122 @@ class Limiter:
         Raises:
             Overloaded: too many are waiting already.
         """
-        if not self._places.locked():
-            await self._places.acquire()  # at once
+        if self.acquire_now():
             return
-        if self._waiting >= self._most_waiting:
+        if len(self._waiting) >= self._most_waiting:
             raise Overloaded
-        self._waiting += 1
+        turn = get_running_loop().create_future()
+        self._waiting.append(turn)
         try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
+            await turn
+        except CancelledError:
+            with suppress(ValueError):
+                self._waiting.remove(turn)
+            if not turn.cancelled():
+                self.release()  # its turn had come at that moment
+            raise
 
     def release(self) -> None:
-        self._places.release()
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class Place:
+    """The place of one running operation, and the time of its statements.
+
+    Those of a rule that changes rows may wait for locks that others hold. They are measured apart,
+    as such an operation is not slow by itself.
+    """
+
+    __slots__ = ("changes", "limiter", "observed_seconds", "reads")
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.limiter = limiter
+        self.reads, self.changes = Stopwatch(), Stopwatch()
+        # By the number of ticks at which a statement was running. While this process is busy, a
+        # statement that has ended seems to run on; then there are few ticks.
+        self.observed_seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The time that its client pays for."""
+        observed = min(self.reads.seconds, self.observed_seconds + _TICK_SECONDS)
+        return observed + self.changes.seconds
 
 
 class Limiters:
-    """The limiters of one worker; the cost of an operation selects one."""
+    """The limiters of one worker; the cost and the history of an operation select one."""
 
     def __init__(
         self,
         *,
         most: int = 64,
         most_waiting: int = 128,
-        expensive_from: int = 1_000,
+        most_unproven: int = 5,
         most_expensive: int = 2,
+        expensive_from: int = 1_000,
+        expensive_after_seconds: float = 0.25,
     ) -> None:
         self._expensive_from = expensive_from
-        self._limiter = Limiter(most, most_waiting)
+        self._expensive_after_seconds = expensive_after_seconds
+        self._proven = Limiter(most, most_waiting)
+        self._unproven = Limiter(min(most, most_unproven), most_waiting)
         self._expensive = Limiter(most_expensive, most_waiting)
+        self._running = set[Place]()
+        self._is_ticking = False
 
-    def limiter(self, cost: int) -> Limiter:
-        return self._limiter if cost < self._expensive_from else self._expensive
+    async def acquire(self, cost: int, history: History, *, is_query: bool) -> Place:
+        """Wait for a place in the operation's line. The caller must release it.
+
+        Raises:
+            Overloaded: too many are waiting already.
+        """
+        limiter = self._line(cost, history, is_query=is_query)
+        await limiter.acquire()
+        # Another operation of the shape may have been slow meanwhile.
+        if (line := self._line(cost, history, is_query=is_query)) is self._expensive is not limiter:
+            limiter.release()
+            await line.acquire()
+            limiter = line
+        place = Place(limiter)
+        self._running.add(place)
+        if not self._is_ticking:
+            self._is_ticking = True
+            get_running_loop().call_later(_TICK_SECONDS, self._tick)
+        return place
+
+    def release(self, place: Place, history: History) -> None:
+        """Release a place, and record how long the operation took."""
+        self._running.discard(place)
+        place.limiter.release()
+        history.add(was_slow=self._is_slow(place))
+
+    def _line(self, cost: int, history: History, *, is_query: bool) -> Limiter:
+        if cost >= self._expensive_from or (history.is_slow and is_query):
+            return self._expensive
+        return self._proven if history.has_run and is_query else self._unproven
+
+    def _is_slow(self, place: Place) -> bool:
+        return place.observed_seconds >= self._expensive_after_seconds
+
+    def _tick(self) -> None:
+        """Give operations that became expensive a place among those, or end them."""
+        for place in self._running:
+            if place.reads.is_running:
+                place.observed_seconds += _TICK_SECONDS
+                if place.limiter is not self._expensive and self._is_slow(place):
+                    self._move(place)
+        self._is_ticking = bool(self._running)
+        if self._is_ticking:
+            get_running_loop().call_later(_TICK_SECONDS, self._tick)
+
+    def _move(self, place: Place) -> None:
+        if self._expensive.acquire_now():
+            place.limiter.release()
+            place.limiter = self._expensive
+        else:
+            place.reads.stop(TooExpensive(self._expensive_after_seconds))

@@ -7,7 +7,6 @@ connection and one snapshot, which includes the statement of the compiled fields
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,6 +22,7 @@ from graph.execution.documents.persisted import Persisted
 from graph.execution.failures import RequestRejected, failure, refusal, unavailability
 from graph.execution.planning.access import Access
 from graph.execution.planning.cost import Price, objects_in
+from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
+    from graph.database.stopwatch import Stopwatch
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.planning.compile import Compiled
+    from graph.execution.planning.history import History
     from graph.execution.planning.plan import Plan
-    from graph.execution.running.concurrency import Limiter
+    from graph.execution.running.concurrency import Place
     from graph.execution.running.mutations import FieldResult
-    from graph.execution.running.rate_limit import TokenBuckets
     from graph.schema.context import FieldPath
     from graph.selection import DataField, Value
     from graph.viewer import Viewer
@@ -73,6 +74,11 @@ class Work:
     plan: Plan | None = None
     has_parts: bool = False
 
+    @property
+    def history(self) -> History:
+        """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
+        return self.compiled.history if self.compiled else self.operation.history
+
 
 class Execution:
     """Runs operations of one schema on one database. One per application."""
@@ -85,7 +91,7 @@ class Execution:
         limits: Limits | None = None,
         *,
         max_cost: int | None = None,
-        token_buckets: TokenBuckets | None = None,
+        charging: Charging | None = None,
         persisted: Persisted | None = None,
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
         limiters: Limiters | None = None,
@@ -94,7 +100,7 @@ class Execution:
         self._database = database
         self._documents = Documents(self._schema, limits)
         self._max_cost = max_cost
-        self._token_buckets = token_buckets
+        self._charging = charging or Charging()
         self._limiters = limiters or Limiters()
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
@@ -130,15 +136,21 @@ class Execution:
         variables = operation.variables.coerced(request.variables)
         work = self._work(operation, variables, request)
         work.access.check(viewer)
-        limiter = await self._admit(work, request)
+        place = await self._admit(work, request)
         answer = None
         try:
-            answer = await self._run(work, request, viewer, limiter)
+            answer = await self._run(work, request, viewer, place)
         finally:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
-                limiter.release()
-        return await self._settle(answer, work, request)
+                self._limiters.release(place, work.history)
+            if answer is None:
+                await self._charging.settle_failed(
+                    request.client,
+                    work.price.total(work.values),
+                    seconds=place.seconds,
+                )
+        return await self._settle(answer, work, request, place)
 
     def is_query(self, request: Request) -> bool:
         """Whether a request only reads; true if it cannot be parsed, since it will be rejected."""
@@ -186,7 +198,7 @@ class Execution:
         price = Price(plan.charges)
         return Work(operation, variables, plan.values, price, Access(plan.root), plan=plan)
 
-    async def _admit(self, work: Work, request: Request) -> Limiter:
+    async def _admit(self, work: Work, request: Request) -> Place:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
 
         Raises:
@@ -195,52 +207,56 @@ class Execution:
             Overloaded: too many operations are waiting already.
         """
         requested = work.price.check(work.values, self._max_cost)
-        if self._token_buckets is not None:
-            await self._token_buckets.consume(request.client, requested)
-        limiter = self._limiters.limiter(requested)
+        await self._charging.consume(request.client, requested)
+        is_query = work.operation.is_query
         try:
-            await limiter.acquire()
-        except (Overloaded, CancelledError):
-            await self._refund(request, requested)
+            return await self._limiters.acquire(requested, work.history, is_query=is_query)
+        except BaseException:  # it did no work
+            await self._charging.refund(request.client, requested)
             raise
-        return limiter
 
-    async def _run(self, work: Work, request: Request, viewer: Viewer, limiter: Limiter) -> Answer:
+    async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
         """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
-            columns = await self._database.fetch_json(query, work.values, viewer) if query else ()
+            columns = (
+                await self._database.fetch_json(query, work.values, viewer, place.reads)
+                if query
+                else ()
+            )
             return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
         plan = work.plan or work.operation.plan(work.variables)
         if work.operation.is_mutation:
             results = await self._mutations.run(
-                work.operation, plan, work.variables, request, viewer
+                work.operation, plan, work.variables, request, viewer, place=place
             )
             return _combined(results)
         if work.has_parts:
-            return await self._first_part(work, plan, request, viewer, limiter)
-        return await self._resolve(work, plan, request, viewer)
+            return await self._first_part(work, plan, request, viewer, place)
+        return await self._resolve(work, plan, request, viewer, place.reads)
 
-    async def _settle(self, answer: Answer, work: Work, request: Request) -> Answer:
-        """Refund the difference to the actual cost, and report the cost on request."""
-        if self._token_buckets is None and not request.wants_cost:
+    async def _settle(self, answer: Answer, work: Work, request: Request, place: Place) -> Answer:
+        """Charge the actual cost, and report it on request."""
+        if self._charging.token_buckets is None and not request.wants_cost:
             return answer
-        actual = None  # of parts it is known after the last one
-        if answer.parts is None:
-            objects = objects_in(answer.body)
-            requested, actual = work.price.total_and_actual(work.values, objects)
-            await self._refund(request, requested - actual)
+        if answer.parts is not None:  # its actual cost is known after the last one
+            return self._with_cost(answer, work, {}) if request.wants_cost else answer
+        actual = await self._charge(work, request, place, objects_in(answer.body))
         return self._with_cost(answer, work, actual) if request.wants_cost else answer
 
-    async def _refund(self, request: Request, cost: int) -> None:
-        if self._token_buckets is not None and cost > 0:
-            await self._token_buckets.refund(request.client, cost)
+    async def _charge(
+        self, work: Work, request: Request, place: Place, objects: int
+    ) -> dict[str, int]:
+        seconds = place.seconds
+        return await self._charging.settle(
+            request.client, work.price, work.values, objects=objects, seconds=seconds
+        )
 
-    def _with_cost(self, answer: Answer, work: Work, actual: int | None) -> Answer:
+    def _with_cost(self, answer: Answer, work: Work, actual: Mapping[str, int]) -> Answer:
         cost = {
             "requested": work.price.total(work.values),
-            **({} if actual is None else {"actual": actual}),
+            **actual,
             "limit": self._max_cost,
             "fields": [
                 {"path": path, "cost": each}
@@ -251,17 +267,16 @@ class Execution:
         return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
 
     async def _first_part(
-        self, work: Work, plan: Plan, request: Request, viewer: Viewer, limiter: Limiter
+        self, work: Work, plan: Plan, request: Request, viewer: Viewer, place: Place
     ) -> Answer:
         """The first part of an answer. Its session and its place are held until the last part."""
 
         async def close(objects: int) -> None:
             await rest.aclose()
-            requested, actual = work.price.total_and_actual(plan.values, objects)
-            await self._refund(request, requested - actual)
+            await self._charge(work, request, place, objects)
 
         async with AsyncExitStack() as held:
-            _, loaders = self._reading(held, plan.fields, plan, viewer)
+            _, loaders = self._reading(held, plan.fields, plan, viewer, place.reads)
             prefetcher = Prefetcher(loaders, plan.deferred, plan.streamed)
             held.push_async_callback(prefetcher.close)
             await prefetcher.load(plan.root)
@@ -275,17 +290,19 @@ class Execution:
                 await result.subsequent_results.aclose()
                 return _failed(errors)
             parts = Parts(result, close)
-            held.callback(limiter.release)
+            held.callback(self._limiters.release, place, work.history)
             rest = held.pop_all()
         return Answer(parts.first, parts=parts)
 
-    async def _resolve(self, work: Work, plan: Plan, request: Request, viewer: Viewer) -> Answer:
+    async def _resolve(
+        self, work: Work, plan: Plan, request: Request, viewer: Viewer, stopwatch: Stopwatch
+    ) -> Answer:
         """The standard executor's answer, for the root fields that are not compiled."""
         compiled = work.compiled
         keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
         fields = plan.below(keys)
         async with AsyncExitStack() as held:
-            session, loaders = self._reading(held, fields, plan, viewer)
+            session, loaders = self._reading(held, fields, plan, viewer, stopwatch)
             query = compiled.query if compiled else None
             columns = await session.fetch_json(query, plan.values) if query else ()
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
@@ -299,9 +316,10 @@ class Execution:
         fields: Mapping[FieldPath, DataField],
         plan: Plan,
         viewer: Viewer,
+        stopwatch: Stopwatch,
     ) -> tuple[ReadSession, Loaders]:
         """The loaders of these fields, on one snapshot, until the stack is closed."""
-        session = self._database.read(viewer)
+        session = self._database.read(viewer, stopwatch)
         held.push_async_callback(session.close)
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         held.push_async_callback(loaders.close)
@@ -361,7 +379,10 @@ def _failed(errors: Sequence[GraphQLError]) -> Answer:
     # One snapshot and one connection: when the store was lost on the way, all of the answer is.
     if reason := unavailability(errors):
         error = {"message": str(reason), "extensions": {"code": reason.code}}
-        return Answer(orjson.dumps({"errors": [error]}), status=reason.status)
+        wait = getattr(reason, "retry_after_seconds", None)
+        return Answer(
+            orjson.dumps({"errors": [error]}), status=reason.status, retry_after_seconds=wait
+        )
     return Answer(_with_errors(b'{"data":null}', errors))
 
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.execution.documents.operation import Operation
     from graph.execution.planning.plan import Plan
+    from graph.execution.running.concurrency import Place
     from graph.execution.running.request import Request
     from graph.settings import Settings
     from graph.viewer import Viewer
@@ -108,6 +109,7 @@ class _Request:
     variables: dict[str, Any]
     viewer: Viewer
     client: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,15 @@ class Mutations:
         variables: VariableValues,
         request: Request,
         viewer: Viewer,
+        *,
+        place: Place,
     ) -> dict[str, FieldResult]:
         """The result of each field by response key, in order.
 
         Raises:
             RequestRejected: the request is invalid; nothing was run.
         """
-        selected = _Request(operation, plan, request.variables, viewer, request.client)
+        selected = _Request(operation, plan, request.variables, viewer, request.client, place)
         fields = self._fields(selected, variables, request.idempotency_key)
         if operation.is_atomic:
             done = await self._guarded_together(fields)
@@ -235,7 +239,13 @@ class Mutations:
         for attempt in range(_ATTEMPTS):
             try:
                 viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
-                async with transaction(self.database, viewer, is_dry_run=is_dry_run) as tx:
+                async with transaction(
+                    self.database,
+                    viewer,
+                    is_dry_run=is_dry_run,
+                    reads=field_.request.place.reads,
+                    changes=field_.request.place.changes,
+                ) as tx:
                     if attempt:
                         await tx.queue()
                     return await work(tx)
@@ -380,7 +390,19 @@ def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.K
     text = request.operation.text_of(request.plan, key).encode()
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
     content = hashlib.sha256(text + b"\0" + variables).digest()
-    return idempotency.Key(request.client, given, content)
+    return idempotency.Key(_owner(request.client, request.viewer), given, content)
+
+
+def _owner(client: str, viewer: Viewer) -> str:
+    """Whose a key is: an address, or a viewer with its permissions.
+
+    A subject with fewer of them must not get the stored answer to one with more.
+    """
+    if viewer.subject is None:
+        return client
+    may = None if viewer.may is None else sorted(viewer.may)
+    owner = orjson.dumps([viewer.subject, viewer.role, may, str(viewer.own)])
+    return hashlib.sha256(owner).hexdigest()
 
 
 def _refused(error: RequestError) -> RequestRejected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,7 @@ from graph.database import token_buckets
 from graph.errors import RateLimited, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from graph.database.engine import Database
     from graph.execution.running.concurrency import Limiter
@@ -39,6 +40,12 @@ class TokenBuckets(Protocol):
         """
 
     async def refund(self, client: str, cost: int) -> None: ...
+
+    async def charge(self, client: str, cost: int) -> None:
+        """Charge for work that was done already; the bucket may be left with a debt.
+
+        The largest debt is one capacity.
+        """
 
 
 class MemoryTokenBuckets:
@@ -69,6 +76,10 @@ class MemoryTokenBuckets:
         if client in self._buckets:
             level, since = self._buckets[client]
             self._buckets[client] = (level + cost, since)
+
+    async def charge(self, client: str, cost: int) -> None:
+        level, since = self._buckets.get(client, (self._capacity, self._now()))
+        self._buckets[client] = (max(level - cost, -self._capacity), since)
 
 
 class DatabaseTokenBuckets:
@@ -106,12 +117,17 @@ class DatabaseTokenBuckets:
             raise RateLimited(cost, wait_seconds)
 
     async def refund(self, client: str, cost: int) -> None:
-        # Time gives it back as well: for want of a statement no answer is withheld.
+        await self._settle(token_buckets.refund, client, cost)
+
+    async def charge(self, client: str, cost: int) -> None:
+        charge = partial(token_buckets.charge, capacity_seconds=self._capacity_seconds)
+        await self._settle(charge, client, cost)
+
+    async def _settle(self, change: Callable[..., Awaitable[None]], client: str, cost: int) -> None:
+        # For want of a statement no answer is withheld.
         with suppress(Unavailable):
             await self._limiter.acquire()
             try:
-                await token_buckets.refund(
-                    self._database, client, cost_seconds=cost / self._per_second
-                )
+                await change(self._database, client, cost_seconds=cost / self._per_second)
             finally:
                 self._limiter.release()

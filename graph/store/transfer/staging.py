@@ -66,7 +66,7 @@ def _line(line: Values) -> tuple[Any, ...]:
     if line.given("item") is None:
         line.wrong("item", "REQUIRED", "It must be given, and not be null.")
     quantity = line.pieces()
-    cancelled = _pieces_of(line, "cancelled", quantity)
+    cancelled = _pieces_of(line, "cancelled_quantity", quantity)
     taken = _pieces_of(line, "taken", quantity - (cancelled or 0))
     name, price = None, None
     if line.given("item_name") is not None:
@@ -124,7 +124,7 @@ ENTITIES: dict[str, Entity] = {
                 "itemOrdinal": whole_number,
                 "itemName": text,
                 "quantity": whole_number,
-                "cancelled": whole_number,
+                "cancelledQuantity": whole_number,
                 "taken": whole_number,
                 "unitPrice": parse_decimal,
             },

@@ -36,13 +36,17 @@ _PROBLEMS: dict[str, tuple[str, str, str]] = {
         "A line must have at least one piece.",
     ),
     "order_lines_unit_price_check": ("unitPrice", "OUT_OF_RANGE", "A price must not be negative."),
-    "events_at_check": ("at", "OUT_OF_RANGE", "A year must have four digits."),
+    "events_occurred_at_check": (
+        "occurredAt",
+        "OUT_OF_RANGE",
+        "A year must have four digits.",
+    ),
     "events_kind_check": ("kind", "OUT_OF_RANGE", "There is no such kind of event."),
 }
 # Constraint -> the reason why a change is not allowed.
 _REASONS: dict[str, Reason] = {
     "items_stock_check": Reason("OUT_OF_STOCK", "The item does not have enough stock."),
-    "order_lines_cancelled_check": Reason(
+    "order_lines_cancelled_quantity_check": Reason(
         "NOTHING_LEFT", "A line must not have more cancelled pieces than pieces."
     ),
     "order_lines_taken_check": Reason(

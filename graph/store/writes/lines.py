@@ -57,11 +57,12 @@ async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[in
     values = Values(given)
     quantity = values.pieces()
     order, line, row = await _locked(transaction, values)
-    if quantity < row["cancelled"]:
+    cancelled: int = row["cancelled_quantity"]
+    if quantity < cancelled:
         raise NotAllowed(
             Reason(
                 "LESS_THAN_CANCELLED",
-                f"The quantity must be at least {row['cancelled']}: these pieces are cancelled.",
+                f"The quantity must be at least {cancelled}: these pieces are cancelled.",
             )
         )
     moved = await _move_stock(transaction, row, quantity - row["quantity"])
@@ -95,7 +96,7 @@ async def _locked(transaction: Transaction, values: Values) -> tuple[int, int, A
     order: int = found["order_id"]
     await orders.lock(transaction, order, expected, OrderAction.CHANGE_LINES)
     row = await rows.find(
-        transaction, "OrderLine", line, "item_id", "quantity", "cancelled", "taken"
+        transaction, "OrderLine", line, "item_id", "quantity", "cancelled_quantity", "taken"
     )
     if row is None:
         raise NotFound("OrderLine", to_global_id("OrderLine", line))

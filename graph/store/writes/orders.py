@@ -36,10 +36,12 @@ _PLACE = """
 """
 _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
 _LINES = """
-    SELECT id, item_id, quantity - cancelled AS pieces, taken FROM order_lines WHERE order_id = $1
+    SELECT id, item_id, quantity - cancelled_quantity AS pieces, taken FROM order_lines
+    WHERE order_id = $1
 """
 _CANCEL = """
-    UPDATE order_lines SET cancelled = cancelled + gone.pieces, taken = taken - gone.returned
+    UPDATE order_lines SET cancelled_quantity = cancelled_quantity + gone.pieces,
+        taken = taken - gone.returned
     FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS gone(id, pieces, returned)
     WHERE order_lines.id = gone.id
 """

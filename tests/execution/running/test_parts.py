@@ -22,6 +22,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from graph.errors import TimedOut
+from graph.execution.running.charging import Charging
 from graph.execution.running.execute import Execution
 from graph.execution.running.executor import _Pace
 from graph.execution.running.rate_limit import MemoryTokenBuckets
@@ -294,7 +295,7 @@ async def test_each_part_has_a_cost(execution: Execution) -> None:
 async def test_the_cost_of_missing_objects_is_refunded_at_the_end(database: Database) -> None:
     await fill(database, customers=3)
     token_buckets = MemoryTokenBuckets(1_000, 0.001)
-    execution = Execution(schema, database, token_buckets=token_buckets)
+    execution = Execution(schema, database, charging=Charging(token_buckets, cost_per_ms=0))
     text = "{ customers(first: 100) { nodes @stream(initialCount: 1) { id } } }"
     request = Request(text, {}, client="a", takes_parts=True, wants_cost=True)
     answer = await execution.answer(request, SYSTEM)
@@ -317,7 +318,7 @@ async def test_the_wrapping_of_parts_does_not_count_as_objects(
         "{ customers(first: 4) { nodes @stream { id orders(first: 3) { nodes { id } } } } }",
     ):
         token_buckets = MemoryTokenBuckets(1_000, 0.001)
-        execution = Execution(schema, database, token_buckets=token_buckets)
+        execution = Execution(schema, database, charging=Charging(token_buckets, cost_per_ms=0))
         await parts_of_request(execution, replace(request_of(text), client="a"))
         paid.append(round(1_000 - token_buckets._buckets["a"][0]))  # noqa: SLF001
 

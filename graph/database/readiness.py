@@ -1,0 +1,75 @@
+"""Whether the store can be read, answered soon whatever else runs.
+
+The check has a connection of its own, so it does not wait for operations. Probes at the same time
+share one check. Where a busy machine takes too long for it, the last result is the answer while it
+is fresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from graph.database.revisions import applied_revision, head_revision
+from graph.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+# A probe is answered within 100 ms.
+_SOON_SECONDS = 0.05
+_FRESH_SECONDS = 15.0
+
+
+class Readiness:
+    """The readiness of one database. `engine` has one connection, for this alone."""
+
+    def __init__(self, engine: AsyncEngine, translated: Callable[[Exception], Exception]) -> None:
+        self._engine = engine
+        self._translated = translated
+        self._check: asyncio.Task[None] | None = None
+        self._was_ready_at: float | None = None
+
+    async def check(self) -> None:
+        """Check that the store can be read.
+
+        Raises:
+            Unavailable: the database cannot be reached, or is not at the head revision.
+        """
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._checked())
+            self._check.add_done_callback(_retrieve)  # a probe may not have waited for it
+        check = self._check
+        if self._is_fresh():
+            await asyncio.wait([check], timeout=_SOON_SECONDS)
+            if not check.done():
+                return
+        await asyncio.shield(check)
+
+    async def close(self) -> None:
+        if self._check is not None and not self._check.done():
+            self._check.cancel()
+            await asyncio.wait([self._check])
+        await self._engine.dispose()
+
+    def _is_fresh(self) -> bool:
+        return self._was_ready_at is not None and monotonic() - self._was_ready_at < _FRESH_SECONDS
+
+    async def _checked(self) -> None:
+        try:
+            async with self._engine.connect() as connection:
+                revision = await connection.run_sync(applied_revision)
+        except Exception as error:
+            self._was_ready_at = None
+            raise self._translated(error) from error
+        self._was_ready_at = monotonic() if revision == head_revision() else None
+        if self._was_ready_at is None:
+            raise Unavailable
+
+
+def _retrieve(check: asyncio.Task[None]) -> None:
+    if not check.cancelled():
+        check.exception()

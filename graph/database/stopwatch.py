@@ -1,0 +1,66 @@
+"""The time that the statements of one operation take, and a way to end the one that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Stopwatch:
+    """Adds up the time of an operation's statements, which run one after another.
+
+    The time that an operation waits for a connection does not count. A block is one statement.
+    """
+
+    __slots__ = ("_began", "_reason", "_seconds", "_task")
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._began: float | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._reason: Exception | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The time so far, that of a running statement included."""
+        return (
+            self._seconds if self._began is None else self._seconds + perf_counter() - self._began
+        )
+
+    @property
+    def is_running(self) -> bool:
+        return self._began is not None
+
+    def stop(self, reason: Exception) -> None:
+        """End the running statement, if there is one; its block raises the reason.
+
+        asyncpg cancels the statement of a cancelled task in PostgreSQL.
+        """
+        if self._began is not None and self._reason is None and self._task is not None:
+            self._reason = reason
+            self._task.cancel()
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._began = perf_counter()
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if self._began is not None:
+            self._seconds += perf_counter() - self._began
+            self._began = None
+        task, reason = self._task, self._reason
+        self._task = self._reason = None
+        # A cancellation from elsewhere takes precedence over this one.
+        if reason is None or task is None or task.uncancel() > 0:
+            return
+        if isinstance(error, asyncio.CancelledError):
+            raise reason from None
