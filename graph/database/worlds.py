@@ -211,13 +211,17 @@ def dialect_in(world: World, dialect: Dialect) -> Dialect:
     return own  # type: ignore[no-any-return]
 
 
+def world_of_dialect(dialect: Dialect) -> World:
+    """The world in which a statement is written, for elements that write SQL of their own."""
+    return getattr(dialect, "world", EVERYTHING)
+
+
 class _Compiler(PGCompiler_asyncpg):
     """Writes a table as the rows of it that exist in the dialect's world."""
 
     @cached_property
     def _world(self) -> World:
-        world: World = self.dialect.world  # type: ignore[attr-defined]
-        return world
+        return world_of_dialect(self.dialect)
 
     @cached_property
     def _open(self) -> list[Table]:

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, select
 
 from graph.database.catalog import RowRule, catalog
 from graph.database.worlds import exists_to, own_key
-from graph.store.models import Customer, Event, Item, Order, OrderLine
+from graph.store.models import Customer, Event, Order, OrderLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
     OWN: "See the viewer's own customer and orders, and change them.",
     READ: "See all customers, orders and lines, and the history of orders.",
     COSTS: "See what the store pays for items.",
-    HISTORY: "See the history of customers; with `costs:read`, of items too.",
+    HISTORY: "See the history of customers and items.",
     SELL: "Place, change and cancel anybody's orders.",
     ADVANCE: "Record that orders were paid, shipped and delivered.",
     CUSTOMERS: "Add customers, and change them.",
@@ -67,8 +67,7 @@ catalog.rows |= {
     "Order": (_with(READ), _with(OWN, rows=Order.customer_id == _OWN_KEY)),
     "OrderLine": (_with(READ), _with(OWN, rows=exists_to(OrderLine.order))),
     "Event": (
-        _with(HISTORY, COSTS),
-        _with(HISTORY, rows=Event.entity != Item.__name__),
+        _with(HISTORY),
         _with(READ, rows=Event.order_id.is_not(None)),
         _with(OWN, rows=Event.order_id.in_(select(Order.id))),
     ),
