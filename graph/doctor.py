@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from graph.errors import InvalidSetting
 from graph.settings import DocumentsMode, Profile, TokenBucketMode
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _MOST_PROXIES_V6 = 2**112
 def effective(settings: Settings) -> list[tuple[str, str]]:
     """The (variable, value) of every setting, sorted, without secrets."""
     variables = settings.environment() | {"GRAPH_DATABASE_URL": settings.database_address}
+    if settings.jwt_secret is not None:
+        variables["GRAPH_JWT_SECRET"] = "(set)"  # noqa: S105  it hides one
     return sorted(variables.items())
 
 
@@ -41,6 +44,22 @@ def dangers(settings: Settings) -> Iterator[str]:
     yield from _trusted_too_much(settings)
 
 
+def check_sign_in(settings: Settings) -> None:
+    """Check that somebody can sign in in production, unless that is not wanted.
+
+    Raises:
+        InvalidSetting: nobody can, and the role of all clients is not set either.
+    """
+    is_production = settings.profile is Profile.PRODUCTION
+    if is_production and settings.jwt_issuer is None and settings.anonymous_role is None:
+        raise InvalidSetting(
+            "GRAPH_JWT_ISSUER",
+            "production needs an issuer of tokens. Where services with API keys are the only"
+            " ones to sign in, set GRAPH_ANONYMOUS_ROLE=anonymous; another role there is"
+            " everybody's",
+        )
+
+
 def dangers_of_workers(settings: Settings, workers: int) -> Iterator[str]:
     """One line for each limit that several workers would not share."""
     is_per_worker = (
@@ -54,6 +73,11 @@ def dangers_of_workers(settings: Settings, workers: int) -> Iterator[str]:
 
 
 def _exposed(settings: Settings) -> Iterator[str]:
+    if settings.role_of_anonymous != "anonymous":
+        yield (
+            f"GRAPH_ANONYMOUS_ROLE makes everybody a {settings.role_of_anonymous}:"
+            " set it to anonymous"
+        )
     if settings.introspection or settings.suggestions:
         yield "GRAPH_INTROSPECTION or GRAPH_SUGGESTIONS reveal the schema: set them to false"
     if settings.graphiql:

@@ -33,6 +33,8 @@ _ORIGIN = re.compile(r"\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _MIN_SECRET_BYTES = 32
+# The issuer of `graph token` (`graph.development`).
+DEVELOPMENT_ISSUER = "graph-development"
 
 # PostgreSQL's timeouts are whole milliseconds, and 0 disables them.
 _Seconds: TypeAlias = Annotated[float, Field(ge=0.001, le=86_400)]
@@ -294,6 +296,8 @@ class Settings(BaseSettings):
     def _one_way_to_verify_tokens(self) -> Self:
         if self.jwt_jwks_url and self.jwt_secret:
             raise ValueError("set GRAPH_JWT_JWKS_URL or GRAPH_JWT_SECRET, not both")
+        if self.jwt_issuer == DEVELOPMENT_ISSUER and self.profile is not Profile.DEVELOPMENT:
+            raise ValueError(f"GRAPH_JWT_ISSUER must not be {DEVELOPMENT_ISSUER} in production")
         named = (self.jwt_issuer, self.jwt_audience, self.jwt_jwks_url or self.jwt_secret)
         if any(named) and not all(named):
             raise ValueError(

@@ -274,7 +274,7 @@ class Event(Base):
     entity_id: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
     payload: Mapped[str] = mapped_column(JsonText)
-    actor: Mapped[str | None] = mapped_column(String(200))
+    actor: Mapped[str | None] = mapped_column(String(500))
     order_id: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
