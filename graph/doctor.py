@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from graph.addresses import LOOPBACK
 from graph.errors import InvalidSetting
 from graph.settings import DocumentsMode, Profile, TokenBucketMode
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from graph.settings import Settings
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 _DANGEROUS_COST = 100_000
 # More public addresses than any provider of proxies has: a /8 of IPv4, a /16 of IPv6.
@@ -32,7 +32,7 @@ def effective(settings: Settings) -> list[tuple[str, str]]:
 
 def dangers(settings: Settings) -> Iterator[str]:
     """One line for each dangerous setting: the danger, and the value to set instead."""
-    open_to_all = settings.host not in _LOOPBACK
+    open_to_all = settings.host not in LOOPBACK
     if settings.profile is Profile.DEVELOPMENT:
         if open_to_all:
             yield (
@@ -127,5 +127,5 @@ def _is_unencrypted(url: str) -> bool:
     parts = urlsplit(url)
     options = parse_qs(parts.query)
     host = parts.hostname or options.get("host", [""])[0]
-    is_local = not host or host in _LOOPBACK or host.startswith("/")
+    is_local = not host or host in LOOPBACK or host.startswith("/")
     return not is_local and options.get("ssl", [""])[0] not in _ENCRYPTED

@@ -16,7 +16,7 @@ from graph.errors import DataDirUnusable, InvalidToken, StartupError
 from graph.server.api_keys import ApiKeys
 from graph.settings import Settings
 from tests.conftest import client_of, settings_for
-from tests.server.test_authentication import ROLES, made, scope_with
+from tests.server.test_authentication import ROLES, SECRET, made, scope_with
 from tests.test_cli import complaint, graph, output_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_a_key_that_cannot_be_is_refused(
 
 async def test_a_key_makes_a_service_with_its_permissions(database: Database) -> None:
     key = await api_keys.add(database, "Reports", {"store:read", "costs:read"}, None)
-    authenticator = made()
+    authenticator = made(jwt_secret=SECRET)
     async with authenticator.running(database):
         scope = scope_with(f"Bearer {key}")
         viewer = await authenticator.identify(scope)
@@ -88,7 +88,7 @@ async def test_a_key_makes_a_service_with_its_permissions(database: Database) ->
 
     assert viewer.subject == f"api-key {key.split('_')[1]}"
     assert (viewer.role, viewer.own) == ("service", None)
-    assert viewer.may == {"store:read", "costs:read"}
+    assert viewer.may == frozenset({"store:read", "costs:read"})
 
 
 async def test_the_secret_is_not_in_the_database(database: Database) -> None:
@@ -106,7 +106,7 @@ async def test_a_revoked_key_ends_within_seconds(
 ) -> None:
     monkeypatch.setattr("graph.server.api_keys._KEPT_SECONDS", 0.2)
     key = await api_keys.add(database, "Reports", (), None)
-    authenticator = made()
+    authenticator = made(jwt_secret=SECRET)
     async with authenticator.running(database):
         scope = scope_with(f"Bearer {key}")
         await authenticator.identify(scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -567,6 +568,7 @@ async def test_the_last_keys_stay_while_the_provider_is_down(
     provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(jwks, "_UNKNOWN_KEY_SECONDS", 0.0)
+    caplog.set_level(logging.WARNING, logger="graph")
     async with trusting(provider) as authenticator:
         await viewer_of(authenticator, provider.token())
         provider.status = 500
