@@ -6,6 +6,7 @@
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
      │   ├─ OriginNotAllowed      pages of this origin may not call the API      ORIGIN_NOT_ALLOWED
+     │   ├─ InvalidToken          the bearer token or API key is not valid       INVALID_TOKEN
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
      │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
@@ -38,6 +39,7 @@
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
+     │   ├─ ProviderUnavailable   the keys of a token cannot be loaded           SIGN_IN_UNAVAILABLE
      │   ├─ TooMuchStorage        the operation exceeded its temporary storage   TOO_MUCH_STORAGE
      │   └─ Overloaded            too many operations are waiting                OVERLOADED
      │       └─ TooExpensive      it was slow, and too many slow ones are running  TOO_EXPENSIVE
@@ -63,6 +65,7 @@ INTERNAL_SERVER_ERROR with an error id.
 from graph.errors.availability import (
     OutcomeUnknown,
     Overloaded,
+    ProviderUnavailable,
     TimedOut,
     TooExpensive,
     TooMuchStorage,
@@ -101,6 +104,7 @@ from graph.errors.requests import (
     InvalidOrder,
     InvalidPage,
     InvalidText,
+    InvalidToken,
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
@@ -163,6 +167,7 @@ __all__ = [
     "InvalidSchemaFile",
     "InvalidSetting",
     "InvalidText",
+    "InvalidToken",
     "MethodNotAllowed",
     "MigrationRefused",
     "NoPreflight",
@@ -179,6 +184,7 @@ __all__ = [
     "PersistedQueryNotSupported",
     "Problem",
     "ProblemCode",
+    "ProviderUnavailable",
     "RateLimited",
     "Reason",
     "ReasonCode",

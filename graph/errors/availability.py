@@ -42,6 +42,17 @@ class OutcomeUnknown(Unavailable):
         )
 
 
+class ProviderUnavailable(Unavailable):
+    code = ErrorCode.SIGN_IN_UNAVAILABLE
+    retry_after_seconds = 10
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token cannot be verified: the keys of its issuer cannot be loaded."
+            " Try again later."
+        )
+
+
 class Overloaded(Unavailable):
     code = ErrorCode.OVERLOADED
     retry_after_seconds = 1

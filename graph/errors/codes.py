@@ -31,6 +31,7 @@ class ErrorCode(_Code):
     BAD_REQUEST = "BAD_REQUEST", "The HTTP request holds no GraphQL request."
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED", "Neither GET nor POST, or a mutation by GET."
     HOST_NOT_ALLOWED = "HOST_NOT_ALLOWED", "The Host header names another host."
+    INVALID_TOKEN = "INVALID_TOKEN", "The token of the Authorization header is not valid."
     ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED", "The Origin header names another site."
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE", "The Accept header admits no served media type."
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE", "The body is not JSON in UTF-8."
@@ -98,6 +99,7 @@ class ErrorCode(_Code):
     )
     # The server
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE", "The database cannot be reached: try again later."
+    SIGN_IN_UNAVAILABLE = "SIGN_IN_UNAVAILABLE", "The keys of the token's issuer are out of reach."
     TIMEOUT = "TIMEOUT", "The operation took longer than is allowed: request less."
     TRY_AGAIN = "TRY_AGAIN", "Other operations changed the same rows. Nothing was changed."
     OUTCOME_UNKNOWN = (

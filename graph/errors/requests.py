@@ -47,6 +47,16 @@ class OriginNotAllowed(RequestError):
         )
 
 
+class InvalidToken(RequestError):
+    """`reason` begins in lower case and quotes nothing of the token."""
+
+    code = ErrorCode.INVALID_TOKEN
+    status = 401
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The bearer token is not valid: {reason}.")
+
+
 class NotAcceptable(RequestError):
     code = ErrorCode.NOT_ACCEPTABLE
     status = 406

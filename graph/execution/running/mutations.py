@@ -390,7 +390,19 @@ def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.K
     text = request.operation.text_of(request.plan, key).encode()
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
     content = hashlib.sha256(text + b"\0" + variables).digest()
-    return idempotency.Key(request.client, given, content)
+    return idempotency.Key(_owner(request.client, request.viewer), given, content)
+
+
+def _owner(client: str, viewer: Viewer) -> str:
+    """Whose a key is: an address, or a viewer with its permissions.
+
+    A subject with fewer of them must not get the stored answer to one with more.
+    """
+    if viewer.subject is None:
+        return client
+    may = None if viewer.may is None else sorted(viewer.may)
+    owner = orjson.dumps([viewer.subject, viewer.role, may, str(viewer.own)])
+    return hashlib.sha256(owner).hexdigest()
 
 
 def _refused(error: RequestError) -> RequestRejected:
