@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     Enum,
     FetchedValue,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     ScalarSelect,
     SmallInteger,
     String,
+    Table,
     func,
     literal_column,
     select,
@@ -46,7 +48,7 @@ from graph.database.catalog import catalog
 from graph.database.search import index_expression
 from graph.database.tables import NAMING_CONVENTION
 from graph.database.types import JsonText
-from graph.store import triggers
+from graph.store import history, triggers
 
 
 class Base(DeclarativeBase):
@@ -61,6 +63,7 @@ class Base(DeclarativeBase):
 
 
 triggers.create_with(Base.metadata)
+history.create_with(Base.metadata)
 search_functions.create_with(Base.metadata)
 catalog.bases.append(Base)
 catalog.models = Base
@@ -78,6 +81,15 @@ class OrderStatus(StrEnum):
     SHIPPED = "SHIPPED"
     DELIVERED = "DELIVERED"
     CANCELLED = "CANCELLED"
+
+
+class EventEntity(StrEnum):
+    """The entity of a changed row."""
+
+    CUSTOMER = "CUSTOMER"
+    ITEM = "ITEM"
+    ORDER = "ORDER"
+    ORDER_LINE = "ORDER_LINE"
 
 
 class EventKind(StrEnum):
@@ -131,6 +143,9 @@ class Customer(Base):
     version: Mapped[int] = _version()
 
     orders: Mapped[list[Order]] = relationship(back_populates="customer", lazy="raise")
+    history: Mapped[list[Event]] = relationship(
+        primaryjoin="Customer.id == foreign(Event.customer_id)", viewonly=True, lazy="raise"
+    )
 
     __table_args__ = (
         Index("customers_lower_email_key", text("lower(email)"), unique=True),
@@ -158,6 +173,9 @@ class Item(Base):
     version: Mapped[int] = _version()
 
     order_lines: Mapped[list[OrderLine]] = relationship(back_populates="item", lazy="raise")
+    history: Mapped[list[Event]] = relationship(
+        primaryjoin="Item.id == foreign(Event.item_id)", viewonly=True, lazy="raise"
+    )
 
     __table_args__ = (
         Index(None, "name", "id"),
@@ -259,27 +277,67 @@ class Order(Base):
         return f"<Order:{self.id}-{self.customer_id}>"
 
 
-class Event(Base):
-    """One change of one row, written by a trigger in the same transaction.
+EVENTS = Table(
+    "events",
+    Base.metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("entity", String(20), nullable=False),
+    Column("entity_id", BigInteger, nullable=False),
+    Column("kind", _one_of(EventKind, "kind"), nullable=False),
+    Column("payload", JsonText, nullable=False),
+    Column("actor", String(200)),
+    # The key of the changed order, or of the changed line's order. Events outlive their order.
+    Column("order_id", BigInteger),
+    CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
+    Index(None, "order_id", "id"),
+)
+for _entity in ("Customer", "Item"):
+    _key = history.key_in_events(_entity)
+    Index(
+        f"events_{_entity.lower()}_id_idx",
+        text(f"({_key})"),
+        EVENTS.c.id,
+        postgresql_where=text(f"({_key}) IS NOT NULL"),
+    )
 
-    `order_id` is the key of the changed order, or of the changed line's order. It is not a foreign
-    key, since events outlive their order.
+
+class Event(Base):
+    """One change of one row, written by a trigger in the same transaction: a row of a view.
+
+    One of `customer_id`, `item_id`, `order_line_id` is the key of the changed row; `order_id` is
+    that of the changed order, or of the changed line's order. Rows may have been deleted.
     """
 
-    __tablename__ = "events"
+    __tablename__ = "history"
+    metadata = MetaData()  # a view is not created like a table
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    occurred_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    entity: Mapped[str] = mapped_column(String(20))
-    entity_id: Mapped[int] = mapped_column(BigInteger)
+    occurred_at: Mapped[datetime]
+    entity: Mapped[EventEntity] = mapped_column(_one_of(EventEntity, "entity"))
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
-    payload: Mapped[str] = mapped_column(JsonText)
     actor: Mapped[str | None] = mapped_column(String(200))
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)
+    item_id: Mapped[int | None] = mapped_column(BigInteger)
     order_id: Mapped[int | None] = mapped_column(BigInteger)
+    order_line_id: Mapped[int | None] = mapped_column(BigInteger)
+    payload: Mapped[str | None] = column_property(
+        history.payload_of(id),  # noqa: A003  the column of this name
+        deferred=True,
+        raiseload=True,
+    )
 
-    __table_args__ = (
-        Index(None, "order_id", "id"),
-        CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
+    customer: Mapped[Customer | None] = relationship(
+        primaryjoin="foreign(Event.customer_id) == Customer.id", viewonly=True, lazy="raise"
+    )
+    item: Mapped[Item | None] = relationship(
+        primaryjoin="foreign(Event.item_id) == Item.id", viewonly=True, lazy="raise"
+    )
+    order: Mapped[Order | None] = relationship(
+        primaryjoin="foreign(Event.order_id) == Order.id", viewonly=True, lazy="raise"
+    )
+    order_line: Mapped[OrderLine | None] = relationship(
+        primaryjoin="foreign(Event.order_line_id) == OrderLine.id", viewonly=True, lazy="raise"
     )
 
     def __repr__(self) -> str:

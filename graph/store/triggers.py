@@ -136,7 +136,7 @@ _NEXT_KEY = """
 """
 _KEYED = ("customers", "items", "orders", "order_lines", "events")
 # The entity in a table's events, and the column with the key of the order.
-_LOGGED = {
+LOGGED = {
     "customers": ("Customer", ""),
     "items": ("Item", ""),
     "orders": ("Order", "id"),
@@ -183,7 +183,7 @@ def statements() -> Iterator[str]:
         " WHEN (NEW.unit_price IS NULL OR NEW.item_name IS NULL) EXECUTE FUNCTION price_line()"
     )
     # Triggers of one statement run in the order of their names: order_lines_touch runs last.
-    for table, (entity, order_column) in _LOGGED.items():
+    for table, (entity, order_column) in LOGGED.items():
         for operation, rows in _ROWS.items():
             yield (
                 f"CREATE TRIGGER {table}_log_{operation.lower()} AFTER {operation} ON {table}"

@@ -63,7 +63,7 @@ async def test_nodes_and_look_ups_find_them(shop: Client) -> None:
             node(id: $id) { id ... on Customer { databaseId } } nodes(ids: $ids) { id }
             item(by: {databaseId: $key}) { id databaseId } order(by: {id: $order}) {
                 customerId customer { id } lineItems { nodes { orderId itemId item { id } } }
-                history { nodes { entityId orderId } } } }""",
+                history { nodes { orderLineId orderId order { id } payload } } } }""",
         id=CUSTOMER,
         order=to_global_id("Order", BASE),
         ids=[ITEM, to_global_id("OrderLine", BASE + 7), to_global_id("Item", BASE - 1)],
@@ -86,7 +86,10 @@ async def test_nodes_and_look_ups_find_them(shop: Client) -> None:
     assert {event["orderId"] for event in order["history"]["nodes"]} == {
         to_global_id("Order", BASE)
     }
-    assert order["history"]["nodes"][0]["entityId"] == str(BASE)
+    created, line, *_ = order["history"]["nodes"]
+    assert created["order"] == {"id": to_global_id("Order", BASE)}
+    assert created["payload"]["customerId"] == CUSTOMER
+    assert line["orderLineId"] in {to_global_id("OrderLine", BASE + nth) for nth in range(9)}
 
 
 @pytest.mark.parametrize(

@@ -458,14 +458,14 @@ async def test_the_history_of_an_order_has_all_its_changes(store: Client) -> Non
 
     data = await store(
         """{ order(by: {databaseId: 1}) { history { totalCount nodes {
-               entity entityId kind payload actor orderId } } } }"""
+               entity kind payload actor orderId orderLineId } } } }"""
     )
     history = data["order"]["history"]["nodes"]
     assert {event["orderId"] for event in history} == {ORDER}
     assert [(event["entity"], event["kind"]) for event in history] == [
-        *(("Order", "CREATED"), ("OrderLine", "CREATED"), ("OrderLine", "CREATED")),
-        *(("OrderLine", "CHANGED"), ("Order", "CHANGED"), ("Order", "PAID")),
-        *(("OrderLine", "CHANGED"), ("Order", "CHANGED")),
+        *(("ORDER", "CREATED"), ("ORDER_LINE", "CREATED"), ("ORDER_LINE", "CREATED")),
+        *(("ORDER_LINE", "CHANGED"), ("ORDER", "CHANGED"), ("ORDER", "PAID")),
+        *(("ORDER_LINE", "CHANGED"), ("ORDER", "CHANGED")),
     ]
     assert history[3]["payload"] == {"quantity": [1, 2], "taken": [0, 1]}
     assert history[5]["payload"] == {"status": ["PLACED", "PAID"], "version": [2, 3]}
