@@ -55,10 +55,11 @@
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
          └─ StoreNotEmpty         the seed refuses to mix with existing rows
 
-Each class builds its message from facts: what was required and what was got. The codes are part of
-the API. Three more codes come from the GraphQL language itself (`execution/` names them):
-GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED and BAD_USER_INPUT for variables. Any other
-exception is masked as INTERNAL_SERVER_ERROR with an error id.
+Each class builds its message from facts: what was required and what was got. All codes are members
+of the enums in `codes`, which are part of the API. Some come from the GraphQL language itself
+(`execution/` raises them): GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED,
+OPERATION_RESOLUTION_FAILURE, and BAD_USER_INPUT for variables. Any other exception is masked as
+INTERNAL_SERVER_ERROR with an error id.
 """
 
 from graph.errors.availability import (
@@ -70,6 +71,12 @@ from graph.errors.availability import (
     TooMuchStorage,
     TryAgain,
     Unavailable,
+)
+from graph.errors.codes import (
+    ErrorCode,
+    FileProblemCode,
+    ProblemCode,
+    ReasonCode,
 )
 from graph.errors.domain import (
     Conflict,
@@ -143,6 +150,8 @@ __all__ = [
     "DatabaseUnreachable",
     "DatabaseUnsuitable",
     "DomainError",
+    "ErrorCode",
+    "FileProblemCode",
     "GraphError",
     "HostNotAllowed",
     "IdempotencyMismatch",
@@ -174,9 +183,11 @@ __all__ = [
     "PersistedQueryNotFound",
     "PersistedQueryNotSupported",
     "Problem",
+    "ProblemCode",
     "ProviderUnavailable",
     "RateLimited",
     "Reason",
+    "ReasonCode",
     "RequestError",
     "Shortage",
     "StartupError",

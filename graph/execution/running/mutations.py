@@ -30,9 +30,11 @@ from graph.database.transaction import RetryableConflict, Transaction, transacti
 from graph.database.writes import idempotency
 from graph.errors import (
     DomainError,
+    ErrorCode,
     InvalidKey,
     NotAllowed,
     Reason,
+    ReasonCode,
     RequestError,
     TryAgain,
 )
@@ -179,7 +181,7 @@ class Mutations:
         if request.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
-                code="BAD_REQUEST",
+                code=ErrorCode.BAD_REQUEST,
             )
         return fields
 
@@ -274,7 +276,7 @@ class Mutations:
                 await tx.rollback()
                 await tx.begin()
                 because = Reason(
-                    "ROLLED_BACK",
+                    ReasonCode.ROLLED_BACK,
                     f"Nothing was changed, as '{each.selected.response_key}' was refused.",
                 )
                 return [
