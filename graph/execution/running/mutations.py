@@ -31,9 +31,11 @@ from graph.database.worlds import changing_world
 from graph.database.writes import idempotency
 from graph.errors import (
     DomainError,
+    ErrorCode,
     InvalidKey,
     NotAllowed,
     Reason,
+    ReasonCode,
     RequestError,
     TryAgain,
 )
@@ -180,7 +182,7 @@ class Mutations:
         if request.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
-                code="BAD_REQUEST",
+                code=ErrorCode.BAD_REQUEST,
             )
         return fields
 
@@ -275,7 +277,7 @@ class Mutations:
                 await tx.rollback()
                 await tx.begin()
                 because = Reason(
-                    "ROLLED_BACK",
+                    ReasonCode.ROLLED_BACK,
                     f"Nothing was changed, as '{each.selected.response_key}' was refused.",
                 )
                 return [

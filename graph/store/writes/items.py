@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.writes import rows
 from graph.database.writes.values import INPUT, Values, check_version
-from graph.errors import InsufficientStock, NotAllowed, Reason, Shortage
+from graph.errors import InsufficientStock, NotAllowed, ProblemCode, Reason, ReasonCode, Shortage
 from graph.relay import INT4_MAX
 
 if TYPE_CHECKING:
@@ -82,11 +82,15 @@ async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> in
 def _moved(key: int, stock: int | None, by: int, values: Values) -> int:
     if stock is None:
         raise NotAllowed(
-            Reason("NOT_COUNTED", "The item's stock is not tracked; set it with 'to' first.")
+            Reason(
+                ReasonCode.NOT_COUNTED, "The item's stock is not tracked; set it with 'to' first."
+            )
         )
     if stock + by < 0:
         raise InsufficientStock([Shortage(key, -by, stock)])
     if stock + by > INT4_MAX:
-        values.wrong("by", "OUT_OF_RANGE", f"The stock must not exceed {INT4_MAX} pieces.")
+        values.wrong(
+            "by", ProblemCode.OUT_OF_RANGE, f"The stock must not exceed {INT4_MAX} pieces."
+        )
         values.check()
     return stock + by

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.writes import rows
 from graph.database.writes.values import Values
-from graph.errors import NotAllowed, NotFound, Reason
+from graph.errors import NotAllowed, NotFound, ProblemCode, Reason, ReasonCode
 from graph.relay import to_global_id
 from graph.store.writes import orders, stock
 from graph.store.writes.rules import OrderAction
@@ -41,7 +41,7 @@ async def add(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, 
     await orders.lock(transaction, order, expected, OrderAction.CHANGE_LINES)
     found = await stock.locked(transaction, [item])
     if item not in found:
-        values.wrong("item_id", "NOT_FOUND", "There is no such item.")
+        values.wrong("item_id", ProblemCode.NOT_FOUND, "There is no such item.")
         values.check()
     taken = await stock.take(transaction, found, {item: quantity})
     row = await transaction.first(_INSERT, order, item, quantity, taken[item])
@@ -61,7 +61,7 @@ async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[in
     if quantity < cancelled:
         raise NotAllowed(
             Reason(
-                "LESS_THAN_CANCELLED",
+                ReasonCode.LESS_THAN_CANCELLED,
                 f"The quantity must be at least {cancelled}: these pieces are cancelled.",
             )
         )

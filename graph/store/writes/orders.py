@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.writes import rows
 from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
-from graph.errors import NotAllowed, Reason
+from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode
 from graph.store.models import OrderStatus
 from graph.store.writes import stock
 from graph.store.writes.rules import OrderAction, check_allowed, target
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graph.database.transaction import Transaction
+    from graph.viewer import Viewer
 
 # One statement locks the items and looks up the customer, which is repeated in each row.
 _LOCK_ALL = f"""
@@ -60,10 +61,12 @@ async def place(
         InsufficientStock: items do not have enough stock; it lists all of them.
     """
     values = Values(given, path)
-    customer = values.key("customer_id", "Customer")
+    customer = _customer(values, transaction.viewer)
     lines = values.within("lines")
     if not 1 <= len(lines) <= MOST_LINES:
-        values.wrong("lines", "OUT_OF_RANGE", f"An order must have from 1 to {MOST_LINES} lines.")
+        values.wrong(
+            "lines", ProblemCode.OUT_OF_RANGE, f"An order must have from 1 to {MOST_LINES} lines."
+        )
         values.check()
     items = [line.key("item_id", "Item") for line in lines]
     quantities = [line.pieces() for line in lines]
@@ -71,10 +74,10 @@ async def place(
     found = {row["id"]: row["stock"] for row in locked}
     exists = locked[0]["customer"] and await rows.exists_in_world(transaction, "Customer", customer)
     if customer and not exists:
-        values.wrong("customer_id", "NOT_FOUND", "There is no such customer.")
+        values.wrong("customer_id", ProblemCode.NOT_FOUND, "There is no such customer.")
     for line, item in zip(lines, items, strict=True):
         if item and item not in found:
-            line.wrong("item_id", "NOT_FOUND", "There is no such item.")
+            line.wrong("item_id", ProblemCode.NOT_FOUND, "There is no such item.")
     values.check()
     wanted: Counter[int] = Counter()
     for item, quantity in zip(items, quantities, strict=True):
@@ -151,12 +154,23 @@ async def lock(
     check_allowed(action, OrderStatus(row["status"]))
 
 
+def _customer(values: Values, viewer: Viewer) -> int:
+    """The key of the customer who places an order: the viewer, unless another one is given."""
+    if values.given("customer_id") is not None:
+        return values.key("customer_id", "Customer")
+    if viewer.own is None:
+        values.wrong("customer_id", ProblemCode.REQUIRED, "A value is required.")
+    return viewer.own or 0
+
+
 def _wanted(values: Values) -> list[tuple[Values, int, int | None]]:
     """The lines to cancel as (values, key, pieces); the pieces are None for all that are left."""
     lines = values.within("lines")
     if not lines:
         values.wrong(
-            "lines", "OUT_OF_RANGE", "'lines' must have a line; leave it out for all lines."
+            "lines",
+            ProblemCode.OUT_OF_RANGE,
+            "'lines' must have a line; leave it out for all lines.",
         )
     return [
         (
@@ -174,14 +188,16 @@ def _checked(
     gone: dict[int, int] = {}
     for line, key, pieces in wanted:
         if key not in left:
-            line.wrong("id", "NOT_FOUND", "The order has no such line.")
+            line.wrong("id", ProblemCode.NOT_FOUND, "The order has no such line.")
         elif key in gone:
-            line.wrong("id", "REPEATED", "The line is repeated.")
+            line.wrong("id", ProblemCode.REPEATED, "The line is repeated.")
         else:
             gone[key] = left[key] if pieces is None else pieces
     values.check()
     if any(pieces > left[line] for line, pieces in gone.items()):
         raise NotAllowed(
-            Reason("NOTHING_LEFT", "A line has fewer pieces left than are to be cancelled.")
+            Reason(
+                ReasonCode.NOTHING_LEFT, "A line has fewer pieces left than are to be cancelled."
+            )
         )
     return gone
