@@ -72,7 +72,7 @@ class ReadSession:
         self._session = session
         self._stopwatch = stopwatch
         self._lock = asyncio.Lock()
-        self._world = world_of(viewer)
+        self.world = world_of(viewer)
         self._own = viewer.own
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
@@ -87,7 +87,7 @@ class ReadSession:
                 connection = await self._session.connection()  # the wait for one does not count
                 with self._stopwatch:
                     return (
-                        await execute_in(self._world, connection, statement, parameters, self._own)
+                        await execute_in(self.world, connection, statement, parameters, self._own)
                     ).all()
             except Exception as error:
                 raise translated(error) from error
@@ -98,7 +98,7 @@ class ReadSession:
             try:
                 connection = await self._session.connection()
                 driver = (await connection.get_raw_connection()).driver_connection
-                statement = query.statement(json_function(driver), self._world)
+                statement = query.statement(json_function(driver), self.world)
                 parameters = tuple(statement.parameters(values, self._own))
                 with self._stopwatch:
                     return (await connection.exec_driver_sql(statement.sql, parameters)).one()

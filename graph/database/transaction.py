@@ -61,7 +61,7 @@ class Transaction:
     ) -> None:
         self.viewer = viewer
         # What is read, and what may be changed.
-        self._world = self.changing = world_of(viewer)
+        self.world = self.changing = world_of(viewer)
         self._database = database
         self._connection = connection
         self._driver = driver
@@ -150,7 +150,7 @@ class Transaction:
                 with self._reads:
                     return (
                         await execute_in(
-                            self._world, self._connection, statement, parameters, self.viewer.own
+                            self.world, self._connection, statement, parameters, self.viewer.own
                         )
                     ).all()
             except Exception as error:
@@ -158,7 +158,7 @@ class Transaction:
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
-        statement = query.statement(json_function(self._driver), self._world)
+        statement = query.statement(json_function(self._driver), self.world)
         parameters = statement.parameters(values, self.viewer.own)
         (columns,) = await self._fetch(statement.sql, parameters, self._reads)
         return cast("Sequence[bytes]", columns)

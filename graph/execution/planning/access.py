@@ -28,16 +28,17 @@ from graph.selection import (
     PageInfo,
     Payload,
     Plain,
+    Resolved,
     Selection,
     Through,
     ToOne,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from graph.database.worlds import World
-    from graph.selection import Root
+    from graph.execution.planning.plan import Plan
     from graph.viewer import Viewer
 
 
@@ -67,8 +68,14 @@ class _Use:
 class Access:
     """What an operation of one shape needs; lives as long as its compiled statement."""
 
-    def __init__(self, roots: Iterable[Root]) -> None:
-        self._uses = tuple(dict.fromkeys(use for root in roots for use in _uses(root, (), "")))
+    def __init__(self, plan: Plan) -> None:
+        uses = dict.fromkeys(use for root in plan.root for use in _uses(root, (), ""))
+        # A resolver's value may have relationships: they are not parts of a root field.
+        if any(map(_is_resolved, plan.root)):
+            for path, part in plan.fields.items():
+                keys = tuple(key for _, key in path[:-1])
+                uses |= dict.fromkeys(_uses(part, keys, ""))
+        self._uses = tuple(uses)
         # By the viewer's permissions: roles are few.
         self._refused: dict[frozenset[str], tuple[_Use, ...]] = {}
 
@@ -98,11 +105,21 @@ def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
     to = _entity_within(part)
     inner = entity if to is None else to
     yield from _own_uses(part, path, inner)
+    for within in _inner(part):
+        yield from _uses(within, path, inner)
+
+
+def _is_resolved(part: Any) -> bool:
+    return isinstance(part, Resolved) or any(map(_is_resolved, _inner(part)))
+
+
+def _inner(part: Any) -> Iterator[Any]:
+    """The parts of a part."""
     for each in fields(part):
         value = getattr(part, each.name)
         for within in value if isinstance(value, tuple) else (value,):
             if is_dataclass(within) and each.name != "relationship":
-                yield from _uses(within, path, inner)
+                yield within
 
 
 def _entity_within(part: Any) -> str | None:
@@ -124,7 +141,7 @@ def _own_uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
             yield _Use(path, needs=part.needs)
         case Column() | EnumLookup() | Attribute() if entity:
             yield _Use(path, entity=entity, column=part.name)
-        case Measure(column=str(column)):
+        case Measure(column=str(column)) if entity:
             yield _Use(path, entity=entity, column=column)
         case Matches():
             for name in catalog.searched.get(entity, ()):

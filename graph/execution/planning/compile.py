@@ -128,7 +128,7 @@ def compile_plan(plan: Plan) -> Compiled:
         template.placeholders,
         price,
         plan.cache_control,
-        Access(plan.root),
+        Access(plan),
         History(),
     )
 

@@ -187,7 +187,7 @@ class Execution:
             plan = operation.plan(variables)
             if plan.has_parts:
                 price = Price([*plan.charges, *plan.charges_of_parts])
-                access = Access(plan.root)
+                access = Access(plan)
                 return Work(
                     operation, variables, plan.values, price, access, plan=plan, has_parts=True
                 )
@@ -198,7 +198,7 @@ class Execution:
             )
         plan = plan or operation.plan(variables)
         price = Price(plan.charges)
-        return Work(operation, variables, plan.values, price, Access(plan.root), plan=plan)
+        return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Place:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
