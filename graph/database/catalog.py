@@ -68,6 +68,8 @@ class Catalog:
     # By mutation: the permissions of which a viewer needs one. Where the store has rules, every
     # mutation is listed.
     changes: dict[str, frozenset[str]] = field(default_factory=dict)
+    # The permissions that values of columns depend on, such as the actions that a status allows.
+    deciding: frozenset[str] = frozenset()
     # The refusal that a violated constraint stands for.
     domain_error_of: Callable[[Any], DomainError | None] = _no_domain_error
 

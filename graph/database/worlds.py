@@ -66,11 +66,17 @@ class World:
     """The rows and columns that exist for viewers with some permissions.
 
     `rules` has the condition of each entity whose rows do not all exist; `hidden` the columns, by
-    entity and name, that do not exist.
+    entity and name, that do not exist. `may` are those of the permissions that matter to it; None
+    is all of them.
     """
 
     rules: Mapping[str, ColumnElement[bool]]
     hidden: frozenset[tuple[str, str]]
+    may: frozenset[str] | None = None
+
+    def permits(self, needs: frozenset[str]) -> bool:
+        """Whether its viewers have one of these permissions, on which values depend."""
+        return self.may is None or not self.may.isdisjoint(needs)
 
     def is_closed(self, entity: str) -> bool:
         """Whether no row of the entity exists, whatever the store holds."""
@@ -178,7 +184,7 @@ def _world_of(may: frozenset[str]) -> World:
     ruling = {
         name for rules in catalog.rows.values() for rule in rules for name in rule.permissions
     }
-    return _world_by(may & (ruling | set().union(*catalog.needs.values())))
+    return _world_by(may & (ruling | catalog.deciding.union(*catalog.needs.values())))
 
 
 @cache
@@ -189,7 +195,8 @@ def _world_by(may: frozenset[str]) -> World:
         if (rule := _condition(known, may)) is not None
     }
     hidden = frozenset(column for column, needs in catalog.needs.items() if needs.isdisjoint(may))
-    return World(rules, hidden) if rules or hidden else EVERYTHING
+    is_whole = not rules and not hidden and catalog.deciding <= may
+    return EVERYTHING if is_whole else World(rules, hidden, may)
 
 
 def _condition(rules: tuple[RowRule, ...], may: frozenset[str]) -> ColumnElement[bool] | None:

@@ -146,6 +146,7 @@ class ReasonCode(_Code):
     IS_SHIPPED = "IS_SHIPPED", "The order is SHIPPED."
     IS_DELIVERED = "IS_DELIVERED", "The order is DELIVERED."
     IS_CANCELLED = "IS_CANCELLED", "The order is CANCELLED."
+    NOT_PERMITTED = "NOT_PERMITTED", "The viewer has no permission for the action."
     HAS_ORDERS = "HAS_ORDERS", "The customer has orders."
     HAS_LINES = "HAS_LINES", "Order lines refer to the order or the item."
     NOTHING_LEFT = "NOTHING_LEFT", "The line has fewer pieces left."

@@ -87,7 +87,7 @@ def _direct(definition: Any, type_: str) -> Callable[[Any, Any], Any] | None:
         return _column(definition.python_name, catalog.columns.get((type_, definition.python_name)))
     resolver: Callable[..., Any] = definition.base_resolver.wrapped_func
     match meaning:
-        case Meaning.GLOBAL_ID | Meaning.TERMS | Meaning.ENUM_LOOKUP:
+        case Meaning.GLOBAL_ID | Meaning.TERMS:
             return lambda source, _info: resolver(source)
         case Meaning.LOOKUP | Meaning.NODE | Meaning.NODES | Meaning.MUTATION:
             return None

@@ -111,7 +111,7 @@ def json_statement(
 
     `json_function` turns a scalar into JSON: `json_scalar`, or `to_json` before PostgreSQL 17.
     """
-    writer = RowWriter(json_function)
+    writer = RowWriter(json_function, world)
     columns = [
         Expression(("textsend(", *concatenated(writer.root(root)), ")")).label(f"root{nth}")
         for nth, root in enumerate(roots)
@@ -126,8 +126,9 @@ class RowWriter:
     Each level has an alias of its own.
     """
 
-    def __init__(self, json_function: str) -> None:
+    def __init__(self, json_function: str, world: World) -> None:
         self.json_function = json_function
+        self._world = world
         self.aliases = (f"r{number}" for number in count())
 
     def root(self, root: DataField) -> SqlText:
@@ -157,7 +158,8 @@ class RowWriter:
             case GlobalId():
                 return global_id_of(entity, named(alias, "id"))
             case EnumLookup():
-                return [_enum_lookup(named(alias, field.name), field.texts)]
+                permitted = tuple(map(self._world.permits, field.depends_on))
+                return [_enum_lookup(named(alias, field.name), dict(field.texts)[permitted])]
             case Typename():
                 return [Json(f'"{field.text}"')]
             case ToOne():
