@@ -227,7 +227,7 @@ def lines_have_no_rule(stack: ExitStack) -> None:
     _with_rules(stack, OrderLine=(RowRule(frozenset()),))
 
 
-@mutant("customer")
+@mutant("reader")
 def events_have_no_rule(stack: ExitStack) -> None:
     _with_rules(stack, Event=(RowRule(frozenset()),))
 
