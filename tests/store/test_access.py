@@ -65,7 +65,7 @@ MUTATIONS = {
     "importItems": {"manager"},
     "importOrders": {"manager"},
 }
-ROWS = {
+ROWS: dict[str, dict[str, int | None]] = {
     "items": {"anonymous": ITEMS, "customer": ITEMS, "clerk": ITEMS, "manager": ITEMS},
     "customers": {"anonymous": None, "customer": 1, "clerk": CUSTOMERS, "manager": CUSTOMERS},
     "orders": {
@@ -310,10 +310,11 @@ async def test_what_is_not_theirs_cannot_be_told_from_what_is_not_there(shop: Sh
     texts, answers = [], []
     for key in (1, 99):  # an order of another customer, and none
         with recorded(shop.database) as statements:
-            values = {"id": to_global_id("Order", key), "expectedVersion": ANY}
+            id_ = to_global_id("Order", key)
+            values = {"id": id_, "expectedVersion": ANY}
             _, answer = await shop.answer(VIEWERS["customer"], query, input=values, dryRun=True)
         texts.append(statements.texts)
-        answers.append(json.dumps(answer).replace(values["id"], "ID"))
+        answers.append(json.dumps(answer).replace(id_, "ID"))
     assert texts[0] == texts[1]
     assert answers[0] == answers[1]
     assert "NOT_FOUND" in answers[0]
