@@ -22,6 +22,7 @@
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
+     │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         a repeated or unknown key or time zone         INVALID_GROUPS
@@ -56,10 +57,11 @@
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
          └─ StoreNotEmpty         the seed refuses to mix with existing rows
 
-Each class builds its message from facts: what was required and what was got. The codes are part of
-the API. Three more codes come from the GraphQL language itself (`execution/` names them):
-GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED and BAD_USER_INPUT for variables. Any other
-exception is masked as INTERNAL_SERVER_ERROR with an error id.
+Each class builds its message from facts: what was required and what was got. All codes are members
+of the enums in `codes`, which are part of the API. Some come from the GraphQL language itself
+(`execution/` raises them): GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED,
+OPERATION_RESOLUTION_FAILURE, and BAD_USER_INPUT for variables. Any other exception is masked as
+INTERNAL_SERVER_ERROR with an error id.
 """
 
 from graph.errors.availability import (
@@ -71,6 +73,12 @@ from graph.errors.availability import (
     TooMuchStorage,
     TryAgain,
     Unavailable,
+)
+from graph.errors.codes import (
+    ErrorCode,
+    FileProblemCode,
+    ProblemCode,
+    ReasonCode,
 )
 from graph.errors.domain import (
     Conflict,
@@ -89,6 +97,7 @@ from graph.errors.requests import (
     BatchTooLarge,
     BodyTooLarge,
     BodyTooSlow,
+    Forbidden,
     HostNotAllowed,
     InvalidCursor,
     InvalidFilter,
@@ -102,6 +111,7 @@ from graph.errors.requests import (
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
+    NotPermitted,
     NotTrusted,
     OriginNotAllowed,
     PersistedQueryMismatch,
@@ -112,6 +122,7 @@ from graph.errors.requests import (
     TooCostly,
     TooLarge,
     TooManyBuckets,
+    Unauthenticated,
     UnsupportedEncoding,
     UnsupportedMediaType,
     VariablesTooLarge,
@@ -145,6 +156,9 @@ __all__ = [
     "DatabaseUnreachable",
     "DatabaseUnsuitable",
     "DomainError",
+    "ErrorCode",
+    "FileProblemCode",
+    "Forbidden",
     "GraphError",
     "HostNotAllowed",
     "IdempotencyMismatch",
@@ -167,6 +181,7 @@ __all__ = [
     "NotAcceptable",
     "NotAllowed",
     "NotFound",
+    "NotPermitted",
     "NotTrusted",
     "OriginNotAllowed",
     "OutcomeUnknown",
@@ -176,9 +191,11 @@ __all__ = [
     "PersistedQueryNotFound",
     "PersistedQueryNotSupported",
     "Problem",
+    "ProblemCode",
     "ProviderUnavailable",
     "RateLimited",
     "Reason",
+    "ReasonCode",
     "RequestError",
     "Shortage",
     "StartupError",
@@ -191,6 +208,7 @@ __all__ = [
     "TooMuchStorage",
     "TransferFailed",
     "TryAgain",
+    "Unauthenticated",
     "Unavailable",
     "UnsupportedEncoding",
     "UnsupportedMediaType",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from graph.errors.codes import ErrorCode
 from graph.errors.root import GraphError, shortened
 
 
 class RequestError(GraphError):
     """A request that was rejected before any of it was executed."""
 
-    code = "BAD_REQUEST"
+    code: ClassVar[ErrorCode] = ErrorCode.BAD_REQUEST
     # The status of the HTTP response.
     status = 400
 
@@ -18,12 +21,12 @@ class BadRequest(RequestError):
 
 
 class MethodNotAllowed(RequestError):
-    code = "METHOD_NOT_ALLOWED"
+    code = ErrorCode.METHOD_NOT_ALLOWED
     status = 405
 
 
 class HostNotAllowed(RequestError):
-    code = "HOST_NOT_ALLOWED"
+    code = ErrorCode.HOST_NOT_ALLOWED
     status = 421
 
     def __init__(self, got: str) -> None:
@@ -34,7 +37,7 @@ class HostNotAllowed(RequestError):
 
 
 class OriginNotAllowed(RequestError):
-    code = "ORIGIN_NOT_ALLOWED"
+    code = ErrorCode.ORIGIN_NOT_ALLOWED
     status = 403
 
     def __init__(self, origin: str) -> None:
@@ -47,7 +50,7 @@ class OriginNotAllowed(RequestError):
 class InvalidToken(RequestError):
     """`reason` begins in lower case and quotes nothing of the token."""
 
-    code = "INVALID_TOKEN"
+    code = ErrorCode.INVALID_TOKEN
     status = 401
 
     def __init__(self, reason: str) -> None:
@@ -55,7 +58,7 @@ class InvalidToken(RequestError):
 
 
 class NotAcceptable(RequestError):
-    code = "NOT_ACCEPTABLE"
+    code = ErrorCode.NOT_ACCEPTABLE
     status = 406
 
     def __init__(self, offered: str) -> None:
@@ -63,7 +66,7 @@ class NotAcceptable(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    code = "UNSUPPORTED_MEDIA_TYPE"
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
     status = 415
 
     def __init__(self, got: str) -> None:
@@ -72,7 +75,7 @@ class UnsupportedMediaType(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    code = "UNSUPPORTED_MEDIA_TYPE"
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
     status = 415
 
     def __init__(self, got: str) -> None:
@@ -82,7 +85,7 @@ class UnsupportedEncoding(RequestError):
 
 
 class BodyTooLarge(RequestError):
-    code = "PAYLOAD_TOO_LARGE"
+    code = ErrorCode.PAYLOAD_TOO_LARGE
     status = 413
 
     def __init__(self, limit_bytes: int) -> None:
@@ -90,7 +93,7 @@ class BodyTooLarge(RequestError):
 
 
 class BodyTooSlow(RequestError):
-    code = "REQUEST_TIMEOUT"
+    code = ErrorCode.REQUEST_TIMEOUT
     status = 408
 
     def __init__(self, seconds: float) -> None:
@@ -98,7 +101,7 @@ class BodyTooSlow(RequestError):
 
 
 class VariablesTooLarge(RequestError):
-    code = "PAYLOAD_TOO_LARGE"
+    code = ErrorCode.PAYLOAD_TOO_LARGE
     status = 413
 
     def __init__(self, limit_bytes: int) -> None:
@@ -106,7 +109,7 @@ class VariablesTooLarge(RequestError):
 
 
 class NoPreflight(RequestError):
-    code = "CSRF_PREVENTED"
+    code = ErrorCode.CSRF_PREVENTED
 
     def __init__(self, header: str) -> None:
         super().__init__(
@@ -117,7 +120,7 @@ class NoPreflight(RequestError):
 
 
 class BatchTooLarge(RequestError):
-    code = "BATCH_TOO_LARGE"
+    code = ErrorCode.BATCH_TOO_LARGE
 
     def __init__(self, most: int) -> None:
         limit = f"A batch holds at most {most} requests." if most else "Batches are disabled."
@@ -125,28 +128,28 @@ class BatchTooLarge(RequestError):
 
 
 class PersistedQueryNotSupported(RequestError):
-    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
 
     def __init__(self) -> None:
         super().__init__("PersistedQueryNotSupported")  # Apollo's clients compare the message
 
 
 class PersistedQueryNotFound(RequestError):
-    code = "PERSISTED_QUERY_NOT_FOUND"
+    code = ErrorCode.PERSISTED_QUERY_NOT_FOUND
 
     def __init__(self) -> None:
         super().__init__("PersistedQueryNotFound")  # Apollo's clients compare the message
 
 
 class PersistedQueryMismatch(RequestError):
-    code = "PERSISTED_QUERY_HASH_MISMATCH"
+    code = ErrorCode.PERSISTED_QUERY_HASH_MISMATCH
 
     def __init__(self) -> None:
         super().__init__("The 'sha256Hash' is not the SHA-256 of the 'query'.")
 
 
 class NotTrusted(RequestError):
-    code = "DOCUMENT_NOT_TRUSTED"
+    code = ErrorCode.DOCUMENT_NOT_TRUSTED
 
     def __init__(self) -> None:
         super().__init__(
@@ -155,29 +158,29 @@ class NotTrusted(RequestError):
 
 
 class InvalidId(RequestError):
-    code = "INVALID_ID"
+    code = ErrorCode.INVALID_ID
 
     def __init__(self, got: str) -> None:
         super().__init__(f"'{shortened(got)}' is not an id of this API.")
 
 
 class InvalidCursor(RequestError):
-    code = "INVALID_CURSOR"
+    code = ErrorCode.INVALID_CURSOR
 
     def __init__(self, argument: str, reason: str) -> None:
         super().__init__(f"'{argument}' {reason}")
 
 
 class InvalidPage(RequestError):
-    code = "INVALID_PAGE"
+    code = ErrorCode.INVALID_PAGE
 
 
 class TooLarge(RequestError):
-    code = "OPERATION_TOO_LARGE"
+    code = ErrorCode.OPERATION_TOO_LARGE
 
 
 class TooCostly(RequestError):
-    code = "COST_LIMIT_EXCEEDED"
+    code = ErrorCode.COST_LIMIT_EXCEEDED
 
     def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
         named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
@@ -190,7 +193,7 @@ class TooCostly(RequestError):
 
 
 class RateLimited(RequestError):
-    code = "RATE_LIMITED"
+    code = ErrorCode.RATE_LIMITED
     status = 429
 
     def __init__(self, cost: int, retry_after_seconds: int) -> None:
@@ -201,16 +204,40 @@ class RateLimited(RequestError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class NotPermitted(RequestError):
+    """The viewer lacks permissions: `needed` are those of which one would do, by path."""
+
+    remedy = ""
+
+    def __init__(self, needed: dict[str, list[str]]) -> None:
+        named = "; ".join(f"'{path}' needs {' or '.join(any_)}" for path, any_ in needed.items())
+        super().__init__(f"{self.remedy} {named}.")
+        fields = [{"path": path, "permissions": any_} for path, any_ in needed.items()]
+        self.extensions = {"fields": fields}
+
+
+class Unauthenticated(NotPermitted):
+    code = ErrorCode.UNAUTHENTICATED
+    status = 401
+    remedy = "Sign in first:"
+
+
+class Forbidden(NotPermitted):
+    code = ErrorCode.FORBIDDEN
+    status = 403
+    remedy = "The sign-in does not permit this:"
+
+
 class InvalidFilter(RequestError):
-    code = "INVALID_FILTER"
+    code = ErrorCode.INVALID_FILTER
 
 
 class InvalidOrder(RequestError):
-    code = "INVALID_ORDER"
+    code = ErrorCode.INVALID_ORDER
 
 
 class InvalidGroups(RequestError):
-    code = "INVALID_GROUPS"
+    code = ErrorCode.INVALID_GROUPS
 
 
 class TooManyBuckets(InvalidGroups):
@@ -226,11 +253,11 @@ class TooManyBuckets(InvalidGroups):
 
 
 class InvalidText(RequestError):
-    code = "INVALID_TEXT"
+    code = ErrorCode.INVALID_TEXT
 
     def __init__(self, argument: str) -> None:
         super().__init__(f"'{argument}' must not contain U+0000 or an unpaired surrogate.")
 
 
 class InvalidKey(RequestError):
-    code = "INVALID_KEY"
+    code = ErrorCode.INVALID_KEY

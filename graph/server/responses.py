@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from graph.execution.failures import INTERNAL
+from graph.errors import ErrorCode
 from graph.execution.running.request import Answer
 from graph.server.accept import GRAPHQL_RESPONSE, JSON
 from graph.server.streams import WIRES
@@ -142,6 +142,6 @@ def error_response(
 
 def internal_error(error_id: str) -> JsonResponse:
     """The response to an exception outside of any resolver; the log has the cause by its id."""
-    extensions = {"code": INTERNAL, "errorId": error_id}
+    extensions = {"code": ErrorCode.INTERNAL_SERVER_ERROR, "errorId": error_id}
     body = {"errors": [{"message": "internal error", "extensions": extensions}]}
     return JsonResponse(body, status=500)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.database.writes.values import INPUT
-from graph.errors import DomainError, Problem, ValidationFailed
+from graph.errors import DomainError, Problem, ProblemCode, ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ async def create_all(
     """
     if not 1 <= len(rows) <= MOST_ROWS:
         message = f"There must be from 1 to {MOST_ROWS} rows, not {len(rows)}."
-        raise ValidationFailed([Problem(_ROWS, "OUT_OF_RANGE", message)])
+        raise ValidationFailed([Problem(_ROWS, ProblemCode.OUT_OF_RANGE, message)])
     if before is not None:
         await before(transaction, rows)
     outcomes = [
@@ -75,4 +75,6 @@ async def _outcome(
         ]
         return RowOutcome(index, None, problems)
     except DomainError as refusal:
-        return RowOutcome(index, None, [Problem(path, refusal.code, refusal.message)])
+        if refusal.code not in ProblemCode.__members__:
+            raise
+        return RowOutcome(index, None, [Problem(path, ProblemCode[refusal.code], refusal.message)])

@@ -27,6 +27,7 @@ from graphql import (
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
 
+from graph.errors import ErrorCode
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Variables:
     def _coerced_by_the_book(self, given: dict[str, Any]) -> VariableValues:
         outcome = get_variable_values(self._schema, self._definitions, given, _MAX_ERRORS)
         if isinstance(outcome, list):
-            raise RequestRejected(outcome, code="BAD_USER_INPUT")
+            raise RequestRejected(outcome, code=ErrorCode.BAD_USER_INPUT)
         return outcome
 
 

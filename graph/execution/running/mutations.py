@@ -27,12 +27,15 @@ import orjson
 from graphql import GraphQLError, get_directive_values
 
 from graph.database.transaction import RetryableConflict, Transaction, transaction
+from graph.database.worlds import changing_world
 from graph.database.writes import idempotency
 from graph.errors import (
     DomainError,
+    ErrorCode,
     InvalidKey,
     NotAllowed,
     Reason,
+    ReasonCode,
     RequestError,
     TryAgain,
 )
@@ -179,7 +182,7 @@ class Mutations:
         if request.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
-                code="BAD_REQUEST",
+                code=ErrorCode.BAD_REQUEST,
             )
         return fields
 
@@ -240,7 +243,7 @@ class Mutations:
                 viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
                 async with transaction(
                     self.database,
-                    viewer.subject,
+                    viewer,
                     is_dry_run=is_dry_run,
                     reads=field_.request.place.reads,
                     changes=field_.request.place.changes,
@@ -274,7 +277,7 @@ class Mutations:
                 await tx.rollback()
                 await tx.begin()
                 because = Reason(
-                    "ROLLED_BACK",
+                    ReasonCode.ROLLED_BACK,
                     f"Nothing was changed, as '{each.selected.response_key}' was refused.",
                 )
                 return [
@@ -299,6 +302,7 @@ class Mutations:
                 return FieldResult(answer, replayed=True)
         change = Change(tx)
         if isinstance(field_.selected, Mutate):
+            tx.changing = changing_world(field_.request.viewer, field_.selected.needs)
             await self._resolve(field_, change, bare=True)
             text = await self._payload(field_, change)
         else:
