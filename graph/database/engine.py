@@ -30,7 +30,8 @@ from graph.database.poolers import Connector
 from graph.database.readiness import Readiness
 from graph.database.stopwatch import Stopwatch
 from graph.database.worlds import OWN, dialect_in, world_of
-from graph.errors import TimedOut, TooMuchStorage, Unavailable
+from graph.errors import TimedOut, TooManyBuckets, TooMuchStorage, Unavailable
+from graph.selection import MAX_FILLED_GROUPS, MAX_GROUPS
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ KEPT_STATEMENTS = 50
 _VERSION_WITH_JSON_SCALAR = 17
 
 _QUERY_CANCELED = "57014"
+_INVALID_TEXT = "22P02"
 _LIMIT_EXCEEDED = "53400"
 # What begins a SQLSTATE that says "not now": connection, authorization, no such database,
 # resources, a database that takes no connections, operator intervention.
@@ -300,6 +302,8 @@ def translated(error: Exception) -> Exception:
     state = getattr(original, "sqlstate", None) or ""
     if state == _QUERY_CANCELED:
         return TimedOut()
+    if state == _INVALID_TEXT and TooManyBuckets.MARK in str(original):
+        return TooManyBuckets(MAX_GROUPS, MAX_FILLED_GROUPS)
     if state == _LIMIT_EXCEEDED:
         return TooMuchStorage()
     lost = isinstance(error, DBAPIError) and error.connection_invalidated

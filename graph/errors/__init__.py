@@ -26,6 +26,7 @@
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         a repeated or unknown key or time zone         INVALID_GROUPS
+     │   │   └─ TooManyBuckets    with the empty ones, in this store            INVALID_GROUPS
      │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
      │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
      │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
@@ -120,6 +121,7 @@ from graph.errors.requests import (
     RequestError,
     TooCostly,
     TooLarge,
+    TooManyBuckets,
     Unauthenticated,
     UnsupportedEncoding,
     UnsupportedMediaType,
@@ -202,6 +204,7 @@ __all__ = [
     "TooCostly",
     "TooExpensive",
     "TooLarge",
+    "TooManyBuckets",
     "TooMuchStorage",
     "TransferFailed",
     "TryAgain",

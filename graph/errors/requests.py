@@ -240,6 +240,18 @@ class InvalidGroups(RequestError):
     code = ErrorCode.INVALID_GROUPS
 
 
+class TooManyBuckets(InvalidGroups):
+    """Only the statement knows how many there are: its error has the mark in its text."""
+
+    MARK = " buckets of time"
+
+    def __init__(self, buckets: int, groups: int) -> None:
+        super().__init__(
+            f"With 'emptyBuckets' there are more than {buckets:,} buckets, or {groups:,} groups."
+            " Choose a larger unit, or bound the time more narrowly by 'where'."
+        )
+
+
 class InvalidText(RequestError):
     code = ErrorCode.INVALID_TEXT
 

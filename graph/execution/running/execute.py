@@ -16,10 +16,10 @@ import orjson
 from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.errors import ErrorCode, Overloaded, RateLimited, RequestError
+from graph.errors import ErrorCode, Overloaded, RateLimited, RequestError, TooManyBuckets
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
-from graph.execution.failures import RequestRejected, failure, refusal, unavailability
+from graph.execution.failures import RequestRejected, failure, refusal, rejection, unavailability
 from graph.execution.planning.access import Access
 from graph.execution.planning.cost import Price, objects_in
 from graph.execution.running.charging import Charging
@@ -124,6 +124,8 @@ class Execution:
             answer = _rejected(RequestRejected.because(str(error), code=error.code))
             wait = error.retry_after_seconds
             return replace(answer, status=error.status, retry_after_seconds=wait)
+        except TooManyBuckets as error:
+            return _rejected(RequestRejected.because(str(error), code=error.code))
         except RecursionError:
             message = "The document is nested too deeply."
             return _rejected(
@@ -288,9 +290,10 @@ class Execution:
             if isinstance(result, ExecutionResult):  # all deferred fields are below a null
                 return _build_answer(result, plan)
             errors = result.initial_result.errors or []
-            if unavailability(errors):
+            rejected = rejection(errors)
+            if rejected or unavailability(errors):
                 await result.subsequent_results.aclose()
-                return _failed(errors)
+                return _rejected(rejected) if rejected else _failed(errors)
             parts = Parts(result, close)
             held.callback(self._limiters.release, place, work.history)
             rest = held.pop_all()
@@ -335,6 +338,8 @@ def _build_answer(
     columns: Sequence[bytes] = (),
 ) -> Answer:
     """The answer of the executor, combined with the columns of compiled fields."""
+    if rejected := rejection(result.errors or []):
+        raise rejected
     if result.data is None or unavailability(result.errors or []):
         return _failed(result.errors or [])
     if compiled is None:
