@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graph.access_commands import keys, token
+from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.settings import Settings, read_settings
@@ -257,6 +257,7 @@ documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.command()(token)
+app.command()(forget)
 
 
 @documents.command("check")
