@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graph.doctor import check_sign_in
 from graph.server.app import build_app
 from graph.server.serve import tune_garbage_collector
 from graph.settings import Settings, read_settings
+from graph.store.access import ROLES
 from graph.store.schema import schema as store_schema
 
 if TYPE_CHECKING:
@@ -15,12 +17,6 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from graph.schema.schema import Schema
-
-
-# The permissions of each role, the least powerful first.
-ROLES: Mapping[str, frozenset[str]] = dict.fromkeys(
-    ("anonymous", "customer", "clerk", "manager"), frozenset[str]()
-)
 
 
 def create_app(
@@ -38,7 +34,13 @@ def create_app(
 
 
 def served_app() -> Starlette:
-    """The application of a process that does nothing else: uvicorn's factory."""
-    app = create_app()
+    """The application of a process that does nothing else: uvicorn's factory.
+
+    Raises:
+        InvalidSetting: a variable has an invalid value, or nobody could sign in in production.
+    """
+    settings = read_settings()
+    check_sign_in(settings)
+    app = create_app(settings)
     tune_garbage_collector()
     return app

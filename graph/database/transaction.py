@@ -14,19 +14,22 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
-from graph.database.engine import is_outdated, json_function, translated
+from graph.database.engine import execute_in, is_outdated, json_function, translated
 from graph.database.stopwatch import Stopwatch
+from graph.database.worlds import OWN, text_in, world_of
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from sqlalchemy import Executable
+    from sqlalchemy import Executable, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graph.database.engine import Database, Row
     from graph.database.reads import JsonQuery
     from graph.selection import Value
+    from graph.viewer import Viewer
 
 # An arbitrary number that all processes share.
 _QUEUE = 0x71756575
@@ -51,10 +54,14 @@ class Transaction:
         database: Database,
         connection: AsyncConnection,
         driver: Any,
+        viewer: Viewer,
         *,
         reads: Stopwatch,
         changes: Stopwatch,
     ) -> None:
+        self.viewer = viewer
+        # What is read, and what may be changed.
+        self.world = self.changing = world_of(viewer)
         self._database = database
         self._connection = connection
         self._driver = driver
@@ -63,15 +70,15 @@ class Transaction:
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
-    async def begin(self, actor: str | None = None, *, is_dry_run: bool = False) -> None:
-        """Begin; what is changed now is the actor's doing.
+    async def begin(self, *, is_dry_run: bool = False) -> None:
+        """Begin; what is changed now is the viewer's doing.
 
         A dry run takes new keys from elsewhere: none that a row could have had is lost with it.
         """
         async with self._lock:
             try:
                 await self._driver.execute("BEGIN")
-                if actor is not None:
+                if (actor := self.viewer.subject) is not None:
                     await self._driver.execute("SELECT set_config('graph.actor', $1, true)", actor)
                 if is_dry_run:
                     await self._driver.execute("SET LOCAL graph.dry_run = 'on'")
@@ -108,6 +115,12 @@ class Transaction:
         rows = await self.fetch(sql, *parameters)
         return rows[0] if rows else None
 
+    async def first_in_world(self, statement: Select[Any], key: Any) -> Any:
+        """The first row, or None, of a SELECT by `key` among the rows that may be changed."""
+        sql, names = text_in(self.changing, statement)
+        parameters = {"key": key, OWN: self.viewer.own}
+        return await self.first(sql, *(parameters[name] for name in names))
+
     async def copy(
         self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> None:
@@ -135,14 +148,18 @@ class Transaction:
         async with self._lock:
             try:
                 with self._reads:
-                    return (await self._connection.execute(statement, dict(parameters))).all()
+                    return (
+                        await execute_in(
+                            self.world, self._connection, statement, parameters, self.viewer.own
+                        )
+                    ).all()
             except Exception as error:
                 raise self._translated(error) from error
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
-        statement = query.statement(json_function(self._driver))
-        parameters = statement.parameters(values)
+        statement = query.statement(json_function(self._driver), self.world)
+        parameters = statement.parameters(values, self.viewer.own)
         (columns,) = await self._fetch(statement.sql, parameters, self._reads)
         return cast("Sequence[bytes]", columns)
 
@@ -185,7 +202,7 @@ class Transaction:
 @asynccontextmanager
 async def transaction(
     database: Database,
-    actor: str | None = None,
+    viewer: Viewer = SYSTEM,
     *,
     is_dry_run: bool = False,
     reads: Stopwatch | None = None,
@@ -206,10 +223,11 @@ async def transaction(
             database,
             connection,
             driver,
+            viewer,
             reads=reads or Stopwatch(),
             changes=changes or Stopwatch(),
         )
-        await running.begin(actor, is_dry_run=is_dry_run)
+        await running.begin(is_dry_run=is_dry_run)
         yield running
         await running.rollback()
     except Exception:

@@ -18,6 +18,8 @@ from tests.conftest import settings_for
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from graph.database.worlds import World
+
 PID = "SELECT textsend(pg_backend_pid()::text)"
 SLEEP = "SELECT textsend(pg_sleep(30)::text)"
 NAP = "SELECT textsend(pg_sleep(0.05)::text || pg_backend_pid())"
@@ -41,8 +43,8 @@ class Written(JsonQuery):
         super().__init__(())
         self._sql = sql
 
-    def statement(self, json_function: str) -> JsonStatement:
-        del json_function
+    def statement(self, json_function: str, world: World) -> JsonStatement:
+        del json_function, world
         return JsonStatement(self._sql, ())
 
 

@@ -39,6 +39,7 @@ def stranger(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
     with serving(
         GRAPH_DATABASE_URL=cluster.url("live_store"),
         GRAPH_PROFILE="production",
+        GRAPH_ANONYMOUS_ROLE="manager",
         GRAPH_COST_CAPACITY="1000000000",
         GRAPH_CLIENT_TIMEOUT_SECONDS="2",
     ) as server:

@@ -16,10 +16,11 @@ import orjson
 from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.errors import ErrorCode, Overloaded, RateLimited, RequestError
+from graph.errors import ErrorCode, Overloaded, RateLimited, RequestError, TooManyBuckets
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
-from graph.execution.failures import RequestRejected, failure, refusal, unavailability
+from graph.execution.failures import RequestRejected, failure, refusal, rejection, unavailability
+from graph.execution.planning.access import Access
 from graph.execution.planning.cost import Price, objects_in
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
@@ -68,6 +69,7 @@ class Work:
     variables: VariableValues
     values: Sequence[Value]
     price: Price
+    access: Access
     compiled: Compiled | None = None
     plan: Plan | None = None
     has_parts: bool = False
@@ -122,6 +124,8 @@ class Execution:
             answer = _rejected(RequestRejected.because(str(error), code=error.code))
             wait = error.retry_after_seconds
             return replace(answer, status=error.status, retry_after_seconds=wait)
+        except TooManyBuckets as error:
+            return _rejected(RequestRejected.because(str(error), code=error.code))
         except RecursionError:
             message = "The document is nested too deeply."
             return _rejected(
@@ -135,6 +139,7 @@ class Execution:
         operation = self._operation(request)
         variables = operation.variables.coerced(request.variables)
         work = self._work(operation, variables, request)
+        work.access.check(viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -184,12 +189,18 @@ class Execution:
             plan = operation.plan(variables)
             if plan.has_parts:
                 price = Price([*plan.charges, *plan.charges_of_parts])
-                return Work(operation, variables, plan.values, price, plan=plan, has_parts=True)
+                access = Access(plan)
+                return Work(
+                    operation, variables, plan.values, price, access, plan=plan, has_parts=True
+                )
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
-            return Work(operation, variables, values, compiled.price, compiled, plan)
+            return Work(
+                operation, variables, values, compiled.price, compiled.access, compiled, plan
+            )
         plan = plan or operation.plan(variables)
-        return Work(operation, variables, plan.values, Price(plan.charges), plan=plan)
+        price = Price(plan.charges)
+        return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Place:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
@@ -214,7 +225,9 @@ class Execution:
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
             columns = (
-                await self._database.fetch_json(query, work.values, place.reads) if query else ()
+                await self._database.fetch_json(query, work.values, viewer, place.reads)
+                if query
+                else ()
             )
             return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
         plan = work.plan or work.operation.plan(work.variables)
@@ -267,7 +280,7 @@ class Execution:
             await self._charge(work, request, place, objects)
 
         async with AsyncExitStack() as held:
-            _, loaders = self._reading(held, plan.fields, plan, place.reads)
+            _, loaders = self._reading(held, plan.fields, plan, viewer, place.reads)
             prefetcher = Prefetcher(loaders, plan.deferred, plan.streamed)
             held.push_async_callback(prefetcher.close)
             await prefetcher.load(plan.root)
@@ -277,9 +290,10 @@ class Execution:
             if isinstance(result, ExecutionResult):  # all deferred fields are below a null
                 return _build_answer(result, plan)
             errors = result.initial_result.errors or []
-            if unavailability(errors):
+            rejected = rejection(errors)
+            if rejected or unavailability(errors):
                 await result.subsequent_results.aclose()
-                return _failed(errors)
+                return _rejected(rejected) if rejected else _failed(errors)
             parts = Parts(result, close)
             held.callback(self._limiters.release, place, work.history)
             rest = held.pop_all()
@@ -293,7 +307,7 @@ class Execution:
         keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
         fields = plan.below(keys)
         async with AsyncExitStack() as held:
-            session, loaders = self._reading(held, fields, plan, stopwatch)
+            session, loaders = self._reading(held, fields, plan, viewer, stopwatch)
             query = compiled.query if compiled else None
             columns = await session.fetch_json(query, plan.values) if query else ()
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
@@ -306,10 +320,11 @@ class Execution:
         held: AsyncExitStack,
         fields: Mapping[FieldPath, DataField],
         plan: Plan,
+        viewer: Viewer,
         stopwatch: Stopwatch,
     ) -> tuple[ReadSession, Loaders]:
         """The loaders of these fields, on one snapshot, until the stack is closed."""
-        session = self._database.read(stopwatch)
+        session = self._database.read(viewer, stopwatch)
         held.push_async_callback(session.close)
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         held.push_async_callback(loaders.close)
@@ -323,6 +338,8 @@ def _build_answer(
     columns: Sequence[bytes] = (),
 ) -> Answer:
     """The answer of the executor, combined with the columns of compiled fields."""
+    if rejected := rejection(result.errors or []):
+        raise rejected
     if result.data is None or unavailability(result.errors or []):
         return _failed(result.errors or [])
     if compiled is None:
@@ -360,7 +377,8 @@ def _type_of(schema: strawberry.Schema, entity: str) -> type:
 
 def _rejected(rejected: RequestRejected) -> Answer:
     errors = [refusal(error, rejected.code) for error in rejected.errors]
-    return Answer(orjson.dumps({"errors": errors}), status=400)
+    status = getattr(rejected.errors[0].original_error, "status", 400)
+    return Answer(orjson.dumps({"errors": errors}), status=status)
 
 
 def _failed(errors: Sequence[GraphQLError]) -> Answer:
