@@ -70,13 +70,9 @@ async def test_nulls_are_last_in_both_directions(client: Client) -> None:
         "DESC_NULLS_LAST": [3, 1, None, None],
     }.items():
         assert await stocks(client, direction) == expected
-        assert (
-            SCHEMA.type_map["Direction"]
-            .values[direction]
-            .description.endswith(  # type: ignore[attr-defined]
-                "nulls first." if "FIRST" in direction else "nulls last."
-            )
-        )
+        declared: Any = SCHEMA.type_map["Direction"]
+        place = "first" if "FIRST" in direction else "last"
+        assert declared.values[direction].description.endswith(f"nulls {place}.")
 
 
 async def stocks(client: Client, direction: str) -> list[int | None]:
