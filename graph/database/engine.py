@@ -9,6 +9,7 @@ transaction for the ORM: committed when its block ends, rolled back when it rais
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
@@ -29,6 +30,7 @@ from graph.database.pool import Pool
 from graph.database.poolers import Connector
 from graph.database.readiness import Readiness
 from graph.database.stopwatch import Stopwatch
+from graph.database.table_sizes import TableSizes
 from graph.errors import TimedOut, TooMuchStorage, Unavailable
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ Row: TypeAlias = sqlalchemy.Row[Any]
 KEPT_STATEMENTS = 50
 
 _VERSION_WITH_JSON_SCALAR = 17
+
+# In the first line of a plan.
+_TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
 
 _QUERY_CANCELED = "57014"
 _LIMIT_EXCEEDED = "53400"
@@ -120,6 +125,7 @@ class Database:
         self._read = async_sessionmaker(snapshot, autoflush=False, expire_on_commit=False)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
         self._readiness = Readiness(spare, translated)
+        self.sizes = TableSizes(spare)
 
     @classmethod
     def connect(cls, settings: Settings, *, max_temp_megabytes: int | None = None) -> Self:
@@ -182,6 +188,30 @@ class Database:
             self._give(connection)
         return columns
 
+    async def planned_cost(
+        self, query: JsonQuery | None, values: Sequence[Value], stopwatch: Stopwatch
+    ) -> float:
+        """The planner's estimate for `fetch_json` with these values, in its own units.
+
+        Raises:
+            Unavailable, TimedOut: as `ReadSession.rows`.
+        """
+        if query is None:
+            return 0.0
+        connection = await self._taken()
+        driver: Any = connection.driver_connection
+        try:
+            statement = query.statement(json_function(driver))
+            with stopwatch:
+                prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
+                plan = await prepared.fetchval(*statement.parameters(values))
+        except Exception as error:
+            raise translated(error) from error
+        finally:
+            self._give(connection)
+        cost = _TOTAL_COST.search(plan)
+        return float(cost[1]) if cost else 0.0
+
     async def first(self, sql: str, *parameters: Any) -> Any:
         """The first row, or None, of a statement that is a transaction of its own.
 
@@ -232,6 +262,7 @@ class Database:
         await self._readiness.check()
 
     async def close(self) -> None:
+        await self.sizes.close()
         await self._readiness.close()
         await self.engine.dispose()
 

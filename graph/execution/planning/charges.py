@@ -8,6 +8,7 @@ from graphql import GraphQLError, is_leaf_type
 
 from graph.errors import TooLarge
 from graph.execution.planning.cost import Charge
+from graph.execution.planning.scans import Scan
 from graph.schema.caching import NOT_KEPT, hint_of
 from graph.schema.costs import SEARCH, assumed_size_of, weight_of
 from graph.schema.fields import Meaning
@@ -15,6 +16,7 @@ from graph.schema.fields import Meaning
 if TYPE_CHECKING:
     from graph.execution.planning.plan import Plan, SelectedField
     from graph.schema.context import FieldPath
+    from graph.selection import Connection
 
 # A few fragments that spread each other twice can write out to billions of fields; one that is
 # deferred many times asks for its own as often, and each of them is looked at. So many take about
@@ -84,6 +86,11 @@ class Charges:
             keys = tuple(key for _, key in path)
             charge = Charge(keys, parts * times * _SENT_ALONE, argument_indexes, is_object=False)
             self._plan.charges_of_parts.append(charge)
+
+    def add_scan(self, selected: SelectedField, connection: Connection) -> None:
+        """Record the rows that a list may look at beside those that it returns."""
+        times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
+        self._plan.scans.append(Scan(selected.keys, times, argument_indexes, connection))
 
     def add_searches(self, selected: SelectedField, searches: int) -> None:
         if searches:

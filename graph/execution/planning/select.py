@@ -247,10 +247,10 @@ class _Selector:
         )
         self._charges.add_searches(selected, searches_in(page.where))
         parts = self._fields(selected, selected.type)
-        return self._planned(
-            selected,
-            Connection(selected.response_key, relationship, argument_index, page.shape, parts),
-        )
+        shape = page.shape
+        found = Connection(selected.response_key, relationship, argument_index, shape, parts)
+        self._charges.add_scan(selected, found)
+        return self._planned(selected, found)
 
     def _search(self, selected: SelectedField) -> Connection:
         union = _element_of(selected.type)
@@ -258,11 +258,10 @@ class _Selector:
             selected, lambda arguments: found_page_of(arguments, union), Page()
         )
         parts = self._fields(selected, selected.type)
-        found = relationships.every(union)
-        return self._planned(
-            selected,
-            Connection(selected.response_key, found, argument_index, page.shape, parts),
-        )
+        every, shape = relationships.every(union), page.shape
+        found = Connection(selected.response_key, every, argument_index, shape, parts)
+        self._charges.add_scan(selected, found)
+        return self._planned(selected, found)
 
     def _count(self, selected: SelectedField) -> CountUpTo:
         argument_index, _ = self._value(selected, limit_of, Limit(1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -20,7 +21,7 @@ from graph.errors import Overloaded, RateLimited, RequestError
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
 from graph.execution.failures import RequestRejected, failure, refusal, unavailability
-from graph.execution.planning.cost import Price, objects_in
+from graph.execution.planning.cost import PriceList, objects_in
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.planning.compile import Compiled
+    from graph.execution.planning.cost import Price
     from graph.execution.planning.history import History
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
@@ -177,17 +179,21 @@ class Execution:
         Raises:
             RequestRejected: an argument has an invalid value.
         """
+        self._database.sizes.refresh_if_due()
         plan: Plan | None = None
         if request.takes_parts and operation.is_query and operation.may_have_parts:
             plan = operation.plan(variables)
             if plan.has_parts:
-                price = Price([*plan.charges, *plan.charges_of_parts])
+                prices = PriceList([*plan.charges, *plan.charges_of_parts], plan.scans)
+                price = prices.price(self._database.sizes)
                 return Work(operation, variables, plan.values, price, plan=plan, has_parts=True)
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
-            return Work(operation, variables, values, compiled.price, compiled, plan)
+            price = compiled.prices.price(self._database.sizes)
+            return Work(operation, variables, values, price, compiled, plan)
         plan = plan or operation.plan(variables)
-        return Work(operation, variables, plan.values, Price(plan.charges), plan=plan)
+        price = PriceList(plan.charges, plan.scans).price(self._database.sizes)
+        return Work(operation, variables, plan.values, price, plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Place:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
@@ -209,6 +215,9 @@ class Execution:
     async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
         """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
+        if compiled is not None and work.price.has_scans:
+            planned = partial(self._database.planned_cost, compiled.query, work.values, place.reads)
+            await self._limiters.check_plan(place, work.history, planned)
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
             columns = (
