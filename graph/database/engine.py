@@ -29,6 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from graph.database.pool import Pool
 from graph.database.poolers import Connector
 from graph.database.readiness import Readiness
+from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
 from graph.database.table_sizes import TableSizes
 from graph.errors import TimedOut, TooMuchStorage, Unavailable
@@ -68,7 +69,8 @@ class ReadSession:
     tasks: hence the lock.
     """
 
-    def __init__(self, session: AsyncSession, stopwatch: Stopwatch) -> None:
+    def __init__(self, session: AsyncSession, stopwatch: Stopwatch, max_answer_bytes: int) -> None:
+        self.max_answer_bytes = max_answer_bytes
         self._session = session
         self._stopwatch = stopwatch
         self._lock = asyncio.Lock()
@@ -95,10 +97,11 @@ class ReadSession:
             try:
                 connection = await self._session.connection()
                 driver = (await connection.get_raw_connection()).driver_connection
-                statement = query.statement(json_function(driver))
+                statement = query.statement(json_function(driver), self.max_answer_bytes)
                 parameters = tuple(statement.parameters(values))
                 with self._stopwatch:
-                    return (await connection.exec_driver_sql(statement.sql, parameters)).one()
+                    columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
+                return check_size(columns, self.max_answer_bytes)
             except Exception as error:
                 raise translated(error) from error
 
@@ -113,8 +116,10 @@ class WriteSession(AsyncSession):
 class Database:
     """The pool and its sessions. One per application."""
 
-    def __init__(self, engine: AsyncEngine, spare: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, spare: AsyncEngine, max_answer_bytes: int) -> None:
         self.engine = engine
+        # PostgreSQL does not send the texts of a larger answer.
+        self.max_answer_bytes = max_answer_bytes
         # Of a `Transaction`, which begins and ends by itself.
         self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         # Called with the SQL and the parameters of each statement that runs as text.
@@ -153,10 +158,10 @@ class Database:
         )
         for each in (engine, spare):
             event.listen(each.sync_engine, "checkout", _refuse_closed_connection)
-        return cls(engine, spare)
+        return cls(engine, spare, settings.max_answer_bytes)
 
     def read(self, stopwatch: Stopwatch | None = None) -> ReadSession:
-        return ReadSession(self._read(), stopwatch or Stopwatch())
+        return ReadSession(self._read(), stopwatch or Stopwatch(), self.max_answer_bytes)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
@@ -173,20 +178,19 @@ class Database:
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
+            AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            statement = query.statement(json_function(driver))
+            statement = query.statement(json_function(driver), self.max_answer_bytes)
             with stopwatch or Stopwatch():
-                columns: Sequence[bytes] = await self._fetch(
-                    driver, statement, statement.parameters(values)
-                )
+                columns = await self._fetch(driver, statement, statement.parameters(values))
+            return check_size(columns, self.max_answer_bytes)
         except Exception as error:
             raise translated(error) from error
         finally:
             self._give(connection)
-        return columns
 
     async def planned_cost(
         self, query: JsonQuery | None, values: Sequence[Value], stopwatch: Stopwatch
@@ -201,7 +205,7 @@ class Database:
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            statement = query.statement(json_function(driver))
+            statement = query.statement(json_function(driver), self.max_answer_bytes)
             with stopwatch:
                 prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
                 plan = await prepared.fetchval(*statement.parameters(values))

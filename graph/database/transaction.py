@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
 from graph.database.engine import is_outdated, json_function, translated
+from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
 from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
 
@@ -141,10 +142,11 @@ class Transaction:
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
-        statement = query.statement(json_function(self._driver))
+        most = self._database.max_answer_bytes
+        statement = query.statement(json_function(self._driver), most)
         parameters = statement.parameters(values)
         (columns,) = await self._fetch(statement.sql, parameters, self._reads)
-        return cast("Sequence[bytes]", columns)
+        return check_size(columns, most)
 
     async def commit(self) -> None:
         """Commit the changes.

@@ -19,6 +19,7 @@
      │   ├─ InvalidId             the text is not an id of this schema           INVALID_ID
      │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
+     │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
@@ -81,6 +82,7 @@ from graph.errors.domain import (
     ValidationFailed,
 )
 from graph.errors.requests import (
+    AnswerTooLarge,
     BadRequest,
     BatchTooLarge,
     BodyTooLarge,
@@ -130,6 +132,7 @@ from graph.errors.startup import (
 
 __all__ = [
     "AddressUnavailable",
+    "AnswerTooLarge",
     "BadRequest",
     "BatchTooLarge",
     "BodyTooLarge",

@@ -166,6 +166,17 @@ class TooLarge(RequestError):
     code = "OPERATION_TOO_LARGE"
 
 
+class AnswerTooLarge(RequestError):
+    """The answer was made, but is not sent; a mutation with such an answer changes nothing."""
+
+    code = "ANSWER_TOO_LARGE"
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            f"The answer is larger than {most_bytes:,} bytes. Request smaller pages, or fewer fields."
+        )
+
+
 class TooCostly(RequestError):
     code = "COST_LIMIT_EXCEEDED"
 

@@ -8,10 +8,11 @@ trust the status, and with 200 under `application/json`, whose clients read the 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from starlette.requests import ClientDisconnect
 from starlette_compress import CompressMiddleware
@@ -53,7 +54,7 @@ from graph.viewer import SYSTEM
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Answer, Request
@@ -61,6 +62,10 @@ if TYPE_CHECKING:
     from graph.server.client_key import ClientKeys
     from graph.server.cors import Origins
     from graph.server.streams import Wire
+
+
+# A larger answer takes some milliseconds to compress.
+_LARGE_BYTES = 100_000
 
 
 class GraphQL:
@@ -91,6 +96,9 @@ class GraphQL:
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
         self._compress_from_bytes = compress_from_bytes
         self._compressing = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
+        # In a thread, and so one at a time: the encoders are not for several threads.
+        self._compressing_large = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
+        self._large = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -107,11 +115,33 @@ class GraphQL:
             return
         if self._may_compress(scope, response):
             scope["graph.response"] = response
-            await self._compressing(scope, receive, send)
+            if response.size_bytes < _LARGE_BYTES:
+                await self._compressing(scope, receive, send)
+            else:
+                await self._send_large(scope, receive, send)
         else:
             await response(scope, receive, send)
 
-    def _may_compress(self, scope: Scope, response: ASGIApp) -> bool:
+    async def _send_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Compress in a thread: it would take this process more than a few milliseconds."""
+        async with self._large:
+            messages = await asyncio.to_thread(self._compressed, scope, receive)
+        for message in messages:
+            await send(message)
+
+    def _compressed(self, scope: Scope, receive: Receive) -> list[Message]:
+        """The messages of a compressed response."""
+        messages: list[Message] = []
+
+        async def collect(message: Message) -> None:
+            messages.append(message)
+
+        compressing = self._compressing_large(scope, receive, collect)
+        with suppress(StopIteration):  # nothing in it waits: its first step is its last
+            compressing.send(None)
+        return messages
+
+    def _may_compress(self, scope: Scope, response: ASGIApp) -> TypeGuard[JsonResponse]:
         """Whether to compress; every large answer to a GET needs `Vary: Accept-Encoding`."""
         least = self._compress_from_bytes
         if not least or not isinstance(response, JsonResponse) or response.size_bytes < least:
@@ -190,8 +220,7 @@ class GraphQL:
     async def _get(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
         check_preflight(scope, self._origins)
         request = request_of_url(scope["query_string"], self._client_key(scope))
-        if not scope["state"]["execution"].is_query(request):
-            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
+        request = replace(request, only_query=True)
         if accepted.parts:
             request = replace(request, takes_parts=True)
         began = perf_counter()

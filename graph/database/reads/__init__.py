@@ -16,7 +16,7 @@ from graph.database.reads.columns import (
     scalar_of_column,
 )
 from graph.database.reads.expressions import can_be_null, scalar_of
-from graph.database.reads.json_query import JsonQuery, JsonStatement, json_statement
+from graph.database.reads.json_query import JsonQuery, JsonStatement, check_size, json_statement
 from graph.database.reads.rows import (
     ROOT_KEY,
     aggregates,
@@ -38,6 +38,7 @@ __all__ = [
     "aggregates",
     "all_columns",
     "can_be_null",
+    "check_size",
     "counts",
     "counts_up_to",
     "groups",

@@ -11,13 +11,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import orjson
 from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.errors import Overloaded, RateLimited, RequestError
+from graph.errors import AnswerTooLarge, MethodNotAllowed, Overloaded, RateLimited, RequestError
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
 from graph.execution.failures import RequestRejected, failure, refusal, unavailability
@@ -115,11 +116,21 @@ class Execution:
         )
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
-        """Execute a request. It never raises for the content of a request."""
+        """Execute a request. It raises for one thing in the content of a request only.
+
+        Raises:
+            MethodNotAllowed: it is for queries only, and this is none.
+        """
+        began = perf_counter()
         try:
             return await self._answer(request, viewer)
         except RequestRejected as rejected:
+            await self._charging.settle_refused(request.client, seconds=perf_counter() - began)
             return _rejected(rejected)
+        except MethodNotAllowed:
+            raise
+        except AnswerTooLarge as error:
+            return _rejected(RequestRejected.because(str(error), code=error.code))
         except (RateLimited, Overloaded) as error:
             answer = _rejected(RequestRejected.because(str(error), code=error.code))
             wait = error.retry_after_seconds
@@ -132,13 +143,19 @@ class Execution:
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
+        await self._charging.check(request.client)
         operation = self._operation(request)
+        if request.only_query and not operation.is_query:
+            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
         work = self._work(operation, variables, request)
         place = await self._admit(work, request)
         answer = None
         try:
             answer = await self._run(work, request, viewer, place)
+            if len(answer.body) > self._database.max_answer_bytes:
+                answer = None
+                raise AnswerTooLarge(self._database.max_answer_bytes)
         finally:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
@@ -150,13 +167,6 @@ class Execution:
                     seconds=place.seconds,
                 )
         return await self._settle(answer, work, request, place)
-
-    def is_query(self, request: Request) -> bool:
-        """Whether a request only reads; true if it cannot be parsed, since it will be rejected."""
-        try:
-            return self._operation(request).is_query
-        except RequestRejected:
-            return True
 
     def _operation(self, request: Request) -> Operation:
         """The operation to run; its document is cached, or parsed now.
@@ -287,7 +297,7 @@ class Execution:
             if unavailability(errors):
                 await result.subsequent_results.aclose()
                 return _failed(errors)
-            parts = Parts(result, close)
+            parts = Parts(result, close, self._database.max_answer_bytes)
             held.callback(self._limiters.release, place, work.history)
             rest = held.pop_all()
         return Answer(parts.first, parts=parts)
