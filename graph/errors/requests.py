@@ -173,7 +173,8 @@ class AnswerTooLarge(RequestError):
 
     def __init__(self, most_bytes: int) -> None:
         super().__init__(
-            f"The answer is larger than {most_bytes:,} bytes. Request smaller pages, or fewer fields."
+            f"The answer is larger than {most_bytes:,} bytes."
+            " Request smaller pages, or fewer fields."
         )
 
 

@@ -113,7 +113,7 @@ class GraphQL:
             response = error_response(error)
         except ClientDisconnect:
             return
-        if self._may_compress(scope, response):
+        if self._may_compress(response, scope):
             scope["graph.response"] = response
             if response.size_bytes < _LARGE_BYTES:
                 await self._compressing(scope, receive, send)
@@ -141,7 +141,7 @@ class GraphQL:
             compressing.send(None)
         return messages
 
-    def _may_compress(self, scope: Scope, response: ASGIApp) -> TypeGuard[JsonResponse]:
+    def _may_compress(self, response: ASGIApp, scope: Scope) -> TypeGuard[JsonResponse]:
         """Whether to compress; every large answer to a GET needs `Vary: Accept-Encoding`."""
         least = self._compress_from_bytes
         if not least or not isinstance(response, JsonResponse) or response.size_bytes < least:

@@ -41,9 +41,10 @@ class Written(JsonQuery):
         super().__init__(())
         self._sql = sql
 
-    def statement(self, json_function: str) -> JsonStatement:
-        del json_function
-        return JsonStatement(self._sql, ())
+    def statement(self, json_function: str, max_bytes: int | None = None) -> JsonStatement:
+        del json_function, max_bytes
+        sized = f"SELECT written.*, 0 AS size FROM ({self._sql}) AS written"  # noqa: S608
+        return JsonStatement(sized, ())
 
 
 async def value_of(database: Database, sql: str = PID) -> str:

@@ -153,9 +153,6 @@ class Execution:
         answer = None
         try:
             answer = await self._run(work, request, viewer, place)
-            if len(answer.body) > self._database.max_answer_bytes:
-                answer = None
-                raise AnswerTooLarge(self._database.max_answer_bytes)
         finally:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
@@ -242,7 +239,10 @@ class Execution:
             return _combined(results)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
-        return await self._resolve(work, plan, request, viewer, place.reads)
+        answer = await self._resolve(work, plan, request, viewer, place.reads)
+        if len(answer.body) > self._database.max_answer_bytes:
+            raise AnswerTooLarge(self._database.max_answer_bytes)
+        return answer
 
     async def _settle(self, answer: Answer, work: Work, request: Request, place: Place) -> Answer:
         """Charge the actual cost, and report it on request."""

@@ -29,6 +29,7 @@ from graphql import GraphQLError, get_directive_values
 from graph.database.transaction import RetryableConflict, Transaction, transaction
 from graph.database.writes import idempotency
 from graph.errors import (
+    AnswerTooLarge,
     DomainError,
     InvalidKey,
     NotAllowed,
@@ -303,6 +304,8 @@ class Mutations:
             text = await self._payload(field_, change)
         else:
             text = await self._resolve(field_, change)
+        if len(text) > self.database.max_answer_bytes:
+            raise AnswerTooLarge(self.database.max_answer_bytes)
         if key is not None:
             await idempotency.store(tx, key, text)
         return FieldResult(text)

@@ -131,9 +131,7 @@ async def test_refusals_are_charged_and_a_debt_refuses_all(database: Database) -
 
 async def test_a_request_for_a_query_only_is_refused_before_it_runs(database: Database) -> None:
     execution = Execution(schema, database)
-    request = Request(
-        'mutation { deleteItem(input: {id: "x"}) { __typename } }', {}, only_query=True
-    )
+    request = Request("mutation { __typename }", {}, only_query=True)
 
     with pytest.raises(MethodNotAllowed):
         await execution.answer(request, ANONYMOUS)
