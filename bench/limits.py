@@ -36,7 +36,6 @@ from graph.server.graphql import GraphQL
 from graph.server.requests import check_body_format, idempotency_key, json_of, request_of
 from graph.server.responses import answer_response
 from graph.settings import LogLevel, Settings
-from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,14 +60,16 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 class _OpenEndpoint(GraphQL):
     """One query by POST, without limits."""
 
-    async def _post(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
+    async def _post(
+        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer
+    ) -> ASGIApp:
         check_body_format(scope)
         given = json_of(await _body(receive), "The request body")
         if idempotency_key(scope) or isinstance(given, list):
             raise AssertionError(given)
         began = perf_counter()
         execution: Execution = scope["state"]["execution"]
-        answer = await execution.answer(request_of(given, ""), SYSTEM)
+        answer = await execution.answer(request_of(given, ""), viewer)
         return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
 
 

@@ -10,18 +10,31 @@ from graph.settings import Settings, read_settings
 from graph.store.schema import schema as store_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.applications import Starlette
 
     from graph.schema.schema import Schema
 
 
-def create_app(settings: Settings | None = None, *, schema: Schema = store_schema) -> Starlette:
+# The permissions of each role, the least powerful first.
+ROLES: Mapping[str, frozenset[str]] = dict.fromkeys(
+    ("anonymous", "customer", "clerk", "manager"), frozenset[str]()
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    schema: Schema = store_schema,
+    roles: Mapping[str, frozenset[str]] = ROLES,
+) -> Starlette:
     """All of graph as an ASGI application; the settings are the environment's by default.
 
     Raises:
         InvalidSetting: a variable of the environment holds a value that it must not.
     """
-    return build_app(schema, settings or read_settings())
+    return build_app(schema, settings or read_settings(), roles)
 
 
 def served_app() -> Starlette:

@@ -32,6 +32,8 @@ _ORIGIN = re.compile(r"\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+")
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
+_MIN_SECRET_BYTES = 32
+
 # PostgreSQL's timeouts are whole milliseconds, and 0 disables them.
 _Seconds: TypeAlias = Annotated[float, Field(ge=0.001, le=86_400)]
 
@@ -163,6 +165,22 @@ class Settings(BaseSettings):
     suggestions: bool = True
     graphiql: bool = True
 
+    # Sign-in by bearer tokens (JWT): the issuer and the audience that tokens must name, and the
+    # issuer's keys at a URL, or a secret that is shared with it.
+    jwt_issuer: str | None = Field(default=None, pattern=r"^\S{1,200}$")
+    jwt_audience: str | None = None
+    jwt_jwks_url: str | None = None
+    jwt_secret: SecretStr | None = None
+    jwt_leeway_seconds: float = Field(default=30, ge=0, le=300)
+    # The claim with the role, or with several; values that are called otherwise than roles, as
+    # `value=role`; the role without a known value; and the claim with the key of the viewer's row.
+    jwt_role_claim: str = "role"
+    jwt_roles: Annotated[tuple[str, ...], NoDecode] = ()
+    jwt_default_role: str = "customer"
+    jwt_own_claim: str = "customer_id"
+    # The role of clients that do not sign in: `manager` in development, `anonymous` in production.
+    anonymous_role: str | None = None
+
     # Host names that requests may be for, separated by commas; `*` for any. Where none is set, a
     # server that listens on a loopback address in development answers for loopback names only.
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
@@ -190,12 +208,11 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment variables that give another process the same settings."""
-        secret = self.database_url.get_secret_value() if self.database_url else ""
-        plain = self.model_dump(mode="json", exclude={"database_url"})
-        return {
-            **{f"GRAPH_{name.upper()}": _as_text(value) for name, value in plain.items()},
-            "GRAPH_DATABASE_URL": secret,
+        secrets = {
+            name: value.get_secret_value() for name, value in self if isinstance(value, SecretStr)
         }
+        values = self.model_dump(mode="json") | secrets
+        return {f"GRAPH_{name.upper()}": _as_text(value) for name, value in values.items()}
 
     @model_validator(mode="before")
     @classmethod
@@ -249,6 +266,50 @@ class Settings(BaseSettings):
             raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
         return self
 
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _check_jwks_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url) if _is_well_formed(url) else None
+        is_local = parts is not None and parts.scheme == "http" and parts.hostname in _LOOPBACK
+        if parts is None or not parts.hostname or not (parts.scheme == "https" or is_local):
+            raise ValueError("must begin with https://, or lead to this machine (http://localhost)")
+        return url
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and len(secret.get_secret_value().encode()) < _MIN_SECRET_BYTES:
+            raise ValueError(f"must have {_MIN_SECRET_BYTES} bytes at least")
+        return secret
+
+    @field_validator("jwt_roles")
+    @classmethod
+    def _check_pairs(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in pairs:
+            if not all(pair.partition("=")):
+                raise ValueError(f"'{pair}' must have the form value=role")
+        return pairs
+
+    @model_validator(mode="after")
+    def _one_way_to_verify_tokens(self) -> Self:
+        if self.jwt_jwks_url and self.jwt_secret:
+            raise ValueError("set GRAPH_JWT_JWKS_URL or GRAPH_JWT_SECRET, not both")
+        named = (self.jwt_issuer, self.jwt_audience, self.jwt_jwks_url or self.jwt_secret)
+        if any(named) and not all(named):
+            raise ValueError(
+                "GRAPH_JWT_ISSUER, GRAPH_JWT_AUDIENCE and one of GRAPH_JWT_JWKS_URL and"
+                " GRAPH_JWT_SECRET belong together: set all of them"
+            )
+        return self
+
+    @property
+    def role_of_anonymous(self) -> str:
+        """The role of clients that do not sign in."""
+        is_development = self.profile is Profile.DEVELOPMENT
+        return self.anonymous_role or ("manager" if is_development else "anonymous")
+
     @property
     def max_unproven(self) -> int:
         """Operations of unknown duration that may run at once: at most half of the connections."""
@@ -269,7 +330,12 @@ class Settings(BaseSettings):
         return frozenset({*_LOOPBACK, self.host}) if is_local else None
 
     @field_validator(
-        "allowed_hosts", "cors_exposed_headers", "cors_origins", "trusted_proxies", mode="before"
+        "allowed_hosts",
+        "cors_exposed_headers",
+        "cors_origins",
+        "jwt_roles",
+        "trusted_proxies",
+        mode="before",
     )
     @classmethod
     def _split_by_commas(cls, value: object) -> object:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import socket
 import subprocess
@@ -35,6 +36,7 @@ from graph.app import create_app
 from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
+from graph.errors import ErrorCode
 from graph.settings import Settings
 from graph.store.seed import seed
 
@@ -161,6 +163,17 @@ class Client:
         return answer
 
 
+async def check_codes(response: httpx.Response) -> None:
+    """Every error of every answer has a code of the schema's enum, whichever test requests it."""
+    streamed = "content-encoding" in response.headers or response.request.method == "HEAD"
+    if streamed or "json" not in response.headers.get("content-type", ""):
+        return
+    body = json.loads(await response.aread())
+    for answer in body if isinstance(body, list) else [body]:
+        errors = answer.get("errors", ()) if isinstance(answer, dict) else ()
+        assert all(error["extensions"]["code"] in set(ErrorCode) for error in errors), body
+
+
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
     async with client_of(create_app(settings)) as client:
@@ -179,6 +192,7 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app=with_state, raise_app_exceptions=False),
             base_url="http://localhost",
+            event_hooks={"response": [check_codes]},
         ) as http:
             yield Client(http, state["database"], with_state)
 

@@ -9,6 +9,9 @@ from graph.store.schema import schema
 if TYPE_CHECKING:
     from tests.conftest import Client
 
+# An `expectedVersion` that accepts every version.
+ANY = {"any": True}
+
 SCHEMA = schema._schema  # noqa: SLF001  Strawberry has no other way to it
 
 # Error -> what to ask of it beside code and message.
@@ -17,7 +20,7 @@ ERRORS = {
     "NotFound": "id",
     "Conflict": """current { id ... on Customer { version } ... on Item { version stock }
                              ... on Order { version status } }""",
-    "InsufficientStock": "lines { item { databaseId } requested available }",
+    "InsufficientStock": "shortages { item { databaseId } requested available }",
     "NotAllowed": "reasons { code message }",
     "IdempotencyMismatch": "",
 }
@@ -25,7 +28,7 @@ _CUSTOMER = """... on CustomerSaved { customer { id databaseId username email to
     createdOn updatedOn } }"""
 _ITEM = "... on ItemSaved { item { id databaseId name costPrice sellingPrice stock version } }"
 _ORDER = """order { id databaseId status version total lineItems(first: 100) { nodes {
-    id databaseId quantity cancelled taken unitPrice
+    id databaseId quantity cancelledQuantity taken unitPrice
     itemName subtotal item { databaseId stock } } } }"""
 
 # Mutation -> the name of its input, and what to ask of its success.
@@ -43,6 +46,11 @@ SUCCESSES = {
     "advanceOrder": f"... on OrderSaved {{ {_ORDER} }}",
     "cancelOrder": f"... on OrderSaved {{ {_ORDER} }}",
 }
+
+
+def at(version: int) -> dict[str, int]:
+    """An `expectedVersion` that accepts this version only."""
+    return {"version": version}
 
 
 def mutation(name: str, *, key: bool = False) -> str:

@@ -6,6 +6,7 @@
      │   ├─ MethodNotAllowed      neither GET nor POST, or a mutation by GET     METHOD_NOT_ALLOWED
      │   ├─ HostNotAllowed        the Host header names another host             HOST_NOT_ALLOWED
      │   ├─ OriginNotAllowed      pages of this origin may not call the API      ORIGIN_NOT_ALLOWED
+     │   ├─ InvalidToken          the bearer token or API key is not valid       INVALID_TOKEN
      │   ├─ NotAcceptable         the Accept header admits no served media type  NOT_ACCEPTABLE
      │   ├─ UnsupportedMediaType  the body is not JSON                       UNSUPPORTED_MEDIA_TYPE
      │   ├─ UnsupportedEncoding   the body is compressed                     UNSUPPORTED_MEDIA_TYPE
@@ -39,6 +40,7 @@
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
+     │   ├─ ProviderUnavailable   the keys of a token cannot be loaded           SIGN_IN_UNAVAILABLE
      │   ├─ TooMuchStorage        the operation exceeded its temporary storage   TOO_MUCH_STORAGE
      │   └─ Overloaded            too many operations are waiting                OVERLOADED
      │       └─ TooExpensive      it was slow, and too many slow ones are running  TOO_EXPENSIVE
@@ -54,20 +56,28 @@
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
          └─ StoreNotEmpty         the seed refuses to mix with existing rows
 
-Each class builds its message from facts: what was required and what was got. The codes are part of
-the API. Three more codes come from the GraphQL language itself (`execution/` names them):
-GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED and BAD_USER_INPUT for variables. Any other
-exception is masked as INTERNAL_SERVER_ERROR with an error id.
+Each class builds its message from facts: what was required and what was got. All codes are members
+of the enums in `codes`, which are part of the API. Some come from the GraphQL language itself
+(`execution/` raises them): GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED,
+OPERATION_RESOLUTION_FAILURE, and BAD_USER_INPUT for variables. Any other exception is masked as
+INTERNAL_SERVER_ERROR with an error id.
 """
 
 from graph.errors.availability import (
     OutcomeUnknown,
     Overloaded,
+    ProviderUnavailable,
     TimedOut,
     TooExpensive,
     TooMuchStorage,
     TryAgain,
     Unavailable,
+)
+from graph.errors.codes import (
+    ErrorCode,
+    FileProblemCode,
+    ProblemCode,
+    ReasonCode,
 )
 from graph.errors.domain import (
     Conflict,
@@ -96,6 +106,7 @@ from graph.errors.requests import (
     InvalidOrder,
     InvalidPage,
     InvalidText,
+    InvalidToken,
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
@@ -142,6 +153,8 @@ __all__ = [
     "DatabaseUnreachable",
     "DatabaseUnsuitable",
     "DomainError",
+    "ErrorCode",
+    "FileProblemCode",
     "GraphError",
     "HostNotAllowed",
     "IdempotencyMismatch",
@@ -157,6 +170,7 @@ __all__ = [
     "InvalidSchemaFile",
     "InvalidSetting",
     "InvalidText",
+    "InvalidToken",
     "MethodNotAllowed",
     "MigrationRefused",
     "NoPreflight",
@@ -172,8 +186,11 @@ __all__ = [
     "PersistedQueryNotFound",
     "PersistedQueryNotSupported",
     "Problem",
+    "ProblemCode",
+    "ProviderUnavailable",
     "RateLimited",
     "Reason",
+    "ReasonCode",
     "RequestError",
     "Shortage",
     "StartupError",

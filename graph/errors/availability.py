@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from graph.errors.codes import ErrorCode
 from graph.errors.root import GraphError
 
 
 class Unavailable(GraphError):
     """A request that failed for a reason outside of it. It may succeed when it is sent again."""
 
-    code = "SERVICE_UNAVAILABLE"
+    code: ClassVar[ErrorCode] = ErrorCode.SERVICE_UNAVAILABLE
     status = 503
 
     def __init__(self, message: str = "The database cannot be reached. Try again later.") -> None:
@@ -16,21 +19,21 @@ class Unavailable(GraphError):
 
 
 class TimedOut(Unavailable):
-    code = "TIMEOUT"
+    code = ErrorCode.TIMEOUT
 
     def __init__(self) -> None:
         super().__init__("The operation took longer than is allowed. Request less at once.")
 
 
 class TryAgain(Unavailable):
-    code = "TRY_AGAIN"
+    code = ErrorCode.TRY_AGAIN
 
     def __init__(self, reason: str = "Other operations kept changing the same rows.") -> None:
         super().__init__(f"{reason} Nothing was changed; try again.")
 
 
 class OutcomeUnknown(Unavailable):
-    code = "OUTCOME_UNKNOWN"
+    code = ErrorCode.OUTCOME_UNKNOWN
 
     def __init__(self) -> None:
         super().__init__(
@@ -39,8 +42,19 @@ class OutcomeUnknown(Unavailable):
         )
 
 
+class ProviderUnavailable(Unavailable):
+    code = ErrorCode.SIGN_IN_UNAVAILABLE
+    retry_after_seconds = 10
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token cannot be verified: the keys of its issuer cannot be loaded."
+            " Try again later."
+        )
+
+
 class Overloaded(Unavailable):
-    code = "OVERLOADED"
+    code = ErrorCode.OVERLOADED
     retry_after_seconds = 1
 
     def __init__(
@@ -50,7 +64,7 @@ class Overloaded(Unavailable):
 
 
 class TooExpensive(Overloaded):
-    code = "TOO_EXPENSIVE"
+    code = ErrorCode.TOO_EXPENSIVE
 
     def __init__(self, after_seconds: float) -> None:
         super().__init__(
@@ -60,7 +74,7 @@ class TooExpensive(Overloaded):
 
 
 class TooMuchStorage(Unavailable):
-    code = "TOO_MUCH_STORAGE"
+    code = ErrorCode.TOO_MUCH_STORAGE
 
     def __init__(self) -> None:
         super().__init__(

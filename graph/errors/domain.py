@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from graph.errors.codes import ErrorCode, FileProblemCode, ProblemCode, ReasonCode
 from graph.errors.root import GraphError, shortened
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class Problem:
     """One invalid value; `path` leads to it from the mutation's arguments."""
 
     path: tuple[str, ...]
-    code: str
+    code: ProblemCode | FileProblemCode
     message: str
 
 
@@ -24,7 +25,7 @@ class Problem:
 class Reason:
     """One reason for which a change is not allowed."""
 
-    code: str
+    code: ReasonCode
     message: str
 
 
@@ -40,7 +41,7 @@ class Shortage:
 class DomainError(GraphError):
     """A rule that forbids a change. The mutation's union has a member type of the same name."""
 
-    code = "REFUSED"
+    code: ClassVar[ErrorCode]
 
     @property
     def message(self) -> str:
@@ -48,7 +49,7 @@ class DomainError(GraphError):
 
 
 class ValidationFailed(DomainError):
-    code = "VALIDATION_FAILED"
+    code = ErrorCode.VALIDATION_FAILED
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(" ".join(problem.message for problem in problems[:3]))
@@ -56,7 +57,7 @@ class ValidationFailed(DomainError):
 
 
 class NotFound(DomainError):
-    code = "NOT_FOUND"
+    code = ErrorCode.NOT_FOUND
 
     def __init__(self, entity: str, id_: str) -> None:
         super().__init__(f"There is no {entity} with the id '{shortened(id_)}'.")
@@ -64,7 +65,7 @@ class NotFound(DomainError):
 
 
 class Conflict(DomainError):
-    code = "CONFLICT"
+    code = ErrorCode.CONFLICT
 
     def __init__(self, entity: str, key: int, *, expected: int, current: int) -> None:
         super().__init__(
@@ -76,16 +77,16 @@ class Conflict(DomainError):
 
 
 class InsufficientStock(DomainError):
-    code = "INSUFFICIENT_STOCK"
+    code = ErrorCode.INSUFFICIENT_STOCK
 
-    def __init__(self, lines: Sequence[Shortage]) -> None:
-        items = "One item does" if len(lines) == 1 else f"{len(lines)} items do"
+    def __init__(self, shortages: Sequence[Shortage]) -> None:
+        items = "One item does" if len(shortages) == 1 else f"{len(shortages)} items do"
         super().__init__(f"{items} not have enough stock.")
-        self.lines = lines
+        self.shortages = shortages
 
 
 class NotAllowed(DomainError):
-    code = "NOT_ALLOWED"
+    code = ErrorCode.NOT_ALLOWED
 
     def __init__(self, *reasons: Reason) -> None:
         super().__init__(" ".join(reason.message for reason in reasons))
@@ -93,7 +94,7 @@ class NotAllowed(DomainError):
 
 
 class IdempotencyMismatch(DomainError):
-    code = "IDEMPOTENCY_MISMATCH"
+    code = ErrorCode.IDEMPOTENCY_MISMATCH
 
     def __init__(self) -> None:
         super().__init__("This idempotency key was already used for a different request.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from graph.errors.codes import ErrorCode
 from graph.errors.root import GraphError, shortened
 
 
 class RequestError(GraphError):
     """A request that was rejected before any of it was executed."""
 
-    code = "BAD_REQUEST"
+    code: ClassVar[ErrorCode] = ErrorCode.BAD_REQUEST
     # The status of the HTTP response.
     status = 400
 
@@ -18,12 +21,12 @@ class BadRequest(RequestError):
 
 
 class MethodNotAllowed(RequestError):
-    code = "METHOD_NOT_ALLOWED"
+    code = ErrorCode.METHOD_NOT_ALLOWED
     status = 405
 
 
 class HostNotAllowed(RequestError):
-    code = "HOST_NOT_ALLOWED"
+    code = ErrorCode.HOST_NOT_ALLOWED
     status = 421
 
     def __init__(self, got: str) -> None:
@@ -34,7 +37,7 @@ class HostNotAllowed(RequestError):
 
 
 class OriginNotAllowed(RequestError):
-    code = "ORIGIN_NOT_ALLOWED"
+    code = ErrorCode.ORIGIN_NOT_ALLOWED
     status = 403
 
     def __init__(self, origin: str) -> None:
@@ -44,8 +47,18 @@ class OriginNotAllowed(RequestError):
         )
 
 
+class InvalidToken(RequestError):
+    """`reason` begins in lower case and quotes nothing of the token."""
+
+    code = ErrorCode.INVALID_TOKEN
+    status = 401
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The bearer token is not valid: {reason}.")
+
+
 class NotAcceptable(RequestError):
-    code = "NOT_ACCEPTABLE"
+    code = ErrorCode.NOT_ACCEPTABLE
     status = 406
 
     def __init__(self, offered: str) -> None:
@@ -53,7 +66,7 @@ class NotAcceptable(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    code = "UNSUPPORTED_MEDIA_TYPE"
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
     status = 415
 
     def __init__(self, got: str) -> None:
@@ -62,7 +75,7 @@ class UnsupportedMediaType(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    code = "UNSUPPORTED_MEDIA_TYPE"
+    code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
     status = 415
 
     def __init__(self, got: str) -> None:
@@ -72,7 +85,7 @@ class UnsupportedEncoding(RequestError):
 
 
 class BodyTooLarge(RequestError):
-    code = "PAYLOAD_TOO_LARGE"
+    code = ErrorCode.PAYLOAD_TOO_LARGE
     status = 413
 
     def __init__(self, limit_bytes: int) -> None:
@@ -80,7 +93,7 @@ class BodyTooLarge(RequestError):
 
 
 class BodyTooSlow(RequestError):
-    code = "REQUEST_TIMEOUT"
+    code = ErrorCode.REQUEST_TIMEOUT
     status = 408
 
     def __init__(self, seconds: float) -> None:
@@ -88,7 +101,7 @@ class BodyTooSlow(RequestError):
 
 
 class VariablesTooLarge(RequestError):
-    code = "PAYLOAD_TOO_LARGE"
+    code = ErrorCode.PAYLOAD_TOO_LARGE
     status = 413
 
     def __init__(self, limit_bytes: int) -> None:
@@ -96,7 +109,7 @@ class VariablesTooLarge(RequestError):
 
 
 class NoPreflight(RequestError):
-    code = "CSRF_PREVENTED"
+    code = ErrorCode.CSRF_PREVENTED
 
     def __init__(self, header: str) -> None:
         super().__init__(
@@ -107,7 +120,7 @@ class NoPreflight(RequestError):
 
 
 class BatchTooLarge(RequestError):
-    code = "BATCH_TOO_LARGE"
+    code = ErrorCode.BATCH_TOO_LARGE
 
     def __init__(self, most: int) -> None:
         limit = f"A batch holds at most {most} requests." if most else "Batches are disabled."
@@ -115,28 +128,28 @@ class BatchTooLarge(RequestError):
 
 
 class PersistedQueryNotSupported(RequestError):
-    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    code = ErrorCode.PERSISTED_QUERY_NOT_SUPPORTED
 
     def __init__(self) -> None:
         super().__init__("PersistedQueryNotSupported")  # Apollo's clients compare the message
 
 
 class PersistedQueryNotFound(RequestError):
-    code = "PERSISTED_QUERY_NOT_FOUND"
+    code = ErrorCode.PERSISTED_QUERY_NOT_FOUND
 
     def __init__(self) -> None:
         super().__init__("PersistedQueryNotFound")  # Apollo's clients compare the message
 
 
 class PersistedQueryMismatch(RequestError):
-    code = "PERSISTED_QUERY_HASH_MISMATCH"
+    code = ErrorCode.PERSISTED_QUERY_HASH_MISMATCH
 
     def __init__(self) -> None:
         super().__init__("The 'sha256Hash' is not the SHA-256 of the 'query'.")
 
 
 class NotTrusted(RequestError):
-    code = "DOCUMENT_NOT_TRUSTED"
+    code = ErrorCode.DOCUMENT_NOT_TRUSTED
 
     def __init__(self) -> None:
         super().__init__(
@@ -145,31 +158,31 @@ class NotTrusted(RequestError):
 
 
 class InvalidId(RequestError):
-    code = "INVALID_ID"
+    code = ErrorCode.INVALID_ID
 
     def __init__(self, got: str) -> None:
         super().__init__(f"'{shortened(got)}' is not an id of this API.")
 
 
 class InvalidCursor(RequestError):
-    code = "INVALID_CURSOR"
+    code = ErrorCode.INVALID_CURSOR
 
     def __init__(self, argument: str, reason: str) -> None:
         super().__init__(f"'{argument}' {reason}")
 
 
 class InvalidPage(RequestError):
-    code = "INVALID_PAGE"
+    code = ErrorCode.INVALID_PAGE
 
 
 class TooLarge(RequestError):
-    code = "OPERATION_TOO_LARGE"
+    code = ErrorCode.OPERATION_TOO_LARGE
 
 
 class AnswerTooLarge(RequestError):
     """The answer was made, but is not sent; a mutation with such an answer changes nothing."""
 
-    code = "ANSWER_TOO_LARGE"
+    code = ErrorCode.ANSWER_TOO_LARGE
 
     def __init__(self, most_bytes: int) -> None:
         super().__init__(
@@ -179,7 +192,7 @@ class AnswerTooLarge(RequestError):
 
 
 class TooCostly(RequestError):
-    code = "COST_LIMIT_EXCEEDED"
+    code = ErrorCode.COST_LIMIT_EXCEEDED
 
     def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
         named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
@@ -192,7 +205,7 @@ class TooCostly(RequestError):
 
 
 class RateLimited(RequestError):
-    code = "RATE_LIMITED"
+    code = ErrorCode.RATE_LIMITED
     status = 429
 
     def __init__(self, cost: int, retry_after_seconds: int) -> None:
@@ -204,23 +217,23 @@ class RateLimited(RequestError):
 
 
 class InvalidFilter(RequestError):
-    code = "INVALID_FILTER"
+    code = ErrorCode.INVALID_FILTER
 
 
 class InvalidOrder(RequestError):
-    code = "INVALID_ORDER"
+    code = ErrorCode.INVALID_ORDER
 
 
 class InvalidGroups(RequestError):
-    code = "INVALID_GROUPS"
+    code = ErrorCode.INVALID_GROUPS
 
 
 class InvalidText(RequestError):
-    code = "INVALID_TEXT"
+    code = ErrorCode.INVALID_TEXT
 
     def __init__(self, argument: str) -> None:
         super().__init__(f"'{argument}' must not contain U+0000 or an unpaired surrogate.")
 
 
 class InvalidKey(RequestError):
-    code = "INVALID_KEY"
+    code = ErrorCode.INVALID_KEY

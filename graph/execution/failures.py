@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from graphql import GraphQLError
 
-from graph.errors import GraphError, Unavailable
+from graph.errors import ErrorCode, GraphError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 logger = logging.getLogger(__name__)
-
-INTERNAL = "INTERNAL_SERVER_ERROR"
 
 # graphql-core quotes invalid values in full, in each of up to 100 errors.
 _MAX_MESSAGE_CHARS = 500
@@ -24,7 +22,7 @@ _MAX_MESSAGE_CHARS = 500
 class RequestRejected(Exception):
     """The request errors of a request (specification, section 7.1.2): nothing was executed."""
 
-    def __init__(self, errors: Sequence[GraphQLError], code: str) -> None:
+    def __init__(self, errors: Sequence[GraphQLError], code: ErrorCode) -> None:
         super().__init__(errors[0].message)
         self.errors = errors
         self.code = code
@@ -36,11 +34,11 @@ class RequestRejected(Exception):
         return RequestRejected(errors, self.code)
 
     @classmethod
-    def because(cls, message: str, *, code: str) -> Self:
+    def because(cls, message: str, *, code: ErrorCode) -> Self:
         return cls([GraphQLError(message)], code)
 
 
-def refusal(error: GraphQLError, code: str) -> dict[str, Any]:
+def refusal(error: GraphQLError, code: ErrorCode) -> dict[str, Any]:
     """A request error as JSON, with its original error's code and extensions, else with `code`."""
     original = error.original_error
     message = _short(error.message)
@@ -57,7 +55,7 @@ def failure(error: GraphQLError) -> dict[str, Any]:
     logger.error(
         "error %s at %s: %s", error_id, error.path, error.message, exc_info=original or error
     )
-    return _formatted(error, INTERNAL, "internal error", errorId=error_id)
+    return _formatted(error, ErrorCode.INTERNAL_SERVER_ERROR, "internal error", errorId=error_id)
 
 
 def _short(message: str) -> str:

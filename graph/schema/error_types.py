@@ -4,23 +4,34 @@ from typing import Any
 
 import strawberry
 
-from graph.errors import DomainError, Reason
+from graph.errors import DomainError, ErrorCode, ProblemCode, Reason, ReasonCode
 from graph.schema.build import build
 from graph.schema.context import Info
 from graph.schema.enum_lookup import plain
+from graph.schema.enums import enum
 from graph.schema.fields import Meaning, column, declare
 from graph.schema.node import Node
+
+for codes, about in (
+    (
+        ErrorCode,
+        "The kinds of errors: `extensions.code` in `errors`, and `code` of a mutation's error.",
+    ),
+    (ProblemCode, "The kinds of problems of a value."),
+    (ReasonCode, "The reasons for which a change is not allowed."),
+):
+    enum(codes, about, **{code.name: code.description for code in codes})
 
 
 @strawberry.interface(description="The reason why a mutation changed nothing.")
 class Error:
-    code: str = column("A stable code for this kind of error.")
+    code: ErrorCode = column("The kind of the error. Each type of error has one code.")
     message: str = column("The message for a person.")
 
 
 @strawberry.type(name="Reason", description="A reason for which a change is not allowed.")
 class ReasonShown:
-    code: str = column("A stable code for this reason.")
+    code: ReasonCode = column("The reason.")
     message: str = column("The message for a person.")
 
     @classmethod
@@ -31,7 +42,7 @@ class ReasonShown:
 @strawberry.type(description="One invalid value.")
 class Problem:
     path: list[str] = column("The path to the value in the arguments, with list indexes.")
-    code: str = column("A stable code for this kind of problem.")
+    code: ProblemCode = column("The kind of the problem.")
     message: str = column("The message for a person.")
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -22,6 +22,7 @@ from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
 from graph.schema.schema import Schema, text_of
+from graph.server.authentication import Authenticator
 from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
 from graph.server.graphql import GraphQL
@@ -33,7 +34,7 @@ from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
 
@@ -45,11 +46,15 @@ logger = logging.getLogger(__name__)
 _BUCKET_CONNECTIONS = 2
 
 
-def build_app(schema: Schema, settings: Settings) -> Starlette:
-    """The ASGI application that serves a schema on the database that the settings name."""
+def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[str]]) -> Starlette:
+    """The ASGI application that serves a schema on the database that the settings name.
+
+    `roles` are the permissions of each role, the least powerful first.
+    """
     start_logging(settings.log_level)
     manifest = settings.documents_manifest
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
+    authenticator = Authenticator(settings, roles)
     origins = Origins(settings.cors_origins)
     graphql = GraphQL(
         max_body_bytes=settings.max_body_bytes,
@@ -59,6 +64,7 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
         compress_from_bytes=settings.compress_from_bytes,
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
+        authenticator=authenticator,
         client_keys=ClientKeys(settings.trusted_proxies),
         origins=origins,
     )
@@ -66,7 +72,9 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         database = Database.connect(settings, max_temp_megabytes=settings.max_temp_megabytes)
-        try:
+        async with AsyncExitStack() as until_the_end:
+            until_the_end.push_async_callback(database.close)
+            await until_the_end.enter_async_context(authenticator.running())
             yield {
                 "database": database,
                 "execution": Execution(
@@ -90,8 +98,6 @@ def build_app(schema: Schema, settings: Settings) -> Starlette:
                 "schema_text": text_of(schema),
                 "connection_limits": ConnectionLimits.of(settings),
             }
-        finally:
-            await database.close()
 
     app = Starlette(
         lifespan=lifespan,

@@ -37,7 +37,7 @@ class ClientKeys:
         self._address = lru_cache(_MAX_CACHED)(self._address_behind)
 
     def client_key(self, scope: Scope, viewer: Viewer) -> str:
-        """`viewer ID`, an IPv4 address, an IPv6 /64 network, or "unknown"."""
+        """`viewer SUBJECT`, an IPv4 address, an IPv6 /64 network, or "unknown"."""
         if viewer.subject is not None:
             return f"viewer {viewer.subject}"
         peer = scope["client"][0] if scope.get("client") else ""

@@ -22,9 +22,11 @@ from graph.errors import (
     BatchTooLarge,
     BodyTooSlow,
     InvalidKey,
+    InvalidToken,
     MethodNotAllowed,
     RequestError,
     TimedOut,
+    Unavailable,
     UnsupportedEncoding,
 )
 from graph.server.accept import HTML, negotiated
@@ -49,7 +51,6 @@ from graph.server.responses import (
     error_response,
 )
 from graph.server.streams import WIRES, send_parts
-from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -59,9 +60,19 @@ if TYPE_CHECKING:
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Answer, Request
     from graph.server.accept import Accepted
+    from graph.server.authentication import Authenticator
     from graph.server.client_key import ClientKeys
     from graph.server.cors import Origins
     from graph.server.streams import Wire
+    from graph.viewer import Viewer
+
+# The headers of a refused request.
+_HEADERS: dict[type[Exception], tuple[tuple[bytes, bytes], ...]] = {
+    MethodNotAllowed: ((b"allow", b"GET, POST"),),
+    BodyTooSlow: ((b"connection", b"close"),),
+    UnsupportedEncoding: ((b"accept-encoding", b"identity"),),
+    InvalidToken: ((b"www-authenticate", b'Bearer error="invalid_token"'),),
+}
 
 
 # A larger answer takes some milliseconds to compress.
@@ -81,6 +92,7 @@ class GraphQL:
         operation_timeout_seconds: float,
         compress_from_bytes: int,
         graphiql: bool,
+        authenticator: Authenticator,
         client_keys: ClientKeys,
         origins: Origins,
     ) -> None:
@@ -89,6 +101,7 @@ class GraphQL:
         self._max_batch = max_batch
         self._body_timeout_seconds = body_timeout_seconds
         self._operation_timeout_seconds = operation_timeout_seconds
+        self._authenticator = authenticator
         self._client_keys = client_keys
         self._origins = origins
         self._graphiql = graphiql
@@ -103,14 +116,8 @@ class GraphQL:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._response(scope, receive)
-        except MethodNotAllowed as error:
-            response = error_response(error, headers=((b"allow", b"GET, POST"),))
-        except BodyTooSlow as error:
-            response = error_response(error, headers=((b"connection", b"close"),))
-        except UnsupportedEncoding as error:
-            response = error_response(error, headers=((b"accept-encoding", b"identity"),))
         except (RequestError, TimedOut) as error:
-            response = error_response(error)
+            response = error_response(error, _HEADERS.get(type(error), ()))
         except ClientDisconnect:
             return
         if self._may_compress(response, scope):
@@ -155,11 +162,17 @@ class GraphQL:
         accepted = negotiated(header(scope, b"accept"), html=self._graphiql and method == "GET")
         if accepted.whole == HTML:
             return graphiql_page()
+        try:
+            viewer = self._authenticator.known(scope) or await self._authenticator.identify(scope)
+        except (InvalidToken, Unavailable) as error:
+            return error_response(error, _HEADERS.get(type(error), ()), accepted.whole)
         if method == "GET":
-            return await self._get(scope, receive, accepted)
-        return await self._post(scope, receive, accepted)
+            return await self._get(scope, receive, accepted, viewer)
+        return await self._post(scope, receive, accepted, viewer)
 
-    async def _post(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
+    async def _post(
+        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer
+    ) -> ASGIApp:
         check_body_format(scope)
         key = idempotency_key(scope)
         with self._deadlines.watch(self._body_timeout_seconds, self._too_slow) as deadline:
@@ -172,8 +185,8 @@ class GraphQL:
                     raise InvalidKey(
                         "The header Idempotency-Key applies to a single mutation only."
                     )
-                return await self._batch(scope, content, accepted.whole)
-            request = request_of(content, self._client_key(scope))
+                return await self._batch(scope, content, accepted.whole, viewer)
+            request = request_of(content, self._client_keys.client_key(scope, viewer))
             if key:
                 request = replace(request, idempotency_key=key)
             # The variables are smaller than the body that holds them.
@@ -181,7 +194,7 @@ class GraphQL:
                 check_size(request, self._max_variables_bytes)
             if accepted.parts:
                 request = replace(request, takes_parts=True)
-            answer = await _answer(scope, request)
+            answer = await _answer(scope, request, viewer)
         return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
 
     def _in_parts(self, answer: Answer, accepted: Accepted, began: float) -> ASGIApp | None:
@@ -217,39 +230,41 @@ class GraphQL:
             finally:
                 await parts.close()
 
-    async def _get(self, scope: Scope, receive: Receive, accepted: Accepted) -> ASGIApp:
+    async def _get(
+        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer
+    ) -> ASGIApp:
         check_preflight(scope, self._origins)
-        request = request_of_url(scope["query_string"], self._client_key(scope))
+        request = request_of_url(scope["query_string"], self._client_keys.client_key(scope, viewer))
         request = replace(request, only_query=True)
         if accepted.parts:
             request = replace(request, takes_parts=True)
         began = perf_counter()
         with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
-            answer = await _answer(scope, request)
+            answer = await _answer(scope, request, viewer)
         response = self._in_parts(answer, accepted, began)
         etags = header(scope, b"if-none-match")
-        return response or cacheable_response(answer, accepted.whole, etags)
+        is_shared = viewer.subject is None
+        return response or cacheable_response(answer, accepted.whole, etags, is_shared=is_shared)
 
-    async def _batch(self, scope: Scope, content: list[Any], media_type: str) -> JsonResponse:
+    async def _batch(
+        self, scope: Scope, content: list[Any], media_type: str, viewer: Viewer
+    ) -> JsonResponse:
         """One answer per request, in the same order; each request fails or succeeds by itself."""
         if len(content) > self._max_batch:
             raise BatchTooLarge(self._max_batch)
         if not content:
             raise BadRequest("A batch must hold at least one request.")
-        client = self._client_key(scope)
+        client = self._client_keys.client_key(scope, viewer)
         requests = [request_of(each, client) for each in content]
         for request in requests:
             check_size(request, self._max_variables_bytes)
-        answers = await asyncio.gather(*(_answer(scope, request) for request in requests))
+        answers = await asyncio.gather(*(_answer(scope, request, viewer) for request in requests))
         return batch_response(answers, media_type)
 
-    def _client_key(self, scope: Scope) -> str:
-        return self._client_keys.client_key(scope, SYSTEM)
 
-
-def _answer(scope: Scope, request: Request) -> Awaitable[Answer]:
+def _answer(scope: Scope, request: Request, viewer: Viewer) -> Awaitable[Answer]:
     execution: Execution = scope["state"]["execution"]
-    return execution.answer(request, SYSTEM)
+    return execution.answer(request, viewer)
 
 
 def _hint(method: str) -> str:

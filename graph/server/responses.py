@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from graph.execution.failures import INTERNAL
+from graph.errors import ErrorCode
 from graph.execution.running.request import Answer
 from graph.server.accept import GRAPHQL_RESPONSE, JSON
 from graph.server.streams import WIRES
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 _OK = 200
-_REFUSED = 400
+_UNAUTHENTICATED = 401
+# A client of application/json reads the errors, and gets 200 for these.
+_REFUSED = frozenset({400, 401, 403})
 _CONTENT_TYPES = {name: b"%b; charset=utf-8" % name.encode() for name in (JSON, GRAPHQL_RESPONSE)}
 _CONTENT_TYPES |= {name: wire.content_type for name, wire in WIRES.items()}
 
@@ -72,9 +74,14 @@ class _NotModified:
 def answer_response(
     answer: Answer, media_type: str, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> JsonResponse:
-    """The response with an answer. Only clients of graphql-response+json get a 400 for errors."""
+    """The response with an answer.
+
+    Only clients of graphql-response+json get a 400, 401 or 403 for errors.
+    """
     trusted = media_type == GRAPHQL_RESPONSE
-    status = 200 if answer.status == _REFUSED and not trusted else answer.status
+    status = 200 if answer.status in _REFUSED and not trusted else answer.status
+    if status == _UNAUTHENTICATED:
+        headers = (*headers, (b"www-authenticate", b"Bearer"))
     body = WIRES[media_type].one(answer.body) if media_type in WIRES else answer.body
     if answer.retry_after_seconds is not None:
         headers = (*headers, (b"retry-after", b"%d" % answer.retry_after_seconds))
@@ -93,15 +100,23 @@ def batch_response(answers: Sequence[Answer], media_type: str) -> JsonResponse:
     return answer_response(together, media_type)
 
 
-def cacheable_response(answer: Answer, media_type: str, etags: str) -> JsonResponse | _NotModified:
-    """The response to a GET; 304 if its ETag is in `etags`, the If-None-Match header."""
-    vary = (b"vary", b"Accept")
+def cacheable_response(
+    answer: Answer, media_type: str, etags: str, *, is_shared: bool
+) -> JsonResponse | _NotModified:
+    """The response to a GET; 304 if its ETag is in `etags`, the If-None-Match header.
+
+    `is_shared` tells that every client gets it, so that shared caches may keep it.
+    """
+    vary = (b"vary", b"Accept, Authorization")
     if answer.status != _OK or answer.cache_control is None:
         return answer_response(answer, media_type, (vary,))
     hashed = blake2b(answer.body, digest_size=12, person=media_type.encode()[-16:]).hexdigest()
     # Weak: the same answer is served in several content encodings.
     etag = f'W/"{hashed}"'
-    headers = ((b"cache-control", answer.cache_control), (b"etag", etag.encode()), vary)
+    cache_control = answer.cache_control
+    if not is_shared:
+        cache_control = cache_control.replace(b"public", b"private")
+    headers = ((b"cache-control", cache_control), (b"etag", etag.encode()), vary)
     tags = {tag.strip().removeprefix("W/") for tag in etags.split(",")}
     if "*" in tags or etag.removeprefix("W/") in tags:
         return _NotModified(headers)
@@ -109,15 +124,24 @@ def cacheable_response(answer: Answer, media_type: str, etags: str) -> JsonRespo
 
 
 def error_response(
-    error: RequestError | Unavailable, headers: tuple[tuple[bytes, bytes], ...] = ()
+    error: RequestError | Unavailable,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    media_type: str = JSON,
 ) -> JsonResponse:
-    """The response to a malformed HTTP request: one error, without data."""
+    """The response to a request that no operation was read from: one error, without data.
+
+    Its status is an error, so that it is no stream, whatever the client accepts.
+    """
     body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
-    return JsonResponse(body, status=error.status, headers=headers)
+    wait = getattr(error, "retry_after_seconds", None)
+    if wait is not None:
+        headers = (*headers, (b"retry-after", b"%d" % wait))
+    media_type = JSON if media_type in WIRES else media_type
+    return JsonResponse(body, status=error.status, media_type=media_type, headers=headers)
 
 
 def internal_error(error_id: str) -> JsonResponse:
     """The response to an exception outside of any resolver; the log has the cause by its id."""
-    extensions = {"code": INTERNAL, "errorId": error_id}
+    extensions = {"code": ErrorCode.INTERNAL_SERVER_ERROR, "errorId": error_id}
     body = {"errors": [{"message": "internal error", "extensions": extensions}]}
     return JsonResponse(body, status=500)

@@ -57,6 +57,7 @@ WIRES = {
 
 # nginx would otherwise buffer the parts.
 _UNBUFFERED = (b"x-accel-buffering", b"no")
+_VARY = (b"vary", b"Accept, Authorization")
 
 
 async def send_parts(first: bytes, rest: Queue[tuple[bytes, bool]], wire: Wire, send: Send) -> None:
@@ -64,7 +65,7 @@ async def send_parts(first: bytes, rest: Queue[tuple[bytes, bool]], wire: Wire, 
 
     The end goes out with the last part: clients disconnect then.
     """
-    headers = [(b"content-type", wire.content_type), _UNBUFFERED, (b"vary", b"Accept")]
+    headers = [(b"content-type", wire.content_type), _UNBUFFERED, _VARY]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     body = wire.begin + wire.before + first + wire.after
     await send({"type": "http.response.body", "body": body, "more_body": True})

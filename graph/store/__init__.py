@@ -2,6 +2,7 @@
 
     models        tables and computed columns
     triggers      versions, prices and events, which the database maintains
+    history       the event log as the API shows it
     types         the entities as GraphQL types
     queries       the fields of `Query`
     mutations/    the fields of `Mutation`, their inputs and results

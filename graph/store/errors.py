@@ -25,4 +25,4 @@ class Shortage:
 @register
 @strawberry.type(description="Items do not have enough stock.")
 class InsufficientStock(Error):
-    lines: list[Shortage] = plain("All items that do not have enough stock.")
+    shortages: list[Shortage] = plain("All items that do not have enough stock.")

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     Enum,
     FetchedValue,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     ScalarSelect,
     SmallInteger,
     String,
+    Table,
     func,
     literal_column,
     select,
@@ -46,7 +48,7 @@ from graph.database.catalog import catalog
 from graph.database.search import index_expression
 from graph.database.tables import NAMING_CONVENTION
 from graph.database.types import JsonText
-from graph.store import triggers
+from graph.store import history, triggers
 
 
 class Base(DeclarativeBase):
@@ -61,6 +63,7 @@ class Base(DeclarativeBase):
 
 
 triggers.create_with(Base.metadata)
+history.create_with(Base.metadata)
 search_functions.create_with(Base.metadata)
 catalog.bases.append(Base)
 catalog.models = Base
@@ -78,6 +81,15 @@ class OrderStatus(StrEnum):
     SHIPPED = "SHIPPED"
     DELIVERED = "DELIVERED"
     CANCELLED = "CANCELLED"
+
+
+class EventEntity(StrEnum):
+    """The entity of a changed row."""
+
+    CUSTOMER = "CUSTOMER"
+    ITEM = "ITEM"
+    ORDER = "ORDER"
+    ORDER_LINE = "ORDER_LINE"
 
 
 class EventKind(StrEnum):
@@ -131,6 +143,9 @@ class Customer(Base):
     version: Mapped[int] = _version()
 
     orders: Mapped[list[Order]] = relationship(back_populates="customer", lazy="raise")
+    history: Mapped[list[Event]] = relationship(
+        primaryjoin="Customer.id == foreign(Event.customer_id)", viewonly=True, lazy="raise"
+    )
 
     __table_args__ = (
         Index("customers_lower_email_key", text("lower(email)"), unique=True),
@@ -158,6 +173,9 @@ class Item(Base):
     version: Mapped[int] = _version()
 
     order_lines: Mapped[list[OrderLine]] = relationship(back_populates="item", lazy="raise")
+    history: Mapped[list[Event]] = relationship(
+        primaryjoin="Item.id == foreign(Event.item_id)", viewonly=True, lazy="raise"
+    )
 
     __table_args__ = (
         Index(None, "name", "id"),
@@ -188,11 +206,11 @@ class OrderLine(Base):
     # The item's price and name at the time of the order; a trigger sets them if they are NULL.
     unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2), server_default=FetchedValue())
     item_name: Mapped[str] = mapped_column(String(200), server_default=FetchedValue())
-    cancelled: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    cancelled_quantity: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     # The pieces that came out of stock and were not put back: `writes.stock` keeps the number.
     taken: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     subtotal: Mapped[Decimal] = column_property(
-        unit_price * (quantity - cancelled), deferred=True, raiseload=True
+        unit_price * (quantity - cancelled_quantity), deferred=True, raiseload=True
     )
     unit_price_changed: Mapped[bool] = column_property(
         _price_differs(item_id, unit_price), deferred=True, raiseload=True
@@ -207,8 +225,10 @@ class OrderLine(Base):
         Index(None, "item_id", "id"),
         CheckConstraint("quantity > 0", name="quantity"),
         CheckConstraint(_a_price("unit_price"), name="unit_price"),
-        CheckConstraint("cancelled >= 0 AND cancelled <= quantity", name="cancelled"),
-        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled", name="taken"),
+        CheckConstraint(
+            "cancelled_quantity >= 0 AND cancelled_quantity <= quantity", name="cancelled_quantity"
+        ),
+        CheckConstraint("taken >= 0 AND taken <= quantity - cancelled_quantity", name="taken"),
     )
 
     def __repr__(self) -> str:
@@ -217,7 +237,7 @@ class OrderLine(Base):
 
 def _sum_of_subtotals(order_id: Mapped[int]) -> ScalarSelect[Decimal]:
     lines = OrderLine.__table__
-    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled))
+    subtotals = func.sum(lines.c.unit_price * (lines.c.quantity - lines.c.cancelled_quantity))
     # The total of an order without lines is 0.00, with the scale of money.
     total = select(func.coalesce(subtotals, literal_column("0.00", Numeric(10, 2))))
     total = total.select_from(lines).where(lines.c.order_id == order_id)
@@ -257,27 +277,67 @@ class Order(Base):
         return f"<Order:{self.id}-{self.customer_id}>"
 
 
-class Event(Base):
-    """One change of one row, written by a trigger in the same transaction.
+EVENTS = Table(
+    "events",
+    Base.metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("entity", String(20), nullable=False),
+    Column("entity_id", BigInteger, nullable=False),
+    Column("kind", _one_of(EventKind, "kind"), nullable=False),
+    Column("payload", JsonText, nullable=False),
+    Column("actor", String(200)),
+    # The key of the changed order, or of the changed line's order. Events outlive their order.
+    Column("order_id", BigInteger),
+    CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
+    Index(None, "order_id", "id"),
+)
+for _entity in ("Customer", "Item"):
+    _key = history.key_in_events(_entity)
+    Index(
+        f"events_{_entity.lower()}_id_idx",
+        text(f"({_key})"),
+        EVENTS.c.id,
+        postgresql_where=text(f"({_key}) IS NOT NULL"),
+    )
 
-    `order_id` is the key of the changed order, or of the changed line's order. It is not a foreign
-    key, since events outlive their order.
+
+class Event(Base):
+    """One change of one row, written by a trigger in the same transaction: a row of a view.
+
+    One of `customer_id`, `item_id`, `order_line_id` is the key of the changed row; `order_id` is
+    that of the changed order, or of the changed line's order. Rows may have been deleted.
     """
 
-    __tablename__ = "events"
+    __tablename__ = "history"
+    metadata = MetaData()  # a view is not created like a table
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    at: Mapped[datetime] = mapped_column(server_default=func.now())
-    entity: Mapped[str] = mapped_column(String(20))
-    entity_id: Mapped[int] = mapped_column(BigInteger)
+    occurred_at: Mapped[datetime]
+    entity: Mapped[EventEntity] = mapped_column(_one_of(EventEntity, "entity"))
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
-    payload: Mapped[str] = mapped_column(JsonText)
     actor: Mapped[str | None] = mapped_column(String(200))
+    customer_id: Mapped[int | None] = mapped_column(BigInteger)
+    item_id: Mapped[int | None] = mapped_column(BigInteger)
     order_id: Mapped[int | None] = mapped_column(BigInteger)
+    order_line_id: Mapped[int | None] = mapped_column(BigInteger)
+    payload: Mapped[str | None] = column_property(
+        history.payload_of(id),  # noqa: A003  the column of this name
+        deferred=True,
+        raiseload=True,
+    )
 
-    __table_args__ = (
-        Index(None, "order_id", "id"),
-        CheckConstraint(_within_four_digit_years("at"), name="at"),
+    customer: Mapped[Customer | None] = relationship(
+        primaryjoin="foreign(Event.customer_id) == Customer.id", viewonly=True, lazy="raise"
+    )
+    item: Mapped[Item | None] = relationship(
+        primaryjoin="foreign(Event.item_id) == Item.id", viewonly=True, lazy="raise"
+    )
+    order: Mapped[Order | None] = relationship(
+        primaryjoin="foreign(Event.order_id) == Order.id", viewonly=True, lazy="raise"
+    )
+    order_line: Mapped[OrderLine | None] = relationship(
+        primaryjoin="foreign(Event.order_line_id) == OrderLine.id", viewonly=True, lazy="raise"
     )
 
     def __repr__(self) -> str:

@@ -112,7 +112,7 @@ _FUNCTIONS = {
         UPDATE orders SET version = version + 1,
             status = CASE WHEN pieces > 0 THEN status ELSE 'CANCELLED' END
         FROM (SELECT id AS touched_id,
-                     (SELECT coalesce(sum(quantity - cancelled), 0) FROM order_lines
+                     (SELECT coalesce(sum(quantity - cancelled_quantity), 0) FROM order_lines
                       WHERE order_id = given.id) AS pieces
               FROM unnest(touched) AS given(id) OFFSET 0) AS remaining
         WHERE id = touched_id
@@ -136,7 +136,7 @@ _NEXT_KEY = """
 """
 _KEYED = ("customers", "items", "orders", "order_lines", "events")
 # The entity in a table's events, and the column with the key of the order.
-_LOGGED = {
+LOGGED = {
     "customers": ("Customer", ""),
     "items": ("Item", ""),
     "orders": ("Order", "id"),
@@ -183,7 +183,7 @@ def statements() -> Iterator[str]:
         " WHEN (NEW.unit_price IS NULL OR NEW.item_name IS NULL) EXECUTE FUNCTION price_line()"
     )
     # Triggers of one statement run in the order of their names: order_lines_touch runs last.
-    for table, (entity, order_column) in _LOGGED.items():
+    for table, (entity, order_column) in LOGGED.items():
         for operation, rows in _ROWS.items():
             yield (
                 f"CREATE TRIGGER {table}_log_{operation.lower()} AFTER {operation} ON {table}"

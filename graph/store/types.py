@@ -11,7 +11,7 @@ from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node, register
 from graph.schema.scalars import BigInt, Json
 from graph.store.actions import OrderActionState, actions_of
-from graph.store.models import EventKind, OrderStatus
+from graph.store.models import EventEntity, EventKind, OrderStatus
 
 enum(
     OrderStatus,
@@ -21,6 +21,14 @@ enum(
     SHIPPED="On its way.",
     DELIVERED="Delivered.",
     CANCELLED="Cancelled; its pieces were returned to stock.",
+)
+enum(
+    EventEntity,
+    "The type of a changed row.",
+    CUSTOMER="A `Customer`.",
+    ITEM="An `Item`.",
+    ORDER="An `Order`.",
+    ORDER_LINE="An `OrderLine`.",
 )
 enum(
     EventKind,
@@ -54,6 +62,9 @@ class Customer(Node):
         entity="Order",
         order=("date_placed",),
     )
+    history = connection(
+        "The changes of the customer, in their order: by `databaseId`.", entity="Event"
+    )
 
 
 @strawberry.type(description="An item that the store sells.")
@@ -65,6 +76,9 @@ class Item(Node):
     stock: int | None = column("The number of pieces in stock; null if stock is not tracked.")
     version: int = column(_VERSION)
     order_lines = connection("The order lines with this item, by `databaseId`.", entity="OrderLine")
+    history = connection(
+        "The changes of the item, in their order: by `databaseId`.", entity="Event"
+    )
 
 
 @strawberry.type(description="An order of one customer.")
@@ -97,7 +111,7 @@ class OrderLine(Node):
     quantity: int = column("The number of pieces; at least 1.")
     unit_price: Decimal = column("The price of one piece when the line was added.")
     item_name: str = column("The item's name when the line was added.")
-    cancelled: int = column("The number of cancelled pieces.")
+    cancelled_quantity: int = column("The number of cancelled pieces.")
     taken: int = column(
         "The number of pieces taken from stock; they return to it when the line is cancelled."
         " A line takes none if it was imported, or if its item's stock is null."
@@ -111,18 +125,29 @@ class OrderLine(Node):
 @strawberry.type(description="One change of one row. Events are never changed or deleted.")
 class Event(Node):
     id: BigInt = column("The event's number in the database.", name="databaseId")
-    at: datetime = column("When the transaction of the change began.")
-    entity: str = column("The type of the changed row, such as `Order`.")
-    entity_id: BigInt = column("The number of the changed row.")
+    occurred_at: datetime = column("When the transaction of the change began.")
+    entity: EventEntity = column("The type of the changed row.")
     kind: EventKind = column("The kind of the change.")
-    payload: Json = column(
-        "Values by column: `[before, after]` of the changed ones, or all values of a row that was"
-        " created or deleted."
+    payload: Json | None = column(
+        "Values by field of the changed row's type: `[before, after]` of the changed ones, or all"
+        " values of a row that was created. They have the same JSON as the fields, ids and decimals"
+        " included. Null if the row was deleted."
     )
     actor: str | None = column("The user who made the change; null without a sign-in.")
+    customer_id: strawberry.ID | None = column(
+        "The id of the changed customer.", references="Customer"
+    )
+    item_id: strawberry.ID | None = column("The id of the changed item.", references="Item")
     order_id: strawberry.ID | None = column(
         "The id of the changed order, or of the changed line's order.", references="Order"
     )
+    order_line_id: strawberry.ID | None = column(
+        "The id of the changed line of an order.", references="OrderLine"
+    )
+    customer: Customer | None = to_one("The changed customer; null if deleted.")
+    item: Item | None = to_one("The changed item; null if deleted.")
+    order: Order | None = to_one("The changed order, or the changed line's; null if deleted.")
+    order_line: OrderLine | None = to_one("The changed line of an order; null if deleted.")
 
 
 ENTITIES = register(Customer, Item, Order, OrderLine, Event)

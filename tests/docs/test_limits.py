@@ -55,7 +55,7 @@ def keys(number: int) -> Asked:
 
 def importing(number: int) -> Asked:
     text = """mutation ($rows: [CreateItemInput!]!) {
-        importItems(rows: $rows, dryRun: true) { __typename } }"""
+        importItems(input: {rows: $rows}, dryRun: true) { __typename } }"""
     return text, {"rows": [{"name": "x", "costPrice": "1", "sellingPrice": "2"}] * number}
 
 
@@ -68,7 +68,7 @@ def placing(*, lines: int = 1, pieces: int = 1) -> Asked:
 
 def keyed(number: int) -> Asked:
     text = """mutation ($key: String!) {
-        advanceOrder(input: {id: "T3JkZXI6MQ==", expectedVersion: null, action: PAY})
+        advanceOrder(input: {id: "T3JkZXI6MQ==", expectedVersion: {any: true}, action: PAY})
             @idempotent(key: $key) { __typename } }"""
     return text, {"key": "k" * number}
 

@@ -29,6 +29,7 @@ TABLES_OF_SETTINGS = (
     "Documents",
     "Cost",
     "Mutations",
+    "Who signs in",
     "What others can see",
 )
 SETTINGS = {row[0]: row for heading in TABLES_OF_SETTINGS for row in rows(OPERATIONS, heading)}

@@ -15,7 +15,7 @@ from graph.database.transfer.files import Format
 from graph.relay import to_global_id
 from graph.store.transfer.exporting import export_rows
 from tests.conftest import client_of, settings_for
-from tests.mutations import run
+from tests.mutations import ANY, run
 from tests.rows import cursor_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def test_nodes_and_look_ups_find_them(shop: Client) -> None:
             node(id: $id) { id ... on Customer { databaseId } } nodes(ids: $ids) { id }
             item(by: {databaseId: $key}) { id databaseId } order(by: {id: $order}) {
                 customerId customer { id } lineItems { nodes { orderId itemId item { id } } }
-                history { nodes { entityId orderId } } } }""",
+                history { nodes { orderLineId orderId order { id } payload } } } }""",
         id=CUSTOMER,
         order=to_global_id("Order", BASE),
         ids=[ITEM, to_global_id("OrderLine", BASE + 7), to_global_id("Item", BASE - 1)],
@@ -86,7 +86,10 @@ async def test_nodes_and_look_ups_find_them(shop: Client) -> None:
     assert {event["orderId"] for event in order["history"]["nodes"]} == {
         to_global_id("Order", BASE)
     }
-    assert order["history"]["nodes"][0]["entityId"] == str(BASE)
+    created, line, *_ = order["history"]["nodes"]
+    assert created["order"] == {"id": to_global_id("Order", BASE)}
+    assert created["payload"]["customerId"] == CUSTOMER
+    assert line["orderLineId"] in {to_global_id("OrderLine", BASE + nth) for nth in range(9)}
 
 
 @pytest.mark.parametrize(
@@ -148,18 +151,20 @@ async def test_mutations_take_them_and_answer_with_them(shop: Client) -> None:
     placed = await run(shop, "placeOrder", customerId=CUSTOMER, lines=lines)
     order = placed["order"]
     added = await run(
-        shop, "addOrderLine", orderId=order["id"], expectedVersion=None, itemId=ITEM, quantity=1
+        shop, "addOrderLine", orderId=order["id"], expectedVersion=ANY, itemId=ITEM, quantity=1
     )
     changed = await run(
-        shop, "changeOrderLine", id=added["line"]["id"], expectedVersion=None, quantity=3
+        shop, "changeOrderLine", id=added["line"]["id"], expectedVersion=ANY, quantity=3
     )
-    short = await run(shop, "adjustStock", id=ITEM, expectedVersion=None, by=-6)
-    cancelled = await run(shop, "cancelOrder", id=order["id"], expectedVersion=None)
-    deleted = await run(shop, "deleteCustomer", id=CUSTOMER, expectedVersion=None)
+    short = await run(shop, "adjustStock", id=ITEM, expectedVersion=ANY, change={"by": -6})
+    cancelled = await run(shop, "cancelOrder", id=order["id"], expectedVersion=ANY)
+    deleted = await run(shop, "deleteCustomer", id=CUSTOMER, expectedVersion=ANY)
 
     assert order["databaseId"] == str(BASE + 4)
     assert [line["quantity"] for line in changed["order"]["lineItems"]["nodes"]] == [2, 3]
-    assert short["lines"] == [{"item": {"databaseId": str(BASE)}, "requested": 6, "available": 5}]
+    assert short["shortages"] == [
+        {"item": {"databaseId": str(BASE)}, "requested": 6, "available": 5}
+    ]
     assert cancelled["order"]["status"] == "CANCELLED"
     assert deleted["__typename"] == "NotAllowed"
 

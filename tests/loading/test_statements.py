@@ -61,6 +61,11 @@ async def test_the_nested_query_takes_one_statement_a_level_and_one_for_the_coun
         ("{ orders { nodes { lineItems { nodes { item { name } } } } } }", 3),
         ("{ items { nodes { orderLines { nodes { id } } } } }", 2),
         ("{ orders { nodes { history { nodes { kind } } } } }", 2),
+        ("{ customers { nodes { history { nodes { kind payload } } } } }", 2),
+        ("{ items { nodes { history { nodes { kind payload } } } } }", 2),
+        ("{ customers { nodes { history { nodes { customer { town } } } } } }", 3),
+        ("{ items { nodes { history { nodes { item { name } } } } } }", 3),
+        ("{ orders { nodes { history { nodes { order { status } orderLine { id } } } } } }", 4),
         # Computed values come with their rows.
         ("{ orders { nodes { total lineItems { nodes { subtotal } } } } }", 2),
         # The counts of a level are one statement.

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 # Item -> pieces left and pieces sold: those in lines that were not cancelled.
 _ITEMS = """
-    SELECT items.id, stock, coalesce(sum(quantity - cancelled), 0)::integer AS sold
+    SELECT items.id, stock, coalesce(sum(quantity - cancelled_quantity), 0)::integer AS sold
     FROM items LEFT JOIN order_lines ON item_id = items.id GROUP BY items.id ORDER BY items.id
 """
 # Orders whose status and lines do not agree.
 _HALF_CANCELLED = """
     SELECT orders.id FROM orders LEFT JOIN order_lines ON order_id = orders.id
     GROUP BY orders.id
-    HAVING (status = 'CANCELLED') <> (coalesce(sum(quantity - cancelled), 0) = 0)
+    HAVING (status = 'CANCELLED') <> (coalesce(sum(quantity - cancelled_quantity), 0) = 0)
 """
 _TABLES = {
     "customers": "Customer",

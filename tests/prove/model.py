@@ -140,19 +140,20 @@ class Model:
 
     def _adjustStock(self, given: dict[str, Any], _: Any) -> tuple[Any, ...]:  # noqa: N802
         problems = Problems()
-        if "to" in given and given["to"] is not None and given["to"] < 0:
-            problems.note("input.to", "OUT_OF_RANGE")
-        if ("by" in given) == ("to" in given):
-            problems.note("input", "BY_OR_TO")
+        ((how, value),) = given["change"].items()
+        if how == "to" and value < 0:
+            problems.note("input.change.to", "OUT_OF_RANGE")
+        if how == "untracked" and not value:
+            problems.note("input.change.untracked", "NOT_TRUE")
         item = self._expected(self.items, given, problems)
-        if "by" not in given:
-            self._set_stock(item, given["to"])
+        if how != "by":
+            self._set_stock(item, value if how == "to" else None)
             return self._item(item)
         if item.stock is None:
             raise RequestRejected("NotAllowed", ["NOT_COUNTED"])
-        if item.stock + given["by"] < 0:
-            raise RequestRejected("InsufficientStock", [(given["id"], -given["by"], item.stock)])
-        self._set_stock(item, item.stock + given["by"])
+        if item.stock + value < 0:
+            raise RequestRejected("InsufficientStock", [(given["id"], -value, item.stock)])
+        self._set_stock(item, item.stock + value)
         return self._item(item)
 
     def _placeOrder(self, given: dict[str, Any], new: Any) -> tuple[Any, ...]:  # noqa: N802
@@ -257,19 +258,21 @@ class Model:
         return gone
 
     def _expected(self, rows: dict[int, Any], given: dict[str, Any], problems: Problems) -> Any:
-        if "expectedVersion" not in given:
-            problems.note("input.expectedVersion", "REQUIRED")
+        self._check_expected(given, problems)
         problems.check()
         row = rows.get(given["id"])
         if row is None:
             raise RequestRejected("NotFound")
-        if given["expectedVersion"] not in {None, row.version}:
+        if given["expectedVersion"].get("version", row.version) != row.version:
             raise RequestRejected("Conflict", row.version)
         return row
 
+    def _check_expected(self, given: dict[str, Any], problems: Problems) -> None:
+        if given["expectedVersion"] == {"any": False}:
+            problems.note("input.expectedVersion.any", "NOT_TRUE")
+
     def _order_and_line(self, given: dict[str, Any], problems: Problems) -> tuple[Order, Line]:
-        if "expectedVersion" not in given:
-            problems.note("input.expectedVersion", "REQUIRED")
+        self._check_expected(given, problems)
         problems.check()
         for key, order in self.orders.items():
             if given["id"] in order.lines:
@@ -298,8 +301,8 @@ class Model:
     def _check_price(self, given: dict[str, Any], problems: Problems) -> None:
         if "sellingPrice" in given and Decimal(given["sellingPrice"]) < 0:
             problems.note("input.sellingPrice", "OUT_OF_RANGE")
-        if "expectedVersion" not in given and "id" in given:
-            problems.note("input.expectedVersion", "REQUIRED")
+        if "id" in given:
+            self._check_expected(given, problems)
         problems.check()
 
     def _check_quantity(self, given: dict[str, Any], problems: Problems) -> None:
@@ -403,7 +406,12 @@ def _of_order(answer: dict[str, Any]) -> tuple[Any, ...]:
     row = answer["order"]
     lines = [
         (
-            *(int(line["item"]["databaseId"]), line["quantity"], line["cancelled"], line["taken"]),
+            *(
+                int(line["item"]["databaseId"]),
+                line["quantity"],
+                line["cancelledQuantity"],
+                line["taken"],
+            ),
             *(Decimal(line["unitPrice"]), line["itemName"], line["item"]["stock"]),
         )
         for line in row["lineItems"]["nodes"]
@@ -419,7 +427,7 @@ def _of_shortages(answer: dict[str, Any]) -> tuple[Any, ...]:
     names = ("requested", "available")
     short = [
         (int(line["item"]["databaseId"]), *(line[name] for name in names))
-        for line in answer["lines"]
+        for line in answer["shortages"]
     ]
     return (sorted(short),)
 

@@ -148,9 +148,9 @@ async def test_connections_of_ended_operations_serve_the_next(
 
 ADJUST = """
     mutation ($key: String!, $first: ID!, $second: ID!) @atomic {
-      first: adjustStock(input: {id: $first, by: -3, expectedVersion: null})
+      first: adjustStock(input: {id: $first, change: {by: -3}, expectedVersion: {any: true}})
         @idempotent(key: $key) { ... on ItemSaved { item { stock } } }
-      second: adjustStock(input: {id: $second, by: -3, expectedVersion: null}) {
+      second: adjustStock(input: {id: $second, change: {by: -3}, expectedVersion: {any: true}}) {
         ... on ItemSaved { item { stock } } }
     }
 """

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from graph.database.embedded import Cluster, binary
 from graph.database.engine import Database
@@ -88,6 +89,40 @@ async def test_migrations_go_up_and_down_and_up_again_over_rows(
     assert await migrate(empty) == (None, head_revision())
 
     assert dumped(cluster, empty) == first
+
+
+async def test_the_history_calls_cancelled_pieces_as_the_column_does(empty: Database) -> None:
+    """Also after an import or a change by SQL, whose events were written with the old name."""
+    line = "INSERT INTO order_lines (order_id, item_id, quantity, cancelled) VALUES (1, 1, 3, 1)"
+    await migrate(empty, "0009")
+    async with empty.write() as session:
+        for statement in (
+            *("INSERT INTO items (name, cost_price, selling_price) VALUES ('a', 1, 1)",),
+            """INSERT INTO customers (first_name, last_name, username, email, address, town)
+               VALUES ('a', 'b', 'c', 'd@e', 'f', 'g')""",
+            "INSERT INTO orders (customer_id) VALUES (1)",
+            *(line, "UPDATE order_lines SET cancelled = 2"),
+        ):
+            await session.execute(text(statement))
+
+    for revision, name, other in (
+        *((head_revision(), "cancelled_quantity", "cancelled"),),
+        *(("0009", "cancelled", "cancelled_quantity"),),
+    ):
+        await migrate(empty, revision)
+        payloads = await payloads_of_lines(empty)
+        assert [payload[name] for payload in payloads] == [1, [1, 2]]
+        assert not any(other in payload for payload in payloads)
+        with pytest.raises(DBAPIError, match="events are neither changed nor deleted"):
+            await payloads_of_lines(empty, "UPDATE events SET entity = ''")
+
+
+async def payloads_of_lines(database: Database, *before: str) -> list[Any]:
+    events = "SELECT payload FROM events WHERE entity = 'OrderLine' ORDER BY id"
+    async with database.write() as session:
+        for statement in before:
+            await session.execute(text(statement))
+        return list((await session.execute(text(events))).scalars())
 
 
 async def test_migrating_to_where_the_database_is_changes_nothing(database: Database) -> None:

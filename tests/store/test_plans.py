@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from graph.database.embedded import Cluster
 
 CUSTOMERS = 100_000
-LARGE = ("customers", "orders", "order_lines")
+LARGE = ("customers", "orders", "order_lines", "events")
 DOCUMENTED = [  # the queries: a mutation has plans of its own
     (example.block.text, example.variables)
     for example in operations()
@@ -56,6 +56,9 @@ SERVED = [
     "{ customers { nodes { orders(last: 1) { nodes { datePlaced } } } } }",
     """{ items(first: 1) { nodes { orderLines(last: 5) {
            nodes { order { customer { town } } } } } } }""",
+    "{ customers { nodes { history { nodes { kind payload } } } } }",
+    "{ items { nodes { history(last: 5) { nodes { kind item { name } } } } } }",
+    "{ orders { nodes { history { totalCount nodes { payload orderLine { id } } } } } }",
     '{ customer(by: {email: "X@example.com"}) { id } }',
     '{ customer(by: {username: "x"}) { id } }',
     '{ customers(where: {town: {eq: "Berlin"}}) { nodes { id } } }',

@@ -222,7 +222,7 @@ _ORDER = """
 """
 _LINE = """
     INSERT INTO order_lines
-        (order_id, item_id, quantity, cancelled, taken, unit_price, item_name)
+        (order_id, item_id, quantity, cancelled_quantity, taken, unit_price, item_name)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 # What may have happened to a store since it was exported: rows of the file that are not as they
@@ -236,7 +236,7 @@ CHANGES = {
     "UPDATE orders SET status = 'SHIPPED' WHERE id = 1": ("orders", None),
     "UPDATE order_lines SET item_name = 'else', unit_price = 0 WHERE order_id = 1": (
         "orders", None),
-    "UPDATE order_lines SET cancelled = quantity, taken = 0": ("orders", None),
+    "UPDATE order_lines SET cancelled_quantity = quantity, taken = 0": ("orders", None),
     "UPDATE order_lines SET item_id = 1": ("orders", None),
     "DELETE FROM order_lines WHERE id % 2 = 1": ("orders", None),
     """INSERT INTO order_lines (order_id, item_id, quantity)

@@ -194,7 +194,9 @@ async def test_orders_come_with_their_lines_and_only_once(
     assert await rows_of(database, "SELECT status, date_placed::text FROM orders") == [
         ("CANCELLED", "2026-02-01 12:00:00.5+00")
     ]
-    lines = "SELECT item_name, quantity, cancelled, unit_price::text FROM order_lines ORDER BY id"
+    lines = """
+        SELECT item_name, quantity, cancelled_quantity, unit_price::text
+        FROM order_lines ORDER BY id"""
     assert await rows_of(database, lines) == [("Item 2", 2, 2, "0.99"), ("Item 1", 1, 1, "1.50")]
 
 
@@ -422,7 +424,7 @@ async def test_an_order_that_is_cancelled_by_a_file_puts_back_what_it_took(
     assert counts(await imported(database, path, "orders")) == (0, 1, 0, 0, 0)
 
     assert await rows_of(database, "SELECT stock FROM items ORDER BY id") == [(14,), (14,)]
-    lines = await rows_of(database, "SELECT item_id, cancelled, taken FROM order_lines")
+    lines = await rows_of(database, "SELECT item_id, cancelled_quantity, taken FROM order_lines")
     assert lines == [(2, 5, 0)]
     assert await rows_of(database, "SELECT status, version FROM orders") == [("CANCELLED", 3)]
 
@@ -431,7 +433,7 @@ async def test_an_order_of_a_file_that_has_nothing_left_is_cancelled(
     database: Database, tmp_path: Path
 ) -> None:
     await fill(database, customers=1, orders=0, items=1)
-    line = {"item": "Item 1", "quantity": 2, "cancelled": 2}
+    line = {"item": "Item 1", "quantity": 2, "cancelledQuantity": 2}
     order = {"username": "user1", "datePlaced": "2026-02-01T12:00:00Z", "status": "PAID"}
     path = ndjson(tmp_path / "orders", [order | {"lines": [line]}])
 

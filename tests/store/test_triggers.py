@@ -73,7 +73,7 @@ async def test_an_explicit_price_of_a_line_is_kept(database: Database) -> None:
 
 async def test_cancelled_pieces_cost_nothing(database: Database) -> None:
     await fill(database, customers=1, orders=1, lines=1, items=1)
-    await executed(database, "UPDATE order_lines SET quantity = 3, cancelled = 1")
+    await executed(database, "UPDATE order_lines SET quantity = 3, cancelled_quantity = 1")
 
     async with database.write() as session:
         assert await session.scalar(select(Order.total)) == Decimal("3.00")
@@ -149,7 +149,7 @@ async def test_every_change_is_an_event_in_its_transaction(database: Database) -
         ("OrderLine", 1, "CREATED"),
     ]
     assert created[3][3] == {
-        "order_id": 1, "item_id": 1, "quantity": 1, "cancelled": 0, "taken": 0,
+        "order_id": 1, "item_id": 1, "quantity": 1, "cancelled_quantity": 0, "taken": 0,
         "unit_price": 1.5, "item_name": "Item 1",
     }  # fmt: skip
 
@@ -174,7 +174,7 @@ async def test_every_change_is_an_event_in_its_transaction(database: Database) -
     "change",
     [
         "DELETE FROM order_lines WHERE order_id = 1",
-        "UPDATE order_lines SET cancelled = quantity WHERE order_id = 1",
+        "UPDATE order_lines SET cancelled_quantity = quantity WHERE order_id = 1",
         "UPDATE order_lines SET order_id = 2 WHERE order_id = 1",
     ],
 )
@@ -193,7 +193,7 @@ async def test_an_order_of_which_nothing_is_left_is_cancelled(
 async def test_a_new_order_with_nothing_left_is_cancelled(database: Database) -> None:
     await fill(database, customers=1, orders=2, lines=0, items=1)
 
-    line = "INSERT INTO order_lines (order_id, item_id, quantity, cancelled) VALUES "
+    line = "INSERT INTO order_lines (order_id, item_id, quantity, cancelled_quantity) VALUES "
     await executed(database, f"{line}(1, 1, 2, 2), (2, 1, 2, 2), (2, 1, 2, 1)")
 
     orders = await executed(database, "SELECT status FROM orders ORDER BY id")
@@ -243,10 +243,16 @@ async def test_events_are_never_changed(database: Database, change: str) -> None
         ("items_stock_check", "UPDATE items SET stock = -1"),
         ("orders_status_check", "UPDATE orders SET status = 'LOST'"),
         ("order_lines_unit_price_check", "UPDATE order_lines SET unit_price = 'NaN'"),
-        ("order_lines_cancelled_check", "UPDATE order_lines SET cancelled = quantity + 1"),
-        ("order_lines_cancelled_check", "UPDATE order_lines SET cancelled = -1"),
+        (
+            "order_lines_cancelled_quantity_check",
+            "UPDATE order_lines SET cancelled_quantity = quantity + 1",
+        ),
+        ("order_lines_cancelled_quantity_check", "UPDATE order_lines SET cancelled_quantity = -1"),
         ("order_lines_taken_check", "UPDATE order_lines SET taken = quantity + 1"),
-        ("order_lines_taken_check", "UPDATE order_lines SET cancelled = 1, taken = quantity"),
+        (
+            "order_lines_taken_check",
+            "UPDATE order_lines SET cancelled_quantity = 1, taken = quantity",
+        ),
         ("order_lines_taken_check", "UPDATE order_lines SET taken = -1"),
         (
             "order_lines_item_id_fkey",
@@ -257,8 +263,8 @@ async def test_events_are_never_changed(database: Database, change: str) -> None
             "INSERT INTO events (entity, entity_id, kind, payload) VALUES ('', 1, 'X', '{}')",
         ),
         (
-            "events_at_check",
-            """INSERT INTO events (at, entity, entity_id, kind, payload)
+            "events_occurred_at_check",
+            """INSERT INTO events (occurred_at, entity, entity_id, kind, payload)
                VALUES ('infinity', '', 1, 'PAID', '{}')""",
         ),
     ],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from graph.errors import Problem, TransferFailed
+from graph.errors import FileProblemCode, Problem, ProblemCode, TransferFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,13 +166,17 @@ class _Lines:
 class _Malformed(Exception):
     """The text is no record."""
 
-    def __init__(self, message: str, code: str = "INVALID") -> None:
+    def __init__(
+        self, message: str, code: ProblemCode | FileProblemCode = FileProblemCode.INVALID
+    ) -> None:
         super().__init__(message)
         self.problem = Problem((), code, message)
 
 
 def _too_long() -> _Malformed:
-    return _Malformed(f"A record has {_LONGEST_RECORD_BYTES:,} bytes at most.", "TOO_LONG")
+    return _Malformed(
+        f"A record has {_LONGEST_RECORD_BYTES:,} bytes at most.", ProblemCode.TOO_LONG
+    )
 
 
 def _ndjson_lines(lines: _Lines) -> Iterator[tuple[list[_Line], list[bytes] | _Malformed]]:
@@ -312,7 +316,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Values:
     values = dict(pairs)
     if len(values) < len(pairs):
         repeated = _repeated([name for name, _ in pairs])
-        raise _Malformed(f"The key '{repeated}' stands there twice.", "REPEATED")
+        raise _Malformed(f"The key '{repeated}' stands there twice.", ProblemCode.REPEATED)
     return values
 
 

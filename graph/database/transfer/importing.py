@@ -20,7 +20,7 @@ from graph.database.transaction import RetryableConflict, transaction
 from graph.database.transfer.files import Source
 from graph.database.transfer.refused import RefusedRows, check_apart
 from graph.database.transfer.rows import staged
-from graph.errors import DomainError, Problem, TransferFailed
+from graph.errors import DomainError, FileProblemCode, Problem, ProblemCode, TransferFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -203,11 +203,17 @@ async def _refuse(tx: Transaction, entity: Entity, wrong: dict[int, list[Problem
     for statement in entity.refuse:
         found = await tx.fetch(statement)
         for nth, field, code, message in (row.values() for row in found):
-            wrong.setdefault(nth, []).append(Problem(tuple(field.split(".")), code, message))
+            wrong.setdefault(nth, []).append(_problem(field, code, message))
         nths = list({row["nth"] for row in found})
         for table in entity.tables if nths else ():
             await tx.fetch(f"DELETE FROM {table} WHERE nth = ANY($1::integer[])", nths)  # noqa: S608
     return len(wrong) > before
+
+
+def _problem(field: str, code: str, message: str) -> Problem:
+    """A problem that a statement found; the field is a path with points."""
+    codes = ProblemCode if code in ProblemCode.__members__ else FileProblemCode
+    return Problem(tuple(field.split(".")), codes[code], message)
 
 
 async def _stage(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.database.transfer.files import Number
 from graph.database.writes.values import Values
-from graph.errors import Problem
+from graph.errors import FileProblemCode, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,12 +90,12 @@ def _typed(
     for name, value in given.items():
         at = (*path, name)
         if name not in fields:
-            found.append(Problem(at, "UNKNOWN", "There is no such field."))
+            found.append(Problem(at, FileProblemCode.UNKNOWN, "There is no such field."))
             continue
         try:
             typed[_snake_case(name)] = _read(fields[name], value, at, found)
         except ValueError as error:
-            found.append(Problem(at, "INVALID", str(error)))
+            found.append(Problem(at, FileProblemCode.INVALID, str(error)))
     return typed
 
 

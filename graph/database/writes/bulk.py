@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graph.errors import DomainError, Problem, ValidationFailed
+from graph.database.writes.values import INPUT
+from graph.errors import DomainError, Problem, ProblemCode, ValidationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Create: TypeAlias = "Callable[[Transaction, Mapping[str, Any], tuple[str, ...]], Awaitable[int]]"
 
 MOST_ROWS = 1_000
+_ROWS = (*INPUT, "rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ async def create_all(
     """
     if not 1 <= len(rows) <= MOST_ROWS:
         message = f"There must be from 1 to {MOST_ROWS} rows, not {len(rows)}."
-        raise ValidationFailed([Problem(("rows",), "OUT_OF_RANGE", message)])
+        raise ValidationFailed([Problem(_ROWS, ProblemCode.OUT_OF_RANGE, message)])
     if before is not None:
         await before(transaction, rows)
     outcomes = [
@@ -59,7 +61,7 @@ async def create_all(
 async def _outcome(
     transaction: Transaction, create: Create, index: int, given: Mapping[str, Any]
 ) -> RowOutcome:
-    path = ("rows", str(index))
+    path = (*_ROWS, str(index))
     try:
         async with transaction.savepoint():
             return RowOutcome(index, await create(transaction, given, path))
@@ -67,10 +69,12 @@ async def _outcome(
         # A constraint does not know of rows.
         problems = [
             problem
-            if problem.path[:1] == path[:1]
-            else Problem((*path, *problem.path[1:]), problem.code, problem.message)
+            if problem.path[: len(path)] == path
+            else Problem((*path, *problem.path[len(INPUT) :]), problem.code, problem.message)
             for problem in refusal.problems
         ]
         return RowOutcome(index, None, problems)
     except DomainError as refusal:
-        return RowOutcome(index, None, [Problem(path, refusal.code, refusal.message)])
+        if refusal.code not in ProblemCode.__members__:
+            raise
+        return RowOutcome(index, None, [Problem(path, ProblemCode[refusal.code], refusal.message)])

@@ -10,7 +10,7 @@ from sqlalchemy import String
 
 from graph.database.reads import key_of
 from graph.database.relationships import mapper_of
-from graph.errors import Conflict, InvalidId, NotFound, Problem, ValidationFailed
+from graph.errors import Conflict, InvalidId, NotFound, Problem, ProblemCode, ValidationFailed
 from graph.relay import INT4_MAX, to_global_id
 from graph.texts import is_invisible, trimmed
 
@@ -59,7 +59,7 @@ class Values:
         if self.problems:
             raise ValidationFailed(self.problems)
 
-    def wrong(self, name: str, code: str, message: str) -> None:
+    def wrong(self, name: str, code: ProblemCode, message: str) -> None:
         self.problems.append(Problem((*self._path, *_camel(name)), code, message))
 
     def within(self, name: str) -> list[Values]:
@@ -68,6 +68,11 @@ class Values:
             Values(each, (*self._path, *_camel(name), str(nth)), self.problems)
             for nth, each in enumerate(self._given.get(name) or ())
         ]
+
+    def inside(self, name: str) -> Values:
+        """The values of a required input object, with its own path."""
+        given: Any = self._given[name]
+        return Values(given, (*self._path, *_camel(name)), self.problems)
 
     def given(self, name: str) -> Any:
         """The provided value; None if there is none, or null."""
@@ -89,19 +94,25 @@ class Values:
         text = self._given.get(name)
         if text and (hidden := _hidden_in(text)):
             self.wrong(
-                name, "INVISIBLE", f"It must not contain invisible characters, such as {hidden}."
+                name,
+                ProblemCode.INVISIBLE,
+                f"It must not contain invisible characters, such as {hidden}.",
             )
         elif text and not _EMAIL.fullmatch(text):
-            self.wrong(name, "NOT_AN_EMAIL", f"'{text[:64]}' is not an email address.")
+            self.wrong(name, ProblemCode.NOT_AN_EMAIL, f"'{text[:64]}' is not an email address.")
 
     def money(self, name: str, *, required: bool) -> Decimal | None:
         value: Decimal | None = self._present(name, required=required)
         if value is None:
             return None
         if not 0 <= value < _MOST_MONEY:
-            self.wrong(name, "OUT_OF_RANGE", f"A price must be from 0 to {_MOST_MONEY - _CENT}.")
+            self.wrong(
+                name, ProblemCode.OUT_OF_RANGE, f"A price must be from 0 to {_MOST_MONEY - _CENT}."
+            )
         elif value != value.quantize(_CENT):
-            self.wrong(name, "TOO_PRECISE", "A price must have at most two decimal places.")
+            self.wrong(
+                name, ProblemCode.TOO_PRECISE, "A price must have at most two decimal places."
+            )
         else:
             return value
         return None
@@ -109,7 +120,9 @@ class Values:
     def number(self, name: str, least: int, most: int, *, required: bool = True) -> int | None:
         value: int | None = self._present(name, required=required)
         if value is not None and not least <= value <= most:
-            self.wrong(name, "OUT_OF_RANGE", f"It must be from {least} to {most}, not {value}.")
+            self.wrong(
+                name, ProblemCode.OUT_OF_RANGE, f"It must be from {least} to {most}, not {value}."
+            )
             return None
         return value
 
@@ -125,20 +138,24 @@ class Values:
         try:
             key: int = key_of(text, entity)
         except InvalidId:
-            self.wrong(name, "INVALID_ID", f"'{text[:64]}' is not an id of {entity}.")
+            self.wrong(name, ProblemCode.INVALID_ID, f"'{text[:64]}' is not an id of {entity}.")
             return 0
         return key
 
     def expected_version(self) -> int | None:
-        """The expected version. It is required; an explicit null accepts any version."""
-        if "expected_version" not in self._given:
+        """The expected version; None if any version is accepted."""
+        expected = self.inside("expected_version")
+        if "any" in expected:
+            expected.only_true("any")
+        version: int | None = expected.given("version")
+        return version
+
+    def only_true(self, name: str) -> None:
+        """Check the boolean of a `@oneOf` input that has a meaning only if it is true."""
+        if self.given(name) is not True:
             self.wrong(
-                "expected_version",
-                "REQUIRED",
-                "The version that you have read is required; null accepts any.",
+                name, ProblemCode.NOT_TRUE, "Only true can be given; leave it out otherwise."
             )
-        version: Any = self._given.get("expected_version")
-        return None if version is None else int(version)
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
         column = mapper_of(entity).columns[name]
@@ -149,14 +166,18 @@ class Values:
         if text is None:
             return None
         if all(map(is_invisible, text)):
-            self.wrong(name, "BLANK", "It must contain a visible character.")
+            self.wrong(name, ProblemCode.BLANK, "It must contain a visible character.")
         elif column.unique and (hidden := _hidden_in(text)):
             self.wrong(
-                name, "INVISIBLE", f"It must not contain invisible characters, such as {hidden}."
+                name,
+                ProblemCode.INVISIBLE,
+                f"It must not contain invisible characters, such as {hidden}.",
             )
         elif most is not None and len(text) > most:
             self.wrong(
-                name, "TOO_LONG", f"It must have at most {most} characters, not {len(text)}."
+                name,
+                ProblemCode.TOO_LONG,
+                f"It must have at most {most} characters, not {len(text)}.",
             )
         return text
 
@@ -164,7 +185,7 @@ class Values:
         """The provided value. A missing value or null may be a problem."""
         value = self._given.get(name)
         if value is None and (required or name in self._given):
-            self.wrong(name, "REQUIRED", "A value is required.")
+            self.wrong(name, ProblemCode.REQUIRED, "A value is required.")
         return value
 
 

@@ -13,6 +13,7 @@ from graphql import (
     OperationDefinitionNode,
 )
 
+from graph.errors import ErrorCode
 from graph.execution.documents.cache import SegmentedLRU
 from graph.execution.documents.limits import Limits, fields_in, parse_within, validate_within
 from graph.execution.documents.operation import Operation
@@ -52,11 +53,12 @@ class Document:
         if name is None:
             raise RequestRejected.because(
                 "'operationName' is required: the document has more than one operation.",
-                code="OPERATION_RESOLUTION_FAILURE",
+                code=ErrorCode.OPERATION_RESOLUTION_FAILURE,
             )
         if name not in self.operations:
             raise RequestRejected.because(
-                f"There is no operation named '{name}'.", code="OPERATION_RESOLUTION_FAILURE"
+                f"There is no operation named '{name}'.",
+                code=ErrorCode.OPERATION_RESOLUTION_FAILURE,
             )
         return self.operations[name]
 

@@ -29,7 +29,7 @@ from graphql import (
 )
 from graphql.language.parser import Parser
 
-from graph.errors import TooLarge
+from graph.errors import ErrorCode, TooLarge
 from graph.execution.documents.validation_rules import (
     FewIntrospectionAliases,
     IdempotentMutations,
@@ -109,14 +109,15 @@ def parse_within(limits: Limits, text: str) -> DocumentNode:
     except GraphQLError as error:
         if parser.token_count > limits.tokens:
             raise _too_large("has more than", limits.tokens, "tokens") from None
-        raise RequestRejected([error], code="GRAPHQL_PARSE_FAILED") from None
+        raise RequestRejected([error], code=ErrorCode.GRAPHQL_PARSE_FAILED) from None
     except UnicodeEncodeError:
         raise RequestRejected.because(
-            "The document must not contain an unpaired surrogate.", code="GRAPHQL_PARSE_FAILED"
+            "The document must not contain an unpaired surrogate.",
+            code=ErrorCode.GRAPHQL_PARSE_FAILED,
         ) from None
     except RecursionError:
         raise RequestRejected.because(
-            "The document is nested too deeply.", code="GRAPHQL_PARSE_FAILED"
+            "The document is nested too deeply.", code=ErrorCode.GRAPHQL_PARSE_FAILED
         ) from None
     return node
 
@@ -138,7 +139,7 @@ def validate_within(limits: Limits, schema: GraphQLSchema, node: DocumentNode) -
         errors = [GraphQLError("The document cannot be validated: write it another way.")]
     if errors:
         clear = [_without_internals(error) for error in errors]
-        raise RequestRejected(clear, code="GRAPHQL_VALIDATION_FAILED")
+        raise RequestRejected(clear, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
 
 
 class _OverlappingFields(OverlappingFieldsCanBeMergedRule):

@@ -23,7 +23,7 @@ from graphql import (
     strip_ignored_characters,
 )
 
-from graph.errors import RequestError
+from graph.errors import ErrorCode, RequestError
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
@@ -99,9 +99,9 @@ class Operation:
         try:
             plan = select(self._schema, self._fragments, self.node, variables)
         except GraphQLError as error:  # an argument of a directive, which has no field
-            raise RequestRejected([error], code="BAD_USER_INPUT") from None
+            raise RequestRejected([error], code=ErrorCode.BAD_USER_INPUT) from None
         if plan.errors:
-            raise RequestRejected(plan.errors, code="BAD_USER_INPUT")
+            raise RequestRejected(plan.errors, code=ErrorCode.BAD_USER_INPUT)
         return plan
 
     def compiled(self, variables: VariableValues) -> tuple[Compiled, list[Value]]:

@@ -27,7 +27,7 @@ from graphql import (
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
 
-from graph.errors import TooLarge
+from graph.errors import ErrorCode, TooLarge
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Variables:
         _check_number(given, self._most)
         outcome = get_variable_values(self._schema, self._definitions, given, _MAX_ERRORS)
         if isinstance(outcome, list):
-            raise RequestRejected(outcome, code="BAD_USER_INPUT")
+            raise RequestRejected(outcome, code=ErrorCode.BAD_USER_INPUT)
         return outcome
 
 

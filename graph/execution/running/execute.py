@@ -18,7 +18,14 @@ import orjson
 from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.errors import AnswerTooLarge, MethodNotAllowed, Overloaded, RateLimited, RequestError
+from graph.errors import (
+    AnswerTooLarge,
+    ErrorCode,
+    MethodNotAllowed,
+    Overloaded,
+    RateLimited,
+    RequestError,
+)
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
 from graph.execution.failures import RequestRejected, failure, refusal, unavailability
@@ -137,7 +144,9 @@ class Execution:
             return replace(answer, status=error.status, retry_after_seconds=wait)
         except RecursionError:
             message = "The document is nested too deeply."
-            return _rejected(RequestRejected.because(message, code="GRAPHQL_VALIDATION_FAILED"))
+            return _rejected(
+                RequestRejected.because(message, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
+            )
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
             return _failed([GraphQLError(str(error), original_error=error)])
 

@@ -31,9 +31,11 @@ from graph.database.writes import idempotency
 from graph.errors import (
     AnswerTooLarge,
     DomainError,
+    ErrorCode,
     InvalidKey,
     NotAllowed,
     Reason,
+    ReasonCode,
     RequestError,
     TryAgain,
 )
@@ -180,7 +182,7 @@ class Mutations:
         if request.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
-                code="BAD_REQUEST",
+                code=ErrorCode.BAD_REQUEST,
             )
         return fields
 
@@ -275,7 +277,7 @@ class Mutations:
                 await tx.rollback()
                 await tx.begin()
                 because = Reason(
-                    "ROLLED_BACK",
+                    ReasonCode.ROLLED_BACK,
                     f"Nothing was changed, as '{each.selected.response_key}' was refused.",
                 )
                 return [
@@ -391,7 +393,19 @@ def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.K
     text = request.operation.text_of(request.plan, key).encode()
     variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
     content = hashlib.sha256(text + b"\0" + variables).digest()
-    return idempotency.Key(request.client, given, content)
+    return idempotency.Key(_owner(request.client, request.viewer), given, content)
+
+
+def _owner(client: str, viewer: Viewer) -> str:
+    """Whose a key is: an address, or a viewer with its permissions.
+
+    A subject with fewer of them must not get the stored answer to one with more.
+    """
+    if viewer.subject is None:
+        return client
+    may = None if viewer.may is None else sorted(viewer.may)
+    owner = orjson.dumps([viewer.subject, viewer.role, may, str(viewer.own)])
+    return hashlib.sha256(owner).hexdigest()
 
 
 def _refused(error: RequestError) -> RequestRejected:

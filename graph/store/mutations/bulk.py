@@ -1,20 +1,23 @@
 """The fields of `Mutation` that take many rows."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 
 from graph.database.writes import bulk
-from graph.database.writes.bulk import MOST_ROWS
-from graph.schema.context import Info
-from graph.schema.fields import REQUIRED, argument
-from graph.schema.payloads import Success, change_field, given
+from graph.schema.payloads import Success, mutation
 from graph.store.mutations import inputs, results
 from graph.store.mutations.inputs import OnError
 from graph.store.mutations.results import imported
 from graph.store.writes import customers, items, orders, stock
 
-_ON_ERROR = argument(OnError, "The handling of rows that are refused.")
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graph.database.transaction import Transaction
+    from graph.database.writes.bulk import RowOutcome
 
 
 def _bulk_mutation(
@@ -24,26 +27,18 @@ def _bulk_mutation(
     input: type,  # noqa: A002  as in `mutation`
     success: Success,
 ) -> Any:
-    """A field that creates a row for each of `rows`, by the rule for one row."""
+    """A field that creates a row for each of the input's `rows`, by the rule for one row."""
 
-    async def change(info: Info, *, rows: list[Any], on_error: OnError) -> Any:
-        outcomes = await bulk.create_all(
-            info.context.transaction,
+    async def create_all(transaction: Transaction, given: Mapping[str, Any]) -> list[RowOutcome]:
+        return await bulk.create_all(
+            transaction,
             rule,
-            [given(row) for row in rows],
-            skips=on_error is OnError.SKIP_ROW,
+            given["rows"],
+            skips=given["on_error"] is OnError.SKIP_ROW,
             before=stock.lock_named,
         )
-        return success(outcomes)
 
-    rows = argument(list[input], f"From 1 to {MOST_ROWS} rows.")  # type: ignore[valid-type]
-    return change_field(
-        description,
-        change,
-        {"rows": rows, "on_error": _ON_ERROR},
-        rows=REQUIRED,
-        on_error=OnError.REJECT_ALL,
-    )
+    return mutation(description, rule=create_all, input=input, success=success)
 
 
 @strawberry.type
@@ -51,18 +46,18 @@ class BulkMutation:
     import_customers: results.ImportCustomersResult | None = _bulk_mutation(
         "Add many customers in one transaction.",
         rule=customers.create,
-        input=inputs.CreateCustomerInput,
+        input=inputs.ImportCustomersInput,
         success=imported(results.CustomersImported, results.CustomerRow, "customer_id"),
     )
     import_items: results.ImportItemsResult | None = _bulk_mutation(
         "Add many items in one transaction.",
         rule=items.create,
-        input=inputs.CreateItemInput,
+        input=inputs.ImportItemsInput,
         success=imported(results.ItemsImported, results.ItemRow, "item_id"),
     )
     import_orders: results.ImportOrdersResult | None = _bulk_mutation(
         "Place many orders in one transaction, one after the other.",
         rule=orders.place,
-        input=inputs.PlaceOrderInput,
+        input=inputs.ImportOrdersInput,
         success=imported(results.OrdersImported, results.OrderRow, "order_id"),
     )

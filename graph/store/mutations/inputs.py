@@ -9,13 +9,12 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
+from graph.database.writes.bulk import MOST_ROWS
 from graph.schema.enums import enum
+from graph.schema.expected_version import ExpectedVersion  # noqa: TC001  as above
 
-_VERSION = (
-    "The version that you have read. If it is not the current one, the result is `Conflict`."
-    " Required; an explicit null accepts any version."
-)
-_ORDERS_VERSION = f"{_VERSION} It is the version of the order."
+_VERSION = "The version that you have read."
+_ORDERS_VERSION = "The version of the order that you have read."
 
 
 def _field(description: str) -> Any:
@@ -39,7 +38,7 @@ class CreateCustomerInput:
 @strawberry.input(description="New values of a customer. Fields that are left out do not change.")
 class UpdateCustomerInput:
     id: strawberry.ID = _field("The customer.")
-    expected_version: int | None = _optional(_VERSION)
+    expected_version: ExpectedVersion = _field(_VERSION)
     first_name: str | None = _optional("Given name.")
     last_name: str | None = _optional("Family name.")
     username: str | None = _optional("The name to sign in with. Must not be taken.")
@@ -51,7 +50,7 @@ class UpdateCustomerInput:
 @strawberry.input(description="The customer to delete.")
 class DeleteCustomerInput:
     id: strawberry.ID = _field("The customer.")
-    expected_version: int | None = _optional(_VERSION)
+    expected_version: ExpectedVersion = _field(_VERSION)
 
 
 @strawberry.input(description="The values of a new item.")
@@ -67,18 +66,24 @@ class CreateItemInput:
 @strawberry.input(description="New values of an item. Fields that are left out do not change.")
 class UpdateItemInput:
     id: strawberry.ID = _field("The item.")
-    expected_version: int | None = _optional(_VERSION)
+    expected_version: ExpectedVersion = _field(_VERSION)
     name: str | None = _optional("The item's name.")
     cost_price: Decimal | None = _optional("The price that the store pays for one piece.")
     selling_price: Decimal | None = _optional("The price of one piece for customers.")
 
 
-@strawberry.input(description="A change of an item's stock: exactly one of `by` and `to`.")
+@strawberry.input(one_of=True, description="A change of stock: exactly one of these.")
+class StockChange:
+    by: int | None = _optional("The number of pieces to add, or to remove if it is negative.")
+    to: int | None = _optional("The new number of pieces; starts the tracking of stock.")
+    untracked: bool | None = _optional("True ends the tracking of stock; false is refused.")
+
+
+@strawberry.input(description="The item, and the change of its stock.")
 class AdjustStockInput:
     id: strawberry.ID = _field("The item.")
-    expected_version: int | None = _optional(_VERSION)
-    by: int | None = _optional("The number of pieces to add, or to remove if it is negative.")
-    to: int | None = _optional("The new number of pieces; null ends the tracking of stock.")
+    expected_version: ExpectedVersion = _field(_VERSION)
+    change: StockChange = _field("The change.")
 
 
 @strawberry.input(description="A line of a new order.")
@@ -96,7 +101,7 @@ class PlaceOrderInput:
 @strawberry.input(description="The values of a new line of an order.")
 class AddOrderLineInput:
     order_id: strawberry.ID = _field("The order.")
-    expected_version: int | None = _optional(_ORDERS_VERSION)
+    expected_version: ExpectedVersion = _field(_ORDERS_VERSION)
     item_id: strawberry.ID = _field("The item.")
     quantity: int = _field("The number of pieces, from 1 to 32767.")
 
@@ -104,14 +109,14 @@ class AddOrderLineInput:
 @strawberry.input(description="The new quantity of a line.")
 class ChangeOrderLineInput:
     id: strawberry.ID = _field("The line.")
-    expected_version: int | None = _optional(_ORDERS_VERSION)
+    expected_version: ExpectedVersion = _field(_ORDERS_VERSION)
     quantity: int = _field("The new number of pieces, from 1 to 32767.")
 
 
 @strawberry.input(description="The line to remove from its order.")
 class RemoveOrderLineInput:
     id: strawberry.ID = _field("The line.")
-    expected_version: int | None = _optional(_ORDERS_VERSION)
+    expected_version: ExpectedVersion = _field(_ORDERS_VERSION)
 
 
 class OnError(StrEnum):
@@ -125,6 +130,23 @@ enum(
     REJECT_ALL="Add no row if one is refused; the result lists the problems of all rows.",
     SKIP_ROW="Add all other rows.",
 )
+
+
+def _rows(name: str, of: type, description: str) -> Any:
+    """The input of a mutation of many rows."""
+    members = {
+        "__annotations__": {"rows": list[of], "on_error": OnError},  # type: ignore[valid-type]
+        "rows": _field(f"From 1 to {MOST_ROWS} rows."),
+        "on_error": strawberry.field(
+            default=OnError.REJECT_ALL, description="The handling of rows that are refused."
+        ),
+    }
+    return strawberry.input(type(name, (), members), description=description)
+
+
+ImportCustomersInput = _rows("ImportCustomersInput", CreateCustomerInput, "Customers to add.")
+ImportItemsInput = _rows("ImportItemsInput", CreateItemInput, "Items to add.")
+ImportOrdersInput = _rows("ImportOrdersInput", PlaceOrderInput, "Orders to place.")
 
 
 class OrderStep(StrEnum):
@@ -145,7 +167,7 @@ enum(
 @strawberry.input(description="The order and its next step.")
 class AdvanceOrderInput:
     id: strawberry.ID = _field("The order.")
-    expected_version: int | None = _optional(_VERSION)
+    expected_version: ExpectedVersion = _field(_VERSION)
     action: OrderStep = _field("The step.")
 
 
@@ -160,7 +182,7 @@ class CancelLineInput:
 @strawberry.input(description="The order to cancel, or the lines of it.")
 class CancelOrderInput:
     id: strawberry.ID = _field("The order.")
-    expected_version: int | None = _optional(_VERSION)
+    expected_version: ExpectedVersion = _field(_VERSION)
     lines: list[CancelLineInput] | None = _optional(
         "The lines to cancel. If they are left out or null, all pieces that are left."
     )

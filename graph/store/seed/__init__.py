@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import exists, func, or_, select, text
 
 from graph.errors import StoreNotEmpty
-from graph.store.models import Base, Customer, Event, Item, Order, OrderLine
+from graph.store.models import EVENTS, Base, Customer, Item, Order, OrderLine
 from graph.store.seed.sample import (
     CLOSED,
     ORDERS_PER_CANCELLED,
@@ -55,9 +55,9 @@ _PLACE_ORDERS = f"""
                  extract(epoch FROM timestamptz '{CLOSED}' - date_placed) / 86400 AS days
           FROM staged_orders) AS numbered
 """  # noqa: S608  all of it is ours
-# Only orders have a history in the API.
+# The rest of the sample has no history.
 _LOG_ORDERS = """
-    INSERT INTO events (at, entity, entity_id, kind, payload, order_id)
+    INSERT INTO events (occurred_at, entity, entity_id, kind, payload, order_id)
     SELECT date_placed, 'Order', id, 'CREATED', to_jsonb(orders) - 'id', id
     FROM orders ORDER BY id
 """
@@ -113,9 +113,10 @@ async def _claim_store(session: WriteSession, *, reset: bool) -> None:
 
 async def _settle_store(session: WriteSession) -> None:
     """Advance the sequences past the written ids, and update the planner's statistics."""
-    for entity in (*_STORE, Event):
-        sequence = func.pg_get_serial_sequence(entity.__tablename__, "id")
-        await session.execute(select(func.setval(sequence, func.max(entity.id))))
+    for table in (*(entity.__tablename__ for entity in _STORE), EVENTS.name):
+        key = Base.metadata.tables[table].c.id
+        sequence = func.pg_get_serial_sequence(table, "id")
+        await session.execute(select(func.setval(sequence, func.max(key))))
     await session.execute(text(f"ANALYZE {_TABLE_NAMES}"))
 
 

@@ -87,7 +87,7 @@ class OrderLineRow(NamedTuple):
     quantity: int
     unit_price: Decimal
     item_name: str
-    cancelled: int
+    cancelled_quantity: int
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ _SELECTS = {
         JOIN customers ON customers.id = customer_id
         CROSS JOIN LATERAL (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
-                'item', name, 'itemName', item_name, 'quantity', quantity, 'cancelled', cancelled,
-                'taken', taken, 'unitPrice', unit_price::text, 'itemOrdinal',
+                'item', name, 'itemName', item_name, 'quantity', quantity,
+                'cancelledQuantity', cancelled_quantity, 'taken', taken,
+                'unitPrice', unit_price::text, 'itemOrdinal',
                 (SELECT count(*) FROM items AS twins WHERE twins.name = items.name
                  AND twins.id <= items.id)) ORDER BY order_lines.id), '[]') AS lines
             FROM order_lines JOIN items ON items.id = item_id

@@ -208,7 +208,7 @@ ORDER_TABLES = {
         "item_ordinal": "bigint",
         "item_name": "text",
         "quantity": "smallint",
-        "cancelled": "smallint",
+        "cancelled_quantity": "smallint",
         "taken": "smallint",
         "unit_price": "numeric",
         "known": "bigint",
@@ -290,11 +290,11 @@ _COMPLETE_LINES = """
     UPDATE staged_lines SET
         item_name = coalesce(staged_lines.item_name, old.item_name, items.name),
         unit_price = coalesce(staged_lines.unit_price, old.unit_price, items.selling_price),
-        cancelled = coalesce(staged_lines.cancelled, CASE
+        cancelled_quantity = coalesce(staged_lines.cancelled_quantity, CASE
             WHEN coalesce(status, was) = 'CANCELLED' THEN staged_lines.quantity
             WHEN was = 'CANCELLED' THEN 0
             WHEN old.id IS NULL THEN 0
-            ELSE least(old.cancelled, staged_lines.quantity) END),
+            ELSE least(old.cancelled_quantity, staged_lines.quantity) END),
         taken = coalesce(staged_lines.taken, CASE WHEN says_taken THEN 0 ELSE old.taken END, 0)
     FROM staged_orders, staged_lines AS given
     JOIN items ON items.id = given.item_id
@@ -303,12 +303,13 @@ _COMPLETE_LINES = """
     AND staged_lines.nth = given.nth AND staged_lines.line = given.line
 """
 _LIMIT_TAKEN = """
-    UPDATE staged_lines SET taken = quantity - cancelled WHERE taken > quantity - cancelled
+    UPDATE staged_lines SET taken = quantity - cancelled_quantity
+    WHERE taken > quantity - cancelled_quantity
 """
 _COMPLETE_ORDERS = """
     UPDATE staged_orders
     SET status = CASE pieces WHEN 0 THEN 'CANCELLED' ELSE coalesce(status, was, 'PLACED') END
-    FROM (SELECT nth, sum(quantity - cancelled) AS pieces
+    FROM (SELECT nth, sum(quantity - cancelled_quantity) AS pieces
           FROM staged_orders LEFT JOIN staged_lines USING (nth) GROUP BY nth) AS remaining
     WHERE remaining.nth = staged_orders.nth
 """
@@ -317,9 +318,9 @@ _COMPARE = """
         OR lines < (SELECT count(*) FROM order_lines WHERE order_id = staged_orders.id)
         OR nth IN (
             SELECT new.nth FROM staged_lines AS new LEFT JOIN order_lines AS old ON old.id = line_id
-            WHERE (old.item_id, old.item_name, old.quantity, old.cancelled, old.taken,
+            WHERE (old.item_id, old.item_name, old.quantity, old.cancelled_quantity, old.taken,
                    old.unit_price) IS DISTINCT FROM
-                  (new.item_id, new.item_name, new.quantity, new.cancelled, new.taken,
+                  (new.item_id, new.item_name, new.quantity, new.cancelled_quantity, new.taken,
                    new.unit_price))
     WHERE NOT is_new
 """
@@ -351,20 +352,22 @@ _RETURN_PIECES = """
 # An order has lines too few or too many, never both: new ones are there before its others lose
 # their last piece.
 _INSERT_LINES = """
-    INSERT INTO order_lines (order_id, item_id, quantity, cancelled, taken, unit_price, item_name)
-    SELECT staged_orders.id, item_id, quantity, cancelled, taken, unit_price, item_name
+    INSERT INTO order_lines
+        (order_id, item_id, quantity, cancelled_quantity, taken, unit_price, item_name)
+    SELECT staged_orders.id, item_id, quantity, cancelled_quantity, taken, unit_price, item_name
     FROM staged_orders JOIN staged_lines USING (nth)
     WHERE line_id IS NULL ORDER BY nth, line
 """
 _UPDATE_LINES = """
     UPDATE order_lines AS old SET item_id = new.item_id, item_name = new.item_name,
-        quantity = new.quantity, cancelled = new.cancelled, taken = new.taken,
+        quantity = new.quantity, cancelled_quantity = new.cancelled_quantity, taken = new.taken,
         unit_price = new.unit_price
     FROM staged_lines AS new JOIN staged_orders USING (nth)
     WHERE is_changed AND old.id = line_id
-    AND (old.item_id, old.item_name, old.quantity, old.cancelled, old.taken, old.unit_price)
-        IS DISTINCT FROM
-        (new.item_id, new.item_name, new.quantity, new.cancelled, new.taken, new.unit_price)
+    AND (old.item_id, old.item_name, old.quantity, old.cancelled_quantity, old.taken,
+         old.unit_price) IS DISTINCT FROM
+        (new.item_id, new.item_name, new.quantity, new.cancelled_quantity, new.taken,
+         new.unit_price)
 """
 _DELETE_LINES = """
     DELETE FROM order_lines USING staged_orders

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graph.database.transfer.rows import Entity, one_of, text, whole_number
+from graph.errors import ProblemCode
 from graph.schema.scalars import parse_datetime, parse_decimal
 from graph.store.models import OrderStatus
 from graph.store.transfer import merging
@@ -45,9 +46,11 @@ def _item(number: int, values: Values) -> Staged:
 def _order(number: int, values: Values) -> Staged:
     for name in ("username", "date_placed"):
         if values.given(name) is None:
-            values.wrong(name, "REQUIRED", "It must be given, and not be null.")
+            values.wrong(name, ProblemCode.REQUIRED, "It must be given, and not be null.")
     if "lines" not in values:
-        values.wrong("lines", "REQUIRED", "It must be given; an order without lines has [].")
+        values.wrong(
+            "lines", ProblemCode.REQUIRED, "It must be given; an order without lines has []."
+        )
     lines = values.within("lines")
     order = (
         number,
@@ -64,9 +67,9 @@ def _order(number: int, values: Values) -> Staged:
 
 def _line(line: Values) -> tuple[Any, ...]:
     if line.given("item") is None:
-        line.wrong("item", "REQUIRED", "It must be given, and not be null.")
+        line.wrong("item", ProblemCode.REQUIRED, "It must be given, and not be null.")
     quantity = line.pieces()
-    cancelled = _pieces_of(line, "cancelled", quantity)
+    cancelled = _pieces_of(line, "cancelled_quantity", quantity)
     taken = _pieces_of(line, "taken", quantity - (cancelled or 0))
     name, price = None, None
     if line.given("item_name") is not None:
@@ -124,7 +127,7 @@ ENTITIES: dict[str, Entity] = {
                 "itemOrdinal": whole_number,
                 "itemName": text,
                 "quantity": whole_number,
-                "cancelled": whole_number,
+                "cancelledQuantity": whole_number,
                 "taken": whole_number,
                 "unitPrice": parse_decimal,
             },

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.writes import rows
 from graph.database.writes.values import INPUT, Values, check_version
-from graph.errors import NotAllowed, Reason
-from graph.store.writes.constraints import TAKEN
+from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +76,7 @@ async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
     row = await transaction.first(_LOCK_WITH_ORDERS, key)
     check_version("Customer", key, expected=expected, row=row)
     if row["has_orders"]:
-        raise NotAllowed(Reason("HAS_ORDERS", "The customer has orders."))
+        raise NotAllowed(Reason(ReasonCode.HAS_ORDERS, "The customer has orders."))
     await transaction.fetch(_DELETE, key)
     return key
 
@@ -87,7 +86,7 @@ async def _check_free(transaction: Transaction, values: Values, key: int) -> Non
     username, email = values.given("username"), values.given("email")
     row = await transaction.first(_IN_USE, username, email, key)
     if row["username"]:
-        values.wrong("username", TAKEN, "The username is taken.")
+        values.wrong("username", ProblemCode.TAKEN, "The username is taken.")
     if row["email"]:
-        values.wrong("email", TAKEN, "The email address is taken.")
+        values.wrong("email", ProblemCode.TAKEN, "The email address is taken.")
     values.check()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.writes import rows
 from graph.database.writes.values import INPUT, Values, check_version
-from graph.errors import InsufficientStock, NotAllowed, Reason, Shortage
+from graph.errors import InsufficientStock, NotAllowed, ProblemCode, Reason, ReasonCode, Shortage
 from graph.relay import INT4_MAX
 
 if TYPE_CHECKING:
@@ -56,24 +56,25 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
 
 
 async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> int:
-    """Change the stock `by` a number of pieces, or set it `to` one; `to: null` ends the tracking.
+    """Change the stock `by` a number of pieces, or set it `to` one, or end its tracking.
 
     Raises:
-        ValidationFailed: neither `by` nor `to`, or both; the result is too large.
+        ValidationFailed: a number is out of range.
         NotFound, Conflict: as `update`.
         NotAllowed: `by`, for an item whose stock is not tracked.
         InsufficientStock: the result would be negative.
     """
     values = Values(given)
     key, expected = values.key("id", "Item"), values.expected_version()
-    by = values.number("by", -INT4_MAX, INT4_MAX) if "by" in values else None
-    to = values.stock("to") if values.given("to") is not None else None
-    if ("by" in values) == ("to" in values):
-        values.wrong("", "BY_OR_TO", "Exactly one of 'by' and 'to' is required.")
+    change = values.inside("change")
+    by = change.number("by", -INT4_MAX, INT4_MAX) if "by" in change else None
+    to = change.stock("to") if "to" in change else None
+    if "untracked" in change:
+        change.only_true("untracked")
     values.check()
     row = await transaction.first(_LOCK, key)
     check_version("Item", key, expected=expected, row=row)
-    stock = to if by is None else _moved(key, row["stock"], by, values)
+    stock = to if by is None else _moved(key, row["stock"], by, change)
     await transaction.fetch(_SET_STOCK, key, stock)
     return key
 
@@ -81,11 +82,15 @@ async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> in
 def _moved(key: int, stock: int | None, by: int, values: Values) -> int:
     if stock is None:
         raise NotAllowed(
-            Reason("NOT_COUNTED", "The item's stock is not tracked; set it with 'to' first.")
+            Reason(
+                ReasonCode.NOT_COUNTED, "The item's stock is not tracked; set it with 'to' first."
+            )
         )
     if stock + by < 0:
         raise InsufficientStock([Shortage(key, -by, stock)])
     if stock + by > INT4_MAX:
-        values.wrong("by", "OUT_OF_RANGE", f"The stock must not exceed {INT4_MAX} pieces.")
+        values.wrong(
+            "by", ProblemCode.OUT_OF_RANGE, f"The stock must not exceed {INT4_MAX} pieces."
+        )
         values.check()
     return stock + by

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graph.database.writes.values import Values
-from graph.errors import NotAllowed, NotFound, Reason
+from graph.errors import NotAllowed, NotFound, ProblemCode, Reason, ReasonCode
 from graph.relay import to_global_id
 from graph.store.writes import orders, stock
 from graph.store.writes.rules import OrderAction
@@ -20,7 +20,7 @@ _INSERT = """
     RETURNING id
 """
 _ORDER_OF = "SELECT order_id FROM order_lines WHERE id = $1"
-_LINE = "SELECT item_id, quantity, cancelled, taken FROM order_lines WHERE id = $1"
+_LINE = "SELECT item_id, quantity, cancelled_quantity, taken FROM order_lines WHERE id = $1"
 _SET_QUANTITY = "UPDATE order_lines SET quantity = $2, taken = $3 WHERE id = $1"
 _DELETE = "DELETE FROM order_lines WHERE id = $1"
 
@@ -42,7 +42,7 @@ async def add(transaction: Transaction, given: Mapping[str, Any]) -> tuple[int, 
     await orders.lock(transaction, order, expected, OrderAction.CHANGE_LINES)
     found = await stock.locked(transaction, [item])
     if item not in found:
-        values.wrong("item_id", "NOT_FOUND", "There is no such item.")
+        values.wrong("item_id", ProblemCode.NOT_FOUND, "There is no such item.")
         values.check()
     taken = await stock.take(transaction, found, {item: quantity})
     row = await transaction.first(_INSERT, order, item, quantity, taken[item])
@@ -58,11 +58,12 @@ async def change(transaction: Transaction, given: Mapping[str, Any]) -> tuple[in
     values = Values(given)
     quantity = values.pieces()
     order, line, row = await _locked(transaction, values)
-    if quantity < row["cancelled"]:
+    cancelled: int = row["cancelled_quantity"]
+    if quantity < cancelled:
         raise NotAllowed(
             Reason(
-                "LESS_THAN_CANCELLED",
-                f"The quantity must be at least {row['cancelled']}: these pieces are cancelled.",
+                ReasonCode.LESS_THAN_CANCELLED,
+                f"The quantity must be at least {cancelled}: these pieces are cancelled.",
             )
         )
     moved = await _move_stock(transaction, row, quantity - row["quantity"])

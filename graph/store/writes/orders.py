@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
-from graph.errors import NotAllowed, Reason
+from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode
 from graph.store.models import OrderStatus
 from graph.store.writes import stock
 from graph.store.writes.rules import OrderAction, check_allowed, target
@@ -36,10 +36,12 @@ _PLACE = """
 _LOCK = "SELECT id, version, status FROM orders WHERE id = $1 FOR NO KEY UPDATE"
 _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
 _LINES = """
-    SELECT id, item_id, quantity - cancelled AS pieces, taken FROM order_lines WHERE order_id = $1
+    SELECT id, item_id, quantity - cancelled_quantity AS pieces, taken FROM order_lines
+    WHERE order_id = $1
 """
 _CANCEL = """
-    UPDATE order_lines SET cancelled = cancelled + gone.pieces, taken = taken - gone.returned
+    UPDATE order_lines SET cancelled_quantity = cancelled_quantity + gone.pieces,
+        taken = taken - gone.returned
     FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS gone(id, pieces, returned)
     WHERE order_lines.id = gone.id
 """
@@ -61,17 +63,19 @@ async def place(
     customer = values.key("customer_id", "Customer")
     lines = values.within("lines")
     if not 1 <= len(lines) <= MOST_LINES:
-        values.wrong("lines", "OUT_OF_RANGE", f"An order must have from 1 to {MOST_LINES} lines.")
+        values.wrong(
+            "lines", ProblemCode.OUT_OF_RANGE, f"An order must have from 1 to {MOST_LINES} lines."
+        )
         values.check()
     items = [line.key("item_id", "Item") for line in lines]
     quantities = [line.pieces() for line in lines]
     rows = await transaction.fetch(_LOCK_ALL, items, customer)
     found = {row["id"]: row["stock"] for row in rows}
     if customer and not rows[0]["customer"]:
-        values.wrong("customer_id", "NOT_FOUND", "There is no such customer.")
+        values.wrong("customer_id", ProblemCode.NOT_FOUND, "There is no such customer.")
     for line, item in zip(lines, items, strict=True):
         if item and item not in found:
-            line.wrong("item_id", "NOT_FOUND", "There is no such item.")
+            line.wrong("item_id", ProblemCode.NOT_FOUND, "There is no such item.")
     values.check()
     wanted: Counter[int] = Counter()
     for item, quantity in zip(items, quantities, strict=True):
@@ -153,7 +157,9 @@ def _wanted(values: Values) -> list[tuple[Values, int, int | None]]:
     lines = values.within("lines")
     if not lines:
         values.wrong(
-            "lines", "OUT_OF_RANGE", "'lines' must have a line; leave it out for all lines."
+            "lines",
+            ProblemCode.OUT_OF_RANGE,
+            "'lines' must have a line; leave it out for all lines.",
         )
     return [
         (
@@ -171,14 +177,16 @@ def _checked(
     gone: dict[int, int] = {}
     for line, key, pieces in wanted:
         if key not in left:
-            line.wrong("id", "NOT_FOUND", "The order has no such line.")
+            line.wrong("id", ProblemCode.NOT_FOUND, "The order has no such line.")
         elif key in gone:
-            line.wrong("id", "REPEATED", "The line is repeated.")
+            line.wrong("id", ProblemCode.REPEATED, "The line is repeated.")
         else:
             gone[key] = left[key] if pieces is None else pieces
     values.check()
     if any(pieces > left[line] for line, pieces in gone.items()):
         raise NotAllowed(
-            Reason("NOTHING_LEFT", "A line has fewer pieces left than are to be cancelled.")
+            Reason(
+                ReasonCode.NOTHING_LEFT, "A line has fewer pieces left than are to be cancelled."
+            )
         )
     return gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from graph.errors import NotAllowed, Reason
+from graph.errors import NotAllowed, Reason, ReasonCode
 from graph.store.models import OrderStatus
 
 
@@ -34,7 +34,7 @@ def reasons_against(action: OrderAction, status: OrderStatus) -> tuple[Reason, .
     if status in sources:
         return ()
     needed = " or ".join(source for source in OrderStatus if source in sources)
-    return (Reason(f"IS_{status}", f"The order must be {needed}; it is {status}."),)
+    return (Reason(ReasonCode[f"IS_{status}"], f"The order must be {needed}; it is {status}."),)
 
 
 def check_allowed(action: OrderAction, status: OrderStatus) -> None:

@@ -52,7 +52,7 @@ DOCUMENTS = (
         __schema § { types § { name § } } __type(name: $s) § { __typename § fields { name } } }
     """,
     """mutation ($b: Boolean = true, $s: ID = "%(order)s") § {
-        cancelOrder(input: {id: $s, expectedVersion: null}) § {
+        cancelOrder(input: {id: $s, expectedVersion: {any: true}}) § {
             shown: __typename @include(if: $b) __typename §
             ... on OrderSaved § { order § { id § lineItems § { nodes § { id § } } } }
             ... on Error § { __typename § code § message } ...R § } }
@@ -126,7 +126,7 @@ def inner_of(part: dict[str, Any]) -> list[dict[str, Any]]:
     [
         '{ search(text: "a") { nodes { __typename @stream(initialCount: 1) } } }',
         '{ search(text: "a") { edges { node { ... on Node { __typename @stream } } } } }',
-        """mutation { cancelOrder(input: {id: "a", expectedVersion: null}) {
+        """mutation { cancelOrder(input: {id: "a", expectedVersion: {any: true}}) {
             __typename @stream } }""",
     ],
 )

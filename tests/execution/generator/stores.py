@@ -32,10 +32,10 @@ from sqlalchemy import (
     text,
 )
 
-from graph.database.relationships import mappers
 from graph.database.types import JsonText
 from graph.relay import INT4_MAX, INT8_MAX
 from graph.store.models import Base
+from graph.store.triggers import LOGGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,7 +78,11 @@ TIMES = (
     "2024-02-29T12:30:00.5+05:45",
     "1883-11-18T12:03:58-04:56:02",
 )
-JSON = ("{}", "[]", '"text"', "10.50", "null", '{"status": ["PLACED", "PAID"], "a": [1.0, null]}')
+JSON = (
+    *("{}", "[]", '"text"', "10.50", "null", '{"status": ["PLACED", "PAID"], "a": [1.0, null]}'),
+    '{"customer_id": [1, null], "date_placed": ["2026-01-31T12:00:00+02:00", null], "version": 2}',
+    '{"item_id": 1, "unit_price": [1.50, 2], "item_name": ["a", "b"], "stock": null}',
+)
 
 
 async def write_store(database: Database, number: int) -> None:
@@ -200,11 +204,7 @@ def _moment(random: Random) -> str:
     return moment.isoformat()
 
 
-_TABLES = [
-    table
-    for table in Base.metadata.sorted_tables
-    if table in {mapper.local_table for mapper in mappers(Base).values()}
-]
+_TABLES = Base.metadata.sorted_tables
 _MOST = {SmallInteger: 2**15 - 1, BigInteger: INT8_MAX, Integer: INT4_MAX}
 
 _DRAWN: dict[type[Any], Callable[[Random], object]] = {
@@ -221,8 +221,11 @@ _DRAWN: dict[type[Any], Callable[[Random], object]] = {
     DateTime: lambda random: random.choice((*TIMES, _moment(random), _moment(random))),
 }
 _DRAWN_BY_NAME: dict[str, Callable[[Random], object]] = {
-    "cancelled": lambda random: random.choice((0, 1)),  # not more than a line has
+    "cancelled_quantity": lambda random: random.choice((0, 1)),  # not more than a line has
     "taken": lambda _: 0,  # not more than a line has left
     "purse": lambda random: random.choice((1, 2, -3, 2**53 + 1, INT8_MAX, -INT8_MAX - 1)),
-    "order_id": lambda random: random.randint(1, 10),  # no foreign key leads there
+    # No foreign key leads from events.
+    "order_id": lambda random: random.randint(1, 10),
+    "entity_id": lambda random: random.randint(1, 10),
+    "entity": lambda random: random.choice([entity for entity, _ in LOGGED.values()]),
 }

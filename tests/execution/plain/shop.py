@@ -75,7 +75,7 @@ COLUMNS: dict[str, dict[str, type]] = {
         "databaseId": BigInt,
         "orderId": OrderId,
         "itemId": ItemId,
-        **dict.fromkeys(("quantity", "cancelled", "taken"), int),
+        **dict.fromkeys(("quantity", "cancelledQuantity", "taken"), int),
         **dict.fromkeys(("unitPrice", "subtotal"), Decimal),
         "itemName": str,
         "unitPriceChanged": bool,
@@ -96,7 +96,7 @@ NUMBERS: dict[str, tuple[str, ...]] = {
     "Customer": ("version",),
     "Item": ("costPrice", "sellingPrice", "stock", "version"),
     "Order": ("version", "total"),
-    "OrderLine": ("quantity", "unitPrice", "cancelled", "taken", "subtotal"),
+    "OrderLine": ("quantity", "unitPrice", "cancelledQuantity", "taken", "subtotal"),
 }
 _KEYS = ("databaseId", "customerId", "orderId", "itemId")
 ORDERED = {
@@ -251,7 +251,7 @@ def _line(choices: Choices, key: int, order: Row, item: Row) -> Row:
         "orderId": order["databaseId"],
         "itemId": item["databaseId"],
         "quantity": quantity,
-        "cancelled": cancelled,
+        "cancelledQuantity": cancelled,
         "taken": choices.one_of((0, quantity - cancelled)),
         "unitPrice": price,
         "subtotal": price * (quantity - cancelled),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graph.settings import Settings
 
 IMPORT = """mutation ($rows: [%s!]!, $onError: OnError! = REJECT_ALL, $dryRun: Boolean! = false) {
-    %s(rows: $rows, onError: $onError, dryRun: $dryRun) { __typename
+    %s(input: {rows: $rows, onError: $onError}, dryRun: $dryRun) { __typename
         ... on %s { saved refused rows { index %s problems { path code message } } }
         ... on ValidationFailed { code problems { path code message } } } }"""
 CUSTOMERS = IMPORT % (
@@ -66,9 +66,9 @@ async def test_rows_are_rejected_together_and_all_problems_reported(client: Clie
     data = await client(CUSTOMERS, rows=rows)
 
     assert problems(data["importCustomers"]) == [
-        ("rows.1.town", "BLANK"),
-        ("rows.1.username", "TAKEN"),
-        ("rows.2.username", "TAKEN"),
+        ("input.rows.1.town", "BLANK"),
+        ("input.rows.1.username", "TAKEN"),
+        ("input.rows.2.username", "TAKEN"),
     ]
     assert await state(client) == before
 
@@ -86,7 +86,7 @@ async def test_rows_that_are_refused_can_be_skipped(client: Client) -> None:
     names = [row["item"] and row["item"]["name"] for row in answer["rows"]]
     assert names == ["Chair", None, "Table"]
     paths = [".".join(problem["path"]) for problem in answer["rows"][1]["problems"]]
-    assert paths == ["rows.1.name", "rows.1.costPrice"]
+    assert paths == ["input.rows.1.name", "input.rows.1.costPrice"]
 
 
 async def test_orders_take_their_pieces_one_after_the_other(client: Client) -> None:
@@ -96,8 +96,8 @@ async def test_orders_take_their_pieces_one_after_the_other(client: Client) -> N
 
     rejected = await client(ORDERS, rows=rows)
     assert problems(rejected["importOrders"]) == [
-        ("rows.1", "INSUFFICIENT_STOCK"),
-        ("rows.2", "INSUFFICIENT_STOCK"),
+        ("input.rows.1", "INSUFFICIENT_STOCK"),
+        ("input.rows.2", "INSUFFICIENT_STOCK"),
     ]
     assert [await stock_of(client, item) for item in (1, 2)] == [5, 5]
     dry = await client(ORDERS, rows=rows, onError="SKIP_ROW", dryRun=True)
@@ -114,7 +114,7 @@ async def test_orders_take_their_pieces_one_after_the_other(client: Client) -> N
 async def test_there_are_not_too_many_rows(client: Client, number: int) -> None:
     data = await client(CUSTOMERS, rows=[customer(1)] * number)
 
-    assert problems(data["importCustomers"]) == [("rows", "OUT_OF_RANGE")]
+    assert problems(data["importCustomers"]) == [("input.rows", "OUT_OF_RANGE")]
 
 
 async def test_a_thousand_rows_are_one_mutation(client: Client) -> None:

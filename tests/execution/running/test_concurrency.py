@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 SLOW = "{ items { totalCount nodes { name } } }"  # while somebody holds a lock on them
 ADJUST = f"""mutation {{
-    adjustStock(input: {{id: "{to_global_id("Item", 1)}", by: 1, expectedVersion: null}})
+    adjustStock(input: {{id: "{to_global_id("Item", 1)}", change: {{by: 1}},
+        expectedVersion: {{any: true}}}})
     {{ ... on ItemSaved {{ item {{ stock }} }} }} }}"""
 QUICK = "{ customers { totalCount } }"
 

@@ -18,7 +18,7 @@ from tests.execution.running.test_mutations import (
     every_mutation,
     line,
 )
-from tests.mutations import mutation, run
+from tests.mutations import at, mutation, run
 from tests.rows import fill
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ async def test_dry_runs_of_an_atomic_operation_and_of_many_rows_take_no_key(stor
 
     data = await store(
         f"""mutation @atomic {{
-            a: importOrders(rows: [{order}, {order}], dryRun: true) {fields}
-            b: importOrders(rows: [{order}], dryRun: true) {fields} }}"""
+            a: importOrders(input: {{rows: [{order}, {order}]}}, dryRun: true) {fields}
+            b: importOrders(input: {{rows: [{order}]}}, dryRun: true) {fields} }}"""
     )
 
     assert (data["a"]["saved"], data["b"]["saved"]) == (2, 1)
@@ -103,7 +103,7 @@ async def test_dry_runs_of_an_atomic_operation_and_of_many_rows_take_no_key(stor
         ("placeOrder", {"customerId": to_global_id("Customer", 99), "lines": [line(1, 1)]}),
         ("placeOrder", {"customerId": CUSTOMER, "lines": [line(1, 1), line(99, 1)]}),
         ("placeOrder", {"customerId": CUSTOMER, "lines": [line(1, 1), line(2, 11)]}),
-        ("addOrderLine", INPUTS["addOrderLine"] | {"expectedVersion": 7}),
+        ("addOrderLine", INPUTS["addOrderLine"] | {"expectedVersion": at(7)}),
     ],
 )
 async def test_a_refusal_by_a_rule_comes_before_any_key(

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from graph.app import create_app
 from graph.relay import INT4_MAX, to_global_id
 from tests.conftest import Client, Statements, client_of, recorded, settings_for
-from tests.mutations import SUCCESSES, mutation, run
+from tests.mutations import ANY, SUCCESSES, at, mutation, run
 from tests.rows import fill
 
 if TYPE_CHECKING:
@@ -120,7 +120,9 @@ async def test_all_problems_of_a_customer_are_reported_at_once(store: Client) ->
 
 
 async def test_values_that_are_left_out_do_not_change(store: Client) -> None:
-    answer = await run(store, "updateCustomer", id=CUSTOMER, expectedVersion=1, town="Beckinsdale")
+    answer = await run(
+        store, "updateCustomer", id=CUSTOMER, expectedVersion=at(1), town="Beckinsdale"
+    )
 
     customer = answer["customer"]
     assert (customer["town"], customer["username"]) == ("Beckinsdale", "user1")
@@ -130,18 +132,23 @@ async def test_values_that_are_left_out_do_not_change(store: Client) -> None:
 
 async def test_a_customer_keeps_a_name_of_its_own(store: Client) -> None:
     answer = await run(
-        store, "updateCustomer", id=CUSTOMER, expectedVersion=1, username="user1",
+        store, "updateCustomer", id=CUSTOMER, expectedVersion=at(1), username="user1",
         email="user1@EXAMPLE.com",
     )  # fmt: skip
     assert answer["customer"]["email"] == "user1@EXAMPLE.com"
 
-    answer = await run(store, "updateCustomer", id=CUSTOMER, expectedVersion=None, username="user2")
+    answer = await run(store, "updateCustomer", id=CUSTOMER, expectedVersion=ANY, username="user2")
     assert problems(answer) == [("input.username", "TAKEN")]
 
 
 async def test_null_is_refused_for_values_of_a_customer(store: Client) -> None:
     answer = await run(
-        store, "updateCustomer", id=CUSTOMER, expectedVersion=1, town=None, email="x" * 201
+        store,
+        "updateCustomer",
+        id=CUSTOMER,
+        expectedVersion=at(1),
+        town=None,
+        email="x" * 201,
     )
 
     assert problems(answer) == [
@@ -154,16 +161,18 @@ async def test_null_is_refused_for_values_of_a_customer(store: Client) -> None:
 async def test_a_customer_without_orders_can_be_deleted(store: Client) -> None:
     await run(store, "createCustomer", **TOBY)
 
-    answer = await run(store, "deleteCustomer", id=to_global_id("Customer", 3), expectedVersion=1)
+    answer = await run(
+        store, "deleteCustomer", id=to_global_id("Customer", 3), expectedVersion=at(1)
+    )
 
     assert answer == {"__typename": "CustomerDeleted", "deletedId": to_global_id("Customer", 3)}
     assert (await store("{ customers { totalCount } }"))["customers"]["totalCount"] == 2
-    again = await run(store, "deleteCustomer", id=to_global_id("Customer", 3), expectedVersion=None)
+    again = await run(store, "deleteCustomer", id=to_global_id("Customer", 3), expectedVersion=ANY)
     assert (again["__typename"], again["id"]) == ("NotFound", to_global_id("Customer", 3))
 
 
 async def test_a_customer_with_orders_is_not_deleted(store: Client) -> None:
-    answer = await run(store, "deleteCustomer", id=CUSTOMER, expectedVersion=1)
+    answer = await run(store, "deleteCustomer", id=CUSTOMER, expectedVersion=at(1))
 
     assert reasons(answer) == ["HAS_ORDERS"]
 
@@ -177,7 +186,7 @@ async def test_a_customer_with_orders_is_not_deleted(store: Client) -> None:
         ("updateCustomer", CUSTOMER, {"town": "X"}),
         ("deleteCustomer", CUSTOMER, {}),
         ("updateItem", ITEM, {"name": "X"}),
-        ("adjustStock", ITEM, {"by": 1}),
+        ("adjustStock", ITEM, {"change": {"by": 1}}),
         ("advanceOrder", ORDER, {"action": "PAY"}),
         ("cancelOrder", ORDER, {}),
         ("changeOrderLine", LINE, {"quantity": 2}),
@@ -194,13 +203,19 @@ async def test_a_stale_version_is_a_conflict_with_the_current_object(
     current = {CUSTOMER: CUSTOMER, ITEM: ITEM}.get(id_, ORDER)
     naming: dict[str, Any] = {("orderId" if name == "addOrderLine" else "id"): id_}
 
-    answer = await run(store, name, **naming, **more, expectedVersion=1)
+    answer = await run(store, name, **naming, **more, expectedVersion=at(1))
     assert answer["__typename"] == "Conflict"
     assert answer["current"]["id"] == current
     assert answer["current"]["version"] == 2
 
-    unsaid = await run(store, name, **naming, **more)
-    assert problems(unsaid) == [("input.expectedVersion", "REQUIRED")]
+    neither = await run(store, name, **naming, **more, expectedVersion={"any": False})
+    assert problems(neither) == [("input.expectedVersion.any", "NOT_TRUE")]
+    for wrong in ({}, {"version": 2, "any": True}, {"version": None}, None, 2):
+        values = {**naming, **more, "expectedVersion": wrong}
+        answer = await store.answer(mutation(name), input=values)
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    answer = await store.answer(mutation(name), input={**naming, **more})
+    assert "expectedVersion" in answer["errors"][0]["message"]
     assert await state(store) == before
 
 
@@ -210,7 +225,7 @@ async def test_a_stale_version_is_a_conflict_with_the_current_object(
         ("updateCustomer", "Customer", {}),
         ("deleteCustomer", "Customer", {}),
         ("updateItem", "Item", {}),
-        ("adjustStock", "Item", {"by": 1}),
+        ("adjustStock", "Item", {"change": {"by": 1}}),
         ("advanceOrder", "Order", {"action": "PAY"}),
         ("cancelOrder", "Order", {}),
         ("changeOrderLine", "OrderLine", {"quantity": 2}),
@@ -221,11 +236,11 @@ async def test_a_missing_row_is_not_found_and_a_malformed_id_is_a_problem(
     store: Client, name: str, entity: str, more: dict[str, Any]
 ) -> None:
     nobody = to_global_id(entity, INT4_MAX)
-    answer = await run(store, name, id=nobody, expectedVersion=None, **more)
+    answer = await run(store, name, id=nobody, expectedVersion=ANY, **more)
     assert (answer["__typename"], answer["code"], answer["id"]) == ("NotFound", "NOT_FOUND", nobody)
 
     for id_ in ("", "x", to_global_id("Event", 1), to_global_id("Nothing", 1)):
-        answer = await run(store, name, id=id_, expectedVersion=None, **more)
+        answer = await run(store, name, id=id_, expectedVersion=ANY, **more)
         assert problems(answer) == [("input.id", "INVALID_ID")]
 
 
@@ -238,7 +253,11 @@ async def test_an_item_is_created_and_changed(store: Client) -> None:
     assert answer["item"]["costPrice"] == "9.20"
 
     answer = await run(
-        store, "updateItem", id=answer["item"]["id"], expectedVersion=1, sellingPrice="11"
+        store,
+        "updateItem",
+        id=answer["item"]["id"],
+        expectedVersion=at(1),
+        sellingPrice="11",
     )
     assert (answer["item"]["name"], answer["item"]["sellingPrice"]) == ("Chair", "11.00")
 
@@ -259,25 +278,28 @@ async def test_a_price_is_not_negative_nor_too_large_nor_too_exact(store: Client
 
 
 async def test_stock_is_counted_by_and_to(store: Client) -> None:
-    item: dict[str, Any] = {"id": ITEM, "expectedVersion": None}
+    item: dict[str, Any] = {"id": ITEM, "expectedVersion": ANY}
 
-    assert (await run(store, "adjustStock", **item, by=-3))["item"]["stock"] == 7
-    assert (await run(store, "adjustStock", **item, to=INT4_MAX))["item"]["stock"] == INT4_MAX
-    assert problems(await run(store, "adjustStock", **item, by=1)) == [("input.by", "OUT_OF_RANGE")]
-    assert (await run(store, "adjustStock", **item, to=None))["item"]["stock"] is None
-    assert reasons(await run(store, "adjustStock", **item, by=1)) == ["NOT_COUNTED"]
-    assert problems(await run(store, "adjustStock", **item)) == [("input", "BY_OR_TO")]
-    assert problems(await run(store, "adjustStock", **item, by=1, to=1)) == [("input", "BY_OR_TO")]
-    assert problems(await run(store, "adjustStock", **item, to=-1)) == [
-        ("input.to", "OUT_OF_RANGE")
-    ]
+    async def adjusted(**change: Any) -> Any:
+        return await run(store, "adjustStock", **item, change=change)
+
+    assert (await adjusted(by=-3))["item"]["stock"] == 7
+    assert (await adjusted(to=INT4_MAX))["item"]["stock"] == INT4_MAX
+    assert problems(await adjusted(by=1)) == [("input.change.by", "OUT_OF_RANGE")]
+    assert (await adjusted(untracked=True))["item"]["stock"] is None
+    assert reasons(await adjusted(by=1)) == ["NOT_COUNTED"]
+    assert problems(await adjusted(to=-1)) == [("input.change.to", "OUT_OF_RANGE")]
+    assert problems(await adjusted(untracked=False)) == [("input.change.untracked", "NOT_TRUE")]
+    for wrong in ({}, {"by": 1, "to": 1}, {"to": None}, {"by": 1, "untracked": True}, None):
+        answer = await store.answer(mutation("adjustStock"), input={**item, "change": wrong})
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 async def test_more_pieces_than_there_are_cannot_be_taken_away(store: Client) -> None:
-    answer = await run(store, "adjustStock", id=ITEM, expectedVersion=None, by=-11)
+    answer = await run(store, "adjustStock", id=ITEM, expectedVersion=ANY, change={"by": -11})
 
     assert answer["__typename"] == "InsufficientStock"
-    assert answer["lines"] == [{"item": {"databaseId": "1"}, "requested": 11, "available": 10}]
+    assert answer["shortages"] == [{"item": {"databaseId": "1"}, "requested": 11, "available": 10}]
 
 
 # Orders
@@ -309,7 +331,7 @@ async def test_all_items_that_are_short_are_listed(store: Client) -> None:
     )  # fmt: skip
 
     assert answer["__typename"] == "InsufficientStock"
-    assert answer["lines"] == [
+    assert answer["shortages"] == [
         {"item": {"databaseId": "1"}, "requested": 11, "available": 10},
         {"item": {"databaseId": "2"}, "requested": 11, "available": 10},
     ]
@@ -336,7 +358,9 @@ async def test_an_order_goes_step_by_step(store: Client) -> None:
     for version, (action, status) in enumerate(
         [("PAY", "PAID"), ("SHIP", "SHIPPED"), ("DELIVER", "DELIVERED")], start=1
     ):
-        answer = await run(store, "advanceOrder", id=ORDER, expectedVersion=version, action=action)
+        answer = await run(
+            store, "advanceOrder", id=ORDER, expectedVersion=at(version), action=action
+        )
         assert (answer["order"]["status"], answer["order"]["version"]) == (status, version + 1)
 
 
@@ -355,27 +379,27 @@ async def test_mutations_do_what_actions_allow_and_nothing_else(store: Client) -
         assert {action["name"] for action in actions} == set(attempts)
         for action in actions:
             name, values = attempts[action["name"]]
-            answer = await run(store, name, dry_run=True, **values, expectedVersion=None)
+            answer = await run(store, name, dry_run=True, **values, expectedVersion=ANY)
             assert (answer["__typename"] != "NotAllowed") is action["allowed"]
             assert answer.get("reasons", []) == action["reasons"]
 
 
 async def test_lines_are_added_changed_and_removed_until_the_order_is_paid(store: Client) -> None:
-    answer = await run(store, "addOrderLine", orderId=ORDER, expectedVersion=1, **line(3, 4))
+    answer = await run(store, "addOrderLine", orderId=ORDER, expectedVersion=at(1), **line(3, 4))
     assert answer["order"]["version"] == 2
     added = answer["line"]["id"]
     assert answer["order"]["lineItems"]["nodes"][-1]["id"] == added
     assert await stock_of(store, 3) == 6
 
-    answer = await run(store, "changeOrderLine", id=added, expectedVersion=2, quantity=10)
+    answer = await run(store, "changeOrderLine", id=added, expectedVersion=at(2), quantity=10)
     assert answer["order"]["lineItems"]["nodes"][-1]["quantity"] == 10
     assert await stock_of(store, 3) == 0
-    await run(store, "changeOrderLine", id=added, expectedVersion=3, quantity=1)
+    await run(store, "changeOrderLine", id=added, expectedVersion=at(3), quantity=1)
     assert await stock_of(store, 3) == 9
-    answer = await run(store, "changeOrderLine", id=added, expectedVersion=4, quantity=11)
-    assert answer["lines"] == [{"item": {"databaseId": "3"}, "requested": 10, "available": 9}]
+    answer = await run(store, "changeOrderLine", id=added, expectedVersion=at(4), quantity=11)
+    assert answer["shortages"] == [{"item": {"databaseId": "3"}, "requested": 10, "available": 9}]
 
-    answer = await run(store, "removeOrderLine", id=added, expectedVersion=4)
+    answer = await run(store, "removeOrderLine", id=added, expectedVersion=at(4))
     assert added not in [each["id"] for each in answer["order"]["lineItems"]["nodes"]]
     assert await stock_of(store, 3) == 10
 
@@ -383,7 +407,7 @@ async def test_lines_are_added_changed_and_removed_until_the_order_is_paid(store
 async def test_an_order_is_cancelled_as_a_whole_and_its_pieces_are_back(store: Client) -> None:
     placed = await run(store, "placeOrder", customerId=CUSTOMER, lines=[line(1, 3), line(2, 10)])
 
-    answer = await run(store, "cancelOrder", id=placed["order"]["id"], expectedVersion=1)
+    answer = await run(store, "cancelOrder", id=placed["order"]["id"], expectedVersion=at(1))
 
     assert (answer["order"]["status"], answer["order"]["version"]) == ("CANCELLED", 2)
     assert answer["order"]["total"] == "0.00"
@@ -396,48 +420,52 @@ async def test_an_order_is_cancelled_piece_by_piece(store: Client) -> None:
     first, second = (each["id"] for each in placed["order"]["lineItems"]["nodes"])
 
     answer = await run(
-        store, "cancelOrder", id=order, expectedVersion=1, lines=[{"id": first, "quantity": 2}]
+        store,
+        "cancelOrder",
+        id=order,
+        expectedVersion=at(1),
+        lines=[{"id": first, "quantity": 2}],
     )
     assert answer["order"]["status"] == "PLACED"
-    assert [each["cancelled"] for each in answer["order"]["lineItems"]["nodes"]] == [2, 0]
+    assert [each["cancelledQuantity"] for each in answer["order"]["lineItems"]["nodes"]] == [2, 0]
     assert [await stock_of(store, item) for item in (1, 2)] == [9, 8]
 
     too_many = [{"id": first, "quantity": 2}]
-    answer = await run(store, "cancelOrder", id=order, expectedVersion=2, lines=too_many)
+    answer = await run(store, "cancelOrder", id=order, expectedVersion=at(2), lines=too_many)
     assert reasons(answer) == ["NOTHING_LEFT"]
-    answer = await run(store, "changeOrderLine", id=first, expectedVersion=2, quantity=1)
+    answer = await run(store, "changeOrderLine", id=first, expectedVersion=at(2), quantity=1)
     assert reasons(answer) == ["LESS_THAN_CANCELLED"]
 
     rest = [{"id": first}, {"id": second, "quantity": 2}]
-    answer = await run(store, "cancelOrder", id=order, expectedVersion=2, lines=rest)
+    answer = await run(store, "cancelOrder", id=order, expectedVersion=at(2), lines=rest)
     assert answer["order"]["status"] == "CANCELLED"
     assert [await stock_of(store, item) for item in (1, 2)] == [10, 10]
 
 
 async def test_only_lines_of_the_order_can_be_cancelled_each_once(store: Client) -> None:
     lines = [{"id": LINE}, {"id": LINE}, {"id": to_global_id("OrderLine", 3)}]
-    answer = await run(store, "cancelOrder", id=ORDER, expectedVersion=1, lines=lines)
+    answer = await run(store, "cancelOrder", id=ORDER, expectedVersion=at(1), lines=lines)
     assert problems(answer) == [("input.lines.1.id", "REPEATED"), ("input.lines.2.id", "NOT_FOUND")]
 
-    answer = await run(store, "cancelOrder", id=ORDER, expectedVersion=1, lines=[])
+    answer = await run(store, "cancelOrder", id=ORDER, expectedVersion=at(1), lines=[])
     assert problems(answer) == [("input.lines", "OUT_OF_RANGE")]
 
 
 async def test_the_history_of_an_order_has_all_its_changes(store: Client) -> None:
-    await run(store, "changeOrderLine", id=LINE, expectedVersion=1, quantity=2)
-    await run(store, "advanceOrder", id=ORDER, expectedVersion=2, action="PAY")
-    await run(store, "cancelOrder", id=ORDER, expectedVersion=3, lines=[{"id": LINE}])
+    await run(store, "changeOrderLine", id=LINE, expectedVersion=at(1), quantity=2)
+    await run(store, "advanceOrder", id=ORDER, expectedVersion=at(2), action="PAY")
+    await run(store, "cancelOrder", id=ORDER, expectedVersion=at(3), lines=[{"id": LINE}])
 
     data = await store(
         """{ order(by: {databaseId: 1}) { history { totalCount nodes {
-               entity entityId kind payload actor orderId } } } }"""
+               entity kind payload actor orderId orderLineId } } } }"""
     )
     history = data["order"]["history"]["nodes"]
     assert {event["orderId"] for event in history} == {ORDER}
     assert [(event["entity"], event["kind"]) for event in history] == [
-        *(("Order", "CREATED"), ("OrderLine", "CREATED"), ("OrderLine", "CREATED")),
-        *(("OrderLine", "CHANGED"), ("Order", "CHANGED"), ("Order", "PAID")),
-        *(("OrderLine", "CHANGED"), ("Order", "CHANGED")),
+        *(("ORDER", "CREATED"), ("ORDER_LINE", "CREATED"), ("ORDER_LINE", "CREATED")),
+        *(("ORDER_LINE", "CHANGED"), ("ORDER", "CHANGED"), ("ORDER", "PAID")),
+        *(("ORDER_LINE", "CHANGED"), ("ORDER", "CHANGED")),
     ]
     assert history[3]["payload"] == {"quantity": [1, 2], "taken": [0, 1]}
     assert history[5]["payload"] == {"status": ["PLACED", "PAID"], "version": [2, 3]}
@@ -448,17 +476,17 @@ async def test_the_history_of_an_order_has_all_its_changes(store: Client) -> Non
 
 INPUTS: dict[str, dict[str, Any]] = {
     "createCustomer": TOBY,
-    "updateCustomer": {"id": CUSTOMER, "expectedVersion": 1, "town": "X"},
-    "deleteCustomer": {"id": to_global_id("Customer", 3), "expectedVersion": 1},
+    "updateCustomer": {"id": CUSTOMER, "expectedVersion": at(1), "town": "X"},
+    "deleteCustomer": {"id": to_global_id("Customer", 3), "expectedVersion": at(1)},
     "createItem": {"name": "x", "costPrice": "1", "sellingPrice": "2"},
-    "updateItem": {"id": ITEM, "expectedVersion": 2, "name": "x"},
-    "adjustStock": {"id": ITEM, "expectedVersion": 2, "by": 1},
+    "updateItem": {"id": ITEM, "expectedVersion": at(2), "name": "x"},
+    "adjustStock": {"id": ITEM, "expectedVersion": at(2), "change": {"by": 1}},
     "placeOrder": {"customerId": CUSTOMER, "lines": [line(1, 1), line(2, 1), line(3, 1)]},
-    "addOrderLine": {"orderId": ORDER, "expectedVersion": 1, **line(1, 1)},
-    "changeOrderLine": {"id": LINE, "expectedVersion": 1, "quantity": 2},
-    "removeOrderLine": {"id": LINE, "expectedVersion": 1},
-    "advanceOrder": {"id": ORDER, "expectedVersion": 1, "action": "PAY"},
-    "cancelOrder": {"id": ORDER, "expectedVersion": 1},
+    "addOrderLine": {"orderId": ORDER, "expectedVersion": at(1), **line(1, 1)},
+    "changeOrderLine": {"id": LINE, "expectedVersion": at(1), "quantity": 2},
+    "removeOrderLine": {"id": LINE, "expectedVersion": at(1)},
+    "advanceOrder": {"id": ORDER, "expectedVersion": at(1), "action": "PAY"},
+    "cancelOrder": {"id": ORDER, "expectedVersion": at(1)},
 }
 every_mutation = pytest.mark.parametrize("name", SUCCESSES)
 

@@ -22,7 +22,7 @@ from graph.store.mutations.results import ItemSaved
 from graph.store.queries import Query
 from tests.conftest import Client, client_of, recorded, settings_for
 from tests.execution.test_failures import connected, end_connections, waiting_for_a_lock
-from tests.mutations import mutation, run
+from tests.mutations import ANY, mutation, run
 from tests.rows import fill
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ ITEMS = [to_global_id("Item", number) for number in range(1, 6)]
 
 def adjust(item: int, by: int, key: str | None = None, more: str = "") -> str:
     directive = f'@idempotent(key: "{key}")' if key else ""
-    return f"""adjustStock(input: {{id: "{to_global_id("Item", item)}", by: {by},
-        expectedVersion: null}}{more}) {directive} {{ __typename
+    return f"""adjustStock(input: {{id: "{to_global_id("Item", item)}", change: {{by: {by}}},
+        expectedVersion: {{any: true}}}}{more}) {directive} {{ __typename
             ... on ItemSaved {{ item {{ stock }} }}
             ... on NotAllowed {{ reasons {{ code message }} }} }}"""
 
@@ -253,7 +253,7 @@ async def test_the_selection_is_checked_before_anything_runs(client: Client) -> 
 
     with recorded(client.database) as statements:
         answer = await client.answer(
-            query, input={"id": ITEMS[0], "by": 1, "expectedVersion": None}
+            query, input={"id": ITEMS[0], "change": {"by": 1}, "expectedVersion": ANY}
         )
 
     assert answer["errors"][0]["extensions"]["code"] == "INVALID_PAGE"

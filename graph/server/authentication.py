@@ -1,0 +1,127 @@
+"""Finds the viewer of a request: by a bearer token (RFC 6750), or the anonymous one.
+
+Verifying a token takes tens of microseconds, so that the viewer of a valid one is kept until it
+expires. Invalid ones are not kept: there are too many of them.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from graph.errors import InvalidSetting, InvalidToken
+from graph.server.jwks import JWKSet
+from graph.server.tokens import ClaimRules, SharedSecret, Tokens
+from graph.viewer import Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.types import Scope
+
+    from graph.settings import Settings
+
+_MAX_TOKEN_BYTES = 8_192
+_MAX_CACHED = 10_000
+_SCHEME = b"bearer "
+
+
+class Authenticator:
+    """Finds viewers. One per application; caches the viewers of valid tokens."""
+
+    def __init__(self, settings: Settings, roles: Mapping[str, frozenset[str]]) -> None:
+        check_roles(settings, roles)
+        role = settings.role_of_anonymous
+        self._anonymous = Viewer(role=role, may=roles[role])
+        # By the hash of an Authorization header: a viewer, and when its sign-in ends.
+        self._known: dict[bytes, tuple[Viewer, float]] = {}
+        self._jwks = JWKSet(settings.jwt_jwks_url, self.forget) if settings.jwt_jwks_url else None
+        self._tokens = self._of_issuer(settings, ClaimRules.of(settings, roles))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the keys of the issuer current until the block ends."""
+        if self._jwks is None:
+            yield
+        else:
+            async with self._jwks.kept_current():
+                yield
+
+    def known(self, scope: Scope) -> Viewer | None:
+        """The viewer of a request, if that takes no waiting."""
+        authorization = _authorization(scope)
+        if authorization is None:
+            return self._anonymous
+        found = self._known.get(sha256(authorization).digest())
+        return found[0] if found is not None and found[1] > time.time() else None
+
+    async def identify(self, scope: Scope) -> Viewer:
+        """The viewer of a request whose token is not known yet.
+
+        Raises:
+            InvalidToken: the header holds no valid token.
+            ProviderUnavailable: the token cannot be verified at present.
+        """
+        authorization = _authorization(scope) or b""
+        viewer = await self._verified(_token_in(authorization))
+        if viewer.expires_at is not None:
+            if len(self._known) >= _MAX_CACHED:
+                del self._known[next(iter(self._known))]  # the oldest
+            expires = viewer.expires_at.timestamp()
+            self._known[sha256(authorization).digest()] = (viewer, expires)
+        return viewer
+
+    def forget(self) -> None:
+        """Forget all viewers: a key may have been withdrawn."""
+        self._known.clear()
+
+    async def _verified(self, token: str) -> Viewer:
+        if self._tokens is None:
+            raise InvalidToken("this API accepts none")
+        return await self._tokens.viewer(token)
+
+    def _of_issuer(self, settings: Settings, rules: ClaimRules) -> Tokens | None:
+        if self._jwks is not None:
+            return Tokens(self._jwks, rules)
+        if settings.jwt_secret is not None:
+            return Tokens(SharedSecret(settings.jwt_secret.get_secret_value()), rules)
+        return None
+
+
+def check_roles(settings: Settings, roles: Mapping[str, frozenset[str]]) -> None:
+    """Check that the settings name roles of this table.
+
+    Raises:
+        InvalidSetting: one of them does not.
+    """
+    named = [
+        ("GRAPH_ANONYMOUS_ROLE", settings.role_of_anonymous, roles),
+        ("GRAPH_JWT_DEFAULT_ROLE", settings.jwt_default_role, roles),
+        *(
+            ("GRAPH_JWT_ROLES", pair.partition("=")[2], {*roles, "service"})
+            for pair in settings.jwt_roles
+        ),
+    ]
+    for variable, role, known in named:
+        if role not in known:
+            raise InvalidSetting(variable, f"the role '{role}' is not one of {', '.join(known)}")
+
+
+def _authorization(scope: Scope) -> bytes | None:
+    """The value of the header Authorization; joined by a comma if there are several."""
+    found = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            found = value if found is None else found + b"," + value
+    return found
+
+
+def _token_in(authorization: bytes) -> str:
+    scheme, token = authorization[: len(_SCHEME)], authorization[len(_SCHEME) :].strip(b" ")
+    if scheme.lower() != _SCHEME or not token:
+        raise InvalidToken("the header Authorization must have the form 'Bearer TOKEN'")
+    if len(token) > _MAX_TOKEN_BYTES:
+        raise InvalidToken(f"it is longer than {_MAX_TOKEN_BYTES} bytes")
+    return token.decode("latin-1")
