@@ -43,8 +43,7 @@ class Written(JsonQuery):
 
     def statement(self, json_function: str, max_bytes: int | None = None) -> JsonStatement:
         del json_function, max_bytes
-        sized = f"SELECT written.*, 0 AS size FROM ({self._sql}) AS written"  # noqa: S608
-        return JsonStatement(sized, ())
+        return JsonStatement(f"{self._sql}, 0 AS size", ())
 
 
 async def value_of(database: Database, sql: str = PID) -> str:
@@ -92,8 +91,8 @@ async def begun(url: str, statement: str) -> None:
     async with administrator(url) as connection:
         for _ in range(1000):
             if await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $1"
-                " AND datname = current_database()",
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+                " AND starts_with(query, $1) AND datname = current_database()",
                 statement,
             ):
                 return
