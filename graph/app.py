@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graph.doctor import check_sign_in
 from graph.server.app import build_app
 from graph.server.serve import tune_garbage_collector
 from graph.settings import Settings, read_settings
@@ -38,7 +39,13 @@ def create_app(
 
 
 def served_app() -> Starlette:
-    """The application of a process that does nothing else: uvicorn's factory."""
-    app = create_app()
+    """The application of a process that does nothing else: uvicorn's factory.
+
+    Raises:
+        InvalidSetting: a variable has an invalid value, or nobody could sign in in production.
+    """
+    settings = read_settings()
+    check_sign_in(settings)
+    app = create_app(settings)
     tune_garbage_collector()
     return app

@@ -15,12 +15,13 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graph.access_commands import keys, token
+from graph.command_database import with_database
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.settings import Settings, read_settings
-from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from graph.database.engine import Database
     from graph.database.transfer.files import Format
@@ -49,10 +50,12 @@ def serve(
     """
     import graph.store.schema  # noqa: F401  one that cannot be served is refused here
     from graph.database.connect import reachable_store
-    from graph.doctor import dangers_of_workers
+    from graph.development import with_own_issuer
+    from graph.doctor import check_sign_in, dangers_of_workers
     from graph.server.serve import bound_socket, serve
 
-    settings = read_settings(host=host, port=port)
+    settings = with_own_issuer(read_settings(host=host, port=port))
+    check_sign_in(settings)
     for danger in dangers_of_workers(settings, workers):
         typer.echo(f"Danger: {danger}", err=True)
     with bound_socket(settings.host, settings.port) as listener, reachable_store(settings) as store:
@@ -74,7 +77,7 @@ def migrate(
         before, after = await migrate(database, to)
         typer.echo(f"Migrated the database from revision {before or 'none'} to {after or 'none'}.")
 
-    _with_database(run)
+    with_database(run)
 
 
 @app.command()
@@ -90,7 +93,7 @@ def seed(
         await check_migrated(database)
         await _seed(database, customers=customers, random_seed=random_seed, reset=reset)
 
-    _with_database(run)
+    with_database(run)
 
 
 @app.command()
@@ -108,7 +111,7 @@ def prune() -> None:
         removed = await prune(database, kept=timedelta(hours=hours))
         typer.echo(f"Removed {removed:,} expired idempotency keys.")
 
-    _with_database(run)
+    with_database(run)
 
 
 @app.command(name="import")
@@ -157,7 +160,7 @@ def import_(
         if done.refused:
             typer.echo(f"The refused rows are in {side}, the reasons in {problems_path(side)}.")
 
-    _with_database(run)
+    with_database(run)
 
 
 @app.command()
@@ -185,7 +188,7 @@ def export(
             rows = await _export(database, what, format_, file)
         typer.echo(f"Wrote {rows:,} rows to {out}.")
 
-    _with_database(run)
+    with_database(run)
 
 
 @app.command()
@@ -230,7 +233,7 @@ def doctor() -> None:
     """
     import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import state_of
-    from graph.doctor import dangers, effective
+    from graph.doctor import check_sign_in, dangers, effective
 
     settings = read_settings()
     for name, value in effective(settings):
@@ -246,11 +249,14 @@ def doctor() -> None:
         if not state.can_be_served:
             raise typer.Exit(1)
 
-    _with_database(run)
+    with_database(run)
+    check_sign_in(settings)
 
 
 documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
+app.add_typer(keys, name="key")
+app.command()(token)
 
 
 @documents.command("check")
@@ -288,20 +294,6 @@ def main() -> None:
 class SchemaDrift(GraphError):
     def __init__(self, file: Path) -> None:
         super().__init__(f"{file} differs from the schema of the code. Run: graph schema")
-
-
-def _with_database(run: Callable[[Database], Awaitable[None]]) -> None:
-    import graph.store  # noqa: F401  it fills the engine's catalogue
-    from graph.database.connect import connected, reachable_store
-
-    async def connect_and_run(store: Settings) -> None:
-        async with connected(store) as database:
-            await run(database)
-
-    settings = read_settings()
-    start_logging(settings.log_level)
-    with reachable_store(settings) as store:
-        asyncio.run(connect_and_run(store))
 
 
 async def _export(database: Database, what: str, format_: Format, file: IO[bytes]) -> int:

@@ -6,6 +6,8 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from graph.addresses import LOOPBACK
+from graph.errors import InvalidSetting
 from graph.settings import DocumentsMode, Profile, TokenBucketMode
 
 if TYPE_CHECKING:
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 
     from graph.settings import Settings
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 _DANGEROUS_COST = 100_000
 # More public addresses than any provider of proxies has: a /8 of IPv4, a /16 of IPv6.
@@ -24,12 +25,14 @@ _MOST_PROXIES_V6 = 2**112
 def effective(settings: Settings) -> list[tuple[str, str]]:
     """The (variable, value) of every setting, sorted, without secrets."""
     variables = settings.environment() | {"GRAPH_DATABASE_URL": settings.database_address}
+    if settings.jwt_secret is not None:
+        variables["GRAPH_JWT_SECRET"] = "(set)"  # noqa: S105  it hides one
     return sorted(variables.items())
 
 
 def dangers(settings: Settings) -> Iterator[str]:
     """One line for each dangerous setting: the danger, and the value to set instead."""
-    open_to_all = settings.host not in _LOOPBACK
+    open_to_all = settings.host not in LOOPBACK
     if settings.profile is Profile.DEVELOPMENT:
         if open_to_all:
             yield (
@@ -39,6 +42,22 @@ def dangers(settings: Settings) -> Iterator[str]:
         return
     yield from _exposed(settings)
     yield from _trusted_too_much(settings)
+
+
+def check_sign_in(settings: Settings) -> None:
+    """Check that somebody can sign in in production, unless that is not wanted.
+
+    Raises:
+        InvalidSetting: nobody can, and the role of all clients is not set either.
+    """
+    is_production = settings.profile is Profile.PRODUCTION
+    if is_production and settings.jwt_issuer is None and settings.anonymous_role is None:
+        raise InvalidSetting(
+            "GRAPH_JWT_ISSUER",
+            "production needs an issuer of tokens. Where services with API keys are the only"
+            " ones to sign in, set GRAPH_ANONYMOUS_ROLE=anonymous; another role there is"
+            " everybody's",
+        )
 
 
 def dangers_of_workers(settings: Settings, workers: int) -> Iterator[str]:
@@ -54,6 +73,11 @@ def dangers_of_workers(settings: Settings, workers: int) -> Iterator[str]:
 
 
 def _exposed(settings: Settings) -> Iterator[str]:
+    if settings.role_of_anonymous != "anonymous":
+        yield (
+            f"GRAPH_ANONYMOUS_ROLE makes everybody a {settings.role_of_anonymous}:"
+            " set it to anonymous"
+        )
     if settings.introspection or settings.suggestions:
         yield "GRAPH_INTROSPECTION or GRAPH_SUGGESTIONS reveal the schema: set them to false"
     if settings.graphiql:
@@ -103,5 +127,5 @@ def _is_unencrypted(url: str) -> bool:
     parts = urlsplit(url)
     options = parse_qs(parts.query)
     host = parts.hostname or options.get("host", [""])[0]
-    is_local = not host or host in _LOOPBACK or host.startswith("/")
+    is_local = not host or host in LOOPBACK or host.startswith("/")
     return not is_local and options.get("ssl", [""])[0] not in _ENCRYPTED

@@ -22,17 +22,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from graph import addresses
 from graph.errors import InvalidSetting
 
-_URL_SCHEME = re.compile(r"^(postgresql\+asyncpg|postgresql|postgres)://")
-_SSL_MODE = re.compile(r"(?<=[?&])sslmode=")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PORTS = {"http": 80, "https": 443}
-_ORIGIN = re.compile(r"\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s]+")
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
 _MIN_SECRET_BYTES = 32
+# The issuer of `graph token` (`graph.development`).
+DEVELOPMENT_ISSUER = "graph-development"
 
 # PostgreSQL's timeouts are whole milliseconds, and 0 disables them.
 _Seconds: TypeAlias = Annotated[float, Field(ge=0.001, le=86_400)]
@@ -235,21 +231,8 @@ class Settings(BaseSettings):
     @field_validator("database_url", mode="before")
     @classmethod
     def _with_driver(cls, url: object) -> object:
-        """Accept `postgres://`, `postgresql://` and `postgresql+asyncpg://`; name the driver.
-
-        libpq's parameter `sslmode`, which database hosts put into URLs, is asyncpg's `ssl`.
-        """
         text = url.get_secret_value() if isinstance(url, SecretStr) else url
-        if not isinstance(text, str):
-            return text
-        if not _URL_SCHEME.match(text):
-            raise ValueError("must start with postgresql:// (or postgres://)")
-        if not _is_well_formed(text):
-            raise ValueError(
-                "must have the form postgresql://user:password@host:port/database,"
-                " with special characters of the password %-escaped"
-            )
-        return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", text, count=1))
+        return addresses.database_url(text) if isinstance(text, str) else text
 
     @model_validator(mode="after")
     def _statements_within_operations(self) -> Self:
@@ -269,13 +252,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_jwks_url")
     @classmethod
     def _check_jwks_url(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url) if _is_well_formed(url) else None
-        is_local = parts is not None and parts.scheme == "http" and parts.hostname in _LOOPBACK
-        if parts is None or not parts.hostname or not (parts.scheme == "https" or is_local):
-            raise ValueError("must begin with https://, or lead to this machine (http://localhost)")
-        return url
+        return url and addresses.keys_url(url)
 
     @field_validator("jwt_secret")
     @classmethod
@@ -296,6 +273,8 @@ class Settings(BaseSettings):
     def _one_way_to_verify_tokens(self) -> Self:
         if self.jwt_jwks_url and self.jwt_secret:
             raise ValueError("set GRAPH_JWT_JWKS_URL or GRAPH_JWT_SECRET, not both")
+        if self.jwt_issuer == DEVELOPMENT_ISSUER and self.profile is not Profile.DEVELOPMENT:
+            raise ValueError(f"GRAPH_JWT_ISSUER must not be {DEVELOPMENT_ISSUER} in production")
         named = (self.jwt_issuer, self.jwt_audience, self.jwt_jwks_url or self.jwt_secret)
         if any(named) and not all(named):
             raise ValueError(
@@ -326,8 +305,8 @@ class Settings(BaseSettings):
         if self.allowed_hosts:
             names = frozenset(name.lower() for name in self.allowed_hosts)
             return None if "*" in names else names
-        is_local = self.profile is Profile.DEVELOPMENT and self.host in _LOOPBACK
-        return frozenset({*_LOOPBACK, self.host}) if is_local else None
+        is_local = self.profile is Profile.DEVELOPMENT and self.host in addresses.LOOPBACK
+        return frozenset({*addresses.LOOPBACK, self.host}) if is_local else None
 
     @field_validator(
         "allowed_hosts",
@@ -346,12 +325,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in origins:
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(
-                    f"'{origin}' must have the form https://shop.example, without a path"
-                )
-        return tuple(_as_browsers_send(origin) for origin in origins)
+        return tuple(addresses.origin(each) for each in origins)
 
     @field_validator("cors_exposed_headers")
     @classmethod
@@ -370,27 +344,11 @@ class Settings(BaseSettings):
         return self
 
 
-def _as_browsers_send(origin: str) -> str:
-    """An origin in lower case, without its scheme's own port (RFC 6454, section 6.2)."""
-    origin = origin.lower()
-    port = _PORTS.get(origin.partition(":")[0])
-    return origin.removesuffix(f":{port}") if port else origin
-
-
 def _as_text(value: Any) -> str:
     """The text of an environment variable with this value; empty for None."""
     if isinstance(value, list):
         return ",".join(str(part) for part in value)
     return "" if value is None else str(value)
-
-
-def _is_well_formed(url: str) -> bool:
-    """Whether the URL parses, with no part of a password in the port, the path or the query."""
-    try:
-        parts = urlsplit(url)
-        return (parts.port or 0) >= 0 and "@" not in parts.path + parts.query + parts.fragment
-    except ValueError:
-        return False
 
 
 def read_settings(**overrides: Any) -> Settings:

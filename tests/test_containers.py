@@ -79,6 +79,19 @@ def test_the_profile_is_production_unless_another_is_chosen(
     assert services["migrate"]["environment"]["GRAPH_PROFILE"] == profile
 
 
+def test_the_issuer_of_tokens_is_that_of_the_environment(tmp_path: Path) -> None:
+    chosen = {
+        "GRAPH_JWT_ISSUER": "https://login.example/",
+        "GRAPH_JWT_AUDIENCE": "https://api.shop.example",
+        "GRAPH_JWT_JWKS_URL": "https://login.example/keys",
+    }
+    password = {"POSTGRES_PASSWORD": "s3cret"}
+    api = as_compose_reads_it(tmp_path, password | chosen)["services"]["api"]
+
+    assert api["environment"].items() >= chosen.items()
+    assert api["environment"]["GRAPH_ANONYMOUS_ROLE"] == ""  # as if it were not set
+
+
 def test_the_store_outlives_its_container(compose: Any, services: Any) -> None:
     assert services["postgres"]["volumes"] == ["store:/var/lib/postgresql"]
     assert "store" in compose["volumes"]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
-from graph.app import create_app
+from graph.app import create_app, served_app
 from graph.database.connect import state_of
-from graph.doctor import dangers, dangers_of_workers
-from graph.settings import Settings, TokenBucketMode
+from graph.doctor import check_sign_in, dangers, dangers_of_workers, effective
+from graph.errors import InvalidSetting
+from graph.settings import Profile, Settings, TokenBucketMode
 from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SAFE = {
     "profile": "production",
+    "jwt_issuer": "https://login.example/",
+    "jwt_audience": "https://api.shop.example",
+    "jwt_jwks_url": "https://login.example/keys",
     "host": "0.0.0.0",  # noqa: S104  nothing is bound
     "database_url": "postgresql://graph@db.example/store?ssl=verify-full",
     "documents": "trusted-only",
@@ -51,6 +55,7 @@ def test_private_networks_of_any_size_and_small_public_ones_are_no_danger(proxie
     ("changed", "named"),
     [
         ({"profile": "development"}, "GRAPH_PROFILE"),
+        ({"anonymous_role": "manager"}, "GRAPH_ANONYMOUS_ROLE"),
         ({"introspection": True}, "GRAPH_INTROSPECTION"),
         ({"graphiql": True}, "GRAPH_GRAPHIQL"),
         ({"cost_capacity": None}, "GRAPH_COST_CAPACITY"),
@@ -73,6 +78,55 @@ def test_each_danger_is_named_and_no_secret(changed: dict[str, Any], named: str)
     assert "secret" not in danger
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"anonymous_role": "anonymous"},
+        {"anonymous_role": "manager"},
+        {"profile": "development"},
+    ],
+)
+def test_somebody_can_sign_in_or_that_is_not_wanted(changed: dict[str, Any]) -> None:
+    nobody = {"jwt_issuer": None, "jwt_audience": None, "jwt_jwks_url": None}
+
+    check_sign_in(Settings.model_validate(SAFE | (changed and nobody | changed)))
+
+
+def test_production_without_an_issuer_is_refused_by_serve_and_doctor(database_url: str) -> None:
+    with pytest.raises(InvalidSetting, match="production needs an issuer"):
+        check_sign_in(Settings(profile=Profile.PRODUCTION))
+
+    for command in ("serve", "doctor"):
+        done = subprocess.run(
+            [sys.executable, "-m", "graph", command],
+            env=os.environ | {"GRAPH_DATABASE_URL": database_url, "GRAPH_PROFILE": "production"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("graph: GRAPH_JWT_ISSUER is invalid: production needs an issuer")
+
+
+def test_the_factory_of_uvicorn_checks_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPH_PROFILE", "production")
+
+    with pytest.raises(InvalidSetting, match="production needs an issuer"):
+        served_app()
+
+
+def test_a_secret_is_not_shown() -> None:
+    secret = "x" * 40
+    keys = {"jwt_jwks_url": None, "jwt_secret": secret}
+    shown = dict(effective(Settings.model_validate(SAFE | keys)))
+
+    assert shown["GRAPH_JWT_SECRET"] == "(set)"  # noqa: S105  it hides one
+    assert secret not in str(shown)
+
+
 def test_workers_with_separate_buckets_are_reported() -> None:
     settings = Settings.model_validate(SAFE)
     shared = settings.model_copy(update={"token_buckets": TokenBucketMode.DATABASE})
@@ -89,7 +143,12 @@ def test_workers_with_separate_buckets_are_reported() -> None:
 def test_the_command_prints_settings_dangers_and_the_database(database_url: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "graph", "doctor"],
-        env=os.environ | {"GRAPH_DATABASE_URL": database_url, "GRAPH_PROFILE": "production"},
+        env=os.environ
+        | {
+            "GRAPH_DATABASE_URL": database_url,
+            "GRAPH_PROFILE": "production",
+            "GRAPH_ANONYMOUS_ROLE": "anonymous",
+        },
         capture_output=True,
         text=True,
         timeout=60,

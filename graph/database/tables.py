@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -53,6 +54,19 @@ imports = Table(
     Column("added", BigInteger, nullable=False, server_default=text("0")),
     Column("changed", BigInteger, nullable=False, server_default=text("0")),
     Column("superseded", BigInteger, nullable=False, server_default=text("0")),
+)
+
+# The keys of services (`api_keys`). A revoked key stays, since the history names it.
+api_keys = Table(
+    "api_keys",
+    METADATA,
+    Column("prefix", String(20), primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("permissions", ARRAY(String(200)), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("revoked_at", DateTime(timezone=True)),
 )
 
 # The token buckets that several processes share (`token_buckets`). A crash may empty the table. A

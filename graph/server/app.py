@@ -74,7 +74,7 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
         database = Database.connect(settings, max_temp_megabytes=settings.max_temp_megabytes)
         async with AsyncExitStack() as until_the_end:
             until_the_end.push_async_callback(database.close)
-            await until_the_end.enter_async_context(authenticator.running())
+            await until_the_end.enter_async_context(authenticator.running(database))
             yield {
                 "database": database,
                 "execution": Execution(

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from graph.errors import InvalidSetting, InvalidToken
+from graph.server.api_keys import ApiKeys
 from graph.server.jwks import JWKSet
 from graph.server.tokens import ClaimRules, SharedSecret, Tokens
 from graph.viewer import Viewer
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+    from graph.database.engine import Database
     from graph.settings import Settings
 
 _MAX_TOKEN_BYTES = 8_192
 _MAX_CACHED = 10_000
 _SCHEME = b"bearer "
+_API_KEY = "graph_"
 
 
 class Authenticator:
@@ -39,10 +42,12 @@ class Authenticator:
         self._known: dict[bytes, tuple[Viewer, float]] = {}
         self._jwks = JWKSet(settings.jwt_jwks_url, self.forget) if settings.jwt_jwks_url else None
         self._tokens = self._of_issuer(settings, ClaimRules.of(settings, roles))
+        self._api_keys: ApiKeys | None = None
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Keep the keys of the issuer current until the block ends."""
+    async def running(self, database: Database | None = None) -> AsyncIterator[None]:
+        """Keep the keys of the issuer current until the block ends; API keys are the database's."""
+        self._api_keys = ApiKeys(database) if database else None
         if self._jwks is None:
             yield
         else:
@@ -62,25 +67,27 @@ class Authenticator:
 
         Raises:
             InvalidToken: the header holds no valid token.
-            ProviderUnavailable: the token cannot be verified at present.
+            Unavailable: the token cannot be verified at present.
         """
         authorization = _authorization(scope) or b""
-        viewer = await self._verified(_token_in(authorization))
-        if viewer.expires_at is not None:
-            if len(self._known) >= _MAX_CACHED:
-                del self._known[next(iter(self._known))]  # the oldest
-            expires = viewer.expires_at.timestamp()
-            self._known[sha256(authorization).digest()] = (viewer, expires)
+        viewer, until = await self._verified(_token_in(authorization))
+        if len(self._known) >= _MAX_CACHED:
+            del self._known[next(iter(self._known))]  # the oldest
+        self._known[sha256(authorization).digest()] = (viewer, until)
         return viewer
 
     def forget(self) -> None:
         """Forget all viewers: a key may have been withdrawn."""
         self._known.clear()
 
-    async def _verified(self, token: str) -> Viewer:
+    async def _verified(self, token: str) -> tuple[Viewer, float]:
+        """The viewer of a token, and until when it is known (in seconds of the epoch)."""
+        if self._api_keys is not None and token.startswith(_API_KEY):
+            return await self._api_keys.viewer(token)
         if self._tokens is None:
-            raise InvalidToken("this API accepts none")
-        return await self._tokens.viewer(token)
+            raise InvalidToken("this API accepts API keys only")
+        viewer = await self._tokens.viewer(token)
+        return viewer, viewer.expires_at.timestamp() if viewer.expires_at else 0.0
 
     def _of_issuer(self, settings: Settings, rules: ClaimRules) -> Tokens | None:
         if self._jwks is not None:

@@ -286,7 +286,7 @@ EVENTS = Table(
     Column("entity_id", BigInteger, nullable=False),
     Column("kind", _one_of(EventKind, "kind"), nullable=False),
     Column("payload", JsonText, nullable=False),
-    Column("actor", String(200)),
+    Column("actor", String(500)),
     # The key of the changed order, or of the changed line's order. Events outlive their order.
     Column("order_id", BigInteger),
     CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
@@ -316,7 +316,7 @@ class Event(Base):
     occurred_at: Mapped[datetime]
     entity: Mapped[EventEntity] = mapped_column(_one_of(EventEntity, "entity"))
     kind: Mapped[EventKind] = mapped_column(_one_of(EventKind, "kind"))
-    actor: Mapped[str | None] = mapped_column(String(200))
+    actor: Mapped[str | None] = mapped_column(String(500))
     customer_id: Mapped[int | None] = mapped_column(BigInteger)
     item_id: Mapped[int | None] = mapped_column(BigInteger)
     order_id: Mapped[int | None] = mapped_column(BigInteger)

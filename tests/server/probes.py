@@ -59,7 +59,7 @@ def nested_filter(depth: int) -> dict[str, Any]:
 
 
 FILTER = "query ($where: CustomerWhere) { customers(where: $where) { totalCount } }"
-ROWS = """mutation ($rows: [ImportItemRow!]!) {
+ROWS = """mutation ($rows: [CreateItemInput!]!) {
   importItems(input: {rows: $rows}) { __typename } }"""
 
 REFUSED: dict[str, Probe] = {
@@ -83,7 +83,7 @@ REFUSED: dict[str, Probe] = {
         "query ($by: [CustomerOrderBy!]) { customers(orderBy: $by) { totalCount } }",
         by=[{"firstName": "ASC"}] * 20_000,
     ),
-    "40,000 rows of nothing": document(ROWS, rows=[{"zz": n} for n in range(40_000)]),
+    "30,000 rows of nothing": document(ROWS, rows=[{"zz": n} for n in range(30_000)]),
     "an object for a number": document(
         "query ($n: Int!) { customers(first: $n) { totalCount } }",
         n={f"k{n}": n for n in range(30_000)},

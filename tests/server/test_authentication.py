@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -206,6 +207,10 @@ def test_a_setting_must_name_a_role(changed: dict[str, str], named: str) -> None
         ({"jwt_jwks_url": "https://"}, "https://"),
         ({"jwt_jwks_url": "http://localhost@evil.example/"}, "https://"),
         ({"jwt_secret": SECRET, "jwt_roles": "admin"}, "value=role"),
+        (
+            {"jwt_issuer": "graph-development", "jwt_secret": SECRET, "profile": "production"},
+            "must not be graph-development in production",
+        ),
     ],
 )
 def test_settings_that_verify_nothing_are_refused(changed: dict[str, Any], problem: str) -> None:
@@ -250,7 +255,7 @@ async def test_a_token_has_8_kilobytes_at_most(shared: Authenticator) -> None:
 async def test_where_no_issuer_is_set_every_token_is_refused() -> None:
     authenticator = Authenticator(Settings(), ROLES)
 
-    assert "accepts none" in await refusal(authenticator, signed())
+    assert "accepts API keys only" in await refusal(authenticator, signed())
 
 
 # Claims
@@ -563,6 +568,7 @@ async def test_the_last_keys_stay_while_the_provider_is_down(
     provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(jwks, "_UNKNOWN_KEY_SECONDS", 0.0)
+    caplog.set_level(logging.WARNING, logger="graph")
     async with trusting(provider) as authenticator:
         await viewer_of(authenticator, provider.token())
         provider.status = 500

@@ -1,0 +1,126 @@
+"""The commands of sign-in: `graph key`, for services, and `graph token`, to try roles out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graph.command_database import with_database
+from graph.errors import InvalidSetting, StartupError
+from graph.settings import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.database.api_keys import ApiKey
+    from graph.database.engine import Database
+
+keys = typer.Typer(help="API keys for services.", no_args_is_help=True)
+
+_MAX_NAME_CHARS = 200
+
+
+@keys.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    permission: Annotated[
+        list[str] | None, typer.Option(help="A permission of the service; may be repeated.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Days until it expires. [never]")
+    ] = None,
+) -> None:
+    """Add a key and print it. It is not stored, and cannot be printed again."""
+    from graph.database import api_keys
+    from graph.database.connect import check_migrated
+
+    permissions = permission or []
+    _check_permissions(permissions)
+    if not name.strip() or len(name) > _MAX_NAME_CHARS or not name.isprintable():
+        raise InvalidSetting("NAME", f"it must have 1 to {_MAX_NAME_CHARS} printable characters")
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        typer.echo(await api_keys.add(database, name, permissions, expires_at))
+
+    with_database(run)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Print all keys without their secrets: prefix, state, permissions and name."""
+    from graph.database import api_keys
+    from graph.database.connect import check_migrated
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        for line in _lines(await api_keys.every(database)):
+            typer.echo(line)
+
+    with_database(run)
+
+
+@keys.command("revoke")
+def revoke_key(
+    prefix: Annotated[str, typer.Argument(help="The part of the key between graph_ and _.")],
+) -> None:
+    """Revoke a key; every server refuses it within 10 seconds."""
+    from graph.database import api_keys
+    from graph.database.connect import check_migrated
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        if not await api_keys.revoke(database, prefix):
+            raise InvalidSetting("PREFIX", f"there is no valid key with the prefix '{prefix}'")
+        typer.echo(f"Revoked the key {prefix}.")
+
+    with_database(run)
+
+
+def token(
+    customer: Annotated[
+        int | None, typer.Option(min=1, help="The id of the customer who signs in.")
+    ] = None,
+    role: Annotated[str | None, typer.Option(help="A role, such as clerk.")] = None,
+    hours: Annotated[float, typer.Option(min=0.01, max=8_760, help="Hours until it expires.")] = 12,
+) -> None:
+    """Print a token to try a role out: for the embedded database, in development."""
+    from graph.app import ROLES
+    from graph.development import development_token
+
+    if (customer is None) == (role is None):
+        raise StartupError("graph token needs either --customer or --role.")
+    if role is not None and role not in ROLES:
+        raise InvalidSetting("--role", f"it must be one of {', '.join(ROLES)}")
+    seconds = round(hours * 3600)
+    typer.echo(development_token(read_settings(), role or "customer", customer, seconds=seconds))
+
+
+def _check_permissions(permissions: Sequence[str]) -> None:
+    from graph.app import ROLES
+
+    known = frozenset[str]().union(*ROLES.values())
+    for permission in permissions:
+        if permission not in known:
+            raise InvalidSetting(
+                "--permission", f"'{permission}' is not one of {', '.join(sorted(known))}"
+            )
+
+
+def _lines(found: Sequence[ApiKey]) -> list[str]:
+    return [
+        f"{key.prefix}  {_state(key)}  {' '.join(sorted(key.permissions)) or '-'}  {key.name}"
+        for key in found
+    ]
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at:%Y-%m-%d}"
+    if key.expires_at is None:
+        return "valid"
+    word = "expired" if key.expires_at <= datetime.now(UTC) else "valid until"
+    return f"{word} {key.expires_at:%Y-%m-%d}"

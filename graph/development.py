@@ -1,0 +1,118 @@
+"""Sign-in without an identity provider: graph issues tokens itself, to try roles out.
+
+Only the embedded database under the development profile has it. Tokens are signed with a key in the
+data folder, so they are of no use elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from graph.errors import DataDirUnusable, StartupError
+from graph.server.tokens import issued
+from graph.settings import DEVELOPMENT_ISSUER, Profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graph.settings import Settings
+
+_AUDIENCE = "graph"
+_ROLE_CLAIM = "role"
+_OWN_CLAIM = "own"
+_KEY_FILE = "token.key"
+_KEY_BYTES = 32
+
+
+def with_own_issuer(settings: Settings) -> Settings:
+    """The settings under which the tokens of `development_token` are accepted, if any are.
+
+    Raises:
+        DataDirUnusable: the key cannot be kept in the data folder.
+    """
+    if not _issues_tokens(settings):
+        return settings
+    trust = {
+        "jwt_issuer": DEVELOPMENT_ISSUER,
+        "jwt_audience": _AUDIENCE,
+        "jwt_secret": SecretStr(_key(settings.data_dir)),
+        "jwt_role_claim": _ROLE_CLAIM,
+        "jwt_roles": (),
+        "jwt_own_claim": _OWN_CLAIM,
+    }
+    return settings.model_copy(update=trust)
+
+
+def development_token(
+    settings: Settings, role: str, own: int | None = None, *, seconds: int
+) -> str:
+    """A token for a role; `own` is the key of the row that the viewer is.
+
+    Raises:
+        StartupError: an identity provider issues tokens, or should.
+        DataDirUnusable: the key cannot be kept in the data folder.
+    """
+    if not _issues_tokens(settings):
+        raise StartupError(
+            "graph issues tokens for the embedded database in the development profile, and without"
+            " GRAPH_JWT_ISSUER; elsewhere an identity provider does."
+        )
+    return signed(_key(settings.data_dir), role, own, seconds=seconds)
+
+
+def signed(secret: str, role: str, own: int | None, *, seconds: int) -> str:
+    """A token of graph's own issuer."""
+    now = int(time.time())
+    claims = {
+        "iss": DEVELOPMENT_ISSUER,
+        "aud": _AUDIENCE,
+        "sub": role if own is None else f"{role} {own}",
+        "iat": now,
+        "exp": now + seconds,
+        _ROLE_CLAIM: role,
+    }
+    return issued(secret, claims if own is None else claims | {_OWN_CLAIM: own})
+
+
+def _issues_tokens(settings: Settings) -> bool:
+    is_development = settings.profile is Profile.DEVELOPMENT
+    return is_development and settings.database_url is None and settings.jwt_issuer is None
+
+
+def _key(data_dir: Path) -> str:
+    """The key in the folder; made if there is none yet."""
+    path = data_dir / _KEY_FILE
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make_key(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
+        key = path.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or "it is not a key"
+        raise DataDirUnusable(f"the key {path} cannot be used: {problem}.") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise DataDirUnusable(f"others may read the key {path}: chmod 600, or remove it.")
+    if len(key) < 2 * _KEY_BYTES:
+        raise DataDirUnusable(f"the key {path} is too short. Remove it, and start again.")
+    return key
+
+
+def _make_key(path: Path) -> None:
+    """Write a new key at once: a process that starts meanwhile finds none, or all of it."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        with os.fdopen(os.open(fresh, flags, 0o600), "w") as file:
+            file.write(f"{secrets.token_hex(_KEY_BYTES)}\n")
+        with suppress(FileExistsError):  # another process was first
+            os.link(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
