@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +18,7 @@ from graph.database.catalog import catalog
 from graph.database.engine import is_outdated, json_function, translated
 from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
-from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
+from graph.errors import DomainError, GraphError, OutcomeUnknown, TimedOut, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -35,6 +36,8 @@ _QUEUE = 0x71756575
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
 _LOCK_TIMEOUT = "55P03"
+
+_VERSION_WITH_TRANSACTION_TIMEOUT = 17
 
 
 class RetryableConflict(Exception):
@@ -55,12 +58,15 @@ class Transaction:
         *,
         reads: Stopwatch,
         changes: Stopwatch,
+        max_seconds: float | None = None,
     ) -> None:
         self._database = database
         self._connection = connection
         self._driver = driver
         self._reads = reads
         self._changes = changes
+        self._max_seconds = max_seconds
+        self._began = 0.0
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
@@ -71,13 +77,21 @@ class Transaction:
         """
         async with self._lock:
             try:
-                await self._driver.execute("BEGIN")
+                self._began = monotonic()
+                await self._driver.execute(f"BEGIN{self._bound()}")
                 if actor is not None:
                     await self._driver.execute("SELECT set_config('graph.actor', $1, true)", actor)
                 if is_dry_run:
                     await self._driver.execute("SET LOCAL graph.dry_run = 'on'")
             except Exception as error:
                 raise self._translated(error) from error
+
+    def _bound(self) -> str:
+        """The end of a transaction that takes too long, and of its locks (from PostgreSQL 17)."""
+        is_known = self._driver.get_server_version().major >= _VERSION_WITH_TRANSACTION_TIMEOUT
+        if self._max_seconds is None or not is_known:
+            return ""
+        return f"; SET LOCAL transaction_timeout = {round(self._max_seconds * 1000)}"
 
     async def queue(self) -> None:
         """Wait for all other transactions that queue: repeated ones run one at a time."""
@@ -179,8 +193,9 @@ class Transaction:
             return RetryableConflict()
         if (refusal := catalog.domain_error_of(original)) is not None:
             return refusal
-        if self._driver.is_closed():
-            return Unavailable()
+        if self._driver.is_closed():  # PostgreSQL ends the connection with the transaction
+            overdue = self._max_seconds and monotonic() - self._began >= self._max_seconds
+            return TimedOut() if overdue else Unavailable()
         return translated(error)
 
 
@@ -192,6 +207,7 @@ async def transaction(
     is_dry_run: bool = False,
     reads: Stopwatch | None = None,
     changes: Stopwatch | None = None,
+    max_seconds: float | None = None,
 ) -> AsyncIterator[Transaction]:
     """A transaction on a connection of its tx; its block commits.
 
@@ -210,6 +226,7 @@ async def transaction(
             driver,
             reads=reads or Stopwatch(),
             changes=changes or Stopwatch(),
+            max_seconds=max_seconds,
         )
         await running.begin(actor, is_dry_run=is_dry_run)
         yield running

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, is_leaf_type
 
@@ -10,7 +10,7 @@ from graph.errors import TooLarge
 from graph.execution.planning.cost import Charge
 from graph.execution.planning.scans import Scan
 from graph.schema.caching import NOT_KEPT, hint_of
-from graph.schema.costs import SEARCH, assumed_size_of, weight_of
+from graph.schema.costs import ROW, SEARCH, assumed_size_of, weight_of
 from graph.schema.fields import Meaning
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ class Charges:
         times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
         self._plan.scans.append(Scan(selected.keys, times, argument_indexes, connection))
 
+    def add_rows(self, selected: SelectedField, rows: int) -> None:
+        """Record the rows that a mutation is given."""
+        if rows:
+            weight = rows * int(ROW.weight)
+            self._plan.charges.append(Charge(selected.keys, weight, (), is_object=False))
+
     def add_searches(self, selected: SelectedField, searches: int) -> None:
         if searches:
             times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
@@ -99,3 +105,13 @@ class Charges:
             self._plan.charges.append(
                 Charge(selected.keys, cost, argument_indexes, is_object=False)
             )
+
+
+def rows_in(value: Any) -> int:
+    """The number of elements of all lists in a mutation's arguments."""
+    match value:
+        case dict():
+            return sum(map(rows_in, value.values()))
+        case list():
+            return len(value) + sum(map(rows_in, value))
+    return 0

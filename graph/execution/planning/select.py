@@ -30,7 +30,7 @@ from graph.execution.planning.arguments import (
     lookup_key_of,
     page_of,
 )
-from graph.execution.planning.charges import Charges
+from graph.execution.planning.charges import Charges, rows_in
 from graph.execution.planning.deferral import initial_count, is_deferred
 from graph.execution.planning.plain import text_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
@@ -309,7 +309,8 @@ class _Selector:
         return EnumLookup(selected.response_key, choice.column, texts)
 
     def _mutation(self, selected: SelectedField) -> Mutate:
-        self._checked(selected, lambda: selected.reader()(self._variables), None)
+        arguments = self._checked(selected, lambda: selected.reader()(self._variables), None)
+        self._charges.add_rows(selected, rows_in(arguments))
         possible = self._schema.get_possible_types(selected.type)
         return Mutate(
             selected.response_key,

@@ -70,6 +70,9 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.02
 _MAX_KEY_CHARS = 200
+# How long a transaction may hold locks that others wait for; a dry run's are for nothing.
+_TRANSACTION_SECONDS = 10.0
+_DRY_RUN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,7 @@ class Mutations:
                     is_dry_run=is_dry_run,
                     reads=field_.request.place.reads,
                     changes=field_.request.place.changes,
+                    max_seconds=_DRY_RUN_SECONDS if is_dry_run else _TRANSACTION_SECONDS,
                 ) as tx:
                     if attempt:
                         await tx.queue()
