@@ -88,8 +88,8 @@ def token(
     hours: Annotated[float, typer.Option(min=0.01, max=8_760, help="Hours until it expires.")] = 12,
 ) -> None:
     """Print a token to try a role out: for the embedded database, in development."""
-    from graph.app import ROLES
     from graph.development import development_token
+    from graph.store.access import ROLES
 
     if (customer is None) == (role is None):
         raise StartupError("graph token needs either --customer or --role.")
@@ -100,7 +100,7 @@ def token(
 
 
 def _check_permissions(permissions: Sequence[str]) -> None:
-    from graph.app import ROLES
+    from graph.store.access import ROLES
 
     known = frozenset[str]().union(*ROLES.values())
     for permission in permissions:

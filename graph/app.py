@@ -8,6 +8,7 @@ from graph.doctor import check_sign_in
 from graph.server.app import build_app
 from graph.server.serve import tune_garbage_collector
 from graph.settings import Settings, read_settings
+from graph.store.access import ROLES
 from graph.store.schema import schema as store_schema
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from graph.schema.schema import Schema
-
-
-# The permissions of each role, the least powerful first.
-ROLES: Mapping[str, frozenset[str]] = dict.fromkeys(
-    ("anonymous", "customer", "clerk", "manager"), frozenset[str]()
-)
 
 
 def create_app(

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from graph.errors import DataDirUnusable, StartupError
-from graph.server.tokens import issued
+from graph.server.demo import AUDIENCE, OWN_CLAIM, ROLE_CLAIM, demo_token
 from graph.settings import DEVELOPMENT_ISSUER, Profile
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
     from graph.settings import Settings
 
-_AUDIENCE = "graph"
-_ROLE_CLAIM = "role"
-_OWN_CLAIM = "own"
 _KEY_FILE = "token.key"
 _KEY_BYTES = 32
 
@@ -41,11 +37,11 @@ def with_own_issuer(settings: Settings) -> Settings:
         return settings
     trust = {
         "jwt_issuer": DEVELOPMENT_ISSUER,
-        "jwt_audience": _AUDIENCE,
+        "jwt_audience": AUDIENCE,
         "jwt_secret": SecretStr(_key(settings.data_dir)),
-        "jwt_role_claim": _ROLE_CLAIM,
+        "jwt_role_claim": ROLE_CLAIM,
         "jwt_roles": (),
-        "jwt_own_claim": _OWN_CLAIM,
+        "jwt_own_claim": OWN_CLAIM,
     }
     return settings.model_copy(update=trust)
 
@@ -64,21 +60,7 @@ def development_token(
             "graph issues tokens for the embedded database in the development profile, and without"
             " GRAPH_JWT_ISSUER; elsewhere an identity provider does."
         )
-    return signed(_key(settings.data_dir), role, own, seconds=seconds)
-
-
-def signed(secret: str, role: str, own: int | None, *, seconds: int) -> str:
-    """A token of graph's own issuer."""
-    now = int(time.time())
-    claims = {
-        "iss": DEVELOPMENT_ISSUER,
-        "aud": _AUDIENCE,
-        "sub": role if own is None else f"{role} {own}",
-        "iat": now,
-        "exp": now + seconds,
-        _ROLE_CLAIM: role,
-    }
-    return issued(secret, claims if own is None else claims | {_OWN_CLAIM: own})
+    return demo_token(_key(settings.data_dir), role, own, seconds=seconds)
 
 
 def _issues_tokens(settings: Settings) -> bool:

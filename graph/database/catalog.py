@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import DeclarativeBase
 
     from graph.database.kinds import ScalarKind
@@ -34,6 +35,17 @@ class DeclaredColumn:
     references: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """The rows of an entity that exist for viewers with all of these permissions.
+
+    The condition is over the model's columns; None is every row.
+    """
+
+    permissions: frozenset[str]
+    condition: ColumnElement[bool] | None = None
+
+
 @dataclass(slots=True)
 class Catalog:
     """One per process, as SQLAlchemy's registry is."""
@@ -49,6 +61,15 @@ class Catalog:
     unions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # By entity and column: filled in when a schema is built.
     columns: dict[tuple[str, str], DeclaredColumn] = field(default_factory=dict)
+    # By entity: what makes its rows exist for a viewer, any of these. All exist without a rule.
+    rows: dict[str, tuple[RowRule, ...]] = field(default_factory=dict)
+    # By entity and column: the permissions of which a viewer needs one to read it.
+    needs: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    # By mutation: the permissions of which a viewer needs one. Where the store has rules, every
+    # mutation is listed.
+    changes: dict[str, frozenset[str]] = field(default_factory=dict)
+    # The permissions that values of columns depend on, such as the actions that a status allows.
+    deciding: frozenset[str] = frozenset()
     # The refusal that a violated constraint stands for.
     domain_error_of: Callable[[Any], DomainError | None] = _no_domain_error
 

@@ -32,18 +32,24 @@ from graph.database.readiness import Readiness
 from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
 from graph.database.table_sizes import TableSizes
-from graph.errors import TimedOut, TooMuchStorage, Unavailable
+from graph.database.worlds import OWN, dialect_in, world_of
+from graph.errors import TimedOut, TooManyBuckets, TooMuchStorage, Unavailable
+from graph.selection import MAX_FILLED_GROUPS, MAX_GROUPS
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from sqlalchemy import Executable
+    from sqlalchemy import CursorResult, Executable
     from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection
     from sqlalchemy.pool import PoolProxiedConnection
 
     from graph.database.reads import JsonQuery, JsonStatement
+    from graph.database.worlds import World
     from graph.selection import Value
     from graph.settings import Settings
+    from graph.viewer import Viewer
 
 Row: TypeAlias = sqlalchemy.Row[Any]
 
@@ -56,6 +62,7 @@ _VERSION_WITH_JSON_SCALAR = 17
 _TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
 
 _QUERY_CANCELED = "57014"
+_INVALID_TEXT = "22P02"
 _LIMIT_EXCEEDED = "53400"
 # What begins a SQLSTATE that says "not now": connection, authorization, no such database,
 # resources, a database that takes no connections, operator intervention.
@@ -69,11 +76,19 @@ class ReadSession:
     tasks: hence the lock.
     """
 
-    def __init__(self, session: AsyncSession, stopwatch: Stopwatch, max_answer_bytes: int) -> None:
+    def __init__(
+        self,
+        session: AsyncSession,
+        viewer: Viewer,
+        stopwatch: Stopwatch,
+        max_answer_bytes: int,
+    ) -> None:
         self.max_answer_bytes = max_answer_bytes
         self._session = session
         self._stopwatch = stopwatch
         self._lock = asyncio.Lock()
+        self.world = world_of(viewer)
+        self._own = viewer.own
 
     async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
         """Run a SELECT; return all of its rows.
@@ -84,10 +99,11 @@ class ReadSession:
         """
         async with self._lock:
             try:
-                if not self._session.in_transaction():
-                    await self._session.connection()  # the wait for one does not count
+                connection = await self._session.connection()  # the wait for one does not count
                 with self._stopwatch:
-                    return (await self._session.execute(statement, dict(parameters))).all()
+                    return (
+                        await execute_in(self.world, connection, statement, parameters, self._own)
+                    ).all()
             except Exception as error:
                 raise translated(error) from error
 
@@ -97,8 +113,10 @@ class ReadSession:
             try:
                 connection = await self._session.connection()
                 driver = (await connection.get_raw_connection()).driver_connection
-                statement = query.statement(json_function(driver), self.max_answer_bytes)
-                parameters = tuple(statement.parameters(values))
+                statement = query.statement(
+                    json_function(driver), self.world, self.max_answer_bytes
+                )
+                parameters = tuple(statement.parameters(values, self._own))
                 with self._stopwatch:
                     columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
                 return check_size(columns, self.max_answer_bytes)
@@ -160,8 +178,9 @@ class Database:
             event.listen(each.sync_engine, "checkout", _refuse_closed_connection)
         return cls(engine, spare, settings.max_answer_bytes)
 
-    def read(self, stopwatch: Stopwatch | None = None) -> ReadSession:
-        return ReadSession(self._read(), stopwatch or Stopwatch(), self.max_answer_bytes)
+    def read(self, viewer: Viewer = SYSTEM, stopwatch: Stopwatch | None = None) -> ReadSession:
+        """The session of one operation, in the viewer's world."""
+        return ReadSession(self._read(), viewer, stopwatch or Stopwatch(), self.max_answer_bytes)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
@@ -169,7 +188,11 @@ class Database:
             yield session
 
     async def fetch_json(
-        self, query: JsonQuery, values: Sequence[Value], stopwatch: Stopwatch | None = None
+        self,
+        query: JsonQuery,
+        values: Sequence[Value],
+        viewer: Viewer = SYSTEM,
+        stopwatch: Stopwatch | None = None,
     ) -> Sequence[bytes]:
         """Run the statement of a whole operation; return the JSON text of its root fields.
 
@@ -183,17 +206,20 @@ class Database:
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            statement = query.statement(json_function(driver), self.max_answer_bytes)
+            world, most = world_of(viewer), self.max_answer_bytes
+            statement = query.statement(json_function(driver), world, most)
             with stopwatch or Stopwatch():
-                columns = await self._fetch(driver, statement, statement.parameters(values))
-            return check_size(columns, self.max_answer_bytes)
+                columns = await self._fetch(
+                    driver, statement, statement.parameters(values, viewer.own)
+                )
+            return check_size(columns, most)
         except Exception as error:
             raise translated(error) from error
         finally:
             self._give(connection)
 
     async def planned_cost(
-        self, query: JsonQuery | None, values: Sequence[Value], stopwatch: Stopwatch
+        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
     ) -> float:
         """The planner's estimate for `fetch_json` with these values, in its own units.
 
@@ -205,10 +231,11 @@ class Database:
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            statement = query.statement(json_function(driver), self.max_answer_bytes)
+            world, most = world_of(viewer), self.max_answer_bytes
+            statement = query.statement(json_function(driver), world, most)
             with stopwatch:
                 prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
-                plan = await prepared.fetchval(*statement.parameters(values))
+                plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
         except Exception as error:
             raise translated(error) from error
         finally:
@@ -271,6 +298,19 @@ class Database:
         await self.engine.dispose()
 
 
+async def execute_in(
+    world: World,
+    connection: AsyncConnection,
+    statement: Executable,
+    parameters: Mapping[str, Any],
+    own: Any,
+) -> CursorResult[Any]:
+    """Run a SELECT in a world; `own` is the key of the viewer's own row."""
+    written: Any = connection.sync_connection
+    written.dialect = dialect_in(world, connection.engine.dialect)
+    return await connection.execute(statement, {**parameters, OWN: own})
+
+
 def json_function(driver: Any) -> str:
     """The SQL function that turns a scalar into JSON: `json_scalar` from PostgreSQL 17 on."""
     old = driver.get_server_version().major < _VERSION_WITH_JSON_SCALAR
@@ -309,6 +349,8 @@ def translated(error: Exception) -> Exception:
     state = getattr(original, "sqlstate", None) or ""
     if state == _QUERY_CANCELED:
         return TimedOut()
+    if state == _INVALID_TEXT and TooManyBuckets.MARK in str(original):
+        return TooManyBuckets(MAX_GROUPS, MAX_FILLED_GROUPS)
     if state == _LIMIT_EXCEEDED:
         return TooMuchStorage()
     lost = isinstance(error, DBAPIError) and error.connection_invalidated

@@ -15,20 +15,23 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
-from graph.database.engine import is_outdated, json_function, translated
+from graph.database.engine import execute_in, is_outdated, json_function, translated
 from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
+from graph.database.worlds import OWN, text_in, world_of
 from graph.errors import DomainError, GraphError, OutcomeUnknown, TimedOut, Unavailable
+from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from sqlalchemy import Executable
+    from sqlalchemy import Executable, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graph.database.engine import Database, Row
     from graph.database.reads import JsonQuery
     from graph.selection import Value
+    from graph.viewer import Viewer
 
 # An arbitrary number that all processes share.
 _QUEUE = 0x71756575
@@ -55,11 +58,15 @@ class Transaction:
         database: Database,
         connection: AsyncConnection,
         driver: Any,
+        viewer: Viewer,
         *,
         reads: Stopwatch,
         changes: Stopwatch,
         max_seconds: float | None = None,
     ) -> None:
+        self.viewer = viewer
+        # What is read, and what may be changed.
+        self.world = self.changing = world_of(viewer)
         self._database = database
         self._connection = connection
         self._driver = driver
@@ -70,8 +77,8 @@ class Transaction:
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
-    async def begin(self, actor: str | None = None, *, is_dry_run: bool = False) -> None:
-        """Begin; what is changed now is the actor's doing.
+    async def begin(self, *, is_dry_run: bool = False) -> None:
+        """Begin; what is changed now is the viewer's doing.
 
         A dry run takes new keys from elsewhere: none that a row could have had is lost with it.
         """
@@ -79,7 +86,7 @@ class Transaction:
             try:
                 self._began = monotonic()
                 await self._driver.execute(f"BEGIN{self._bound()}")
-                if actor is not None:
+                if (actor := self.viewer.subject) is not None:
                     await self._driver.execute("SELECT set_config('graph.actor', $1, true)", actor)
                 if is_dry_run:
                     await self._driver.execute("SET LOCAL graph.dry_run = 'on'")
@@ -123,6 +130,12 @@ class Transaction:
         rows = await self.fetch(sql, *parameters)
         return rows[0] if rows else None
 
+    async def first_in_world(self, statement: Select[Any], key: Any) -> Any:
+        """The first row, or None, of a SELECT by `key` among the rows that may be changed."""
+        sql, names = text_in(self.changing, statement)
+        parameters = {"key": key, OWN: self.viewer.own}
+        return await self.first(sql, *(parameters[name] for name in names))
+
     async def copy(
         self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> None:
@@ -150,15 +163,19 @@ class Transaction:
         async with self._lock:
             try:
                 with self._reads:
-                    return (await self._connection.execute(statement, dict(parameters))).all()
+                    return (
+                        await execute_in(
+                            self.world, self._connection, statement, parameters, self.viewer.own
+                        )
+                    ).all()
             except Exception as error:
                 raise self._translated(error) from error
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
         most = self._database.max_answer_bytes
-        statement = query.statement(json_function(self._driver), most)
-        parameters = statement.parameters(values)
+        statement = query.statement(json_function(self._driver), self.world, most)
+        parameters = statement.parameters(values, self.viewer.own)
         (columns,) = await self._fetch(statement.sql, parameters, self._reads)
         return check_size(columns, most)
 
@@ -202,7 +219,7 @@ class Transaction:
 @asynccontextmanager
 async def transaction(
     database: Database,
-    actor: str | None = None,
+    viewer: Viewer = SYSTEM,
     *,
     is_dry_run: bool = False,
     reads: Stopwatch | None = None,
@@ -224,11 +241,12 @@ async def transaction(
             database,
             connection,
             driver,
+            viewer,
             reads=reads or Stopwatch(),
             changes=changes or Stopwatch(),
             max_seconds=max_seconds,
         )
-        await running.begin(actor, is_dry_run=is_dry_run)
+        await running.begin(is_dry_run=is_dry_run)
         yield running
         await running.rollback()
     except Exception:

@@ -23,9 +23,11 @@
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
+     │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         a repeated or unknown key or time zone         INVALID_GROUPS
+     │   │   └─ TooManyBuckets    with the empty ones, in this store            INVALID_GROUPS
      │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
      │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
      │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
@@ -97,6 +99,7 @@ from graph.errors.requests import (
     BatchTooLarge,
     BodyTooLarge,
     BodyTooSlow,
+    Forbidden,
     HostNotAllowed,
     InvalidCursor,
     InvalidFilter,
@@ -110,6 +113,7 @@ from graph.errors.requests import (
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
+    NotPermitted,
     NotTrusted,
     OriginNotAllowed,
     PersistedQueryMismatch,
@@ -119,6 +123,8 @@ from graph.errors.requests import (
     RequestError,
     TooCostly,
     TooLarge,
+    TooManyBuckets,
+    Unauthenticated,
     UnsupportedEncoding,
     UnsupportedMediaType,
     VariablesTooLarge,
@@ -155,6 +161,7 @@ __all__ = [
     "DomainError",
     "ErrorCode",
     "FileProblemCode",
+    "Forbidden",
     "GraphError",
     "HostNotAllowed",
     "IdempotencyMismatch",
@@ -177,6 +184,7 @@ __all__ = [
     "NotAcceptable",
     "NotAllowed",
     "NotFound",
+    "NotPermitted",
     "NotTrusted",
     "OriginNotAllowed",
     "OutcomeUnknown",
@@ -199,9 +207,11 @@ __all__ = [
     "TooCostly",
     "TooExpensive",
     "TooLarge",
+    "TooManyBuckets",
     "TooMuchStorage",
     "TransferFailed",
     "TryAgain",
+    "Unauthenticated",
     "Unavailable",
     "UnsupportedEncoding",
     "UnsupportedMediaType",

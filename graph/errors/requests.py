@@ -216,6 +216,30 @@ class RateLimited(RequestError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class NotPermitted(RequestError):
+    """The viewer lacks permissions: `needed` are those of which one would do, by path."""
+
+    remedy = ""
+
+    def __init__(self, needed: dict[str, list[str]]) -> None:
+        named = "; ".join(f"'{path}' needs {' or '.join(any_)}" for path, any_ in needed.items())
+        super().__init__(f"{self.remedy} {named}.")
+        fields = [{"path": path, "permissions": any_} for path, any_ in needed.items()]
+        self.extensions = {"fields": fields}
+
+
+class Unauthenticated(NotPermitted):
+    code = ErrorCode.UNAUTHENTICATED
+    status = 401
+    remedy = "Sign in first:"
+
+
+class Forbidden(NotPermitted):
+    code = ErrorCode.FORBIDDEN
+    status = 403
+    remedy = "The sign-in does not permit this:"
+
+
 class InvalidFilter(RequestError):
     code = ErrorCode.INVALID_FILTER
 
@@ -226,6 +250,18 @@ class InvalidOrder(RequestError):
 
 class InvalidGroups(RequestError):
     code = ErrorCode.INVALID_GROUPS
+
+
+class TooManyBuckets(InvalidGroups):
+    """Only the statement knows how many there are: its error has the mark in its text."""
+
+    MARK = " buckets of time"
+
+    def __init__(self, buckets: int, groups: int) -> None:
+        super().__init__(
+            f"With 'emptyBuckets' there are more than {buckets:,} buckets, or {groups:,} groups."
+            " Choose a larger unit, or bound the time more narrowly by 'where'."
+        )
 
 
 class InvalidText(RequestError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from graphql import GraphQLError
 
-from graph.errors import ErrorCode, GraphError, Unavailable
+from graph.errors import ErrorCode, GraphError, TooManyBuckets, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,13 @@ def unavailability(errors: Sequence[GraphQLError]) -> Unavailable | None:
     """The first error that means that the database was unavailable, if there is one."""
     originals = (error.original_error for error in errors)
     return next((error for error in originals if isinstance(error, Unavailable)), None)
+
+
+def rejection(errors: Sequence[GraphQLError]) -> RequestRejected | None:
+    """The rejection of an operation of which a statement has found that it asks for too much."""
+    originals = (error.original_error for error in errors)
+    found = next((error for error in originals if isinstance(error, TooManyBuckets)), None)
+    return None if found is None else RequestRejected.because(str(found), code=found.code)
 
 
 def _formatted(error: GraphQLError, code: str, message: str, **extensions: Any) -> dict[str, Any]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from graph.database.engine import ReadSession, Row
     from graph.database.transaction import Transaction
+    from graph.database.worlds import World
     from graph.relay import RowKey
     from graph.selection import (
         CountUpTo,
@@ -154,7 +155,7 @@ class Loaders:
         match follows:
             case ToOne():
                 self._wanted[_row_identity(follows.relationship)].columns |= columns_of(
-                    follows.selection
+                    follows.selection, self._session.world
                 )
             case Nodes():
                 self._note_variants(Variants(follows.selections))
@@ -163,7 +164,7 @@ class Loaders:
                 if follows.relationship.target in catalog.unions:
                     wanted.columns |= Variants(()).columns
                 for rows in follows.rows:
-                    wanted.columns |= columns_of(rows)
+                    wanted.columns |= columns_of(rows, self._session.world)
                     self._note_variants(rows)
                 wanted.one_more |= follows.wants_more
                 wanted.other_side |= follows.wants_other_side
@@ -173,7 +174,7 @@ class Loaders:
     def _note_variants(self, rows: Selection | Variants) -> None:
         for selection in rows.selections if isinstance(rows, Variants) else ():
             identity = _row_identity(relationships.lookup(selection.entity, "id"))
-            self._wanted[identity].columns |= columns_of(selection)
+            self._wanted[identity].columns |= columns_of(selection, self._session.world)
 
     def _note_terms(self, many: Connection) -> None:
         for part in many.fields:
@@ -307,10 +308,13 @@ class Loaders:
                 yield row, record
 
 
-def columns_of(selection: Selection | Variants) -> frozenset[str]:
-    """The columns of a selection; all columns if it has a Python resolver."""
+def columns_of(selection: Selection | Variants, world: World) -> frozenset[str]:
+    """The columns of a selection; all that the world has if it has a Python resolver."""
     if isinstance(selection, Selection) and selection.has_resolved:
-        return frozenset(reads.all_columns(selection.entity))
+        entity = selection.entity
+        return frozenset(
+            name for name in reads.all_columns(entity) if not world.hides(entity, name)
+        )
     return selection.columns
 
 

@@ -9,6 +9,7 @@ import strawberry
 
 from graph.database.catalog import catalog
 from graph.relay import to_global_id
+from graph.schema.access import declare_access
 from graph.schema.costs import ROW, Cost, weight_of
 from graph.schema.declarations import check_roots, check_search, declare_entities
 from graph.schema.fields import Meaning, meaning_of
@@ -41,6 +42,7 @@ class Schema(strawberry.Schema):
         options["types"] = [*options.get("types", ()), *entities]
         if entities:
             check_roots(options["query"], names)
+            declare_access(entities, options.get("mutation"))
         super().__init__(*args, **options)
         if entities:
             _check_searches(self._schema)
@@ -101,7 +103,7 @@ def _direct(definition: Any, type_: str) -> Callable[[Any, Any], Any] | None:
         return _column(definition.python_name, catalog.columns.get((type_, definition.python_name)))
     resolver: Callable[..., Any] = definition.base_resolver.wrapped_func
     match meaning:
-        case Meaning.GLOBAL_ID | Meaning.TERMS | Meaning.ENUM_LOOKUP:
+        case Meaning.GLOBAL_ID | Meaning.TERMS:
             return lambda source, _info: resolver(source)
         case Meaning.LOOKUP | Meaning.NODE | Meaning.NODES | Meaning.MUTATION:
             return None

@@ -54,11 +54,16 @@ class Variants:
 
 @dataclass(frozen=True, slots=True)
 class EnumLookup:
-    """A value that depends on a column: its JSON for each value of the column."""
+    """A value that depends on a column: its JSON for each value of the column.
+
+    It may depend on the viewer too: on whether they have one of each of the sets of permissions in
+    `depends_on`. There is a list of texts for each combination of these.
+    """
 
     response_key: str
     name: str
-    texts: tuple[tuple[str, str], ...]
+    texts: tuple[tuple[tuple[bool, ...], tuple[tuple[str, str], ...]], ...]
+    depends_on: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +253,14 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Mutate:
-    """A mutation, with one payload for each type of its union."""
+    """A mutation, with one payload for each type of its union.
+
+    `needs` are the permissions of which a viewer needs one.
+    """
 
     response_key: str
     payloads: tuple[Payload, ...]
+    needs: frozenset[str] = frozenset()
 
 
 ConnectionField: TypeAlias = (

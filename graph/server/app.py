@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette_compress import CompressMiddleware
 
 from graph.database.engine import Database
@@ -25,6 +25,7 @@ from graph.schema.schema import Schema, text_of
 from graph.server.authentication import Authenticator
 from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
+from graph.server.demo import demo_routes
 from graph.server.graphql import GraphQL
 from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
@@ -107,7 +108,7 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
             *([Route("/schema.graphql", schema_file)] if settings.introspection else []),
             Route("/health/live", live),
             Route("/health/ready", ready),
-            *(graphiql_routes() if settings.graphiql else []),
+            *(_graphiql(settings, roles) if settings.graphiql else []),
         ],
         middleware=[
             Middleware(RequestLog),
@@ -126,6 +127,10 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
     # It would redirect to the host that the client names.
     app.router.redirect_slashes = False
     return app
+
+
+def _graphiql(settings: Settings, roles: Mapping[str, frozenset[str]]) -> list[BaseRoute]:
+    return [*graphiql_routes(), *demo_routes(settings, roles)]
 
 
 def _hosts(names: frozenset[str] | None) -> list[Middleware]:

@@ -70,7 +70,7 @@ class CrossOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin = header(scope, b"origin") if scope["type"] == "http" else ""
-        if origin and not self._origins.allow(origin) and not _is_same_origin(scope, origin):
+        if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             self._origins.log_refused(origin)
         if not self._origins.allowed or scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -118,7 +118,7 @@ def _log_refused(origin: str) -> None:
     )
 
 
-def _is_same_origin(scope: Scope, origin: str) -> bool:
+def is_same_origin(scope: Scope, origin: str) -> bool:
     """Whether a page of this server sent the request, as far as its headers show."""
     site = header(scope, b"sec-fetch-site")
     if site:

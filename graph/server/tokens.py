@@ -7,6 +7,7 @@ RS256, ES256 and Ed25519, each with keys of its own type. So no token can choose
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ _MAX_SUBJECT_CHARS = 255
 # What `datetime` can hold.
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _KEY_BITS = 63
+_DECIMAL = re.compile(r"[0-9]{1,19}", re.ASCII)
 _SERVICE = "service"
 
 
@@ -235,14 +237,12 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def _row_key(value: Any, claim: str) -> int | str | None:
-    """The key of the viewer's row; a number may be a text, as providers store it."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+def _row_key(value: Any, claim: str) -> int | None:
+    """The key of the viewer's row, of 64 bits; it may be a text, as some providers keep it."""
+    if value is None:
+        return None
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value.bit_length() > _KEY_BITS:
-            raise InvalidToken(f"'{claim}' is too large")
-        return value
-    if value is None or (isinstance(value, str) and value.isprintable()):
-        return value
-    raise InvalidToken(f"'{claim}' must be the key of a row")
+    if type(value) is not int or value.bit_length() > _KEY_BITS:
+        raise InvalidToken(f"'{claim}' must be the key of a row, a number of 64 bits")
+    return value

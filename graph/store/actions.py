@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
+from graph.errors import Reason, ReasonCode
 from graph.schema.build import build
 from graph.schema.enum_lookup import plain
 from graph.schema.enums import enum
 from graph.schema.error_types import ReasonShown  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import column
+from graph.store.access import ADVANCE, OWN, SELL
 from graph.store.writes.rules import OrderAction, reasons_against
 
 if TYPE_CHECKING:
@@ -34,9 +36,24 @@ class OrderActionState:
     reasons: list[ReasonShown] = plain("The reasons against the action; empty if it is allowed.")
 
 
-def actions_of(status: OrderStatus) -> list[OrderActionState]:
+# Of these sets of permissions a viewer needs one for each action.
+_CHANGES, _ADVANCES = frozenset({SELL, OWN}), frozenset({ADVANCE})
+NEEDS = (_CHANGES, _ADVANCES)
+_ADVANCING = {OrderAction.PAY, OrderAction.SHIP, OrderAction.DELIVER}
+_NOT_PERMITTED = Reason(ReasonCode.NOT_PERMITTED, "You have no permission for this action.")
+
+
+def actions_of(
+    status: OrderStatus,
+    may_change: bool,  # noqa: FBT001  by `NEEDS`
+    may_advance: bool,  # noqa: FBT001
+) -> list[OrderActionState]:
     """All actions in the order of the enum, each with the reasons against it."""
-    against = {action: reasons_against(action, status) for action in OrderAction}
+    may = {action: may_advance if action in _ADVANCING else may_change for action in OrderAction}
+    against = {
+        action: (*(() if may[action] else (_NOT_PERMITTED,)), *reasons_against(action, status))
+        for action in OrderAction
+    }
     return [
         build(OrderActionState, name=action, allowed=not reasons, reasons=reasons)
         for action, reasons in against.items()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DDL, event
+from sqlalchemy import DDL, event, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -20,14 +20,17 @@ from graph.database.kinds import ScalarKind
 from graph.database.reads import scalar_of_column
 from graph.database.relationships import mapper_of
 from graph.database.types import JsonText
+from graph.database.worlds import world_of_dialect
 from graph.schema.entities import entity_of
 from graph.store.triggers import LOGGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import MetaData
+    from sqlalchemy import MetaData, Select
     from sqlalchemy.sql.compiler import SQLCompiler
+
+    from graph.database.worlds import World
 
 # The tables of the entities whose changes are logged.
 _TABLES = {entity: table for table, (entity, _) in LOGGED.items()}
@@ -99,14 +102,15 @@ _ENCODINGS = {
 
 @compiles(payload_of)
 def _compile_payload(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    world = world_of_dialect(compiler.dialect)
     exists = " ".join(
-        f"WHEN '{entity}' THEN EXISTS (SELECT FROM {table} WHERE id = logged.entity_id)"
-        for entity, table in _TABLES.items()
+        f"WHEN '{entity}' THEN EXISTS ({compiler.process(_changed_row(entity))})"
+        for entity in _TABLES
     )
     fields = ",".join(
         "(" + ",".join(f"'{each}'" for each in row) + ")"
         for entity in _TABLES
-        for row in _fields_of(entity)
+        for row in _fields_of(entity, world)
     )
     return _PAYLOAD.format(
         exists=exists,
@@ -118,10 +122,18 @@ def _compile_payload(element: Any, compiler: SQLCompiler, **options: Any) -> str
     )
 
 
-def _fields_of(entity: str) -> Iterator[tuple[str, ...]]:
+def _changed_row(entity: str) -> Select[Any]:
+    table: Any = mapper_of(entity).local_table
+    row: Select[Any] = select(literal_column("1")).select_from(table)
+    return row.where(table.c.id == literal_column("logged.entity_id")).correlate(None)
+
+
+def _fields_of(entity: str, world: World) -> Iterator[tuple[str, ...]]:
     """Of each stored column: its entity, its name, that of its field, its encoding, its target."""
     attributes = mapper_of(entity).column_attrs
     for field, column in entity_of(entity).columns.items():
+        if world.hides(entity, column.name):
+            continue
         name = attributes[column.name].columns[0].name
         kind = scalar_of_column(entity, column.name).kind
         encoding = "id" if column.references else _ENCODINGS.get(kind, "")

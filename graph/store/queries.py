@@ -1,10 +1,12 @@
 """The fields of `Query`."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import strawberry
 from strawberry import UNSET
 
+from graph.schema.build import build
 from graph.schema.connections import Connection
 from graph.schema.context import Info
 from graph.schema.fields import (
@@ -20,8 +22,10 @@ from graph.schema.fields import (
 )
 from graph.schema.inputs import FOUND_BY
 from graph.schema.node import Node
+from graph.schema.payloads import reference
 from graph.schema.scalars import BigInt
 from graph.selection import MAX_PAGE_SIZE, MAX_SEARCH_CHARS
+from graph.store.access import Permission
 from graph.store.types import Customer, Item, Order
 
 _GLOBAL_ID = "The global id, as in the field `id`."
@@ -72,8 +76,36 @@ SearchResult = Annotated[
 ]
 
 
+@strawberry.type(description="The person or the service on whose behalf the operation runs.")
+class Viewer:
+    id: strawberry.ID | None = strawberry.field(
+        description="The issuer and the subject of the sign-in; null without one."
+    )
+    role: str = strawberry.field(description="The viewer's role, such as `customer`.")
+    may: list[str] = strawberry.field(description="The viewer's permissions, in order.")
+    expires_at: datetime | None = strawberry.field(
+        description="When the sign-in ends; null if it does not."
+    )
+    customer: Customer | None = reference("The customer who the viewer is.")
+
+
+def _viewer(info: Info) -> Viewer:
+    viewer = info.context.viewer
+    return build(
+        Viewer,
+        id=viewer.subject,
+        role=viewer.role,
+        may=sorted(Permission if viewer.may is None else viewer.may),
+        expires_at=viewer.expires_at,
+        customer_id=viewer.own,
+    )
+
+
 @strawberry.type(description="All fields that read the store.")
 class Query:
+    viewer: Viewer = strawberry.field(
+        resolver=_viewer, description="The viewer, with its permissions."
+    )
     node: Node | None = declare(
         Meaning.NODE,
         "The object with this global id; null if it does not exist.",

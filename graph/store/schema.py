@@ -5,6 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 from graph.schema.directives import DIRECTIVES
 from graph.schema.scalars import SCALARS
 from graph.schema.schema import Schema
+from graph.store import access  # noqa: F401  the rules
 from graph.store.mutations import Mutation
 from graph.store.queries import Query
 from graph.store.types import ENTITIES

@@ -10,7 +10,7 @@ from graph.schema.enums import enum
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node, register
 from graph.schema.scalars import BigInt, Json
-from graph.store.actions import OrderActionState, actions_of
+from graph.store.actions import NEEDS, OrderActionState, actions_of
 from graph.store.models import EventEntity, EventKind, OrderStatus
 
 enum(
@@ -95,6 +95,7 @@ class Order(Node):
         column="status",
         values=OrderStatus,
         value_of=actions_of,
+        depends_on=NEEDS,
     )
     customer: Customer = to_one("The customer who placed the order.")
     line_items = connection("The lines of the order, by `databaseId`.", entity="OrderLine")

@@ -18,6 +18,8 @@ from tests.conftest import settings_for
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from graph.database.worlds import World
+
 PID = "SELECT textsend(pg_backend_pid()::text)"
 SLEEP = "SELECT textsend(pg_sleep(30)::text)"
 NAP = "SELECT textsend(pg_sleep(0.05)::text || pg_backend_pid())"
@@ -41,8 +43,10 @@ class Written(JsonQuery):
         super().__init__(())
         self._sql = sql
 
-    def statement(self, json_function: str, max_bytes: int | None = None) -> JsonStatement:
-        del json_function, max_bytes
+    def statement(
+        self, json_function: str, world: World, max_bytes: int | None = None
+    ) -> JsonStatement:
+        del json_function, world, max_bytes
         return JsonStatement(f"{self._sql}, 0 AS size", ())
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.database.reads import connections, lists
+from graph.database.worlds import EVERYTHING
 from graph.execution.documents.document import Documents
 from graph.selection import Attribute, Sort, sort_of
 from graph.store.schema import schema
@@ -46,7 +47,7 @@ def emitted(operation: str) -> str:
     variables = {"after": cursor} if "$after" in operation else {}
     compiled, _ = read.compiled(read.variables.coerced(variables))
     assert compiled.query is not None
-    return compiled.query.statement("json_scalar").sql
+    return compiled.query.statement("json_scalar", EVERYTHING).sql
 
 
 def without_space(sql: str) -> str:

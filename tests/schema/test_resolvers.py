@@ -63,7 +63,7 @@ class ExtendedQuery:
 
     @strawberry.field(description="Mapped objects.")  # type: ignore[untyped-decorator,unused-ignore]
     async def best_customers(self, info: Info) -> list[Customer]:
-        assert info.context.viewer.role == "system"
+        assert info.context.viewer.role == "manager"
         session_of = async_sessionmaker(the_database[0].engine)
         async with session_of() as session:
             customers = select(models.Customer).order_by(models.Customer.id.desc()).limit(2)

@@ -176,7 +176,9 @@ async def test_a_service_has_the_scopes_of_its_token_and_no_others(shared: Authe
     assert (await viewer_of(shared, signed(role="clerk", scope="costs:read"))).may == ROLES["clerk"]
 
 
-@pytest.mark.parametrize("value", [True, 1.5, [1], {"id": 1}, 2**63, "9" * 30, "a\0b"])
+@pytest.mark.parametrize(
+    "value", [True, 1.5, [1], {"id": 1}, 2**63, "9" * 30, "9" * 19, "abc", "", "-1", "\uff11"]
+)
 async def test_a_malformed_row_key_is_refused(shared: Authenticator, value: Any) -> None:
     assert "'customer_id'" in await refusal(shared, signed(customer_id=value))
 

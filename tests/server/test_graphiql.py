@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import shutil
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -14,16 +17,22 @@ import pytest
 from playwright.async_api import BrowserContext, Page, Route, async_playwright, expect
 from starlette.applications import Starlette
 
+from graph.app import create_app
+from graph.server.demo import AUDIENCE, OWN_CLAIM
 from graph.server.pages import GRAPHIQL_POLICY, graphiql_page, graphiql_routes
+from graph.settings import DEVELOPMENT_ISSUER
+from tests.conftest import client_of, serving, settings_for
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from playwright.async_api import ConsoleMessage, Request, ViewportSize
 
+    from graph.database.embedded import Cluster
     from tests.conftest import LiveServer
 
+NO_STORE = "postgresql://localhost:1/none"
 WINDOW: ViewportSize = {"width": 1280, "height": 800}
 CHROMIUM_OPTIONS = [
     "--no-sandbox",  # which root may not use
@@ -71,37 +80,45 @@ class Witness:
         self.complaints.append(complaint)
 
 
-@pytest.fixture
-async def page(
-    live_server: LiveServer, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Page]:
-    """GraphiQL, all loaded; the test fails if the browser had to complain of anything.
-
-    A parameter is the query string of its link.
-    """
-    link = f"?{request.param}" if hasattr(request, "param") else ""
+@asynccontextmanager
+async def opened(url: str, profile: Path) -> AsyncIterator[Page]:
+    """GraphiQL, all loaded; the test fails if the browser had to complain of anything."""
     witness = Witness()
     # First: where the browser is missing, Playwright's own driver may not start either.
     chromium = _chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch_persistent_context(
-            tmp_path, executable_path=chromium, args=CHROMIUM_OPTIONS, viewport=WINDOW
+            profile, executable_path=chromium, args=CHROMIUM_OPTIONS, viewport=WINDOW
         )
         await witness.watch(browser)
         page = browser.pages[0]
-        async with page.expect_response(lambda response: response.request.method == "POST"):
-            response = await page.goto(f"{live_server.url}/graphql{link}")
-        assert response
-        assert response.status == httpx.codes.OK, await response.text()
-        await expect(page.get_by_label("Re-fetch GraphQL schema")).to_be_enabled()
-        await expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible()
-        await expect(page.locator(".result-window .monaco-editor")).to_be_visible()
+        await load(page, url)
 
         yield page
 
         complaints = list(witness.complaints)
         await browser.close()
     assert complaints == []
+
+
+async def load(page: Page, url: str) -> None:
+    async with page.expect_response(lambda response: response.request.method == "POST"):
+        response = await page.goto(url)
+    assert response
+    assert response.status == httpx.codes.OK, await response.text()
+    await expect(page.get_by_label("Re-fetch GraphQL schema")).to_be_enabled()
+    await expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible()
+    await expect(page.locator(".result-window .monaco-editor")).to_be_visible()
+
+
+@pytest.fixture
+async def page(
+    live_server: LiveServer, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Page]:
+    """A parameter is the query string of its link."""
+    link = f"?{request.param}" if hasattr(request, "param") else ""
+    async with opened(f"{live_server.url}/graphql{link}", tmp_path) as page:
+        yield page
 
 
 async def test_fills_the_window_and_opens_with_a_query(page: Page) -> None:
@@ -170,6 +187,149 @@ async def test_the_documentation_describes_a_type(page: Page) -> None:
     await expect(docs.locator(".graphiql-markdown-description").first).to_have_text(
         re.compile(r"\w")
     )
+
+
+# Sign-in
+
+
+@pytest.fixture(scope="module")
+def own_issuer(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
+    """A server that issues tokens itself, as `graph serve` does on an embedded database."""
+    assert live_server.url
+    with serving(GRAPH_DATABASE_URL=cluster.url("live_store"), **OWN_ISSUER) as server:
+        yield server
+
+
+OWN_ISSUER = {
+    "GRAPH_JWT_ISSUER": DEVELOPMENT_ISSUER,
+    "GRAPH_JWT_AUDIENCE": AUDIENCE,
+    "GRAPH_JWT_SECRET": "a secret of 32 bytes at the least",
+    "GRAPH_JWT_OWN_CLAIM": OWN_CLAIM,
+}
+
+
+@pytest.fixture
+async def picker(own_issuer: LiveServer, tmp_path: Path) -> AsyncIterator[Page]:
+    async with opened(f"{own_issuer.url}/graphql", tmp_path) as page:
+        yield page
+
+
+async def authorization_of_next_run(page: Page) -> str | None:
+    async with page.expect_request(lambda request: request.method == "POST") as sent:
+        await page.get_by_label("Execute query").click()
+    return (await (await sent.value).all_headers()).get("authorization")
+
+
+def claims_of(authorization: str | None) -> Any:
+    assert authorization
+    payload = authorization.removeprefix("Bearer ").split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=="))
+
+
+async def test_a_role_can_be_picked_and_is_kept_for_the_tab_only(picker: Page) -> None:
+    assert await authorization_of_next_run(picker) is None
+
+    await picker.get_by_text("Sign in", exact=True).click()
+    await picker.get_by_label("Role").select_option("clerk")
+    await picker.get_by_role("button", name="Try it").click()
+
+    await expect(picker.get_by_text("Signed in: clerk")).to_be_visible()
+    authorization = await authorization_of_next_run(picker)
+    assert claims_of(authorization)["role"] == "clerk"
+    await expect(picker.locator(".result-window")).to_contain_text('"totalCount"')
+    await load(picker, picker.url)
+    assert await authorization_of_next_run(picker) == authorization
+    token = str(authorization).removeprefix("Bearer ")
+    assert token not in picker.url
+    assert token not in await picker.evaluate("JSON.stringify(localStorage) + document.cookie")
+    other = await picker.context.new_page()
+    await load(other, picker.url)
+    assert await authorization_of_next_run(other) is None
+    await other.close()
+
+    await picker.get_by_text("Signed in: clerk").click()
+    await picker.get_by_role("button", name="Sign out").click()
+    assert await authorization_of_next_run(picker) is None
+
+
+async def test_a_customer_has_an_id(picker: Page) -> None:
+    await picker.get_by_text("Sign in", exact=True).click()
+    await picker.get_by_label("Role").select_option("customer")
+    await picker.get_by_label("Id of the customer").fill("7")
+    await picker.get_by_role("button", name="Try it").click()
+
+    await expect(picker.get_by_text("Signed in: customer 7")).to_be_visible()
+    claims = claims_of(await authorization_of_next_run(picker))
+    assert (claims["role"], claims[OWN_CLAIM]) == ("customer", 7)
+
+
+async def test_a_token_can_be_pasted(page: Page) -> None:
+    await page.get_by_text("Sign in", exact=True).click()
+    await expect(page.get_by_label("Role")).to_have_count(0)  # this server issues no tokens
+    await page.get_by_label("Token").fill("not a token")
+    await page.get_by_role("button", name="Use it").click()
+    await expect(page.locator(".sign-in [role=alert]")).to_have_text("This is not a token.")
+
+    await page.get_by_label("Token").fill(" a.b.c ")
+    await page.get_by_role("button", name="Use it").click()
+
+    await expect(page.get_by_text("Signed in: a pasted token")).to_be_visible()
+    assert await page.evaluate("sessionStorage.getItem('graph:token')") == "a.b.c"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"origin": "https://evil.example"}, b'{"role": "clerk"}', 403),
+        ({"sec-fetch-site": "cross-site", "origin": "null"}, b'{"role": "clerk"}', 403),
+        ({"content-type": "text/plain"}, b'{"role": "clerk"}', 415),
+        ({}, b"[]", 400),
+        ({}, b"{", 400),
+        ({}, b'{"role": "boss"}', 400),
+        ({}, b'{"role": ["clerk"]}', 400),
+        ({}, b'{"role": "clerk", "own": "1"}', 400),
+        ({}, b'{"role": "clerk", "own": true}', 400),
+        ({}, b'{"role": "clerk", "own": 0}', 400),
+        ({}, b'{"role": "clerk", "own": 9223372036854775808}', 400),
+        ({}, b'{"role": "clerk"}' + b" " * 2_000, 413),
+        ({}, b'{"role": "clerk", "own": null}', 200),
+    ],
+)
+async def test_tokens_are_for_pages_of_the_server(
+    headers: dict[str, str], body: bytes, status: int
+) -> None:
+    async with http_to(host="127.0.0.1") as http:
+        response = await http.post(
+            "/graphiql/tokens", content=body, headers={"content-type": "application/json"} | headers
+        )
+
+    assert response.status_code == status
+    assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"host": "0.0.0.0"},  # noqa: S104  nothing is bound
+        {"jwt_issuer": "https://login.example/"},
+        {"graphiql": False},
+    ],
+)
+async def test_elsewhere_no_role_is_offered(changed: dict[str, Any]) -> None:
+    async with http_to(**changed) as http:
+        roles = await http.get("/graphiql/roles")
+        token = await http.post("/graphiql/tokens", json={"role": "clerk"})
+
+    assert roles.status_code == 404 or roles.json() == {"roles": []}
+    assert token.status_code in {404, 405}
+
+
+@asynccontextmanager
+async def http_to(**changed: Any) -> AsyncIterator[httpx.AsyncClient]:
+    trust = {name.removeprefix("GRAPH_").lower(): value for name, value in OWN_ISSUER.items()}
+    settings = settings_for(NO_STORE, **(trust | changed))
+    async with client_of(create_app(settings)) as client:
+        yield client.http
 
 
 async def test_the_page_is_revalidated_and_its_assets_are_cached(

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from graph.database.engine import Database, connect_arguments
+from graph.database.worlds import EVERYTHING
 from graph.execution.documents.document import Documents
 from graph.store.schema import schema
 from graph.store.seed import seed
@@ -137,7 +138,7 @@ class Large:
         operation = self._documents.read(text).operation(None)
         compiled, values = operation.compiled(operation.variables.coerced(dict(variables)))
         assert compiled.query
-        statement = compiled.query.statement("json_scalar")
+        statement = compiled.query.statement("json_scalar", EVERYTHING)
         return statement.sql, statement.parameters(values)
 
 

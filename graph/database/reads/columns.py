@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     ARRAY,
     REAL,
-    BindParameter,
     Column,
     ColumnElement,
     Double,
@@ -25,11 +24,10 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy import literal_column as raw_sql
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql.util import ClauseAdapter
-from sqlalchemy.sql.visitors import replacement_traverse
 
 from graph.database.catalog import catalog
+from graph.database.constants import with_constants
 from graph.database.kinds import Scalar, ScalarKind, fits, key_type, kind_of_type
 from graph.database.reads.nullability import may_be_null
 from graph.database.relationships import association_of, mapper_of
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
 
     from graph.selection import Relationship
 
-_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
-_DIALECT._backslash_escapes = False  # as all servers have it  # noqa: SLF001
 _MOST: ColumnElement[float] = raw_sql("1.7976931348623157e308::float8", Double)
 
 
@@ -65,16 +61,7 @@ def attribute_of(entity: str, name: str) -> ColumnElement[Any]:
     if isinstance(column, Column):
         return column
     computed: Any = column.element if isinstance(column, Label) else column
-    in_words: ColumnElement[Any] = replacement_traverse(computed, {}, _in_words)  # type: ignore[call-overload]
-    return in_words
-
-
-def _in_words(part: Any, **_: Any) -> ColumnElement[Any] | None:
-    """A constant of a computed column as SQL text: as a parameter it would be repeated."""
-    if not isinstance(part, BindParameter):
-        return None
-    words = part.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
-    return raw_sql(str(words), part.type)
+    return with_constants(computed)
 
 
 def scalar_of_column(entity: str, name: str) -> Scalar:

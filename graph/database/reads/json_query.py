@@ -41,6 +41,7 @@ from graph.database.reads.sql_fragments import (
     named,
     object_of,
 )
+from graph.database.worlds import EVERYTHING, OWN, dialect_in
 from graph.errors import AnswerTooLarge
 from graph.selection import (
     Column,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
+    from graph.database.worlds import World
     from graph.selection import DataField, Value
 
 
@@ -74,30 +76,44 @@ class JsonStatement:
     """
 
     sql: str
-    _binders: tuple[Callable[[Sequence[Value]], Any], ...]
+    # None for the key of the viewer's own row.
+    _binders: tuple[Callable[[Sequence[Value]], Any] | None, ...]
     runs: int = 0
 
-    def parameters(self, values: Sequence[Value]) -> list[Any]:
-        """The positional parameters for these values of the operation's arguments."""
-        return [bind(values) for bind in self._binders]
+    def parameters(self, values: Sequence[Value], own: Any = None) -> list[Any]:
+        """The positional parameters for these values of the operation's arguments.
+
+        `own` is the key of the viewer's own row.
+        """
+        return [own if bind is None else bind(values) for bind in self._binders]
 
 
 class JsonQuery:
-    """Root fields that one statement answers. It is compiled once the server's version is known."""
+    """Root fields that one statement answers, in each world.
+
+    It is compiled once the server's version is known.
+    """
 
     def __init__(self, roots: tuple[DataField, ...]) -> None:
         self._roots = roots
-        self._statement: JsonStatement | None = None
+        self._statements: dict[World, JsonStatement] = {}
 
-    def statement(self, json_function: str, max_bytes: int | None = None) -> JsonStatement:
-        if self._statement is None:
-            self._statement = json_statement(self._roots, json_function, max_bytes)
-        return self._statement
+    def statement(
+        self, json_function: str, world: World, max_bytes: int | None = None
+    ) -> JsonStatement:
+        statement = self._statements.get(world)
+        if statement is None:
+            statement = json_statement(self._roots, json_function, world, max_bytes)
+            self._statements[world] = statement
+        return statement
 
 
 @lru_cache(maxsize=1024)
 def json_statement(
-    roots: tuple[DataField, ...], json_function: str, max_bytes: int | None = None
+    roots: tuple[DataField, ...],
+    json_function: str,
+    world: World = EVERYTHING,
+    max_bytes: int | None = None,
 ) -> JsonStatement:
     """The statement that answers these root fields.
 
@@ -105,10 +121,10 @@ def json_statement(
     `max_bytes` the size of all texts is one more column, and the texts of a larger answer are NULL:
     they do not leave PostgreSQL.
     """
-    writer = RowWriter(json_function)
+    writer = RowWriter(json_function, world)
     texts = [Expression(concatenated(writer.root(root))) for root in roots]
     statement = _encoded(texts) if max_bytes is None else _bounded(texts, max_bytes)
-    compiled: Any = statement.compile(dialect=DIALECT)
+    compiled: Any = statement.compile(dialect=dialect_in(world, DIALECT))
     return JsonStatement(str(compiled), tuple(_binder(name) for name in compiled.positiontup or ()))
 
 
@@ -149,8 +165,9 @@ class RowWriter:
     Each level has an alias of its own.
     """
 
-    def __init__(self, json_function: str) -> None:
+    def __init__(self, json_function: str, world: World) -> None:
         self.json_function = json_function
+        self._world = world
         self.aliases = (f"r{number}" for number in count())
 
     def root(self, root: DataField) -> SqlText:
@@ -180,7 +197,8 @@ class RowWriter:
             case GlobalId():
                 return global_id_of(entity, named(alias, "id"))
             case EnumLookup():
-                return [_enum_lookup(named(alias, field.name), field.texts)]
+                permitted = tuple(map(self._world.permits, field.depends_on))
+                return [_enum_lookup(named(alias, field.name), dict(field.texts)[permitted])]
             case Typename():
                 return [Json(f'"{field.text}"')]
             case ToOne():
@@ -270,8 +288,13 @@ def _enum_lookup(value: str, texts: Iterable[tuple[str, str]]) -> Sql:
     return (f"CASE {value}", *(f" WHEN '{given}' THEN '{text}'" for given, text in quoted), " END")
 
 
-def _binder(name: str) -> Callable[[Sequence[Any]], Any]:
-    """A function that reads a parameter such as `3.limit` from the values of the arguments."""
+def _binder(name: str) -> Callable[[Sequence[Any]], Any] | None:
+    """A function that reads a parameter such as `3.limit` from the values of the arguments.
+
+    None for the key of the viewer's own row, which is no argument.
+    """
+    if name == OWN:
+        return None
     argument_index, what, number = _PARAMETER.fullmatch(name).groups()  # type: ignore[union-attr]
     return _reader(int(argument_index), what, int(number or 0))
 

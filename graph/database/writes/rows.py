@@ -1,4 +1,4 @@
-"""INSERT and UPDATE of one row, with exactly the given columns.
+"""One row: locked, inserted or updated, with exactly the given columns.
 
 A column that is not given keeps its value, or gets its default; None is written as NULL.
 """
@@ -8,12 +8,40 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import bindparam, select
+
 from graph.database.relationships import mapper_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Select
+
     from graph.database.transaction import Transaction
+
+
+async def lock(
+    transaction: Transaction, entity: str, key: int, *columns: str, deletes: bool = False
+) -> Any:
+    """Lock a row until the transaction ends, so that it can be changed; return its columns.
+
+    None if the row does not exist, or not for a viewer who makes such a change. `deletes` also
+    keeps others from referring to the row.
+    """
+    strength = "FOR UPDATE" if deletes else "FOR NO KEY UPDATE"
+    return await transaction.first_in_world(_select(entity, columns, strength), key)
+
+
+async def find(transaction: Transaction, entity: str, key: int, *columns: str) -> Any:
+    """As `lock`, but the row is only read."""
+    return await transaction.first_in_world(_select(entity, columns, None), key)
+
+
+async def exists_in_world(transaction: Transaction, entity: str, key: int) -> bool:
+    """Whether a row, which exists, exists for a viewer who makes such a change."""
+    if entity not in transaction.changing.rules:
+        return True
+    return await find(transaction, entity, key, "id") is not None
 
 
 async def insert(transaction: Transaction, entity: str, values: Mapping[str, Any]) -> int:
@@ -29,6 +57,18 @@ async def update(
     """Set these values by attribute, if any; the row exists. Raises as `Transaction.fetch`."""
     if values:
         await transaction.fetch(_update(entity, tuple(values)), key, *values.values())
+
+
+@cache
+def _select(entity: str, columns: tuple[str, ...], strength: str | None) -> Select[Any]:
+    """Such as `SELECT items.stock FROM items WHERE items.id = $1 FOR NO KEY UPDATE`."""
+    mapper = mapper_of(entity)
+    found = select(*(mapper.columns[name] for name in columns)).where(
+        mapper.columns["id"] == bindparam("key", type_=mapper.columns["id"].type)
+    )
+    if strength is None:
+        return found
+    return found.with_for_update(key_share=strength != "FOR UPDATE")
 
 
 @cache

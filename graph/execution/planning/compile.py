@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database import relationships
 from graph.database.reads import JsonQuery
+from graph.execution.planning.access import Access
 from graph.execution.planning.cost import PriceList
 from graph.execution.planning.history import History
 from graph.selection import (
@@ -77,6 +78,7 @@ class Compiled(ResponseTemplate):
 
     prices: PriceList
     cache_control: bytes
+    access: Access
     history: History
 
 
@@ -126,6 +128,7 @@ def compile_plan(plan: Plan) -> Compiled:
         template.placeholders,
         prices,
         plan.cache_control,
+        Access(plan),
         History(),
     )
 

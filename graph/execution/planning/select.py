@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
@@ -21,6 +22,7 @@ from graphql import (
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 
 from graph.database import relationships
+from graph.database.catalog import catalog
 from graph.errors import RequestError
 from graph.execution.planning.arguments import (
     found_page_of,
@@ -300,13 +302,19 @@ class _Selector:
 
     def _enum_lookup(self, selected: SelectedField) -> EnumLookup:
         """The JSON for each possible value of the field, computed now."""
-        choice = selected.more
+        choice, type_ = selected.more, selected.definition.type
         fields = self._fields(selected, selected.type)
         texts = tuple(
-            (value.name, text_of(choice.value_of(value), selected.definition.type, fields))
-            for value in choice.values
+            (
+                permitted,
+                tuple(
+                    (value.name, text_of(choice.value_of(value, *permitted), type_, fields))
+                    for value in choice.values
+                ),
+            )
+            for permitted in product((False, True), repeat=len(choice.depends_on))
         )
-        return EnumLookup(selected.response_key, choice.column, texts)
+        return EnumLookup(selected.response_key, choice.column, texts, choice.depends_on)
 
     def _mutation(self, selected: SelectedField) -> Mutate:
         arguments = self._checked(selected, lambda: selected.reader()(self._variables), None)
@@ -315,6 +323,7 @@ class _Selector:
         return Mutate(
             selected.response_key,
             tuple(Payload(type_.name, self._fields(selected, type_)) for type_ in possible),
+            needs=catalog.changes.get(selected.name, frozenset()),
         )
 
     def _reference(self, selected: SelectedField) -> ToOne:

@@ -25,11 +25,14 @@ from graph.errors import (
     Overloaded,
     RateLimited,
     RequestError,
+    TooManyBuckets,
 )
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
-from graph.execution.failures import RequestRejected, failure, refusal, unavailability
+from graph.execution.failures import RequestRejected, rejection, unavailability
+from graph.execution.planning.access import Access
 from graph.execution.planning.cost import PriceList, objects_in
+from graph.execution.running.answers import build_answer, combined, failed, rejected
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
@@ -57,7 +60,6 @@ if TYPE_CHECKING:
     from graph.execution.planning.history import History
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
-    from graph.execution.running.mutations import FieldResult
     from graph.schema.context import FieldPath
     from graph.selection import DataField, Value
     from graph.viewer import Viewer
@@ -78,6 +80,7 @@ class Work:
     variables: VariableValues
     values: Sequence[Value]
     price: Price
+    access: Access
     compiled: Compiled | None = None
     plan: Plan | None = None
     has_parts: bool = False
@@ -131,24 +134,24 @@ class Execution:
         began = perf_counter()
         try:
             return await self._answer(request, viewer)
-        except RequestRejected as rejected:
+        except RequestRejected as error:
             await self._charging.settle_refused(request.client, seconds=perf_counter() - began)
-            return _rejected(rejected)
+            return rejected(error)
         except MethodNotAllowed:
             raise
-        except AnswerTooLarge as error:
-            return _rejected(RequestRejected.because(str(error), code=error.code))
         except (RateLimited, Overloaded) as error:
-            answer = _rejected(RequestRejected.because(str(error), code=error.code))
+            answer = rejected(RequestRejected.because(str(error), code=error.code))
             wait = error.retry_after_seconds
             return replace(answer, status=error.status, retry_after_seconds=wait)
+        except (AnswerTooLarge, TooManyBuckets) as error:
+            return rejected(RequestRejected.because(str(error), code=error.code))
         except RecursionError:
             message = "The document is nested too deeply."
-            return _rejected(
+            return rejected(
                 RequestRejected.because(message, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
             )
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
-            return _failed([GraphQLError(str(error), original_error=error)])
+            return failed([GraphQLError(str(error), original_error=error)])
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
@@ -158,6 +161,7 @@ class Execution:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
         work = self._work(operation, variables, request)
+        work.access.check(viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -201,15 +205,17 @@ class Execution:
             plan = operation.plan(variables)
             if plan.has_parts:
                 prices = PriceList([*plan.charges, *plan.charges_of_parts], plan.scans)
-                price = prices.price(self._database.sizes)
-                return Work(operation, variables, plan.values, price, plan=plan, has_parts=True)
+                price, access = prices.price(self._database.sizes), Access(plan)
+                return Work(
+                    operation, variables, plan.values, price, access, plan=plan, has_parts=True
+                )
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.prices.price(self._database.sizes)
-            return Work(operation, variables, values, price, compiled, plan)
+            return Work(operation, variables, values, price, compiled.access, compiled, plan)
         plan = plan or operation.plan(variables)
         price = PriceList(plan.charges, plan.scans).price(self._database.sizes)
-        return Work(operation, variables, plan.values, price, plan=plan)
+        return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Place:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
@@ -232,12 +238,16 @@ class Execution:
         """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
         if compiled is not None and work.price.has_scans:
-            planned = partial(self._database.planned_cost, compiled.query, work.values, place.reads)
+            planned = partial(
+                self._database.planned_cost, compiled.query, work.values, viewer, place.reads
+            )
             await self._limiters.check_plan(place, work.history, planned)
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
             columns = (
-                await self._database.fetch_json(query, work.values, place.reads) if query else ()
+                await self._database.fetch_json(query, work.values, viewer, place.reads)
+                if query
+                else ()
             )
             return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
         plan = work.plan or work.operation.plan(work.variables)
@@ -245,7 +255,7 @@ class Execution:
             results = await self._mutations.run(
                 work.operation, plan, work.variables, request, viewer, place=place
             )
-            return _combined(results)
+            return combined(results)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
         answer = await self._resolve(work, plan, request, viewer, place.reads)
@@ -293,7 +303,7 @@ class Execution:
             await self._charge(work, request, place, objects)
 
         async with AsyncExitStack() as held:
-            _, loaders = self._reading(held, plan.fields, plan, place.reads)
+            _, loaders = self._reading(held, plan.fields, plan, viewer, place.reads)
             prefetcher = Prefetcher(loaders, plan.deferred, plan.streamed)
             held.push_async_callback(prefetcher.close)
             await prefetcher.load(plan.root)
@@ -301,11 +311,12 @@ class Execution:
             document = work.operation.alone
             result = await run_in_parts(self._schema, document, context, request.variables)
             if isinstance(result, ExecutionResult):  # all deferred fields are below a null
-                return _build_answer(result, plan)
+                return build_answer(result, plan)
             errors = result.initial_result.errors or []
-            if unavailability(errors):
+            refused = rejection(errors)
+            if refused or unavailability(errors):
                 await result.subsequent_results.aclose()
-                return _failed(errors)
+                return rejected(refused) if refused else failed(errors)
             parts = Parts(result, close, self._database.max_answer_bytes)
             held.callback(self._limiters.release, place, work.history)
             rest = held.pop_all()
@@ -319,60 +330,28 @@ class Execution:
         keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
         fields = plan.below(keys)
         async with AsyncExitStack() as held:
-            session, loaders = self._reading(held, fields, plan, stopwatch)
+            session, loaders = self._reading(held, fields, plan, viewer, stopwatch)
             query = compiled.query if compiled else None
             columns = await session.fetch_json(query, plan.values) if query else ()
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
             document, context = work.operation.only(plan, keys), Context(viewer, loaders, fields)
             result = await run(self._schema, document, context, request.variables)
-        return _build_answer(result, plan, compiled, columns)
+        return build_answer(result, plan, compiled, columns)
 
     def _reading(
         self,
         held: AsyncExitStack,
         fields: Mapping[FieldPath, DataField],
         plan: Plan,
+        viewer: Viewer,
         stopwatch: Stopwatch,
     ) -> tuple[ReadSession, Loaders]:
         """The loaders of these fields, on one snapshot, until the stack is closed."""
-        session = self._database.read(stopwatch)
+        session = self._database.read(viewer, stopwatch)
         held.push_async_callback(session.close)
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         held.push_async_callback(loaders.close)
         return session, loaders
-
-
-def _build_answer(
-    result: ExecutionResult,
-    plan: Plan,
-    compiled: Compiled | None = None,
-    columns: Sequence[bytes] = (),
-) -> Answer:
-    """The answer of the executor, combined with the columns of compiled fields."""
-    if result.data is None or unavailability(result.errors or []):
-        return _failed(result.errors or [])
-    if compiled is None:
-        body = orjson.dumps({"data": result.data})
-    else:
-        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
-        body = compiled.body(columns, texts)
-    cache_control = None if result.errors else plan.cache_control
-    return Answer(_with_errors(body, result.errors), cache_control=cache_control)
-
-
-def _combined(done: Mapping[str, FieldResult]) -> Answer:
-    """The answer of a mutation: each field has its text, or is null and has errors."""
-    errors = [error for each in done.values() for error in each.errors]
-    if errors and len(done) == 1 and unavailability(errors):
-        return _failed(errors)
-    members = b",".join(
-        b'"%s":%s' % (key.encode(), each.text or b"null") for key, each in done.items()
-    )
-    body = _with_errors(b'{"data":{%s}}' % members, errors)
-    replayed = [key for key, each in done.items() if each.replayed]
-    if replayed:
-        body = body[:-1] + b',"extensions":' + orjson.dumps({"replayed": replayed}) + b"}"
-    return Answer(body)
 
 
 def _type_of(schema: strawberry.Schema, entity: str) -> type:
@@ -382,26 +361,3 @@ def _type_of(schema: strawberry.Schema, entity: str) -> type:
         if isinstance(definition, StrawberryObjectDefinition)
         else ENTITIES[entity]
     )
-
-
-def _rejected(rejected: RequestRejected) -> Answer:
-    errors = [refusal(error, rejected.code) for error in rejected.errors]
-    return Answer(orjson.dumps({"errors": errors}), status=400)
-
-
-def _failed(errors: Sequence[GraphQLError]) -> Answer:
-    """An answer without data: an error has propagated to the root."""
-    # One snapshot and one connection: when the store was lost on the way, all of the answer is.
-    if reason := unavailability(errors):
-        error = {"message": str(reason), "extensions": {"code": reason.code}}
-        wait = getattr(reason, "retry_after_seconds", None)
-        return Answer(
-            orjson.dumps({"errors": [error]}), status=reason.status, retry_after_seconds=wait
-        )
-    return Answer(_with_errors(b'{"data":null}', errors))
-
-
-def _with_errors(body: bytes, errors: Sequence[GraphQLError] | None) -> bytes:
-    if not errors:
-        return body
-    return body[:-1] + b',"errors":' + orjson.dumps([failure(error) for error in errors]) + b"}"

@@ -27,6 +27,7 @@ import orjson
 from graphql import GraphQLError, get_directive_values
 
 from graph.database.transaction import RetryableConflict, Transaction, transaction
+from graph.database.worlds import changing_world
 from graph.database.writes import idempotency
 from graph.errors import (
     AnswerTooLarge,
@@ -246,7 +247,7 @@ class Mutations:
                 viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
                 async with transaction(
                     self.database,
-                    viewer.subject,
+                    viewer,
                     is_dry_run=is_dry_run,
                     reads=field_.request.place.reads,
                     changes=field_.request.place.changes,
@@ -306,6 +307,7 @@ class Mutations:
                 return FieldResult(answer, replayed=True)
         change = Change(tx)
         if isinstance(field_.selected, Mutate):
+            tx.changing = changing_world(field_.request.viewer, field_.selected.needs)
             await self._resolve(field_, change, bare=True)
             text = await self._payload(field_, change)
         else:

@@ -10,6 +10,7 @@ import "./page.css";
 import { createGraphiQLFetcher } from "@graphiql/toolkit";
 import { GraphiQL } from "graphiql";
 import { createRoot } from "react-dom/client";
+import { fetchSignedIn, SignIn } from "./sign-in.jsx";
 
 const OPENING_QUERY = `# A store: who bought what, and when.
 # Ctrl-Enter runs this. Docs: top left.
@@ -44,11 +45,15 @@ const link = new URLSearchParams(window.location.search);
 
 createRoot(document.getElementById("graphiql")).render(
   <GraphiQL
-    fetcher={createGraphiQLFetcher({ url: "/graphql" })}
+    fetcher={createGraphiQLFetcher({ url: "/graphql", fetch: fetchSignedIn })}
     defaultQuery={OPENING_QUERY}
     initialQuery={link.get("query") ?? undefined}
     initialVariables={link.get("variables") ?? undefined}
     inputValueDeprecation
     schemaDescription
-  />,
+  >
+    <GraphiQL.Logo>
+      <SignIn />
+    </GraphiQL.Logo>
+  </GraphiQL>,
 );

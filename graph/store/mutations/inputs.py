@@ -94,7 +94,9 @@ class PlaceOrderLineInput:
 
 @strawberry.input(description="The values of a new order.")
 class PlaceOrderInput:
-    customer_id: strawberry.ID = _field("The customer who places the order.")
+    customer_id: strawberry.ID | None = _optional(
+        "The customer who places the order. Required, unless the viewer is a customer."
+    )
     lines: list[PlaceOrderLineInput] = _field("The lines of the order, from 1 to 1000.")
 
 

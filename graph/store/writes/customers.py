@@ -19,12 +19,10 @@ _IN_USE = """
     SELECT EXISTS (SELECT FROM customers WHERE username = $1 AND id <> $3) AS username,
            EXISTS (SELECT FROM customers WHERE lower(email) = lower($2) AND id <> $3) AS email
 """
-_LOCK = "SELECT version FROM customers WHERE id = $1 FOR NO KEY UPDATE"
-_LOCK_WITH_ORDERS = """
-    SELECT version, EXISTS (SELECT FROM orders WHERE customer_id = $1) AS has_orders
-    FROM customers WHERE id = $1 FOR UPDATE
+_DELETE = """
+    DELETE FROM customers WHERE id = $1
+    AND NOT EXISTS (SELECT FROM orders WHERE customer_id = $1) RETURNING id
 """
-_DELETE = "DELETE FROM customers WHERE id = $1"
 
 
 async def create(
@@ -56,7 +54,8 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
     values.email("email")
     if values.problems:
         values.check()
-    check_version("Customer", key, expected=expected, row=await transaction.first(_LOCK, key))
+    row = await rows.lock(transaction, "Customer", key, "version")
+    check_version("Customer", key, expected=expected, row=row)
     if "username" in values or "email" in values:
         await _check_free(transaction, values, key)
     await rows.update(transaction, "Customer", key, texts)
@@ -73,11 +72,10 @@ async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
     values = Values(given)
     key, expected = values.key("id", "Customer"), values.expected_version()
     values.check()
-    row = await transaction.first(_LOCK_WITH_ORDERS, key)
+    row = await rows.lock(transaction, "Customer", key, "version", deletes=True)
     check_version("Customer", key, expected=expected, row=row)
-    if row["has_orders"]:
+    if not await transaction.first(_DELETE, key):
         raise NotAllowed(Reason(ReasonCode.HAS_ORDERS, "The customer has orders."))
-    await transaction.fetch(_DELETE, key)
     return key
 
 

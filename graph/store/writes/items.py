@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _TEXTS = ("name",)
 _PRICES = ("cost_price", "selling_price")
 
-_LOCK = "SELECT version, stock FROM items WHERE id = $1 FOR NO KEY UPDATE"
 _SET_STOCK = "UPDATE items SET stock = $2 WHERE id = $1"
 
 
@@ -50,7 +49,8 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
     texts = values.texts("Item", *_TEXTS, required=False)
     prices = {name: values.money(name, required=False) for name in _PRICES if name in values}
     values.check()
-    check_version("Item", key, expected=expected, row=await transaction.first(_LOCK, key))
+    row = await rows.lock(transaction, "Item", key, "version")
+    check_version("Item", key, expected=expected, row=row)
     await rows.update(transaction, "Item", key, texts | prices)
     return key
 
@@ -72,7 +72,7 @@ async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> in
     if "untracked" in change:
         change.only_true("untracked")
     values.check()
-    row = await transaction.first(_LOCK, key)
+    row = await rows.lock(transaction, "Item", key, "version", "stock")
     check_version("Item", key, expected=expected, row=row)
     stock = to if by is None else _moved(key, row["stock"], by, change)
     await transaction.fetch(_SET_STOCK, key, stock)

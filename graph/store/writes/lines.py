@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graph.database.writes import rows
 from graph.database.writes.values import Values
 from graph.errors import NotAllowed, NotFound, ProblemCode, Reason, ReasonCode
 from graph.relay import to_global_id
@@ -19,8 +20,6 @@ _INSERT = """
     INSERT INTO order_lines (order_id, item_id, quantity, taken) VALUES ($1, $2, $3, $4)
     RETURNING id
 """
-_ORDER_OF = "SELECT order_id FROM order_lines WHERE id = $1"
-_LINE = "SELECT item_id, quantity, cancelled_quantity, taken FROM order_lines WHERE id = $1"
 _SET_QUANTITY = "UPDATE order_lines SET quantity = $2, taken = $3 WHERE id = $1"
 _DELETE = "DELETE FROM order_lines WHERE id = $1"
 
@@ -91,12 +90,14 @@ async def _locked(transaction: Transaction, values: Values) -> tuple[int, int, A
     """
     line, expected = values.key("id", "OrderLine"), values.expected_version()
     values.check()
-    found = await transaction.first(_ORDER_OF, line)
+    found = await rows.find(transaction, "OrderLine", line, "order_id")
     if found is None:
         raise NotFound("OrderLine", to_global_id("OrderLine", line))
     order: int = found["order_id"]
     await orders.lock(transaction, order, expected, OrderAction.CHANGE_LINES)
-    row = await transaction.first(_LINE, line)
+    row = await rows.find(
+        transaction, "OrderLine", line, "item_id", "quantity", "cancelled_quantity", "taken"
+    )
     if row is None:
         raise NotFound("OrderLine", to_global_id("OrderLine", line))
     return order, line, row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from graph.database.writes import rows
 from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
 from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode
 from graph.store.models import OrderStatus
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graph.database.transaction import Transaction
+    from graph.viewer import Viewer
 
 # One statement locks the items and looks up the customer, which is repeated in each row.
 _LOCK_ALL = f"""
@@ -33,7 +35,6 @@ _PLACE = """
         ORDER BY line.nth)
     SELECT id FROM placed
 """
-_LOCK = "SELECT id, version, status FROM orders WHERE id = $1 FOR NO KEY UPDATE"
 _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
 _LINES = """
     SELECT id, item_id, quantity - cancelled_quantity AS pieces, taken FROM order_lines
@@ -60,7 +61,7 @@ async def place(
         InsufficientStock: items do not have enough stock; it lists all of them.
     """
     values = Values(given, path)
-    customer = values.key("customer_id", "Customer")
+    customer = _customer(values, transaction.viewer)
     lines = values.within("lines")
     if not 1 <= len(lines) <= MOST_LINES:
         values.wrong(
@@ -69,9 +70,10 @@ async def place(
         values.check()
     items = [line.key("item_id", "Item") for line in lines]
     quantities = [line.pieces() for line in lines]
-    rows = await transaction.fetch(_LOCK_ALL, items, customer)
-    found = {row["id"]: row["stock"] for row in rows}
-    if customer and not rows[0]["customer"]:
+    locked = await transaction.fetch(_LOCK_ALL, items, customer)
+    found = {row["id"]: row["stock"] for row in locked}
+    exists = locked[0]["customer"] and await rows.exists_in_world(transaction, "Customer", customer)
+    if customer and not exists:
         values.wrong("customer_id", ProblemCode.NOT_FOUND, "There is no such customer.")
     for line, item in zip(lines, items, strict=True):
         if item and item not in found:
@@ -120,19 +122,19 @@ async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
     wanted = _wanted(values) if values.given("lines") is not None else None
     values.check()
     await lock(transaction, key, expected, OrderAction.CANCEL)
-    rows = {row["id"]: row for row in await transaction.fetch(_LINES, key)}
-    left = {line: row["pieces"] for line, row in rows.items()}
+    lines = {row["id"]: row for row in await transaction.fetch(_LINES, key)}
+    left = {line: row["pieces"] for line, row in lines.items()}
     gone = left if wanted is None else _checked(values, wanted, left)
     gone = {line: pieces for line, pieces in gone.items() if pieces}
     # Before the lines, so that the trigger increments the order's version only once.
     if sum(gone.values()) == sum(left.values()):
         await transaction.fetch(_MOVE, key, OrderStatus.CANCELLED)
-    back = {line: stock.returned(rows[line]["taken"], pieces) for line, pieces in gone.items()}
+    back = {line: stock.returned(lines[line]["taken"], pieces) for line, pieces in gone.items()}
     if gone:
         await transaction.fetch(_CANCEL, list(gone), list(gone.values()), list(back.values()))
     pieces: Counter[int] = Counter()
     for line, number in back.items():
-        pieces[rows[line]["item_id"]] += number
+        pieces[lines[line]["item_id"]] += number
     await stock.put_back(transaction, pieces)
     return key
 
@@ -147,9 +149,18 @@ async def lock(
         Conflict: its version is not the expected one.
         NotAllowed: its status does not allow the action.
     """
-    row = await transaction.first(_LOCK, key)
+    row = await rows.lock(transaction, "Order", key, "version", "status")
     check_version("Order", key, expected=expected, row=row)
     check_allowed(action, OrderStatus(row["status"]))
+
+
+def _customer(values: Values, viewer: Viewer) -> int:
+    """The key of the customer who places an order: the viewer, unless another one is given."""
+    if values.given("customer_id") is not None:
+        return values.key("customer_id", "Customer")
+    if viewer.own is None:
+        values.wrong("customer_id", ProblemCode.REQUIRED, "A value is required.")
+    return viewer.own or 0
 
 
 def _wanted(values: Values) -> list[tuple[Values, int, int | None]]:

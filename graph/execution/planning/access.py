@@ -1,0 +1,151 @@
+"""What an operation reads and changes, and what of it its viewer may not.
+
+A forbidden field refuses the operation before it runs. A row that the viewer may not see does not
+exist, which is no error: see `graph.database.worlds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLError
+
+from graph.database.catalog import catalog
+from graph.database.worlds import needs_of, world_of
+from graph.errors import Forbidden, Unauthenticated
+from graph.execution.failures import RequestRejected
+from graph.selection import (
+    Attribute,
+    Column,
+    Connection,
+    CountUpTo,
+    EnumLookup,
+    Exists,
+    Matches,
+    Measure,
+    Mutate,
+    PageInfo,
+    Payload,
+    Plain,
+    Resolved,
+    Selection,
+    Through,
+    ToOne,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graph.database.worlds import World
+    from graph.execution.planning.plan import Plan
+    from graph.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A field that reads a column of an entity, or its rows, or changes something.
+
+    `path` are response keys; `needs` are the permissions of which one suffices.
+    """
+
+    path: tuple[str, ...]
+    needs: frozenset[str] = frozenset()
+    entity: str = ""
+    column: str | None = None
+
+    def is_refused(self, world: World, viewer: Viewer) -> bool:
+        if not self.entity:
+            return not viewer.has(self.needs)
+        if self.column is None:
+            return world.is_closed(self.entity)
+        return world.hides(self.entity, self.column)
+
+    def permissions(self) -> list[str]:
+        return sorted(self.needs or needs_of(self.entity, self.column))
+
+
+class Access:
+    """What an operation of one shape needs; lives as long as its compiled statement."""
+
+    def __init__(self, plan: Plan) -> None:
+        uses = dict.fromkeys(use for root in plan.root for use in _uses(root, (), ""))
+        # A resolver's value may have relationships: they are not parts of a root field.
+        if any(map(_is_resolved, plan.root)):
+            for path, part in plan.fields.items():
+                keys = tuple(key for _, key in path[:-1])
+                uses |= dict.fromkeys(_uses(part, keys, ""))
+        self._uses = tuple(uses)
+        # By the viewer's permissions: roles are few.
+        self._refused: dict[frozenset[str], tuple[_Use, ...]] = {}
+
+    def check(self, viewer: Viewer) -> None:
+        """Check that the viewer may read and change all of it.
+
+        Raises:
+            RequestRejected: not all; it lists every path, with the permissions that would do.
+        """
+        if viewer.may is None:
+            return
+        refused = self._refused.get(viewer.may)
+        if refused is None:
+            world = world_of(viewer)
+            refused = tuple(use for use in self._uses if use.is_refused(world, viewer))
+            self._refused[viewer.may] = refused
+        if refused:
+            named = {".".join(use.path): use.permissions() for use in refused}
+            error = (Unauthenticated if viewer.subject is None else Forbidden)(named)
+            located = GraphQLError(str(error), path=refused[0].path, original_error=error)
+            raise RequestRejected([located], code=error.code)
+
+
+def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
+    """Everything that a part of a selection reads; `entity` is that of the rows around it."""
+    path = (*path, part.response_key) if hasattr(part, "response_key") else path
+    to = _entity_within(part)
+    inner = entity if to is None else to
+    yield from _own_uses(part, path, inner)
+    for within in _inner(part):
+        yield from _uses(within, path, inner)
+
+
+def _is_resolved(part: Any) -> bool:
+    return isinstance(part, Resolved) or any(map(_is_resolved, _inner(part)))
+
+
+def _inner(part: Any) -> Iterator[Any]:
+    """The parts of a part."""
+    for each in fields(part):
+        value = getattr(part, each.name)
+        for within in value if isinstance(value, tuple) else (value,):
+            if is_dataclass(within) and each.name != "relationship":
+                yield within
+
+
+def _entity_within(part: Any) -> str | None:
+    """The entity of the rows that a part leads to; "" for an object that is no row."""
+    match part:
+        case ToOne() | Connection() | Through() | Exists() | Measure() if part.relationship:
+            return part.relationship.target
+        case Selection():
+            return part.entity
+        case PageInfo() | CountUpTo() | Plain() | Payload():
+            return ""
+    return None
+
+
+def _own_uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
+    """What a part reads by itself; `entity` is that of the rows that it leads to."""
+    match part:
+        case Mutate() if part.needs:
+            yield _Use(path, needs=part.needs)
+        case Column() | EnumLookup() | Attribute() if entity:
+            yield _Use(path, entity=entity, column=part.name)
+        case Measure(column=str(column)) if entity:
+            yield _Use(path, entity=entity, column=column)
+        case Matches():
+            for name in catalog.searched.get(entity, ()):
+                yield _Use(path, entity=entity, column=name)
+    # Rows of a union, or those with given ids, are not found where they do not exist.
+    if not isinstance(part, Selection) and _entity_within(part) and entity not in catalog.unions:
+        yield _Use(path, entity=entity)
