@@ -16,7 +16,7 @@ from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.settings import ExecutionMode
 from graph.store.schema import schema
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 from tests.conftest import client_of, settings_for
 from tests.execution.running.test_transactions import stocked
 from tests.rows import fill
@@ -67,7 +67,7 @@ async def test_the_texts_of_a_larger_answer_do_not_leave_postgresql(database_url
         await fill(database, customers=100)
         names = " ".join(f"a{n}: lastName" for n in range(100))
         query = f"{{ customers(first: 100) {{ nodes {{ {names} }} }} }}"
-        answer = await Execution(schema, database).answer(Request(query, {}), ANONYMOUS)
+        answer = await Execution(schema, database).answer(Request(query, {}), SYSTEM)
     finally:
         await database.close()
 
