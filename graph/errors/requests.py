@@ -181,6 +181,18 @@ class TooLarge(RequestError):
     code = ErrorCode.OPERATION_TOO_LARGE
 
 
+class AnswerTooLarge(RequestError):
+    """The answer was made, but is not sent; a mutation with such an answer changes nothing."""
+
+    code = ErrorCode.ANSWER_TOO_LARGE
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            f"The answer is larger than {most_bytes:,} bytes."
+            " Request smaller pages, or fewer fields."
+        )
+
+
 class TooCostly(RequestError):
     code = ErrorCode.COST_LIMIT_EXCEEDED
 

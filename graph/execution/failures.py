@@ -33,6 +33,12 @@ class RequestRejected(Exception):
         self.errors = errors
         self.code = code
 
+    @property
+    def remembered(self) -> RequestRejected:
+        """The same with short messages, and without the document that the errors refer to."""
+        errors = [_detached(error) for error in self.errors]
+        return RequestRejected(errors, self.code)
+
     @classmethod
     def because(cls, message: str, *, code: ErrorCode) -> Self:
         return cls([GraphQLError(message)], code)
@@ -42,10 +48,8 @@ def refusal(error: GraphQLError, code: ErrorCode) -> dict[str, Any]:
     """A request error as JSON, with its original error's code and extensions, else with `code`."""
     original = error.original_error
     message = error.message if isinstance(original, GraphError) else in_json_words(error.message)
-    if len(message) > _MAX_MESSAGE_CHARS:
-        message = f"{message[:_MAX_MESSAGE_CHARS]}…"
     more = getattr(original, "extensions", None) or {}
-    return _formatted(error, getattr(original, "code", code), message, **more)
+    return _formatted(error, getattr(original, "code", code), _short(message), **more)
 
 
 def in_json_words(message: str) -> str:
@@ -66,6 +70,19 @@ def failure(error: GraphQLError) -> dict[str, Any]:
         "error %s at %s: %s", error_id, error.path, error.message, exc_info=original or error
     )
     return _formatted(error, ErrorCode.INTERNAL_SERVER_ERROR, "internal error", errorId=error_id)
+
+
+def _short(message: str) -> str:
+    is_short = len(message) <= _MAX_MESSAGE_CHARS
+    return message if is_short else f"{message[:_MAX_MESSAGE_CHARS]}…"
+
+
+def _detached(error: GraphQLError) -> GraphQLError:
+    detached = GraphQLError(
+        _short(error.message), path=error.path, original_error=error.original_error
+    )
+    detached.locations = error.locations
+    return detached
 
 
 def unavailability(errors: Sequence[GraphQLError]) -> Unavailable | None:
