@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ class Store:
     """Where the data is, as two kinds of driver want to be told, and how much of it there is."""
 
     url: str
+    superuser_url: str
     libpq: dict[str, str]
     postmaster: int
     version: str
@@ -83,7 +84,7 @@ class Store:
 
     async def connect(self) -> Any:
         """A connection of the bench's own, beside those of the servers."""
-        return await asyncpg.connect(driver_url(self.url))
+        return await asyncpg.connect(driver_url(self.superuser_url))
 
 
 @contextmanager
@@ -95,10 +96,12 @@ def running_store(scale: float) -> Iterator[Store]:
         folder = Path(name)
         folder.chmod(0o711)  # where the bench runs as root, PostgreSQL does not
         with running_cluster(folder, settings=_SETTINGS) as cluster:
-            version, rows = asyncio.run(_filled(cluster.url(), customers))
+            asyncio.run(_migrate(cluster.url()))
+            version, rows = asyncio.run(_filled(cluster.superuser_url(), customers))
             pid_file = next(folder.glob("postgresql-*/postmaster.pid"))
             postmaster = int(pid_file.read_text().split()[0])
-            yield Store(cluster.url(), cluster.environment(), postmaster, version, rows)
+            urls = cluster.url(), cluster.superuser_url()
+            yield Store(*urls, cluster.environment(), postmaster, version, rows)
 
 
 def driver_url(url: str) -> str:
@@ -107,7 +110,6 @@ def driver_url(url: str) -> str:
 
 
 async def _filled(url: str, customers: int) -> tuple[str, dict[str, int]]:
-    await _migrate(url)
     connection = await asyncpg.connect(driver_url(url), timeout=60)
     try:
         sample = Sample(customers, random_seed=1)
@@ -123,7 +125,8 @@ async def _filled(url: str, customers: int) -> tuple[str, dict[str, int]]:
             last = f"SELECT setval('{table}_id_seq', max(id)) FROM {table}"  # noqa: S608
             await connection.execute(last)
         await connection.execute("VACUUM (FREEZE, ANALYZE)")
-        await connection.execute("CHECKPOINT")
+        with suppress(asyncpg.InsufficientPrivilegeError):  # the role is no superuser
+            await connection.execute("CHECKPOINT")
         version = await connection.fetchval("SHOW server_version")
         rows = {
             table: await connection.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608

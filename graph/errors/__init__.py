@@ -20,12 +20,14 @@
      │   ├─ InvalidId             the text is not an id of this schema           INVALID_ID
      │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
+     │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
      │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
      │   ├─ InvalidGroups         a repeated or unknown key or time zone         INVALID_GROUPS
+     │   │   └─ TooManyBuckets    with the empty ones, in this store            INVALID_GROUPS
      │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
      │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
      │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
@@ -92,6 +94,7 @@ from graph.errors.domain import (
     ValidationFailed,
 )
 from graph.errors.requests import (
+    AnswerTooLarge,
     BadRequest,
     BatchTooLarge,
     BodyTooLarge,
@@ -120,6 +123,7 @@ from graph.errors.requests import (
     RequestError,
     TooCostly,
     TooLarge,
+    TooManyBuckets,
     Unauthenticated,
     UnsupportedEncoding,
     UnsupportedMediaType,
@@ -145,6 +149,7 @@ from graph.errors.startup import (
 
 __all__ = [
     "AddressUnavailable",
+    "AnswerTooLarge",
     "BadRequest",
     "BatchTooLarge",
     "BodyTooLarge",
@@ -202,6 +207,7 @@ __all__ = [
     "TooCostly",
     "TooExpensive",
     "TooLarge",
+    "TooManyBuckets",
     "TooMuchStorage",
     "TransferFailed",
     "TryAgain",

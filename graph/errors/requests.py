@@ -179,6 +179,18 @@ class TooLarge(RequestError):
     code = ErrorCode.OPERATION_TOO_LARGE
 
 
+class AnswerTooLarge(RequestError):
+    """The answer was made, but is not sent; a mutation with such an answer changes nothing."""
+
+    code = ErrorCode.ANSWER_TOO_LARGE
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            f"The answer is larger than {most_bytes:,} bytes."
+            " Request smaller pages, or fewer fields."
+        )
+
+
 class TooCostly(RequestError):
     code = ErrorCode.COST_LIMIT_EXCEEDED
 
@@ -238,6 +250,18 @@ class InvalidOrder(RequestError):
 
 class InvalidGroups(RequestError):
     code = ErrorCode.INVALID_GROUPS
+
+
+class TooManyBuckets(InvalidGroups):
+    """Only the statement knows how many there are: its error has the mark in its text."""
+
+    MARK = " buckets of time"
+
+    def __init__(self, buckets: int, groups: int) -> None:
+        super().__init__(
+            f"With 'emptyBuckets' there are more than {buckets:,} buckets, or {groups:,} groups."
+            " Choose a larger unit, or bound the time more narrowly by 'where'."
+        )
 
 
 class InvalidText(RequestError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from graphql import GraphQLError
 
-from graph.errors import ErrorCode, GraphError, Unavailable
+from graph.errors import ErrorCode, GraphError, TooManyBuckets, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,12 @@ class RequestRejected(Exception):
         self.errors = errors
         self.code = code
 
+    @property
+    def remembered(self) -> RequestRejected:
+        """The same with short messages, and without the document that the errors refer to."""
+        errors = [_detached(error) for error in self.errors]
+        return RequestRejected(errors, self.code)
+
     @classmethod
     def because(cls, message: str, *, code: ErrorCode) -> Self:
         return cls([GraphQLError(message)], code)
@@ -35,9 +41,7 @@ class RequestRejected(Exception):
 def refusal(error: GraphQLError, code: ErrorCode) -> dict[str, Any]:
     """A request error as JSON, with its original error's code and extensions, else with `code`."""
     original = error.original_error
-    message = error.message
-    if len(message) > _MAX_MESSAGE_CHARS:
-        message = f"{message[:_MAX_MESSAGE_CHARS]}…"
+    message = _short(error.message)
     more = getattr(original, "extensions", None) or {}
     return _formatted(error, getattr(original, "code", code), message, **more)
 
@@ -54,10 +58,30 @@ def failure(error: GraphQLError) -> dict[str, Any]:
     return _formatted(error, ErrorCode.INTERNAL_SERVER_ERROR, "internal error", errorId=error_id)
 
 
+def _short(message: str) -> str:
+    is_short = len(message) <= _MAX_MESSAGE_CHARS
+    return message if is_short else f"{message[:_MAX_MESSAGE_CHARS]}…"
+
+
+def _detached(error: GraphQLError) -> GraphQLError:
+    detached = GraphQLError(
+        _short(error.message), path=error.path, original_error=error.original_error
+    )
+    detached.locations = error.locations
+    return detached
+
+
 def unavailability(errors: Sequence[GraphQLError]) -> Unavailable | None:
     """The first error that means that the database was unavailable, if there is one."""
     originals = (error.original_error for error in errors)
     return next((error for error in originals if isinstance(error, Unavailable)), None)
+
+
+def rejection(errors: Sequence[GraphQLError]) -> RequestRejected | None:
+    """The rejection of an operation of which a statement has found that it asks for too much."""
+    originals = (error.original_error for error in errors)
+    found = next((error for error in originals if isinstance(error, TooManyBuckets)), None)
+    return None if found is None else RequestRejected.because(str(found), code=found.code)
 
 
 def _formatted(error: GraphQLError, code: str, message: str, **extensions: Any) -> dict[str, Any]:

@@ -27,7 +27,13 @@ from graph.schema.entities import Entity, numbers_of, ordered_of
 from graph.schema.fields import derived
 from graph.schema.filter_inputs import IDFilter, StringListFilter, filter_of, filter_of_column
 from graph.schema.type_factories import input_type
-from graph.selection import MAX_DEPTH, MAX_PREDICATES, MAX_SEARCH_CHARS
+from graph.selection import (
+    MAX_DEPTH,
+    MAX_FILLED_GROUPS,
+    MAX_GROUPS,
+    MAX_PREDICATES,
+    MAX_SEARCH_CHARS,
+)
 
 
 @strawberry.enum(description="The direction of a sort, and the position of nulls.")
@@ -76,6 +82,13 @@ class TimeBucket:
     )
     week_start: Weekday | None = strawberry.field(
         default=UNSET, description="The first day of each WEEK; MONDAY if it is not given."
+    )
+    empty_buckets: bool | None = strawberry.field(
+        default=UNSET,
+        description="Whether there is a group for each bucket without rows, too: from the first to "
+        "the last bucket with rows, or as far as `where` bounds the time, for all values of the "
+        "other keys. At most one key has it, and at most "
+        f"{MAX_GROUPS:,} buckets in {MAX_FILLED_GROUPS:,} groups.",
     )
 
 

@@ -10,7 +10,7 @@ import strawberry
 from graph.database.catalog import catalog
 from graph.relay import to_global_id
 from graph.schema.access import declare_access
-from graph.schema.costs import Cost, weight_of
+from graph.schema.costs import ROW, Cost, weight_of
 from graph.schema.declarations import check_roots, check_search, declare_entities
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.generated_types import generate
@@ -46,6 +46,10 @@ class Schema(strawberry.Schema):
         super().__init__(*args, **options)
         if entities:
             _check_searches(self._schema)
+        inputs = set[str]()
+        for mutation in getattr(self._schema.mutation_type, "fields", {}).values():
+            for argument in mutation.args.values():
+                _declare_rows(_named(argument.type), inputs)
         types: list[Any] = list(self._schema.type_map.values())
         for type_ in types:
             # graphql-core knows `@oneOf` too, and finds its variables wherever they stand, as
@@ -62,6 +66,18 @@ class Schema(strawberry.Schema):
                     # For `graph.execution`, and for any other executor.
                     field.extensions["direct"] = direct
                     field.resolve = _without_arguments(direct)
+
+
+def _declare_rows(type_: Any, seen: set[str]) -> None:
+    """Declare the cost of a row at each list in a mutation's input."""
+    if type_.name in seen:
+        return
+    seen.add(type_.name)
+    for field in getattr(type_, "fields", {}).values():
+        definition = field.extensions.get("strawberry-definition")
+        if definition is not None and str(field.type).startswith("["):
+            definition.directives = (*definition.directives, ROW)
+        _declare_rows(_named(field.type), seen)
 
 
 def _check_searches(schema: Any) -> None:

@@ -83,13 +83,15 @@ class Rank:
 class Bucket:
     """The start of the hour, day, ... of a time; `zone` is an operand.
 
-    Weeks begin on `first_weekday`: 0 is Monday, 6 Sunday.
+    Weeks begin on `first_weekday`: 0 is Monday, 6 Sunday. With `fills` there are groups of the
+    buckets that have no rows.
     """
 
     term: Term
     unit: str
     zone: int
     first_weekday: int = 0
+    fills: bool = False
 
 
 Term: TypeAlias = Attribute | Through | Measure | Rank | Bucket
@@ -206,6 +208,21 @@ def terms_in(condition: Condition | None) -> Iterator[Term]:
                 yield from terms_in(each)
         case Not(inner):
             yield from terms_in(inner)
+
+
+_BOUNDS = {"gt", "gte", "lt", "lte"}
+
+
+def bounds_in(condition: Condition | None, term: Term) -> Iterator[Test]:
+    """The tests that keep a term of all rows that match a condition within bounds."""
+    match condition, term:
+        case AllOf(conditions), _:
+            for each in conditions:
+                yield from bounds_in(each, term)
+        case Test(tested, operator), _ if tested == term and operator in _BOUNDS:
+            yield condition
+        case Exists(relationship, inner), Through(leads, inner_term) if relationship == leads:
+            yield from bounds_in(inner, inner_term)
 
 
 def searches_in(condition: Condition | None) -> int:

@@ -15,7 +15,7 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
-from bench import limits
+from bench import access, limits
 from bench.__main__ import app as bench
 from graph.cli import app
 from graph.settings import Settings
@@ -41,6 +41,7 @@ GIVEN = {
     "queries/customers.graphql": "{ customers(first: 10) { nodes { username } } }",
     "schema.graphql": (ROOT / "schema.graphql").read_text(),
 }
+_BENCHES = [["python", "-m", "bench.limits"], ["python", "-m", "bench.access"]]
 SETTINGS = {f"GRAPH_{name.upper()}" for name in Settings.model_fields}
 # Variables that are no settings, and the file that reads them.
 OTHERS = {
@@ -111,12 +112,14 @@ def check(words: list[str], environment: dict[str, str]) -> None:
     for name in environment:
         assert name in SETTINGS or name in (ROOT / OTHERS[name]).read_text(), name
     match words:
-        case ["graph" | "python", *_] if words[:3] != ["python", "-m", "bench.limits"]:
+        case ["graph" | "python", *_] if words[:3] not in _BENCHES:
             start = 3 if words[0] == "python" else 1
             assert words[0] == "graph" or words[:3] == ["python", "-m", "graph"]
             check_options(app, words[start:])
         case ["python", "-m", "bench.limits", *rest]:
             check_options(limits.app, rest)
+        case ["python", "-m", "bench.access", *rest]:
+            check_options(access.app, rest)
         case ["make", *targets]:
             check_make(targets)
         case [".venv/bin/pytest" | "pytest", *rest]:

@@ -154,7 +154,7 @@ def shops(database_url: str) -> Callable[[Callable[[Asking], None]], None]:
                     known_of(shop),
                     choices,
                     careless=False,
-                    without=("search", "history", "weekStart"),
+                    without=("search", "history", "weekStart", "emptyBuckets"),
                 )
                 for _ in range(QUESTIONS):
                     check(Asking(shop, choices, values, both, runner))

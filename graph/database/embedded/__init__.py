@@ -95,7 +95,14 @@ class Cluster:
 
         The role is the API's in its own database, and the superuser in any other.
         """
-        role = API_ROLE if database == DATABASE and self._server.roles.are_made() else SUPERUSER
+        is_api = database == DATABASE and self._server.roles.are_made()
+        return self._url(API_ROLE if is_api else SUPERUSER, database)
+
+    def superuser_url(self) -> str:
+        """As `url`, with the superuser in the API's database."""
+        return self._url(SUPERUSER, DATABASE)
+
+    def _url(self, role: str, database: str) -> str:
         host = quote(str(self._server.sockets))
         # Without a port in the URL asyncpg would derive the socket's name from PGPORT.
         return f"postgresql+asyncpg://{role}@/{database}?host={host}&port={PORT}"

@@ -47,24 +47,22 @@ class Buckets:
     ) -> ColumnElement[Any]:
         """The beginning of the bucket that a moment of the row falls into; NULL for NULL."""
         if bucket not in self._known:
-            begins = self._begins(bucket, moment, zone)
-            begins = case((begins < _FIRST_TIME, _FIRST_TIME), else_=begins)
-            self._known[bucket] = self._named(begins)
+            if bucket.unit == "hour":
+                self._known[bucket] = self._within_time(hour_of(moment, zone))
+            else:
+                shown = self._named(start_shown(bucket, moment, zone))
+                self._known[bucket] = self.first_moment(shown, zone)
         return self._known[bucket]
 
-    def _begins(
-        self, bucket: Bucket, moment: ColumnElement[Any], zone: ColumnElement[Any]
+    def first_moment(
+        self, local: ColumnElement[Any], zone: ColumnElement[Any]
     ) -> ColumnElement[Any]:
-        unit: ColumnElement[Any] = raw_sql(f"'{bucket.unit}'")
-        if bucket.unit == "hour":
-            return self._named(func.date_trunc(unit, moment, zone))
-        local = _shown(moment, zone)
-        if bucket.unit == "week" and bucket.first_weekday:
-            days = raw_sql(f"interval '{bucket.first_weekday} days'", Interval)
-            first = func.date_trunc(unit, local - days, type_=DateTime()) + days
-        else:
-            first = func.date_trunc(unit, local)
-        return self._first_moment(self._named(type_coerce(first, DateTime())), zone)
+        """The moment at which the bucket begins whose start the clock shows as `local`."""
+        return self._within_time(self._first_moment(local, zone))
+
+    def _within_time(self, begins: ColumnElement[Any]) -> ColumnElement[Any]:
+        begins = self._named(begins)
+        return self._named(case((begins < _FIRST_TIME, _FIRST_TIME), else_=begins))
 
     def _first_moment(
         self, local: ColumnElement[Any], zone: ColumnElement[Any]
@@ -83,19 +81,34 @@ class Buckets:
         seconds = func.generate_series(early - (shown - local), early, _SECOND)
         found = seconds.table_valued(column("second", DateTime(timezone=True)), name="second")
         change = select(func.min(found.c.second)).where(_shown(found.c.second, zone) >= local)
-        begins = case(
+        return case(
             (shown == local, func.least(early, usual)),
             (_shown(usual, zone) == local, usual),
             (_shown(early - _SECOND, zone) < local, early),
             else_=change.correlate_except(found).scalar_subquery(),
         )
-        return self._named(begins)
 
     def _named(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         """The value by the name of its step."""
         step = select(value.label("value")).correlate_except().offset(raw_sql("0")).lateral()
         self._steps.append(step)
         return step.c.value
+
+
+def hour_of(moment: ColumnElement[Any], zone: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.date_trunc(raw_sql("'hour'"), moment, zone, type_=DateTime(timezone=True))
+
+
+def start_shown(
+    bucket: Bucket, moment: ColumnElement[Any], zone: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    """What the clock shows when the bucket of a moment begins, if that is not an hour."""
+    unit: ColumnElement[Any] = raw_sql(f"'{bucket.unit}'")
+    local = _shown(moment, zone)
+    if bucket.unit == "week" and bucket.first_weekday:
+        days = raw_sql(f"interval '{bucket.first_weekday} days'", Interval)
+        return type_coerce(func.date_trunc(unit, local - days, type_=DateTime()) + days, DateTime())
+    return func.date_trunc(unit, local, type_=DateTime())
 
 
 def _shown(moment: ColumnElement[Any], zone: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -7,14 +7,17 @@ last times of a column.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Float,
+    Interval,
     Numeric,
     and_,
     any_,
@@ -34,6 +37,7 @@ from sqlalchemy.sql.elements import False_, True_
 from graph.database.kinds import Scalar, ScalarKind
 from graph.database.reads.buckets import Buckets
 from graph.database.reads.columns import Row, column_of, scalar_of_column, table_of
+from graph.database.reads.empty_buckets import Span
 from graph.database.search import is_found, rank_of
 from graph.database.search_functions import MISSPELLED
 from graph.selection import (
@@ -48,15 +52,21 @@ from graph.selection import (
     Rank,
     Test,
     Through,
+    bounds_in,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from graph.selection import Condition, Relationship, Term
 
 _WORD = Scalar(ScalarKind.TEXT)
 _NOTHING: ColumnElement[int] = literal_column("0")
+# From a bound that is not among the moments to the nearest one that is.
+_NEXT: dict[str, ColumnElement[Any]] = {
+    "gt": literal_column("interval '1 microsecond'", Interval),
+    "lt": literal_column("interval '-1 microsecond'", Interval),
+}
 _OPERATORS_OF_LISTS = {"has_every", "has_some"}
 # Digits after the point of an average: PostgreSQL's own scale depends on the values.
 _SCALE_OF_AVERAGES: ColumnElement[int] = literal_column("6")
@@ -97,12 +107,20 @@ class ExpressionCompiler:
     """Compiles terms and conditions over one row; `prefix` begins the names of parameters.
 
     With `joins`, rows across a relationship are joined once each, and buckets too, for a statement
-    that groups rows. Without, each term uses a sub-select.
+    that groups rows. Without, each term uses a sub-select. Terms that are `known` are columns.
     """
 
-    def __init__(self, row: Row, prefix: str = "", *, joins: bool = False) -> None:
+    def __init__(
+        self,
+        row: Row,
+        prefix: str = "",
+        *,
+        joins: bool = False,
+        known: Mapping[Term, ColumnElement[Any]] = MappingProxyType({}),
+    ) -> None:
         self.row = row
         self._prefix = prefix
+        self._known = known
         self._joined: dict[Relationship, tuple[ExpressionCompiler, ColumnElement[bool]]] | None = (
             {} if joins else None
         )
@@ -116,8 +134,10 @@ class ExpressionCompiler:
             source = source.join(joined.source(), belongs, isouter=is_optional)
         return self._buckets.joined_to(source)
 
-    def term(self, term: Term) -> ColumnElement[Any]:
+    def term(self, term: Term) -> ColumnElement[Any]:  # noqa: PLR0911  one for each
         match term:
+            case _ if term in self._known:
+                return self._known[term]
             case Attribute():
                 return self.row.column(term.name)
             case Through():
@@ -129,8 +149,24 @@ class ExpressionCompiler:
             case Rank():
                 return rank_of(partial(self._is_found, term.text))
             case Bucket():
-                zone = self._operand(term.zone, _WORD)
-                return self._buckets.key(term, self.term(term.term), zone)
+                return self._buckets.key(term, self.term(term.term), self.zone_of(term))
+
+    def zone_of(self, bucket: Bucket) -> ColumnElement[Any]:
+        return self._operand(bucket.zone, _WORD)
+
+    def span_in(self, where: Condition | None, bucket: Bucket) -> Span:
+        """The first and the last moment of a bucket's term that a filter admits."""
+        scalar, ends = Scalar(ScalarKind.TIME), defaultdict[bool, list[Any]](list)
+        for test in bounds_in(where, bucket.term):
+            assert test.operand is not None  # noqa: S101  a comparison has one
+            moment = self._operand(test.operand, scalar)
+            if test.operator in _NEXT:
+                moment = moment + _NEXT[test.operator]
+            ends[test.operator.startswith("l")].append(moment)
+        return Span(
+            func.greatest(*ends[False]) if ends[False] else None,
+            func.least(*ends[True]) if ends[True] else None,
+        )
 
     def condition(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911  one for each
         """The SQL of a condition; it may be NULL instead of false."""

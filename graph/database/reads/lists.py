@@ -49,6 +49,7 @@ from sqlalchemy import (
 from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads.columns import Row, belongs, columns_of
+from graph.database.reads.empty_buckets import starts_of, with_empty
 from graph.database.reads.expressions import ExpressionCompiler, is_stored
 from graph.database.reads.keyset import Ordering, same
 from graph.selection import (
@@ -57,6 +58,7 @@ from graph.selection import (
     MAX_PAGE_SIZE,
     AllOf,
     Attribute,
+    Bucket,
     Measure,
     Test,
     columns_read,
@@ -64,9 +66,9 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import FromClause, Select
+    from sqlalchemy import CTE, FromClause, Select
 
     from graph.selection import Condition, GroupingShape, PageShape, Relationship, Term
 
@@ -75,6 +77,8 @@ _ONE: ColumnElement[int] = raw_sql("1")
 # time: half of its cost. Behind this bound the size makes no difference to it, and it plans once.
 _MOST: ColumnElement[int] = raw_sql(str(MAX_PAGE_SIZE + 1))
 _NULL: ColumnElement[Any] = raw_sql("NULL")
+# The measures of a group without rows, if they are not NULL.
+_EMPTY: dict[str, ColumnElement[Any]] = dict.fromkeys(("count", "distinct"), raw_sql("0"))
 
 
 class RowList:
@@ -90,6 +94,7 @@ class RowList:
     ) -> None:
         self.entity = relationship.target
         self.prefix = prefix
+        self._where = where
         self.expressions = ExpressionCompiler(Row(relationship.target), prefix)
         filtered = () if where is None else (self.expressions.condition(where),)
         self.conditions = (belongs(relationship, key), *filtered)
@@ -127,23 +132,72 @@ class RowList:
         keys may have more: it could join whole tables before it filters them.
         """
         known = [grouped(term, shape.by) for term in terms]
-        read = columns_read([*shape.terms, *(term for term in known if term is not None)])
-        columns = [self.expressions.row.column(name).label(name) for name in sorted(read)]
-        rows = self.select(*columns).offset(raw_sql("0")).subquery()
-        groups = ExpressionCompiler(Row(self.entity, rows, names=rows.c), own, joins=True)
+        wanted = [term for term in known if term is not None]
+        groups = self._grouped([*shape.terms, *wanted], own)
         keys = [groups.term(term) for term in shape.by]
-        having = () if shape.having is None else (groups.condition(shape.having),)
+        bucket = next((key for key in shape.by if isinstance(key, Bucket) and key.fills), None)
+        if bucket is None:
+            having = () if shape.having is None else (groups.condition(shape.having),)
+            found = self._in_order(groups, shape, known, own)
+            return found.select_from(groups.source()).group_by(*keys).having(*having)
+        measures = [term for term in (*shape.terms, *wanted) if _is_of_a_group(term)]
+        named = {term: f"k{nth}" for nth, term in enumerate(shape.by)}
+        named |= {term: f"m{nth}" for nth, term in enumerate(dict.fromkeys(measures))}
+        found = select(*(groups.term(term).label(name) for term, name in named.items()))
+        found = found.select_from(groups.source()).group_by(*keys)
+        return self._filled(found.cte(), bucket, shape, known, named=named, own=own)
+
+    def _filled(
+        self,
+        groups: CTE,
+        bucket: Bucket,
+        shape: GroupingShape,
+        terms: Sequence[Term | None],
+        *,
+        named: Mapping[Term, str],
+        own: str,
+    ) -> Select[Any]:
+        """A page of the groups and those of empty buckets; `named` has the columns of terms."""
+        zone = ExpressionCompiler(self.expressions.row, own).zone_of(bucket)
+        span = self.expressions.span_in(self._where, bucket)
+        starts = starts_of(bucket, zone, groups, named[bucket], span)
+        empty = {
+            name: _EMPTY.get(term.function, _NULL)
+            for term, name in named.items()
+            if isinstance(term, Measure)
+        }
+        by = [named[key] for key in shape.by]
+        rows = with_empty(groups, by, named[bucket], empty, starts).subquery()
+        known = {term: rows.c[name] for term, name in named.items()}
+        filled = ExpressionCompiler(Row(self.entity, rows), own, known=known)
+        having = () if shape.having is None else (filled.condition(shape.having),)
+        found = self._in_order(filled, shape, terms, own).select_from(rows).where(*having)
+        return found.add_cte(groups, nest_here=True)
+
+    def _grouped(self, terms: Sequence[Term], own: str) -> ExpressionCompiler:
+        """The rows of the list, with the columns that the terms are read from."""
+        columns = (
+            self.expressions.row.column(name).label(name) for name in sorted(columns_read(terms))
+        )
+        rows = self.select(*columns).offset(raw_sql("0")).subquery()
+        return ExpressionCompiler(Row(self.entity, rows, names=rows.c), own, joins=True)
+
+    def _in_order(
+        self,
+        groups: ExpressionCompiler,
+        shape: GroupingShape,
+        terms: Sequence[Term | None],
+        own: str,
+    ) -> Select[Any]:
+        """A page of groups: their numbers, and the terms."""
         order = Ordering(self.entity, shape.order)
         clauses = order.clauses([groups.term(sort.term) for sort in shape.order])
-        values = [_NULL if term is None else groups.term(term) for term in known]
+        values = [_NULL if term is None else groups.term(term) for term in terms]
         return (
             select(
                 func.row_number().over(order_by=clauses).label("nth"),
                 *(value.label(f"t{nth}") for nth, value in enumerate(values)),
             )
-            .select_from(groups.source())
-            .group_by(*keys)
-            .having(*having)
             .order_by(raw_sql("nth"))
             .limit(bindparam(f"{own}limit", type_=Integer))
             .offset(bindparam(f"{own}offset", type_=Integer))
@@ -151,6 +205,11 @@ class RowList:
 
     def parameter(self, name: str) -> ColumnElement[Any]:
         return bindparam(f"{self.prefix}{name}", type_=Integer)
+
+
+def _is_of_a_group(term: Term) -> bool:
+    """Whether it is an aggregate of one group; the number of groups is of all."""
+    return isinstance(term, Measure) and term.function != "groups"
 
 
 class Paged:

@@ -95,7 +95,8 @@ class Filters:
         """The keys of a grouping.
 
         Raises:
-            InvalidGroups: no key, too many, a repeated one, or an unknown time zone.
+            InvalidGroups: no key, too many, a repeated one, an unknown time zone, or empty buckets
+                of two keys.
         """
         if not 1 <= len(given) <= MAX_KEYS:
             raise InvalidGroups(f"'by' must have from 1 to {MAX_KEYS} keys, not {len(given)}.")
@@ -103,6 +104,8 @@ class Filters:
         plain = [_without_bucket(key) for key in keys]
         if len(set(plain)) < len(plain):
             raise InvalidGroups("'by' must not contain a key twice.")
+        if sum(isinstance(key, Bucket) and key.fills for key in keys) > 1:
+            raise InvalidGroups("'emptyBuckets' is for one key of 'by' only.")
         return keys
 
     def order_of_groups(
@@ -294,7 +297,8 @@ class Filters:
         weekday = _plain(given.get("weekStart")) or 0
         if weekday and unit != "week":
             raise InvalidGroups("'weekStart' is for buckets of a WEEK only.")
-        return Bucket(term, unit, self._operand(_ABBREVIATED.get(zone, zone)), weekday)
+        fills = bool(given.get("emptyBuckets"))
+        return Bucket(term, unit, self._operand(_ABBREVIATED.get(zone, zone)), weekday, fills)
 
     def _members(
         self, given: Mapping[str, Any], path: tuple[str, ...]
