@@ -50,11 +50,11 @@ def serve(
     """
     import graph.store.schema  # noqa: F401  one that cannot be served is refused here
     from graph.database.connect import reachable_store
-    from graph.development import with_own_issuer
+    from graph.development import issues_tokens, with_own_issuer
     from graph.doctor import check_sign_in, dangers_of_workers
     from graph.server.serve import bound_socket, serve
 
-    settings = with_own_issuer(read_settings(host=host, port=port))
+    settings = read_settings(host=host, port=port)
     check_sign_in(settings)
     for danger in dangers_of_workers(settings, workers):
         typer.echo(f"Danger: {danger}", err=True)
@@ -63,7 +63,8 @@ def serve(
         address, shown_port = listener.getsockname()[:2]
         shown_host = f"[{address}]" if ":" in address else address
         typer.echo(f"graph is at http://{shown_host}:{shown_port}/graphql (Ctrl-C stops it)")
-        serve(store, listener, workers=workers, reload=reload)
+        served = with_own_issuer(store) if issues_tokens(settings) else store
+        serve(served, listener, workers=workers, reload=reload)
 
 
 @app.command()

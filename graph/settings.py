@@ -153,6 +153,8 @@ class Settings(BaseSettings):
     documents_manifest: Path | None = None
     # The most requests in one batch; 0 disables batches.
     max_batch: int = Field(default=0, ge=0, le=100)
+    # The largest answer to one operation.
+    max_answer_bytes: int = Field(default=10_000_000, ge=1_024, le=1_000_000_000)
     # The smallest response that is compressed for clients that accept it; 0 disables compression.
     compress_from_bytes: int = Field(default=1_000, ge=0)
     introspection: bool = True

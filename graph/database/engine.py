@@ -9,6 +9,7 @@ transaction for the ORM: committed when its block ends, rolled back when it rais
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
@@ -28,7 +29,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from graph.database.pool import Pool
 from graph.database.poolers import Connector
 from graph.database.readiness import Readiness
+from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
+from graph.database.table_sizes import TableSizes
 from graph.database.worlds import OWN, dialect_in, world_of
 from graph.errors import TimedOut, TooManyBuckets, TooMuchStorage, Unavailable
 from graph.selection import MAX_FILLED_GROUPS, MAX_GROUPS
@@ -55,6 +58,9 @@ KEPT_STATEMENTS = 50
 
 _VERSION_WITH_JSON_SCALAR = 17
 
+# In the first line of a plan.
+_TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
+
 _QUERY_CANCELED = "57014"
 _INVALID_TEXT = "22P02"
 _LIMIT_EXCEEDED = "53400"
@@ -70,7 +76,14 @@ class ReadSession:
     tasks: hence the lock.
     """
 
-    def __init__(self, session: AsyncSession, viewer: Viewer, stopwatch: Stopwatch) -> None:
+    def __init__(
+        self,
+        session: AsyncSession,
+        viewer: Viewer,
+        stopwatch: Stopwatch,
+        max_answer_bytes: int,
+    ) -> None:
+        self.max_answer_bytes = max_answer_bytes
         self._session = session
         self._stopwatch = stopwatch
         self._lock = asyncio.Lock()
@@ -100,10 +113,13 @@ class ReadSession:
             try:
                 connection = await self._session.connection()
                 driver = (await connection.get_raw_connection()).driver_connection
-                statement = query.statement(json_function(driver), self.world)
+                statement = query.statement(
+                    json_function(driver), self.world, self.max_answer_bytes
+                )
                 parameters = tuple(statement.parameters(values, self._own))
                 with self._stopwatch:
-                    return (await connection.exec_driver_sql(statement.sql, parameters)).one()
+                    columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
+                return check_size(columns, self.max_answer_bytes)
             except Exception as error:
                 raise translated(error) from error
 
@@ -118,8 +134,10 @@ class WriteSession(AsyncSession):
 class Database:
     """The pool and its sessions. One per application."""
 
-    def __init__(self, engine: AsyncEngine, spare: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, spare: AsyncEngine, max_answer_bytes: int) -> None:
         self.engine = engine
+        # PostgreSQL does not send the texts of a larger answer.
+        self.max_answer_bytes = max_answer_bytes
         # Of a `Transaction`, which begins and ends by itself.
         self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         # Called with the SQL and the parameters of each statement that runs as text.
@@ -130,6 +148,7 @@ class Database:
         self._read = async_sessionmaker(snapshot, autoflush=False, expire_on_commit=False)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
         self._readiness = Readiness(spare, translated)
+        self.sizes = TableSizes(spare)
 
     @classmethod
     def connect(cls, settings: Settings, *, max_temp_megabytes: int | None = None) -> Self:
@@ -157,11 +176,11 @@ class Database:
         )
         for each in (engine, spare):
             event.listen(each.sync_engine, "checkout", _refuse_closed_connection)
-        return cls(engine, spare)
+        return cls(engine, spare, settings.max_answer_bytes)
 
     def read(self, viewer: Viewer = SYSTEM, stopwatch: Stopwatch | None = None) -> ReadSession:
         """The session of one operation, in the viewer's world."""
-        return ReadSession(self._read(), viewer, stopwatch or Stopwatch())
+        return ReadSession(self._read(), viewer, stopwatch or Stopwatch(), self.max_answer_bytes)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
@@ -182,20 +201,47 @@ class Database:
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
+            AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            statement = query.statement(json_function(driver), world_of(viewer))
+            world, most = world_of(viewer), self.max_answer_bytes
+            statement = query.statement(json_function(driver), world, most)
             with stopwatch or Stopwatch():
-                columns: Sequence[bytes] = await self._fetch(
+                columns = await self._fetch(
                     driver, statement, statement.parameters(values, viewer.own)
                 )
+            return check_size(columns, most)
         except Exception as error:
             raise translated(error) from error
         finally:
             self._give(connection)
-        return columns
+
+    async def planned_cost(
+        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+    ) -> float:
+        """The planner's estimate for `fetch_json` with these values, in its own units.
+
+        Raises:
+            Unavailable, TimedOut: as `ReadSession.rows`.
+        """
+        if query is None:
+            return 0.0
+        connection = await self._taken()
+        driver: Any = connection.driver_connection
+        try:
+            world, most = world_of(viewer), self.max_answer_bytes
+            statement = query.statement(json_function(driver), world, most)
+            with stopwatch:
+                prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
+                plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
+        except Exception as error:
+            raise translated(error) from error
+        finally:
+            self._give(connection)
+        cost = _TOTAL_COST.search(plan)
+        return float(cost[1]) if cost else 0.0
 
     async def first(self, sql: str, *parameters: Any) -> Any:
         """The first row, or None, of a statement that is a transaction of its own.
@@ -247,6 +293,7 @@ class Database:
         await self._readiness.check()
 
     async def close(self) -> None:
+        await self.sizes.close()
         await self._readiness.close()
         await self.engine.dispose()
 

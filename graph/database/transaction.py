@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
 from graph.database.engine import execute_in, is_outdated, json_function, translated
+from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
 from graph.database.worlds import OWN, text_in, world_of
-from graph.errors import DomainError, GraphError, OutcomeUnknown, Unavailable
+from graph.errors import DomainError, GraphError, OutcomeUnknown, TimedOut, Unavailable
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _QUEUE = 0x71756575
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK = "40P01"
 _LOCK_TIMEOUT = "55P03"
+
+_VERSION_WITH_TRANSACTION_TIMEOUT = 17
 
 
 class RetryableConflict(Exception):
@@ -58,6 +62,7 @@ class Transaction:
         *,
         reads: Stopwatch,
         changes: Stopwatch,
+        max_seconds: float | None = None,
     ) -> None:
         self.viewer = viewer
         # What is read, and what may be changed.
@@ -67,6 +72,8 @@ class Transaction:
         self._driver = driver
         self._reads = reads
         self._changes = changes
+        self._max_seconds = max_seconds
+        self._began = 0.0
         # An operation's resolvers are many tasks; a connection does one thing at a time.
         self._lock = asyncio.Lock()
 
@@ -77,13 +84,21 @@ class Transaction:
         """
         async with self._lock:
             try:
-                await self._driver.execute("BEGIN")
+                self._began = monotonic()
+                await self._driver.execute(f"BEGIN{self._bound()}")
                 if (actor := self.viewer.subject) is not None:
                     await self._driver.execute("SELECT set_config('graph.actor', $1, true)", actor)
                 if is_dry_run:
                     await self._driver.execute("SET LOCAL graph.dry_run = 'on'")
             except Exception as error:
                 raise self._translated(error) from error
+
+    def _bound(self) -> str:
+        """The end of a transaction that takes too long, and of its locks (from PostgreSQL 17)."""
+        is_known = self._driver.get_server_version().major >= _VERSION_WITH_TRANSACTION_TIMEOUT
+        if self._max_seconds is None or not is_known:
+            return ""
+        return f"; SET LOCAL transaction_timeout = {round(self._max_seconds * 1000)}"
 
     async def queue(self) -> None:
         """Wait for all other transactions that queue: repeated ones run one at a time."""
@@ -158,10 +173,11 @@ class Transaction:
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
-        statement = query.statement(json_function(self._driver), self.world)
+        most = self._database.max_answer_bytes
+        statement = query.statement(json_function(self._driver), self.world, most)
         parameters = statement.parameters(values, self.viewer.own)
         (columns,) = await self._fetch(statement.sql, parameters, self._reads)
-        return cast("Sequence[bytes]", columns)
+        return check_size(columns, most)
 
     async def commit(self) -> None:
         """Commit the changes.
@@ -194,8 +210,9 @@ class Transaction:
             return RetryableConflict()
         if (refusal := catalog.domain_error_of(original)) is not None:
             return refusal
-        if self._driver.is_closed():
-            return Unavailable()
+        if self._driver.is_closed():  # PostgreSQL ends the connection with the transaction
+            overdue = self._max_seconds and monotonic() - self._began >= self._max_seconds
+            return TimedOut() if overdue else Unavailable()
         return translated(error)
 
 
@@ -207,6 +224,7 @@ async def transaction(
     is_dry_run: bool = False,
     reads: Stopwatch | None = None,
     changes: Stopwatch | None = None,
+    max_seconds: float | None = None,
 ) -> AsyncIterator[Transaction]:
     """A transaction on a connection of its tx; its block commits.
 
@@ -226,6 +244,7 @@ async def transaction(
             viewer,
             reads=reads or Stopwatch(),
             changes=changes or Stopwatch(),
+            max_seconds=max_seconds,
         )
         await running.begin(is_dry_run=is_dry_run)
         yield running

@@ -20,6 +20,7 @@
      │   ├─ InvalidId             the text is not an id of this schema           INVALID_ID
      │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
+     │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
      │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
@@ -93,6 +94,7 @@ from graph.errors.domain import (
     ValidationFailed,
 )
 from graph.errors.requests import (
+    AnswerTooLarge,
     BadRequest,
     BatchTooLarge,
     BodyTooLarge,
@@ -147,6 +149,7 @@ from graph.errors.startup import (
 
 __all__ = [
     "AddressUnavailable",
+    "AnswerTooLarge",
     "BadRequest",
     "BatchTooLarge",
     "BodyTooLarge",

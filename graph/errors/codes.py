@@ -66,6 +66,7 @@ class ErrorCode(_Code):
     )
     BAD_USER_INPUT = "BAD_USER_INPUT", "A variable or an argument does not fit its type."
     OPERATION_TOO_LARGE = "OPERATION_TOO_LARGE", "A limit of documents or operations is exceeded."
+    ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE", "The answer would have too many bytes."
     COST_LIMIT_EXCEEDED = "COST_LIMIT_EXCEEDED", "The operation costs more than is allowed."
     RATE_LIMITED = "RATE_LIMITED", "The client has used up its allowance: wait as Retry-After says."
     # The arguments

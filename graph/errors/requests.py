@@ -160,8 +160,10 @@ class NotTrusted(RequestError):
 class InvalidId(RequestError):
     code = ErrorCode.INVALID_ID
 
-    def __init__(self, got: str) -> None:
-        super().__init__(f"'{shortened(got)}' is not an id of this API.")
+    def __init__(self, got: str, *, expected: str = "", found: str = "") -> None:
+        """`expected` and `found` are entities, if the id is one of another entity."""
+        another = f"is the id of another type: {found}, not {expected}."
+        super().__init__(f"'{shortened(got)}' {another if found else 'is not an id of this API.'}")
 
 
 class InvalidCursor(RequestError):
@@ -177,6 +179,18 @@ class InvalidPage(RequestError):
 
 class TooLarge(RequestError):
     code = ErrorCode.OPERATION_TOO_LARGE
+
+
+class AnswerTooLarge(RequestError):
+    """The answer was made, but is not sent; a mutation with such an answer changes nothing."""
+
+    code = ErrorCode.ANSWER_TOO_LARGE
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            f"The answer is larger than {most_bytes:,} bytes."
+            " Request smaller pages, or fewer fields."
+        )
 
 
 class TooCostly(RequestError):

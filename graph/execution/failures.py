@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +20,11 @@ logger = logging.getLogger(__name__)
 _MAX_MESSAGE_CHARS = 500
 
 
+# A text in quotes, or a value that Python and JSON write differently.
+_VALUES = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(?:None|True|False)\b""")
+_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
+
+
 class RequestRejected(Exception):
     """The request errors of a request (specification, section 7.1.2): nothing was executed."""
 
@@ -26,6 +32,12 @@ class RequestRejected(Exception):
         super().__init__(errors[0].message)
         self.errors = errors
         self.code = code
+
+    @property
+    def remembered(self) -> RequestRejected:
+        """The same with short messages, and without the document that the errors refer to."""
+        errors = [_detached(error) for error in self.errors]
+        return RequestRejected(errors, self.code)
 
     @classmethod
     def because(cls, message: str, *, code: ErrorCode) -> Self:
@@ -35,11 +47,17 @@ class RequestRejected(Exception):
 def refusal(error: GraphQLError, code: ErrorCode) -> dict[str, Any]:
     """A request error as JSON, with its original error's code and extensions, else with `code`."""
     original = error.original_error
-    message = error.message
-    if len(message) > _MAX_MESSAGE_CHARS:
-        message = f"{message[:_MAX_MESSAGE_CHARS]}…"
+    message = error.message if isinstance(original, GraphError) else in_json_words(error.message)
     more = getattr(original, "extensions", None) or {}
-    return _formatted(error, getattr(original, "code", code), message, **more)
+    return _formatted(error, getattr(original, "code", code), _short(message), **more)
+
+
+def in_json_words(message: str) -> str:
+    """A message of graphql-core, which writes values as Python does: `None` becomes `null`.
+
+    Texts in quotes stay as they are: they are the client's own.
+    """
+    return _VALUES.sub(lambda found: _JSON_WORDS.get(found[0], found[0]), message)
 
 
 def failure(error: GraphQLError) -> dict[str, Any]:
@@ -52,6 +70,19 @@ def failure(error: GraphQLError) -> dict[str, Any]:
         "error %s at %s: %s", error_id, error.path, error.message, exc_info=original or error
     )
     return _formatted(error, ErrorCode.INTERNAL_SERVER_ERROR, "internal error", errorId=error_id)
+
+
+def _short(message: str) -> str:
+    is_short = len(message) <= _MAX_MESSAGE_CHARS
+    return message if is_short else f"{message[:_MAX_MESSAGE_CHARS]}…"
+
+
+def _detached(error: GraphQLError) -> GraphQLError:
+    detached = GraphQLError(
+        _short(error.message), path=error.path, original_error=error.original_error
+    )
+    detached.locations = error.locations
+    return detached
 
 
 def unavailability(errors: Sequence[GraphQLError]) -> Unavailable | None:

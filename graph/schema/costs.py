@@ -23,6 +23,8 @@ class Cost:
 
 # A search costs as much wherever it stands, in a filter or as a field.
 SEARCH = Cost(weight="10")
+# Each element of a list in a mutation's input: a row to write.
+ROW = Cost(weight="5")
 
 
 @strawberry.schema_directive(

@@ -10,7 +10,7 @@ import strawberry
 from graph.database.catalog import catalog
 from graph.relay import to_global_id
 from graph.schema.access import declare_access
-from graph.schema.costs import Cost, weight_of
+from graph.schema.costs import ROW, Cost, weight_of
 from graph.schema.declarations import check_roots, check_search, declare_entities
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.generated_types import generate
@@ -30,8 +30,16 @@ class Schema(strawberry.Schema):
     called for each value of an answer.
     """
 
-    def __init__(self, *args: Any, entities: Sequence[type[Node]] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        entities: Sequence[type[Node]] = (),
+        description: str | None = None,
+        **options: Any,
+    ) -> None:
         """`entities` are the types of a store's rows; the types made from theirs are made here.
+
+        `description` is that of the schema itself.
 
         Raises:
             InvalidSchema: a field says what the engine, or the models, cannot.
@@ -44,8 +52,13 @@ class Schema(strawberry.Schema):
             check_roots(options["query"], names)
             declare_access(entities, options.get("mutation"))
         super().__init__(*args, **options)
+        self._schema.description = description and description.strip()
         if entities:
             _check_searches(self._schema)
+        inputs = set[str]()
+        for mutation in getattr(self._schema.mutation_type, "fields", {}).values():
+            for argument in mutation.args.values():
+                _declare_rows(_named(argument.type), inputs)
         types: list[Any] = list(self._schema.type_map.values())
         for type_ in types:
             # graphql-core knows `@oneOf` too, and finds its variables wherever they stand, as
@@ -62,6 +75,18 @@ class Schema(strawberry.Schema):
                     # For `graph.execution`, and for any other executor.
                     field.extensions["direct"] = direct
                     field.resolve = _without_arguments(direct)
+
+
+def _declare_rows(type_: Any, seen: set[str]) -> None:
+    """Declare the cost of a row at each list in a mutation's input."""
+    if type_.name in seen:
+        return
+    seen.add(type_.name)
+    for field in getattr(type_, "fields", {}).values():
+        definition = field.extensions.get("strawberry-definition")
+        if definition is not None and str(field.type).startswith("["):
+            definition.directives = (*definition.directives, ROW)
+        _declare_rows(_named(field.type), seen)
 
 
 def _check_searches(schema: Any) -> None:
@@ -114,4 +139,13 @@ def _without_arguments(resolve: Callable[[Any, Any], Any]) -> Callable[..., Any]
 
 def text_of(schema: Schema) -> str:
     """The schema in the schema definition language, as in `schema.graphql`."""
-    return schema.as_str() + "\n"
+    text = schema.as_str() + "\n"
+    inner = schema._schema  # noqa: SLF001  Strawberry prints no description of a schema
+    if inner.description is None:
+        return text
+    roots = [
+        (operation, getattr(inner, f"{operation}_type"))
+        for operation in ("query", "mutation", "subscription")
+    ]
+    fields = "".join(f"  {operation}: {type_.name}\n" for operation, type_ in roots if type_)
+    return f'"""\n{inner.description}\n"""\nschema {{\n{fields}}}\n\n{text}'

@@ -8,10 +8,11 @@ trust the status, and with 200 under `application/json`, whose clients read the 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from starlette.requests import ClientDisconnect
 from starlette_compress import CompressMiddleware
@@ -54,7 +55,7 @@ from graph.server.streams import WIRES, send_parts
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Answer, Request
@@ -72,6 +73,10 @@ _HEADERS: dict[type[Exception], tuple[tuple[bytes, bytes], ...]] = {
     UnsupportedEncoding: ((b"accept-encoding", b"identity"),),
     InvalidToken: ((b"www-authenticate", b'Bearer error="invalid_token"'),),
 }
+
+
+# A larger answer takes some milliseconds to compress.
+_LARGE_BYTES = 100_000
 
 
 class GraphQL:
@@ -104,6 +109,9 @@ class GraphQL:
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
         self._compress_from_bytes = compress_from_bytes
         self._compressing = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
+        # In a thread, and so one at a time: the encoders are not for several threads.
+        self._compressing_large = CompressMiddleware(_respond, minimum_size=compress_from_bytes)
+        self._large = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -112,13 +120,35 @@ class GraphQL:
             response = error_response(error, _HEADERS.get(type(error), ()))
         except ClientDisconnect:
             return
-        if self._may_compress(scope, response):
+        if self._may_compress(response, scope):
             scope["graph.response"] = response
-            await self._compressing(scope, receive, send)
+            if response.size_bytes < _LARGE_BYTES:
+                await self._compressing(scope, receive, send)
+            else:
+                await self._send_large(scope, receive, send)
         else:
             await response(scope, receive, send)
 
-    def _may_compress(self, scope: Scope, response: ASGIApp) -> bool:
+    async def _send_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Compress in a thread: it would take this process more than a few milliseconds."""
+        async with self._large:
+            messages = await asyncio.to_thread(self._compressed, scope, receive)
+        for message in messages:
+            await send(message)
+
+    def _compressed(self, scope: Scope, receive: Receive) -> list[Message]:
+        """The messages of a compressed response."""
+        messages: list[Message] = []
+
+        async def collect(message: Message) -> None:
+            messages.append(message)
+
+        compressing = self._compressing_large(scope, receive, collect)
+        with suppress(StopIteration):  # nothing in it waits: its first step is its last
+            compressing.send(None)
+        return messages
+
+    def _may_compress(self, response: ASGIApp, scope: Scope) -> TypeGuard[JsonResponse]:
         """Whether to compress; every large answer to a GET needs `Vary: Accept-Encoding`."""
         least = self._compress_from_bytes
         if not least or not isinstance(response, JsonResponse) or response.size_bytes < least:
@@ -205,8 +235,7 @@ class GraphQL:
     ) -> ASGIApp:
         check_preflight(scope, self._origins)
         request = request_of_url(scope["query_string"], self._client_keys.client_key(scope, viewer))
-        if not scope["state"]["execution"].is_query(request):
-            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
+        request = replace(request, only_query=True)
         if accepted.parts:
             request = replace(request, takes_parts=True)
         began = perf_counter()

@@ -43,9 +43,11 @@ class Written(JsonQuery):
         super().__init__(())
         self._sql = sql
 
-    def statement(self, json_function: str, world: World) -> JsonStatement:
-        del json_function, world
-        return JsonStatement(self._sql, ())
+    def statement(
+        self, json_function: str, world: World, max_bytes: int | None = None
+    ) -> JsonStatement:
+        del json_function, world, max_bytes
+        return JsonStatement(f"{self._sql}, 0 AS size", ())
 
 
 async def value_of(database: Database, sql: str = PID) -> str:
@@ -93,8 +95,8 @@ async def begun(url: str, statement: str) -> None:
     async with administrator(url) as connection:
         for _ in range(1000):
             if await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $1"
-                " AND datname = current_database()",
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+                " AND starts_with(query, $1) AND datname = current_database()",
                 statement,
             ):
                 return

@@ -118,6 +118,19 @@ ASKED: dict[str, Callable[[int], Asked]] = {
         f"{{ nodes(ids: [{'1 ' * (most - 1)}]) {{ id }} }}",
         {},
     ),
+    "members of the input objects written out in one document": lambda most: (
+        f"{{ customers(where: {{{'search: 1 ' * most}}}) {{ totalCount }} }}",
+        {},
+    ),
+    # The variables and the filters are objects.
+    "values in the variables of a query; an object counts 3 more": lambda most: (
+        "query ($where: CustomerWhere) { customers(where: $where) { totalCount } }",
+        {"where": {"databaseId": {"in": list(range(most - 12))}}},
+    ),
+    "values in the variables of a mutation; an object counts 3 more": lambda most: (
+        "mutation ($input: ImportItemsInput!) { importItems(input: $input) { __typename } }",
+        {"input": {"unknown": [0] * (most - 8)}},
+    ),
     "characters of an alias or a label": lambda most: (f"{{ {'a' * most}: __typename }}", {}),
     "aliases in introspection": lambda most: (
         f"{{ __schema {{ {' '.join(f'a{nth}: __typename' for nth in range(most))} }} }}",

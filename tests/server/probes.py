@@ -58,7 +58,39 @@ def nested_filter(depth: int) -> dict[str, Any]:
     return filter_
 
 
+FILTER = "query ($where: CustomerWhere) { customers(where: $where) { totalCount } }"
+ROWS = """mutation ($rows: [CreateItemInput!]!) {
+  importItems(input: {rows: $rows}) { __typename } }"""
+
 REFUSED: dict[str, Probe] = {
+    "1,000 unknown fields of an input": document(
+        "{customers(where:{" + "".join(f"u{n}:1 " for n in range(1_000)) + "}){totalCount}}"
+    ),
+    "10 times 50 unknown fields of an input": document(
+        "{"
+        + "".join(
+            f"a{n}:customers(where:{{" + "".join(f"u{m}:1 " for m in range(50)) + "}){totalCount} "
+            for n in range(10)
+        )
+        + "}"
+    ),
+    "10,000 unknown fields in a variable": document(
+        FILTER, where={f"u{n}": {"a": 1} for n in range(10_000)}
+    ),
+    "160,000 empty conditions": document(FILTER, where={"and": [{}] * 160_000}),
+    "1,400 empty conditions": document(FILTER, where={"and": [{}] * 1_400}),
+    "20,000 sorts": document(
+        "query ($by: [CustomerOrderBy!]) { customers(orderBy: $by) { totalCount } }",
+        by=[{"firstName": "ASC"}] * 20_000,
+    ),
+    "30,000 rows of nothing": document(ROWS, rows=[{"zz": n} for n in range(30_000)]),
+    "an object for a number": document(
+        "query ($n: Int!) { customers(first: $n) { totalCount } }",
+        n={f"k{n}": n for n in range(30_000)},
+    ),
+    "90,000 letters for a number": document(
+        '{customers(first:"' + "a" * 90_000 + '"){totalCount}}'
+    ),
     "nested 60": document("{customers{nodes{" + LEVELS * 30 + "id" + "}}}" * 30 + "}}"),
     "nested 10,000": document("{a" * 10_000),
     "nested lists": document("{nodes(ids:" + "[" * 5_000 + "]" * 5_000 + "){id}}"),

@@ -198,7 +198,7 @@ async def test_200_expensive_queries_do_not_delay_cheap_ones(stranger: LiveServe
         statuses = [status for status, _ in responses]
         _note_crowd(idle, _p95(beside), statuses)
         assert len(statuses) == 200
-        assert set(statuses) == {200, 503}
+        assert {200} <= set(statuses) <= {200, 503}
         assert all(wait for status, wait in responses if status == 503)
         if _p95(beside) < max(5 * idle, 0.1):
             return

@@ -8,9 +8,15 @@
 Statements are built once per shape: the values of an operation's arguments are parameters.
 """
 
-from graph.database.reads.columns import key_of, scalar_of_column
+from graph.database.reads.columns import (
+    is_computed,
+    is_indexed,
+    is_unique,
+    key_of,
+    scalar_of_column,
+)
 from graph.database.reads.expressions import can_be_null, scalar_of
-from graph.database.reads.json_query import JsonQuery, JsonStatement, json_statement
+from graph.database.reads.json_query import JsonQuery, JsonStatement, check_size, json_statement
 from graph.database.reads.rows import (
     ROOT_KEY,
     aggregates,
@@ -32,10 +38,14 @@ __all__ = [
     "aggregates",
     "all_columns",
     "can_be_null",
+    "check_size",
     "counts",
     "counts_up_to",
     "groups",
     "is_by_text",
+    "is_computed",
+    "is_indexed",
+    "is_unique",
     "json_statement",
     "key_of",
     "pages",

@@ -12,8 +12,11 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Enum,
+    Index,
     Label,
+    PrimaryKeyConstraint,
     Text,
+    UniqueConstraint,
     case,
     cast,
     func,
@@ -83,6 +86,41 @@ def _is_own_type(type_: TypeEngine[Any]) -> bool:
     return isinstance(type_, ARRAY) or (isinstance(type_, Enum) and type_.native_enum)
 
 
+def is_computed(entity: str, name: str) -> bool:
+    """Whether a column is an expression, which may look at other rows."""
+    is_union = entity in catalog.unions
+    return not is_union and not isinstance(attribute_of(entity, name), Column)
+
+
+@cache
+def is_indexed(entity: str, name: str) -> bool:
+    """Whether an index begins with a column, so that its values and their order are found."""
+    if entity in catalog.unions or is_computed(entity, name):
+        return False
+    table: Any = mapper_of(entity).local_table
+    column = attribute_of(entity, name)
+    leading = [next(iter(index.expressions), None) for index in table.indexes]
+    return is_unique(entity, name) or any(each is column for each in leading)
+
+
+@cache
+def is_unique(entity: str, name: str) -> bool:
+    """Whether at most one row has a value of a column."""
+    if entity in catalog.unions or is_computed(entity, name):
+        return False
+    column: Any = attribute_of(entity, name)
+    table: Any = mapper_of(entity).local_table
+    alone = [list(key.columns) for key in (*table.constraints, *table.indexes) if _forbids(key)]
+    return [column] in alone
+
+
+def _forbids(key: Any) -> bool:
+    """Whether a constraint or an index forbids two rows with the same values."""
+    return isinstance(key, PrimaryKeyConstraint | UniqueConstraint) or bool(
+        isinstance(key, Index) and key.unique and not key.dialect_options["postgresql"]["where"]
+    )
+
+
 def column_of(entity: str, name: str | None) -> ColumnElement[Any]:
     """The SQL of a column, stored or computed."""
     assert name is not None  # noqa: S101  the relationship leads to every row: it has no column
@@ -136,6 +174,8 @@ def key_of(global_id: str, entity: str) -> Any:
         InvalidId: the id is malformed, of another entity, or has a key that no row can have.
     """
     found, key = from_global_id(global_id)
+    if found != entity and (found, "id") in catalog.columns:
+        raise InvalidId(global_id, expected=entity, found=found)
     if found != entity or not fits(scalar_of_column(entity, "id").kind, key):
         raise InvalidId(global_id)
     return key

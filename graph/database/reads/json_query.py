@@ -42,6 +42,7 @@ from graph.database.reads.sql_fragments import (
     object_of,
 )
 from graph.database.worlds import EVERYTHING, OWN, dialect_in
+from graph.errors import AnswerTooLarge
 from graph.selection import (
     Column,
     Connection,
@@ -56,6 +57,8 @@ from graph.selection import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from sqlalchemy import Select
 
     from graph.database.worlds import World
     from graph.selection import DataField, Value
@@ -95,29 +98,65 @@ class JsonQuery:
         self._roots = roots
         self._statements: dict[World, JsonStatement] = {}
 
-    def statement(self, json_function: str, world: World) -> JsonStatement:
+    def statement(
+        self, json_function: str, world: World, max_bytes: int | None = None
+    ) -> JsonStatement:
         statement = self._statements.get(world)
         if statement is None:
-            statement = json_statement(self._roots, json_function, world)
+            statement = json_statement(self._roots, json_function, world, max_bytes)
             self._statements[world] = statement
         return statement
 
 
 @lru_cache(maxsize=1024)
 def json_statement(
-    roots: tuple[DataField, ...], json_function: str, world: World = EVERYTHING
+    roots: tuple[DataField, ...],
+    json_function: str,
+    world: World = EVERYTHING,
+    max_bytes: int | None = None,
 ) -> JsonStatement:
     """The statement that answers these root fields.
 
-    `json_function` turns a scalar into JSON: `json_scalar`, or `to_json` before PostgreSQL 17.
+    `json_function` turns a scalar into JSON: `json_scalar`, or `to_json` before PostgreSQL 17. With
+    `max_bytes` the size of all texts is one more column, and the texts of a larger answer are NULL:
+    they do not leave PostgreSQL.
     """
     writer = RowWriter(json_function, world)
-    columns = [
-        Expression(("textsend(", *concatenated(writer.root(root)), ")")).label(f"root{nth}")
-        for nth, root in enumerate(roots)
-    ]
-    compiled: Any = select(*columns).compile(dialect=dialect_in(world, DIALECT))
+    texts = [Expression(concatenated(writer.root(root))) for root in roots]
+    statement = _encoded(texts) if max_bytes is None else _bounded(texts, max_bytes)
+    compiled: Any = statement.compile(dialect=dialect_in(world, DIALECT))
     return JsonStatement(str(compiled), tuple(_binder(name) for name in compiled.positiontup or ()))
+
+
+def _encoded(texts: Sequence[Expression]) -> Select[Any]:
+    encoded = [Expression(("textsend(", *text.sql, ")")) for text in texts]
+    return select(*(column.label(f"root{nth}") for nth, column in enumerate(encoded)))
+
+
+def _bounded(texts: Sequence[Expression], max_bytes: int) -> Select[Any]:
+    """The texts, computed once and measured."""
+    # OFFSET 0: else each use of a text would compute it again.
+    columns = [text.label(f"text{nth}") for nth, text in enumerate(texts)]
+    made = select(*columns).offset(raw_sql("0")).subquery("made")
+    size = "+".join(f"octet_length(made.text{nth})::bigint" for nth in range(len(texts)))
+    bounded = [
+        Expression((f"CASE WHEN {size}<={max_bytes} THEN textsend(made.text{nth}) END",))
+        for nth in range(len(texts))
+    ]
+    roots = (column.label(f"root{nth}") for nth, column in enumerate(bounded))
+    return select(*roots, Expression((size,)).label("size")).select_from(made)
+
+
+def check_size(columns: Sequence[Any], max_bytes: int) -> Sequence[bytes]:
+    """The columns of a statement with `max_bytes`, without their size.
+
+    Raises:
+        AnswerTooLarge: they are larger together.
+    """
+    *texts, size = columns
+    if size is not None and size > max_bytes:
+        raise AnswerTooLarge(max_bytes)
+    return texts
 
 
 class RowWriter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLError, GraphQLSchema
 
 _MAX_CACHED = 1_000
+# Each has up to 20 errors with messages of 500 characters.
+_MAX_REFUSED = 500
 _MAX_CACHED_BYTES = 64 * 1024 * 1024
 # Memory of a document per character of its text (measured: 185 bytes), and of its compiled
 # operations per field (measured: 900 bytes for each of the two variants that may be cached).
@@ -69,6 +72,10 @@ class Documents:
         self._cache = SegmentedLRU[str, Document](
             max_entries=_MAX_CACHED, max_weight=_MAX_CACHED_BYTES
         )
+        # By a hash of the text.
+        self._refused = SegmentedLRU[bytes, RequestRejected](
+            max_entries=_MAX_REFUSED, max_weight=_MAX_REFUSED
+        )
 
     def read(self, text: str) -> Document:
         """The document with this text.
@@ -78,11 +85,22 @@ class Documents:
         """
         document = self._cache.get(text)
         if document is None:
-            document = self._read(text)
+            document = self._read_unless_refused(text)
             fields = fields_in(document.node, MAX_FIELDS)
             weight = len(text) * _BYTES_PER_CHAR + fields * _BYTES_PER_FIELD
             self._cache.put(text, document, weight=weight)
         return document
+
+    def _read_unless_refused(self, text: str) -> Document:
+        """Read a text; one that was refused lately is refused again, without work."""
+        key = blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+        if (rejected := self._refused.get(key)) is not None:
+            raise rejected.remembered
+        try:
+            return self._read(text)
+        except RequestRejected as rejection:
+            self._refused.put(key, rejection.remembered, weight=1)
+            raise
 
     def _read(self, text: str) -> Document:
         node = parse_within(self._limits, text)

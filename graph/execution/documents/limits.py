@@ -23,6 +23,7 @@ from graphql import (
     OverlappingFieldsCanBeMergedRule,
     StreamDirectiveOnListField,
     StringValueNode,
+    ValuesOfCorrectTypeRule,
     specified_rules,
     validate,
 )
@@ -32,6 +33,7 @@ from graph.errors import ErrorCode, TooLarge
 from graph.execution.documents.validation_rules import (
     FewIntrospectionAliases,
     IdempotentMutations,
+    ShortValueErrors,
     StreamedLists,
 )
 from graph.execution.failures import RequestRejected
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from graphql import (
         DocumentNode,
         GraphQLSchema,
+        ObjectFieldNode,
         SelectionNode,
         SelectionSetNode,
         ValidationContext,
@@ -57,6 +60,8 @@ _MAX_ERRORS = 20
 # Enough for a list of 1,000 literals and its surroundings.
 _MAX_VARIABLES = 200
 _MAX_LITERALS = 1_100
+# Those of all objects together; filters have at most 100 conditions.
+_MAX_MEMBERS = 600
 # Aliases and labels are repeated in the answer for every object.
 _MAX_ALIAS_CHARS = 100
 # The budget of the rule that compares fields with the same response key; it takes about 40 ms.
@@ -149,6 +154,7 @@ class _OverlappingFields(OverlappingFieldsCanBeMergedRule):
 _REPLACED: dict[Any, Any] = {
     OverlappingFieldsCanBeMergedRule: _OverlappingFields,
     StreamDirectiveOnListField: StreamedLists,
+    ValuesOfCorrectTypeRule: ShortValueErrors,
 }
 _RULES = tuple(
     _REPLACED.get(rule, rule)
@@ -165,6 +171,7 @@ class _Parser(Parser):
         self._most = {
             "variables": _MAX_VARIABLES,
             "literals": _MAX_LITERALS,
+            "members of objects": _MAX_MEMBERS,
             "selections": limits.selections,
             "aliases": limits.aliases,
             "directives": limits.directives,
@@ -207,6 +214,10 @@ class _Parser(Parser):
     def parse_value_literal(self, is_const: bool) -> ValueNode:  # noqa: FBT001  as inherited
         self._count("literals")
         return super().parse_value_literal(is_const)
+
+    def parse_object_field(self, is_const: bool) -> ObjectFieldNode:  # noqa: FBT001  as inherited
+        self._count("members of objects")
+        return super().parse_object_field(is_const)
 
     def _count(self, kind: str) -> None:
         self._counts[kind] += 1

@@ -62,7 +62,9 @@ class Operation:
         fragments: dict[str, FragmentDefinitionNode],
     ) -> None:
         self.node = node
-        self.variables = Variables(schema, node.variable_definitions or ())
+        self.variables = Variables(
+            schema, node.variable_definitions or (), of_mutation=self.is_mutation
+        )
         self._schema = schema
         self._fragments = fragments
         directives = list(_directives(node, fragments))

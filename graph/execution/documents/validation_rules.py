@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
+    SKIP,
     GraphQLError,
     GraphQLStreamDirective,
     ValidationRule,
+    ValuesOfCorrectTypeRule,
     get_nullable_type,
     is_introspection_type,
     is_list_type,
 )
+from graphql.utilities import validate_input_literal
 
 from graph.errors import TooLarge
 
 if TYPE_CHECKING:
-    from graphql import FieldNode, ValidationContext
+    from graphql import FieldNode, GraphQLInputType, ValidationContext, ValueNode, VisitorAction
 
 
 # Enough to query a few types by name; GraphiQL uses none.
 _MAX_INTROSPECTION_ALIASES = 10
+# In characters.
+_LONG_LITERAL = 500
+
+
+class ShortValueErrors(ValuesOfCorrectTypeRule):
+    """graphql-core's rule, which prints a literal as a whole in each of its errors.
+
+    So a long literal has one error only.
+    """
+
+    def is_valid_value_node(
+        self, node: ValueNode, input_type: GraphQLInputType | None
+    ) -> VisitorAction:
+        if input_type is None or node.loc is None or node.loc.end - node.loc.start < _LONG_LITERAL:
+            return super().is_valid_value_node(node, input_type)
+        with suppress(_Reported):
+            hide_suggestions = self.context.hide_suggestions
+            validate_input_literal(node, input_type, self._report, None, None, hide_suggestions)
+        return SKIP
+
+    def _report(self, error: GraphQLError, _path: list[str | int]) -> None:
+        self.report_error(error)
+        raise _Reported
+
+
+class _Reported(Exception):
+    """The first error of a literal was reported."""
 
 
 class StreamedLists(ValidationRule):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, is_leaf_type
 
 from graph.errors import TooLarge
 from graph.execution.planning.cost import Charge
+from graph.execution.planning.scans import Scan
 from graph.schema.caching import NOT_KEPT, hint_of
-from graph.schema.costs import SEARCH, assumed_size_of, weight_of
+from graph.schema.costs import ROW, SEARCH, assumed_size_of, weight_of
 from graph.schema.fields import Meaning
 
 if TYPE_CHECKING:
     from graph.execution.planning.plan import Plan, SelectedField
     from graph.schema.context import FieldPath
+    from graph.selection import Connection
 
 # A few fragments that spread each other twice can write out to billions of fields; one that is
 # deferred many times asks for its own as often, and each of them is looked at. So many take about
@@ -85,6 +87,17 @@ class Charges:
             charge = Charge(keys, parts * times * _SENT_ALONE, argument_indexes, is_object=False)
             self._plan.charges_of_parts.append(charge)
 
+    def add_scan(self, selected: SelectedField, connection: Connection) -> None:
+        """Record the rows that a list may look at beside those that it returns."""
+        times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
+        self._plan.scans.append(Scan(selected.keys, times, argument_indexes, connection))
+
+    def add_rows(self, selected: SelectedField, rows: int) -> None:
+        """Record the rows that a mutation is given."""
+        if rows:
+            weight = rows * int(ROW.weight)
+            self._plan.charges.append(Charge(selected.keys, weight, (), is_object=False))
+
     def add_searches(self, selected: SelectedField, searches: int) -> None:
         if searches:
             times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
@@ -92,3 +105,13 @@ class Charges:
             self._plan.charges.append(
                 Charge(selected.keys, cost, argument_indexes, is_object=False)
             )
+
+
+def rows_in(value: Any) -> int:
+    """The number of elements of all lists in a mutation's arguments."""
+    match value:
+        case dict():
+            return sum(map(rows_in, value.values()))
+        case list():
+            return len(value) + sum(map(rows_in, value))
+    return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from graph.database import relationships
 from graph.database.reads import JsonQuery
 from graph.execution.planning.access import Access
-from graph.execution.planning.cost import Price
+from graph.execution.planning.cost import PriceList
 from graph.execution.planning.history import History
 from graph.selection import (
     Aggregates,
@@ -76,7 +76,7 @@ class ResponseTemplate:
 class Compiled(ResponseTemplate):
     """A compiled operation: its statement, template, and root fields left to the executor."""
 
-    price: Price
+    prices: PriceList
     cache_control: bytes
     access: Access
     history: History
@@ -121,12 +121,12 @@ def compile_plan(plan: Plan) -> Compiled:
             )
         writer.add(root, root if obstacle is None else None)
     template = writer.template('{"data":', "}")
-    price = Price(plan.charges)
+    prices = PriceList(plan.charges, plan.scans)
     return Compiled(
         template.query,
         template.fragments,
         template.placeholders,
-        price,
+        prices,
         plan.cache_control,
         Access(plan),
         History(),

@@ -19,6 +19,8 @@ from graph.execution.failures import RequestRejected
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from graph.execution.planning.scans import Scan, Sizes
+
 # How many of the most_expensive fields an answer names.
 _NAMED = 3
 
@@ -46,11 +48,34 @@ class _Level(NamedTuple):
     objects: int
 
 
-class Price:
-    """The price of an operation; lives as long as the compiled operation."""
+class PriceList:
+    """The charges of an operation; lives as long as the compiled operation.
 
-    def __init__(self, charges: Iterable[Charge]) -> None:
-        self.charges = tuple(charges)
+    Its price depends on the sizes of tables, which change seldom.
+    """
+
+    def __init__(self, charges: Iterable[Charge], scans: Iterable[Scan] = ()) -> None:
+        self._charges = tuple(charges)
+        self._scans = tuple(scans)
+        self._price: tuple[int, Price] | None = None
+
+    def price(self, sizes: Sizes) -> Price:
+        if self._price is None or (self._scans and self._price[0] != sizes.version):
+            scanned = [scan.charge(sizes) for scan in self._scans]
+            self._price = (
+                sizes.version,
+                Price(self._charges, [each for each in scanned if each.weight]),
+            )
+        return self._price[1]
+
+
+class Price:
+    """The price of an operation, with certain sizes of tables."""
+
+    def __init__(self, charges: Iterable[Charge], scans: Iterable[Charge] = ()) -> None:
+        scans = tuple(scans)
+        self.has_scans = bool(scans)
+        self.charges = (*charges, *scans)
         costs, objects = Counter[tuple[int, ...]](), Counter[tuple[int, ...]]()
         for charge in self.charges:
             costs[charge.argument_indexes] += charge.weight
@@ -96,7 +121,9 @@ class Price:
         came -= 2  # the answer itself, and its `data`
         if came >= objects:
             return total, total
-        return total, ceil(total * max(came, 0) / max(objects, 1))
+        # What is done once is done however little came of it.
+        once = self._once[0] - self._once[1]
+        return total, once + ceil((total - once) * max(came, 0) / max(objects, 1))
 
     def most_expensive(self, values: Sequence[Any]) -> list[tuple[str, int]]:
         """The most expensive fields, with their costs."""

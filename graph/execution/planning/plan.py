@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
     from graph.execution.planning.cost import Charge
+    from graph.execution.planning.scans import Scan
     from graph.loading.prefetch import KeyPath
     from graph.schema.caching import CacheControl
     from graph.schema.context import FieldPath
@@ -38,9 +39,10 @@ class Plan:
     `root` are its root fields, in order, and `nodes` their nodes in the document. `fields` are all
     fields that need rows, by path; `selected` is the number of all fields. `values` are the values
     of arguments. `recipes` compute them from other variables, for every request whose variables
-    include and skip the same fields. `charges` are the costs of fields, and `charges_of_parts`
-    those of parts. `deferred` are the fields that may come later than their parents, `streamed` the
-    lists with their numbers of initial elements.
+    include and skip the same fields. `charges` are the costs of fields, `charges_of_parts` those of
+    parts, and `scans` the lists that look at other rows than they return. `deferred` are the fields
+    that may come later than their parents, `streamed` the lists with their numbers of initial
+    elements.
     """
 
     root: list[Root] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Plan:
     errors: list[GraphQLError] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     charges_of_parts: list[Charge] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
     hints: list[CacheControl] = field(default_factory=list)
     deferred: set[KeyPath] = field(default_factory=set)
     streamed: dict[KeyPath, int] = field(default_factory=dict)

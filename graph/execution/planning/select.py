@@ -32,7 +32,7 @@ from graph.execution.planning.arguments import (
     lookup_key_of,
     page_of,
 )
-from graph.execution.planning.charges import Charges
+from graph.execution.planning.charges import Charges, rows_in
 from graph.execution.planning.deferral import initial_count, is_deferred
 from graph.execution.planning.plain import text_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
@@ -249,10 +249,10 @@ class _Selector:
         )
         self._charges.add_searches(selected, searches_in(page.where))
         parts = self._fields(selected, selected.type)
-        return self._planned(
-            selected,
-            Connection(selected.response_key, relationship, argument_index, page.shape, parts),
-        )
+        shape = page.shape
+        found = Connection(selected.response_key, relationship, argument_index, shape, parts)
+        self._charges.add_scan(selected, found)
+        return self._planned(selected, found)
 
     def _search(self, selected: SelectedField) -> Connection:
         union = _element_of(selected.type)
@@ -260,11 +260,10 @@ class _Selector:
             selected, lambda arguments: found_page_of(arguments, union), Page()
         )
         parts = self._fields(selected, selected.type)
-        found = relationships.every(union)
-        return self._planned(
-            selected,
-            Connection(selected.response_key, found, argument_index, page.shape, parts),
-        )
+        every, shape = relationships.every(union), page.shape
+        found = Connection(selected.response_key, every, argument_index, shape, parts)
+        self._charges.add_scan(selected, found)
+        return self._planned(selected, found)
 
     def _count(self, selected: SelectedField) -> CountUpTo:
         argument_index, _ = self._value(selected, limit_of, Limit(1))
@@ -318,7 +317,8 @@ class _Selector:
         return EnumLookup(selected.response_key, choice.column, texts, choice.depends_on)
 
     def _mutation(self, selected: SelectedField) -> Mutate:
-        self._checked(selected, lambda: selected.reader()(self._variables), None)
+        arguments = self._checked(selected, lambda: selected.reader()(self._variables), None)
+        self._charges.add_rows(selected, rows_in(arguments))
         possible = self._schema.get_possible_types(selected.type)
         return Mutate(
             selected.response_key,

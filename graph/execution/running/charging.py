@@ -21,6 +21,15 @@ class Charging:
     # What a millisecond of an operation's statements costs at least.
     cost_per_ms: int = 10
 
+    async def check(self, client: str) -> None:
+        """Refuse a client in debt before any work is done for it.
+
+        Raises:
+            RateLimited: the client's bucket has a debt.
+        """
+        if self.token_buckets is not None:
+            await self.token_buckets.consume(client, 0)
+
     async def consume(self, client: str, cost: int) -> None:
         """Charge the price of an operation before it runs.
 
@@ -54,6 +63,10 @@ class Charging:
     async def settle_failed(self, client: str, requested: int, *, seconds: float) -> None:
         """Charge for the work of an operation without an answer; nothing is refunded."""
         await self._charge(client, self._cost_of(seconds) - requested)
+
+    async def settle_refused(self, client: str, *, seconds: float) -> None:
+        """Charge for a request that was refused after so much work of this process."""
+        await self._charge(client, max(1, self._cost_of(seconds)) if self.cost_per_ms else 0)
 
     async def _charge(self, client: str, cost: int) -> None:
         if self.token_buckets is not None and cost > 0:

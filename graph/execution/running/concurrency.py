@@ -22,6 +22,8 @@ from graph.database.stopwatch import Stopwatch
 from graph.errors import Overloaded, TooExpensive
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from graph.execution.planning.history import History
 
 _TICK_SECONDS = 0.05
@@ -83,7 +85,7 @@ class Place:
     __slots__ = ("changes", "limiter", "observed_seconds", "reads")
 
     def __init__(self, limiter: Limiter) -> None:
-        self.limiter = limiter
+        self.limiter: Limiter | None = limiter
         self.reads, self.changes = Stopwatch(), Stopwatch()
         # By the number of ticks at which a statement was running. While this process is busy, a
         # statement that has ended seems to run on; then there are few ticks.
@@ -137,10 +139,36 @@ class Limiters:
             get_running_loop().call_later(_TICK_SECONDS, self._tick)
         return place
 
+    async def check_plan(
+        self, place: Place, history: History, planned_cost: Callable[[], Awaitable[float]]
+    ) -> None:
+        """Let an operation of a new shape wait where the planner's estimate says that it is slow.
+
+        The estimate is kept with the shape.
+
+        Raises:
+            Overloaded: too many are waiting already.
+        """
+        if history.has_run:
+            return
+        if history.planned_cost is None:
+            history.planned_cost = await planned_cost()
+        if history.is_slow:
+            await self._wait_as_expensive(place)
+
+    async def _wait_as_expensive(self, place: Place) -> None:
+        if place.limiter is self._expensive or place.limiter is None:
+            return
+        place.limiter.release()
+        place.limiter = None
+        await self._expensive.acquire()
+        place.limiter = self._expensive
+
     def release(self, place: Place, history: History) -> None:
         """Release a place, and record how long the operation took."""
         self._running.discard(place)
-        place.limiter.release()
+        if place.limiter is not None:
+            place.limiter.release()
         history.add(was_slow=self._is_slow(place))
 
     def _line(self, cost: int, history: History, *, is_query: bool) -> Limiter:
@@ -164,7 +192,8 @@ class Limiters:
 
     def _move(self, place: Place) -> None:
         if self._expensive.acquire_now():
-            place.limiter.release()
+            if place.limiter is not None:
+                place.limiter.release()
             place.limiter = self._expensive
         else:
             place.reads.stop(TooExpensive(self._expensive_after_seconds))

@@ -10,18 +10,29 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import orjson
 from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
-from graph.errors import ErrorCode, Overloaded, RateLimited, RequestError, TooManyBuckets
+from graph.errors import (
+    AnswerTooLarge,
+    ErrorCode,
+    MethodNotAllowed,
+    Overloaded,
+    RateLimited,
+    RequestError,
+    TooManyBuckets,
+)
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
-from graph.execution.failures import RequestRejected, failure, refusal, rejection, unavailability
+from graph.execution.failures import RequestRejected, rejection, unavailability
 from graph.execution.planning.access import Access
-from graph.execution.planning.cost import Price, objects_in
+from graph.execution.planning.cost import PriceList, objects_in
+from graph.execution.running.answers import build_answer, combined, failed, rejected
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
@@ -45,10 +56,10 @@ if TYPE_CHECKING:
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.planning.compile import Compiled
+    from graph.execution.planning.cost import Price
     from graph.execution.planning.history import History
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
-    from graph.execution.running.mutations import FieldResult
     from graph.schema.context import FieldPath
     from graph.selection import DataField, Value
     from graph.viewer import Viewer
@@ -115,28 +126,39 @@ class Execution:
         )
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
-        """Execute a request. It never raises for the content of a request."""
+        """Execute a request. It raises for one thing in the content of a request only.
+
+        Raises:
+            MethodNotAllowed: it is for queries only, and this is none.
+        """
+        began = perf_counter()
         try:
             return await self._answer(request, viewer)
-        except RequestRejected as rejected:
-            return _rejected(rejected)
+        except RequestRejected as error:
+            await self._charging.settle_refused(request.client, seconds=perf_counter() - began)
+            return rejected(error)
+        except MethodNotAllowed:
+            raise
         except (RateLimited, Overloaded) as error:
-            answer = _rejected(RequestRejected.because(str(error), code=error.code))
+            answer = rejected(RequestRejected.because(str(error), code=error.code))
             wait = error.retry_after_seconds
             return replace(answer, status=error.status, retry_after_seconds=wait)
-        except TooManyBuckets as error:
-            return _rejected(RequestRejected.because(str(error), code=error.code))
+        except (AnswerTooLarge, TooManyBuckets) as error:
+            return rejected(RequestRejected.because(str(error), code=error.code))
         except RecursionError:
             message = "The document is nested too deeply."
-            return _rejected(
+            return rejected(
                 RequestRejected.because(message, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
             )
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
-            return _failed([GraphQLError(str(error), original_error=error)])
+            return failed([GraphQLError(str(error), original_error=error)])
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
+        await self._charging.check(request.client)
         operation = self._operation(request)
+        if request.only_query and not operation.is_query:
+            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
         work = self._work(operation, variables, request)
         work.access.check(viewer)
@@ -155,13 +177,6 @@ class Execution:
                     seconds=place.seconds,
                 )
         return await self._settle(answer, work, request, place)
-
-    def is_query(self, request: Request) -> bool:
-        """Whether a request only reads; true if it cannot be parsed, since it will be rejected."""
-        try:
-            return self._operation(request).is_query
-        except RequestRejected:
-            return True
 
     def _operation(self, request: Request) -> Operation:
         """The operation to run; its document is cached, or parsed now.
@@ -184,22 +199,22 @@ class Execution:
         Raises:
             RequestRejected: an argument has an invalid value.
         """
+        self._database.sizes.refresh_if_due()
         plan: Plan | None = None
         if request.takes_parts and operation.is_query and operation.may_have_parts:
             plan = operation.plan(variables)
             if plan.has_parts:
-                price = Price([*plan.charges, *plan.charges_of_parts])
-                access = Access(plan)
+                prices = PriceList([*plan.charges, *plan.charges_of_parts], plan.scans)
+                price, access = prices.price(self._database.sizes), Access(plan)
                 return Work(
                     operation, variables, plan.values, price, access, plan=plan, has_parts=True
                 )
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
-            return Work(
-                operation, variables, values, compiled.price, compiled.access, compiled, plan
-            )
+            price = compiled.prices.price(self._database.sizes)
+            return Work(operation, variables, values, price, compiled.access, compiled, plan)
         plan = plan or operation.plan(variables)
-        price = Price(plan.charges)
+        price = PriceList(plan.charges, plan.scans).price(self._database.sizes)
         return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Place:
@@ -222,6 +237,11 @@ class Execution:
     async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
         """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
+        if compiled is not None and work.price.has_scans:
+            planned = partial(
+                self._database.planned_cost, compiled.query, work.values, viewer, place.reads
+            )
+            await self._limiters.check_plan(place, work.history, planned)
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
             columns = (
@@ -235,10 +255,13 @@ class Execution:
             results = await self._mutations.run(
                 work.operation, plan, work.variables, request, viewer, place=place
             )
-            return _combined(results)
+            return combined(results)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
-        return await self._resolve(work, plan, request, viewer, place.reads)
+        answer = await self._resolve(work, plan, request, viewer, place.reads)
+        if len(answer.body) > self._database.max_answer_bytes:
+            raise AnswerTooLarge(self._database.max_answer_bytes)
+        return answer
 
     async def _settle(self, answer: Answer, work: Work, request: Request, place: Place) -> Answer:
         """Charge the actual cost, and report it on request."""
@@ -288,13 +311,13 @@ class Execution:
             document = work.operation.alone
             result = await run_in_parts(self._schema, document, context, request.variables)
             if isinstance(result, ExecutionResult):  # all deferred fields are below a null
-                return _build_answer(result, plan)
+                return build_answer(result, plan)
             errors = result.initial_result.errors or []
-            rejected = rejection(errors)
-            if rejected or unavailability(errors):
+            refused = rejection(errors)
+            if refused or unavailability(errors):
                 await result.subsequent_results.aclose()
-                return _rejected(rejected) if rejected else _failed(errors)
-            parts = Parts(result, close)
+                return rejected(refused) if refused else failed(errors)
+            parts = Parts(result, close, self._database.max_answer_bytes)
             held.callback(self._limiters.release, place, work.history)
             rest = held.pop_all()
         return Answer(parts.first, parts=parts)
@@ -313,7 +336,7 @@ class Execution:
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
             document, context = work.operation.only(plan, keys), Context(viewer, loaders, fields)
             result = await run(self._schema, document, context, request.variables)
-        return _build_answer(result, plan, compiled, columns)
+        return build_answer(result, plan, compiled, columns)
 
     def _reading(
         self,
@@ -331,41 +354,6 @@ class Execution:
         return session, loaders
 
 
-def _build_answer(
-    result: ExecutionResult,
-    plan: Plan,
-    compiled: Compiled | None = None,
-    columns: Sequence[bytes] = (),
-) -> Answer:
-    """The answer of the executor, combined with the columns of compiled fields."""
-    if rejected := rejection(result.errors or []):
-        raise rejected
-    if result.data is None or unavailability(result.errors or []):
-        return _failed(result.errors or [])
-    if compiled is None:
-        body = orjson.dumps({"data": result.data})
-    else:
-        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
-        body = compiled.body(columns, texts)
-    cache_control = None if result.errors else plan.cache_control
-    return Answer(_with_errors(body, result.errors), cache_control=cache_control)
-
-
-def _combined(done: Mapping[str, FieldResult]) -> Answer:
-    """The answer of a mutation: each field has its text, or is null and has errors."""
-    errors = [error for each in done.values() for error in each.errors]
-    if errors and len(done) == 1 and unavailability(errors):
-        return _failed(errors)
-    members = b",".join(
-        b'"%s":%s' % (key.encode(), each.text or b"null") for key, each in done.items()
-    )
-    body = _with_errors(b'{"data":{%s}}' % members, errors)
-    replayed = [key for key, each in done.items() if each.replayed]
-    if replayed:
-        body = body[:-1] + b',"extensions":' + orjson.dumps({"replayed": replayed}) + b"}"
-    return Answer(body)
-
-
 def _type_of(schema: strawberry.Schema, entity: str) -> type:
     definition = schema.get_type_by_name(entity)
     return (
@@ -373,27 +361,3 @@ def _type_of(schema: strawberry.Schema, entity: str) -> type:
         if isinstance(definition, StrawberryObjectDefinition)
         else ENTITIES[entity]
     )
-
-
-def _rejected(rejected: RequestRejected) -> Answer:
-    errors = [refusal(error, rejected.code) for error in rejected.errors]
-    status = getattr(rejected.errors[0].original_error, "status", 400)
-    return Answer(orjson.dumps({"errors": errors}), status=status)
-
-
-def _failed(errors: Sequence[GraphQLError]) -> Answer:
-    """An answer without data: an error has propagated to the root."""
-    # One snapshot and one connection: when the store was lost on the way, all of the answer is.
-    if reason := unavailability(errors):
-        error = {"message": str(reason), "extensions": {"code": reason.code}}
-        wait = getattr(reason, "retry_after_seconds", None)
-        return Answer(
-            orjson.dumps({"errors": [error]}), status=reason.status, retry_after_seconds=wait
-        )
-    return Answer(_with_errors(b'{"data":null}', errors))
-
-
-def _with_errors(body: bytes, errors: Sequence[GraphQLError] | None) -> bytes:
-    if not errors:
-        return body
-    return body[:-1] + b',"errors":' + orjson.dumps([failure(error) for error in errors]) + b"}"

@@ -30,6 +30,7 @@ from graph.database.transaction import RetryableConflict, Transaction, transacti
 from graph.database.worlds import changing_world
 from graph.database.writes import idempotency
 from graph.errors import (
+    AnswerTooLarge,
     DomainError,
     ErrorCode,
     InvalidKey,
@@ -70,6 +71,9 @@ logger = logging.getLogger(__name__)
 _ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.02
 _MAX_KEY_CHARS = 200
+# How long a transaction may hold locks that others wait for; a dry run's are for nothing.
+_TRANSACTION_SECONDS = 10.0
+_DRY_RUN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,7 @@ class Mutations:
                     is_dry_run=is_dry_run,
                     reads=field_.request.place.reads,
                     changes=field_.request.place.changes,
+                    max_seconds=_DRY_RUN_SECONDS if is_dry_run else _TRANSACTION_SECONDS,
                 ) as tx:
                     if attempt:
                         await tx.queue()
@@ -307,6 +312,8 @@ class Mutations:
             text = await self._payload(field_, change)
         else:
             text = await self._resolve(field_, change)
+        if len(text) > self.database.max_answer_bytes:
+            raise AnswerTooLarge(self.database.max_answer_bytes)
         if key is not None:
             await idempotency.store(tx, key, text)
         return FieldResult(text)

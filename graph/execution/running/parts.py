@@ -12,6 +12,7 @@ import orjson
 from graphql import GraphQLError
 from graphql.execution import IncrementalDeferResult
 
+from graph.errors import AnswerTooLarge
 from graph.execution.failures import failure
 from graph.execution.planning.cost import objects_in
 
@@ -38,18 +39,28 @@ class Parts:
         self,
         results: ExperimentalIncrementalExecutionResults,
         close: Callable[[int], Awaitable[None]],
+        max_bytes: int,
     ) -> None:
         self._results = results.subsequent_results
         self._close = close
+        self._max_bytes = self._left_bytes = max_bytes
         self._pending = {each.id for each in results.initial_result.pending}
         self.first = orjson.dumps(_initial(results.initial_result))
+        self._left_bytes -= len(self.first)
         self._came = objects_in(self.first) - len(results.initial_result.pending)
 
     async def __aiter__(self) -> AsyncIterator[tuple[bytes, bool]]:
-        """Each part, and whether another one follows."""
+        """Each part, and whether another one follows.
+
+        Raises:
+            AnswerTooLarge: all parts together are too large.
+        """
         async for result in self._results:
             self._pending |= {each.id for each in result.pending or ()}
             part = orjson.dumps(_subsequent(result))
+            self._left_bytes -= len(part)
+            if self._left_bytes < 0:
+                raise AnswerTooLarge(self._max_bytes)
             self._pending -= {each.id for each in result.completed or ()}
             self._came += objects_in(part) - _wrapping(result)
             yield part, result.has_next

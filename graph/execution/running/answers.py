@@ -1,0 +1,78 @@
+"""Builds answers: of the executor's results, of mutations' fields, and of errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from graph.execution.failures import RequestRejected, failure, refusal, rejection, unavailability
+from graph.execution.running.request import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from graphql import ExecutionResult, GraphQLError
+
+    from graph.execution.planning.compile import Compiled
+    from graph.execution.planning.plan import Plan
+    from graph.execution.running.mutations import FieldResult
+
+
+def build_answer(
+    result: ExecutionResult,
+    plan: Plan,
+    compiled: Compiled | None = None,
+    columns: Sequence[bytes] = (),
+) -> Answer:
+    """The answer of the executor, combined with the columns of compiled fields."""
+    if rejected := rejection(result.errors or []):
+        raise rejected
+    if result.data is None or unavailability(result.errors or []):
+        return failed(result.errors or [])
+    if compiled is None:
+        body = orjson.dumps({"data": result.data})
+    else:
+        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
+        body = compiled.body(columns, texts)
+    cache_control = None if result.errors else plan.cache_control
+    return Answer(_with_errors(body, result.errors), cache_control=cache_control)
+
+
+def combined(done: Mapping[str, FieldResult]) -> Answer:
+    """The answer of a mutation: each field has its text, or is null and has errors."""
+    errors = [error for each in done.values() for error in each.errors]
+    if errors and len(done) == 1 and unavailability(errors):
+        return failed(errors)
+    members = b",".join(
+        b'"%s":%s' % (key.encode(), each.text or b"null") for key, each in done.items()
+    )
+    body = _with_errors(b'{"data":{%s}}' % members, errors)
+    replayed = [key for key, each in done.items() if each.replayed]
+    if replayed:
+        body = body[:-1] + b',"extensions":' + orjson.dumps({"replayed": replayed}) + b"}"
+    return Answer(body)
+
+
+def rejected(rejected: RequestRejected) -> Answer:
+    errors = [refusal(error, rejected.code) for error in rejected.errors]
+    status = getattr(rejected.errors[0].original_error, "status", 400)
+    return Answer(orjson.dumps({"errors": errors}), status=status)
+
+
+def failed(errors: Sequence[GraphQLError]) -> Answer:
+    """An answer without data: an error has propagated to the root."""
+    # One snapshot and one connection: when the store was lost on the way, all of the answer is.
+    if reason := unavailability(errors):
+        error = {"message": str(reason), "extensions": {"code": reason.code}}
+        wait = getattr(reason, "retry_after_seconds", None)
+        return Answer(
+            orjson.dumps({"errors": [error]}), status=reason.status, retry_after_seconds=wait
+        )
+    return Answer(_with_errors(b'{"data":null}', errors))
+
+
+def _with_errors(body: bytes, errors: Sequence[GraphQLError] | None) -> bytes:
+    if not errors:
+        return body
+    return body[:-1] + b',"errors":' + orjson.dumps([failure(error) for error in errors]) + b"}"

@@ -1,0 +1,190 @@
+"""Filters, sorts and values of whole lists have a price, by the sizes of tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from graph.app import create_app
+from graph.execution.documents.document import Documents
+from graph.store.schema import schema
+from tests.conftest import client_of, recorded, settings_for
+from tests.rows import fill
+
+if TYPE_CHECKING:
+    from graph.database.engine import Database
+    from graph.database.table_sizes import TableSizes
+    from tests.conftest import Client
+
+LARGE = {"Customer": 100_000, "Item": 1_000, "Order": 500_000, "OrderLine": 1_500_000}
+
+
+class Fixed:
+    """Sizes of tables that a test chooses."""
+
+    def __init__(self, version: int = 1, **rows: float) -> None:
+        self.version = version
+        self._rows = rows
+
+    def rows(self, entity: str) -> float:
+        return self._rows.get(entity, 0.0)
+
+
+def price(query: str, sizes: Any = None, **variables: Any) -> int:
+    operation = Documents(schema._schema).read(query).operation(None)  # noqa: SLF001
+    compiled, values = operation.compiled(operation.variables.coerced(variables))
+    return compiled.prices.price(sizes or Fixed(**LARGE)).total(values)
+
+
+SORTED = "{ customers(first: 1, orderBy: [%s]) { nodes { id } } }"
+
+
+def some(depth: int, inner: str = "{quantity: {gt: 1}}") -> str:
+    for _ in range(depth):
+        inner = f"{{item: {{orderLines: {{some: {inner}}}}}}}"
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("query", "least", "most"),
+    [
+        # what an index gives costs no more than its rows
+        ("{ customer(by: {databaseId: 1}) { id } }", 1, 1),
+        ("{ customers(first: 10) { nodes { id orders(first: 5) { nodes { id } } } } }", 71, 80),
+        ("{ customers(first: 10, where: {databaseId: {eq: 1}}) { nodes { id } } }", 11, 20),
+        ("{ customers(where: {databaseId: {in: [1, 2]}}) { totalCount } }", 6, 20),
+        # one look at all rows
+        ("{ customers { totalCount } }", 1_000, 1_100),
+        ('{ customers(where: {firstName: {contains: "a"}}) { nodes { id } } }', 1_000, 1_100),
+        ("{ orderLines { aggregates { sum { quantity } } } }", 15_000, 15_100),
+        # attacks
+        (SORTED % "{orders: {sum: {total: DESC}}}", 100_000, 10**12),
+        (SORTED % "{orders: {count: DESC}}", 10_000, 50_000),
+        ("{ orders(orderBy: [{total: DESC}], first: 1) { nodes { id } } }", 100_000, 10**12),
+        (
+            f"{{ orderLines(where: {{or: [{some(2)}, {some(1)}]}}) {{ totalCount }} }}",
+            10**6,
+            10**12,
+        ),
+        (
+            "{ orders { groups(by: [{datePlaced: {unit: DAY}}]) { aggregates { count } } } }",
+            100_000,
+            10**12,
+        ),
+    ],
+)
+def test_the_price_is_that_of_the_rows_looked_at(query: str, least: int, most: int) -> None:
+    assert least <= price(query) <= most
+
+
+def test_each_sort_condition_measure_and_key_adds_to_the_price() -> None:
+    plain = "{ customers(first: 1) { nodes { id } } }"
+    dearer = [
+        SORTED % "{orders: {sum: {total: DESC}}}",
+        SORTED
+        % "{orders: {sum: {total: DESC}}}, {orders: {count: DESC}}, {orders: {max: {total: ASC}}}",
+    ]
+    conditions = ["count: {gt: 1}", "count: {gt: 1}, sum: {total: {gt: 1}}"]
+    filtered = [
+        f"{{ customers(first: 1, where: {{orders: {{{each}}}}}) {{ nodes {{ id }} }} }}"
+        for each in conditions
+    ]
+    grouped = [
+        "{{ orders {{ groups(by: [{}]) {{ aggregates {{ {} }} }} }} }}".format(*each)
+        for each in [
+            ("{column: STATUS}", "count"),
+            ("{column: STATUS}, {customer: {column: TOWN}}", "count"),
+            ("{column: STATUS}, {customer: {column: TOWN}}", "count sum { total }"),
+        ]
+    ]
+
+    for queries in ([plain, *dearer], [plain, *filtered], grouped):
+        prices = [price(query) for query in queries]
+        assert prices == sorted(set(prices)), queries
+
+
+def test_it_multiplies_down_the_tree() -> None:
+    below = "{ customers(first: %d) { nodes { orders { totalCount } } } }"
+    filtered = below.replace("orders", "orders(where: {lineItems: {count: {gt: 1}}})")
+    sizes = Fixed(Customer=10, Order=100_000, OrderLine=200_000)
+
+    assert price(filtered % 100, sizes) - price(below % 100, sizes) == pytest.approx(
+        50 * (price(filtered % 2, sizes) - price(below % 2, sizes)), rel=0.01
+    )
+
+
+def test_relationships_that_can_be_joined_add_up_and_others_multiply() -> None:
+    joined = "{ orderLines(where: %s, first: 1) { nodes { id } } }"
+    either = "{ orderLines(where: {or: [%s, {databaseId: {eq: 1}}]}, first: 1) { nodes { id } } }"
+
+    assert price(joined % some(4)) < 5 * price(joined % some(1))
+    assert price(either % some(2)) > 100 * price(either % some(1))
+
+
+def test_a_price_follows_the_sizes_of_tables() -> None:
+    operation = Documents(schema._schema).read("{ customers { totalCount } }").operation(None)  # noqa: SLF001
+    compiled, values = operation.compiled(operation.variables.coerced({}))
+
+    prices = [
+        compiled.prices.price(Fixed(version, Customer=rows)).total(values)
+        for version, rows in enumerate((0, 1_000, 1_000_000))
+    ]
+
+    assert prices == [6, 16, 10_006]
+    assert price("{ customers { totalCount } }", Fixed()) == 6
+
+
+async def test_sizes_are_those_of_postgresqls_statistics(database: Database) -> None:
+    sizes: TableSizes = database.sizes
+    await sizes.refresh()
+    before = (sizes.version, sizes.rows("Customer"))
+    await fill(database, customers=30, orders=2, lines=1, items=3)
+    async with database.write() as session:
+        await session.execute(text("ANALYZE"))
+    await sizes.refresh()
+    grown = sizes.version
+    await sizes.refresh()
+
+    assert before[1] == 0
+    assert (sizes.rows("Customer"), sizes.rows("Order")) == (30, 60)
+    assert before[0] < grown == sizes.version
+
+
+async def test_an_operation_over_the_limit_is_refused_before_it_runs(client: Client) -> None:
+    async with client.database.write() as session:
+        await session.execute(text("UPDATE pg_class SET reltuples = 1e6 WHERE relname = 'orders'"))
+    await client.database.sizes.refresh()
+    with recorded(client.database) as sql:
+        answer = await client.answer(
+            "{ orders(orderBy: [{total: DESC}], first: 1) { nodes { id } } }"
+        )
+
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "COST_LIMIT_EXCEEDED"
+    assert error["extensions"]["cost"]["fields"][0]["path"] == "orders"
+    assert len(sql) == 0
+
+
+async def test_the_planner_is_asked_once_for_each_new_shape_that_scans(database_url: str) -> None:
+    query = "query ($name: String!) { customers(where: {firstName: {eq: $name}}) { totalCount } }"
+    async with client_of(create_app(settings_for(database_url))) as client:
+        async with client.database.write() as session:
+            statement = "UPDATE pg_class SET reltuples = 50000 WHERE relname = 'customers'"
+            await session.execute(text(statement))
+        await client.database.sizes.refresh()
+        asked = []
+        planned_cost = client.database.planned_cost
+
+        async def noted(*arguments: Any) -> float:
+            asked.append(await planned_cost(*arguments))
+            return asked[-1]
+
+        client.database.planned_cost = noted  # type: ignore[method-assign,assignment]
+        for name in ("A", "B", "C"):
+            await client(query, name=name)
+        await client("{ customer(by: {databaseId: 1}) { id } }")
+
+    assert len(asked) == 1
+    assert asked[0] > 0
