@@ -155,7 +155,8 @@ class Execution:
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
-        await self._charging.check(request.client)
+        if self._charging.token_buckets is not None:
+            await self._charging.check(request.client)
         operation = self._operation(request)
         if request.only_query and not operation.is_query:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")

@@ -320,8 +320,8 @@ async def test_the_time_of_statements_is_charged(database_url: str) -> None:
         await asyncio.wait([answer])
     await database.close()
 
-    assert 4_000 <= answered <= 20_000
-    assert 4_000 <= buckets.paid <= 20_000
+    assert 3_000 <= answered <= 20_000
+    assert 3_000 <= buckets.paid <= 20_000
 
 
 @pytest.mark.parametrize("is_in_database", [False, True])
