@@ -1,4 +1,4 @@
-"""The commands of sign-in: `graph key`, for services, and `graph token`, to try roles out."""
+"""The commands of sign-in: `graph key`, `graph token`, and `graph forget`, for a person's data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graph.command_database import with_database
-from graph.errors import InvalidSetting, StartupError
+from graph.errors import DomainError, InvalidSetting, StartupError
 from graph.settings import read_settings
 
 if TYPE_CHECKING:
@@ -97,6 +97,40 @@ def token(
         raise InvalidSetting("--role", f"it must be one of {', '.join(ROLES)}")
     seconds = round(hours * 3600)
     typer.echo(development_token(read_settings(), role or "customer", customer, seconds=seconds))
+
+
+def forget(
+    customer: Annotated[int, typer.Argument(min=1, help="The number of the customer.")],
+    subject: Annotated[
+        str | None,
+        typer.Option(help="The issuer and the subject of the person's tokens, as in Event.actor."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
+) -> None:
+    """Replace all that names a customer: in the row, in the history, in kept answers.
+
+    Orders stay, without a name. This cannot be undone.
+    """
+    from graph.database.connect import check_migrated
+    from graph.store import forget as store
+
+    if not yes:
+        typer.confirm(f"Forget customer {customer}? This cannot be undone.", abort=True)
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        try:
+            done = await store.forget(database, customer, subject=subject)
+        except DomainError as error:
+            raise InvalidSetting("CUSTOMER", f"there is no customer {customer}") from error
+        typer.echo(
+            f"Forgot customer {customer}: replaced {done.values} values of the row, those in"
+            f" {done.events} events and {done.answers} kept answers, and the actor of"
+            f" {done.acts} events."
+        )
+        typer.echo("Not within reach: logs, backups, exported files, and the identity provider.")
+
+    with_database(run)
 
 
 def _check_permissions(permissions: Sequence[str]) -> None:

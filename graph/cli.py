@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graph.access_commands import keys, token
+from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.settings import Settings, read_settings
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.database.transfer.files import Format
 
+_ALONE = "it does not go with another of --check, --diff and --as"
 SCHEMA_FILE = Path("schema.graphql")
 
 app = typer.Typer(
@@ -50,11 +51,11 @@ def serve(
     """
     import graph.store.schema  # noqa: F401  one that cannot be served is refused here
     from graph.database.connect import reachable_store
-    from graph.development import with_own_issuer
+    from graph.development import issues_tokens, with_own_issuer
     from graph.doctor import check_sign_in, dangers_of_workers
     from graph.server.serve import bound_socket, serve
 
-    settings = with_own_issuer(read_settings(host=host, port=port))
+    settings = read_settings(host=host, port=port)
     check_sign_in(settings)
     for danger in dangers_of_workers(settings, workers):
         typer.echo(f"Danger: {danger}", err=True)
@@ -63,7 +64,8 @@ def serve(
         address, shown_port = listener.getsockname()[:2]
         shown_host = f"[{address}]" if ":" in address else address
         typer.echo(f"graph is at http://{shown_host}:{shown_port}/graphql (Ctrl-C stops it)")
-        serve(store, listener, workers=workers, reload=reload)
+        served = with_own_issuer(store) if issues_tokens(settings) else store
+        serve(served, listener, workers=workers, reload=reload)
 
 
 @app.command()
@@ -198,24 +200,26 @@ def schema(
         Path | None,
         typer.Option(metavar="OLD", help="List changes since this file; - is the standard input."),
     ] = None,
+    role: Annotated[
+        str | None, typer.Option("--as", metavar="ROLE", help="Print what this role can use.")
+    ] = None,
 ) -> None:
-    """Generate schema.graphql in the current folder.
+    """Generate schema.graphql in the current folder; with --as or --diff only print.
 
-    With --diff it writes nothing. It lists the changes since an older schema, and exits 1 if one
-    of them breaks clients, 2 if OLD is not a schema.
+    --diff lists the changes since an older schema. It exits 1 if one of them breaks clients, and 2
+    if OLD is not a schema.
     """
-    from graph.execution.schema_changes import Severity, changes_since, report
     from graph.schema.schema import text_of
     from graph.store.schema import schema as served
 
+    given = {"--check": check, "--diff": diff is not None, "--as": role is not None}
+    if sum(given.values()) > 1:
+        raise InvalidSetting(next(each for each in ("--diff", "--as") if given[each]), _ALONE)
     text = text_of(served)
     if diff is not None:
-        if check:
-            raise InvalidSetting("--diff", "it does not go with --check")
-        changes = changes_since(diff, text)
-        typer.echo("\n".join(report(changes)))
-        if any(change.severity is Severity.BREAKING for change in changes):
-            raise typer.Exit(1)
+        _print_changes(diff, text)
+    elif role is not None:
+        _print_view(role, text)
     elif not check:
         SCHEMA_FILE.write_text(text, "utf-8")
         typer.echo(f"Wrote {SCHEMA_FILE}.")
@@ -223,6 +227,24 @@ def schema(
         typer.echo(f"{SCHEMA_FILE} is up to date.")
     else:
         raise SchemaDrift(SCHEMA_FILE)
+
+
+def _print_changes(old: Path, text: str) -> None:
+    from graph.execution.schema_changes import Severity, changes_since, report
+
+    changes = changes_since(old, text)
+    typer.echo("\n".join(report(changes)))
+    if any(change.severity is Severity.BREAKING for change in changes):
+        raise typer.Exit(1)
+
+
+def _print_view(role: str, text: str) -> None:
+    from graph.execution.schema_view import view_for
+    from graph.store.access import ROLES
+
+    if role not in ROLES:
+        raise InvalidSetting("--as", f"it must be one of {', '.join(ROLES)}")
+    typer.echo(view_for(text, ROLES[role]), nl=False)
 
 
 @app.command()
@@ -257,6 +279,7 @@ documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.command()(token)
+app.command()(forget)
 
 
 @documents.command("check")

@@ -27,14 +27,18 @@ _KEY_FILE = "token.key"
 _KEY_BYTES = 32
 
 
+def issues_tokens(settings: Settings) -> bool:
+    """Whether `development_token` has tokens under these settings."""
+    is_development = settings.profile is Profile.DEVELOPMENT
+    return is_development and settings.database_url is None and settings.jwt_issuer is None
+
+
 def with_own_issuer(settings: Settings) -> Settings:
-    """The settings under which the tokens of `development_token` are accepted, if any are.
+    """The settings under which the tokens of `development_token` are accepted.
 
     Raises:
         DataDirUnusable: the key cannot be kept in the data folder.
     """
-    if not _issues_tokens(settings):
-        return settings
     trust = {
         "jwt_issuer": DEVELOPMENT_ISSUER,
         "jwt_audience": AUDIENCE,
@@ -55,17 +59,12 @@ def development_token(
         StartupError: an identity provider issues tokens, or should.
         DataDirUnusable: the key cannot be kept in the data folder.
     """
-    if not _issues_tokens(settings):
+    if not issues_tokens(settings):
         raise StartupError(
             "graph issues tokens for the embedded database in the development profile, and without"
             " GRAPH_JWT_ISSUER; elsewhere an identity provider does."
         )
     return demo_token(_key(settings.data_dir), role, own, seconds=seconds)
-
-
-def _issues_tokens(settings: Settings) -> bool:
-    is_development = settings.profile is Profile.DEVELOPMENT
-    return is_development and settings.database_url is None and settings.jwt_issuer is None
 
 
 def _key(data_dir: Path) -> str:

@@ -11,11 +11,12 @@ from sqlalchemy import text
 
 from graph.app import create_app
 from graph.database import api_keys
-from graph.development import development_token, with_own_issuer
+from graph.development import development_token, issues_tokens, with_own_issuer
 from graph.errors import DataDirUnusable, InvalidToken, StartupError
 from graph.server.api_keys import ApiKeys
 from graph.settings import Settings
 from tests.conftest import client_of, settings_for
+from tests.rows import fill
 from tests.server.test_authentication import ROLES, SECRET, made, scope_with
 from tests.test_cli import complaint, graph, output_of
 
@@ -227,7 +228,7 @@ def test_elsewhere_graph_issues_no_tokens_and_accepts_none(
 ) -> None:
     settings = Settings.model_validate({"data_dir": tmp_path} | changed)
 
-    assert with_own_issuer(settings) == settings
+    assert not issues_tokens(settings)
     with pytest.raises(StartupError, match="an identity provider does"):
         development_token(settings, "clerk", seconds=60)
     assert not (tmp_path / "token.key").exists()
@@ -243,3 +244,16 @@ def test_elsewhere_graph_issues_no_tokens_and_accepts_none(
 )
 def test_a_token_is_for_one_role(tmp_path: Path, arguments: list[str], problem: str) -> None:
     assert problem in complaint(graph("token", *arguments, GRAPH_DATA_DIR=str(tmp_path)))
+
+
+async def test_forget_asks_and_says_what_it_did(database_url: str, database: Database) -> None:
+    await fill(database, customers=1)
+    environment = {"GRAPH_DATABASE_URL": database_url}
+    refused = graph("forget", "1", **environment)
+    assert refused.returncode == 1
+    assert "Aborted" in refused.stderr
+
+    done = output_of(graph("forget", "1", "--yes", **environment))
+    assert done.startswith("Forgot customer 1: replaced 6 values of the row")
+    absent = graph("forget", "77", "--yes", **environment)
+    assert "there is no customer 77" in complaint(absent)

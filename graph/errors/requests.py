@@ -160,8 +160,10 @@ class NotTrusted(RequestError):
 class InvalidId(RequestError):
     code = ErrorCode.INVALID_ID
 
-    def __init__(self, got: str) -> None:
-        super().__init__(f"'{shortened(got)}' is not an id of this API.")
+    def __init__(self, got: str, *, expected: str = "", found: str = "") -> None:
+        """`expected` and `found` are entities, if the id is one of another entity."""
+        another = f"is the id of another type: {found}, not {expected}."
+        super().__init__(f"'{shortened(got)}' {another if found else 'is not an id of this API.'}")
 
 
 class InvalidCursor(RequestError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,11 @@ logger = logging.getLogger(__name__)
 
 # graphql-core quotes invalid values in full, in each of up to 100 errors.
 _MAX_MESSAGE_CHARS = 500
+
+
+# A text in quotes, or a value that Python and JSON write differently.
+_VALUES = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\b(?:None|True|False)\b""")
+_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
 
 
 class RequestRejected(Exception):
@@ -41,9 +47,17 @@ class RequestRejected(Exception):
 def refusal(error: GraphQLError, code: ErrorCode) -> dict[str, Any]:
     """A request error as JSON, with its original error's code and extensions, else with `code`."""
     original = error.original_error
-    message = _short(error.message)
+    message = error.message if isinstance(original, GraphError) else in_json_words(error.message)
     more = getattr(original, "extensions", None) or {}
-    return _formatted(error, getattr(original, "code", code), message, **more)
+    return _formatted(error, getattr(original, "code", code), _short(message), **more)
+
+
+def in_json_words(message: str) -> str:
+    """A message of graphql-core, which writes values as Python does: `None` becomes `null`.
+
+    Texts in quotes stay as they are: they are the client's own.
+    """
+    return _VALUES.sub(lambda found: _JSON_WORDS.get(found[0], found[0]), message)
 
 
 def failure(error: GraphQLError) -> dict[str, Any]:

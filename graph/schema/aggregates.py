@@ -19,7 +19,7 @@ import strawberry
 
 from graph.relay import to_global_id
 from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
-from graph.schema.entities import Entity, numbers_of, ordered_of
+from graph.schema.entities import Entity, measured_of, numbers_of, ordered_of
 from graph.schema.fields import Meaning, declare, derived
 from graph.schema.type_factories import object_type
 
@@ -49,7 +49,8 @@ def outputs_of(entity: Entity) -> dict[str, Any]:
         for field, column in ordered_of(entity).items()
     }
     counts = {
-        field: (column.name, int, column.description) for field, column in entity.columns.items()
+        field: (column.name, int, column.description)
+        for field, column in measured_of(entity).items()
     }
     return {
         f"{name}Aggregates": _aggregates(entity),
@@ -89,7 +90,7 @@ def _aggregates(entity: Entity) -> Any:
     fields: dict[str, tuple[Any, Any]] = {"count": (int, count)}
     columns = {"Numbers": numbers_of(entity), "Values": ordered_of(entity)}
     for function, (kind, description) in _OVER.items():
-        if not columns.get(kind, entity.columns):
+        if not columns.get(kind, measured_of(entity)):
             continue
         name = "distinctCount" if function == "distinct" else None
         declared = declare(Meaning.TERMS, description, name=name, resolver=_itself)

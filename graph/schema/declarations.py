@@ -88,7 +88,7 @@ def check_plain(field: StrawberryField) -> None:
 
 
 def _column(entity: str, field: StrawberryField, entities: set[str]) -> DeclaredColumn:
-    annotation, named = annotation_of(field), field.metadata["more"]
+    annotation, named = annotation_of(field), field.metadata["more"].references
     if named is not None and not annotation.is_id:
         raise Unservable("`references` needs the annotation `strawberry.ID`")
     references, kind = None, annotation.kind

@@ -30,7 +30,7 @@ _WITHOUT_LEAST = {bool, UUID}
 class ColumnField:
     """A declared column: its name in Python and the type of its values.
 
-    `references` is the entity whose ids the values are.
+    `references` is the entity whose ids the values are; `is_measured`: aggregates have the column.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ColumnField:
     description: str
     references: str | None = None
     is_nullable: bool = False
+    is_measured: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _add_column(entity: Entity, graphql_name: str, declared: StrawberryField) ->
         declared.description or "",
         known.references,
         known.is_nullable,
+        declared.metadata["more"].is_measured,
     )
     if known.kind is ScalarKind.TEXTS:
         entity.texts[graphql_name] = column
@@ -120,11 +122,16 @@ def _keys(entity: str) -> set[str]:
     return {"id", *references, *(name for name in sources if name)}
 
 
+def measured_of(entity: Entity) -> dict[str, ColumnField]:
+    """The columns with a useful number of distinct values."""
+    return {name: column for name, column in entity.columns.items() if column.is_measured}
+
+
 def ordered_of(entity: Entity) -> dict[str, ColumnField]:
     """The columns with a useful minimum and maximum."""
     return {
         name: column
-        for name, column in entity.columns.items()
+        for name, column in measured_of(entity).items()
         if column.type not in _WITHOUT_LEAST and column.name not in _keys(entity.name)
     }
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import strawberry
 from strawberry import UNSET
@@ -93,6 +93,13 @@ _COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
 REQUIRED = inspect.Parameter.empty
 
 
+class ColumnOptions(NamedTuple):
+    """What a column declares beside its annotation; see `column`."""
+
+    references: str | None
+    is_measured: bool
+
+
 def declare(
     meaning: Meaning,
     description: str,
@@ -130,14 +137,22 @@ def meaning_of(field: object) -> Meaning | None:
 
 
 def column(
-    description: str, *, name: str | None = None, references: str | None = None, **options: Any
+    description: str,
+    *,
+    name: str | None = None,
+    references: str | None = None,
+    is_measured: bool = True,
+    **options: Any,
 ) -> Any:
     """A value of the row: the model's attribute of the same Python name.
+
+    Aggregates leave out a column that is not measured: its sum or its maximum would mean nothing.
 
     One that is annotated `strawberry.ID` is a foreign key, answered as the global id of the row it
     leads to. `references` names the entity of that row where no constraint of the table does.
     """
-    return declare(Meaning.COLUMN, description, name=name, more=references, **options)
+    more = ColumnOptions(references, is_measured)
+    return declare(Meaning.COLUMN, description, name=name, more=more, **options)
 
 
 def global_id(description: str) -> Any:

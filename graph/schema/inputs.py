@@ -36,10 +36,13 @@ from graph.selection import (
 )
 
 
-@strawberry.enum(description="The direction of a sort, and the position of nulls.")
+@strawberry.enum(
+    description="The direction of a sort, and the position of nulls: last, unless the name says"
+    " otherwise."
+)
 class Direction(Enum):
     ASC = strawberry.enum_value("ASC", description="Ascending, nulls last.")
-    DESC = strawberry.enum_value("DESC", description="Descending, nulls first.")
+    DESC = strawberry.enum_value("DESC", description="Descending, nulls last.")
     ASC_NULLS_FIRST = strawberry.enum_value(
         "ASC_NULLS_FIRST", description="Ascending, nulls first."
     )

@@ -30,8 +30,16 @@ class Schema(strawberry.Schema):
     called for each value of an answer.
     """
 
-    def __init__(self, *args: Any, entities: Sequence[type[Node]] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        entities: Sequence[type[Node]] = (),
+        description: str | None = None,
+        **options: Any,
+    ) -> None:
         """`entities` are the types of a store's rows; the types made from theirs are made here.
+
+        `description` is that of the schema itself.
 
         Raises:
             InvalidSchema: a field says what the engine, or the models, cannot.
@@ -44,6 +52,7 @@ class Schema(strawberry.Schema):
             check_roots(options["query"], names)
             declare_access(entities, options.get("mutation"))
         super().__init__(*args, **options)
+        self._schema.description = description and description.strip()
         if entities:
             _check_searches(self._schema)
         inputs = set[str]()
@@ -130,4 +139,13 @@ def _without_arguments(resolve: Callable[[Any, Any], Any]) -> Callable[..., Any]
 
 def text_of(schema: Schema) -> str:
     """The schema in the schema definition language, as in `schema.graphql`."""
-    return schema.as_str() + "\n"
+    text = schema.as_str() + "\n"
+    inner = schema._schema  # noqa: SLF001  Strawberry prints no description of a schema
+    if inner.description is None:
+        return text
+    roots = [
+        (operation, getattr(inner, f"{operation}_type"))
+        for operation in ("query", "mutation", "subscription")
+    ]
+    fields = "".join(f"  {operation}: {type_.name}\n" for operation, type_ in roots if type_)
+    return f'"""\n{inner.description}\n"""\nschema {{\n{fields}}}\n\n{text}'

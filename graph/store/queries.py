@@ -72,7 +72,10 @@ def _nodes(_root: Any, info: Info) -> Any:
 
 
 SearchResult = Annotated[
-    Customer | Item, strawberry.union("SearchResult", description="A customer or an item.")
+    Customer | Item,
+    strawberry.union(
+        "SearchResult", description="A customer or an item; `__typename` tells which."
+    ),
 ]
 
 

@@ -56,7 +56,7 @@ class Customer(Node):
     town: str = column("The town of the address.")
     created_on: datetime = column("When the customer was added.")
     updated_on: datetime = column("When the customer was last changed.")
-    version: int = column(_VERSION)
+    version: int = column(_VERSION, is_measured=False)
     orders = connection(
         "The customer's orders, oldest first: by `datePlaced`, then `databaseId`.",
         entity="Order",
@@ -74,7 +74,7 @@ class Item(Node):
     cost_price: Decimal = column("The price that the store pays for one piece.")
     selling_price: Decimal = column("The price of one piece for customers.")
     stock: int | None = column("The number of pieces in stock; null if stock is not tracked.")
-    version: int = column(_VERSION)
+    version: int = column(_VERSION, is_measured=False)
     order_lines = connection("The order lines with this item, by `databaseId`.", entity="OrderLine")
     history = connection(
         "The changes of the item, in their order: by `databaseId`.", entity="Event"
@@ -87,7 +87,9 @@ class Order(Node):
     customer_id: strawberry.ID = column("The id of the customer who placed the order.")
     date_placed: datetime = column("When the order was placed.")
     status: OrderStatus = column("The status of the order.")
-    version: int = column(f"{_VERSION} A change of a line also changes its order.")
+    version: int = column(
+        f"{_VERSION} A change of a line also changes its order.", is_measured=False
+    )
     total: Decimal = column("The sum of the subtotals of all lines.")
     actions: list[OrderActionState] = enum_lookup(
         "The actions that the order allows, and the reasons against the others. The mutations"

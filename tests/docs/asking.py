@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from graph.server.demo import AUDIENCE, OWN_CLAIM, demo_token
+from graph.settings import DEVELOPMENT_ISSUER
 from tests.server.test_parts import multipart
 
 if TYPE_CHECKING:
@@ -13,14 +15,38 @@ if TYPE_CHECKING:
     from tests.docs.pages import Example
 
 ADDRESS = "http://127.0.0.1:8000"
+NOBODY = "nobody"
+SECRET = "a secret of 32 bytes at the least"  # noqa: S105  of nothing
 
 
 async def asked(client: Client, example: Example) -> Any:
     """The answer; a list where it comes in parts."""
     if example.block.language == "graphql":
-        return await client.answer(example.block.text, **example.variables)
+        body = {"query": example.block.text, "variables": example.variables}
+        response = await client.http.post("/graphql", json=body, headers=signed_in(example))
+        return json.loads(response.content)
     (command,) = example.commands
     return await sent_by_curl(client, command.words)
+
+
+def signed_in(example: Example) -> dict[str, str]:
+    """The header of an example that is `as` somebody, with a token of graph's own issuer."""
+    if not example.role or example.role == NOBODY:
+        return {}
+    role, _, own = example.role.partition(" ")
+    token = demo_token(SECRET, role, int(own) if own else None, seconds=600)
+    return {"authorization": f"Bearer {token}"}
+
+
+def sign_in_settings(example: Example) -> dict[str, Any]:
+    """Settings under which `signed_in` is understood."""
+    trust = {
+        "jwt_issuer": DEVELOPMENT_ISSUER,
+        "jwt_audience": AUDIENCE,
+        "jwt_secret": SECRET,
+        "jwt_own_claim": OWN_CLAIM,
+    }
+    return trust | ({"anonymous_role": "anonymous"} if example.role == NOBODY else {})
 
 
 async def sent_by_curl(client: Client, words: list[str]) -> Any:

@@ -1,6 +1,7 @@
 """The documentation as it is written: its blocks of code, its tables, its links and headings.
 
-    ```graphql          an operation that a test runs
+    ```graphql          an operation that a test runs; `as clerk` or `as customer 2` behind it signs
+                        in, and `as nobody` is a client without a token, in production
     ```json variables   the variables of the operation above
     ```json answer      the whole answer to the operation, or to the `curl` command, above
     ```json parts       the same where the answer comes in parts: a list of them
@@ -71,6 +72,11 @@ class Example:
     def commands(self) -> list[Command]:
         """The commands of a console."""
         return _commands(self.block)
+
+    @property
+    def role(self) -> str:
+        """Who sends it: a role, and the id of the customer who it is; "" for the default."""
+        return self.block.note.removeprefix("as ") if self.block.note.startswith("as ") else ""
 
     @property
     def is_mutation(self) -> bool:

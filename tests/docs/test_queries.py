@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graph.app import create_app
+from graph.store.access import ROLES
 from tests.conftest import client_of, recorded, settings_for
-from tests.docs.asking import asked
+from tests.docs.asking import NOBODY, asked, sign_in_settings
 from tests.docs.pages import TRIED, as_shown, examples
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def test_there_are_examples_of_each_kind() -> None:
     assert any(example.is_refused for example in EXAMPLES)
     assert any(example.parts for example in EXAMPLES)
     assert any(example.variables for example in EXAMPLES)
+    assert {example.role.split(" ")[0] for example in EXAMPLES} >= {*ROLES, NOBODY} - {"anonymous"}
     assert any(example.sql for example in EXAMPLES)
     assert any(example.block.language == "console" for example in EXAMPLES)
 
@@ -43,7 +45,8 @@ async def test_a_mutation_answers_as_the_page_shows(own_demo_url: str, example: 
 
 
 async def check(url: str, example: Example) -> None:
-    async with client_of(create_app(settings_for(url))) as client:
+    settings = settings_for(url, **sign_in_settings(example))
+    async with client_of(create_app(settings)) as client:
         with recorded(client.database) as statements:
             answer = await asked(client, example)
 

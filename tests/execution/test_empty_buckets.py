@@ -309,3 +309,20 @@ async def test_one_key_only_is_filled(store: Client) -> None:
     assert error["message"] == "'emptyBuckets' is for one key of 'by' only."
     assert error["extensions"]["code"] == "INVALID_GROUPS"
     assert error["path"] == ["orders", "groups"]
+
+
+async def test_a_mutation_whose_answer_has_too_many_changes_nothing(store: Client) -> None:
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    days = (0, 0, 1500)  # the first customer's, and the third
+    await write_orders(store, [(start + timedelta(days=n), STATUSES[0]) for n in days])
+    query = """mutation { updateCustomer(
+        input: {id: "Q3VzdG9tZXI6MQ==", expectedVersion: {any: true}, town: "Lost"}) {
+            ... on CustomerSaved { customer { orders { groups(
+                by: [{datePlaced: {unit: DAY, emptyBuckets: true}}]) { groupCount } } } } } }"""
+
+    response = await store.http.post("/graphql", json={"query": query})
+
+    (error,) = response.json()["errors"]
+    assert error["extensions"]["code"] == "INVALID_GROUPS"
+    data = await store("{ customers { nodes { town } } }")
+    assert {customer["town"] for customer in data["customers"]["nodes"]} == {"Wolfden"}

@@ -105,7 +105,7 @@ class Asking:
     def _sort_of_groups(self, entity: str, by: list[Any]) -> Any:
         if self.choices.chance(50):
             return self.drawn(f"{entity}GroupsOrderBy", "orderBy", entity)
-        direction = self.choices.one_of(("ASC", "DESC", "ASC_NULLS_FIRST", "DESC_NULLS_LAST"))
+        direction = self.choices.one_of(("ASC", "DESC", "ASC_NULLS_FIRST", "DESC_NULLS_FIRST"))
         return {"key": sort_by_key(self.choices.one_of(by), direction)}
 
     def lists(

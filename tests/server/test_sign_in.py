@@ -239,3 +239,25 @@ async def test_a_row_that_does_not_exist_is_nobody_s(client: Client, own: Any) -
     response = await client.http.post("/graphql", json=ask, headers=bearer(signed(customer_id=own)))
 
     assert response.json()["data"] == {"viewer": {"customer": None}, "customers": {"totalCount": 0}}
+
+
+@pytest.mark.parametrize(
+    ("accept", "statuses"), [(JSON, (200, 200)), (GRAPHQL_RESPONSE, (401, 403))]
+)
+async def test_what_is_not_permitted_is_a_status_for_clients_that_trust_it(
+    cluster: Cluster, accept: str, statuses: tuple[int, int]
+) -> None:
+    settings = settings_for(cluster.url("postgres"), anonymous_role="anonymous", **TRUST)
+    body = {"query": "{ items { nodes { costPrice } } }"}
+    async with client_of(create_app(settings)) as client:
+        nobody, clerk = [
+            await client.http.post("/graphql", json=body, headers={"accept": accept} | header)
+            for header in ({}, bearer(signed(role="clerk")))
+        ]
+
+    codes = [each.json()["errors"][0]["extensions"]["code"] for each in (nobody, clerk)]
+    assert codes == ["UNAUTHENTICATED", "FORBIDDEN"]
+    assert (nobody.status_code, clerk.status_code) == statuses
+    # A challenge belongs to a 401 (RFC 9110, section 15.5.2), and to no other status.
+    challenges = [each.headers.get("www-authenticate") for each in (nobody, clerk)]
+    assert challenges == ["Bearer" if accept == GRAPHQL_RESPONSE else None, None]

@@ -174,6 +174,8 @@ def key_of(global_id: str, entity: str) -> Any:
         InvalidId: the id is malformed, of another entity, or has a key that no row can have.
     """
     found, key = from_global_id(global_id)
+    if found != entity and (found, "id") in catalog.columns:
+        raise InvalidId(global_id, expected=entity, found=found)
     if found != entity or not fits(scalar_of_column(entity, "id").kind, key):
         raise InvalidId(global_id)
     return key

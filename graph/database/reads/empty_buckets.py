@@ -74,7 +74,9 @@ def with_empty(
         source = starts.join(combined, true())
         values |= {name: combined.c[name] for name in others}
         limit = _at_most(MAX_FILLED_GROUPS, combined.c.combinations * starts.c.number)
-    same = [found.c[name].is_not_distinct_from(values[name]) for name in keys]
+    # The equality is what PostgreSQL can hash: a start is never NULL, and other keys can be.
+    same = [found.c[key] == starts.c.value]
+    same += [found.c[name].is_not_distinct_from(values[name]) for name in others]
     filled = select(*(values[column.name].label(column.name) for column in groups.c))
     filled = filled.select_from(source).where(limit, ~exists(select(_ONE).where(*same)))
     return union_all(select(*groups.c), filled)  # type: ignore[return-value]

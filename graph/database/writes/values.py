@@ -137,8 +137,8 @@ class Values:
         text = self._ids.get(name) or ""
         try:
             key: int = key_of(text, entity)
-        except InvalidId:
-            self.wrong(name, ProblemCode.INVALID_ID, f"'{text[:64]}' is not an id of {entity}.")
+        except InvalidId as error:
+            self.wrong(name, ProblemCode.INVALID_ID, str(error))
             return 0
         return key
 

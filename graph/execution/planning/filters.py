@@ -371,7 +371,7 @@ def _directed(entity: str, term: Term, direction: Any) -> Sort:
     """The sort with its direction; nulls have no position if the term is never null."""
     name = _plain(direction)
     descending = name.startswith("DESC")
-    nulls_first = "FIRST" in name if "NULLS" in name else descending
+    nulls_first = name.endswith("NULLS_FIRST")
     return Sort(term, descending, nulls_first if can_be_null(entity, term) else descending)
 
 

@@ -10,7 +10,8 @@ from graph.store.writes import customers, items, lines, orders
 
 @strawberry.type(
     description="All fields that change the store. They run one after the other, each in a"
-    " transaction of its own unless the operation is `@atomic`."
+    " transaction of its own unless the operation is `@atomic`. A result is null only if the field"
+    " failed with an entry in `errors`, so that the results of the other fields are kept."
 )
 class Mutation(BulkMutation):
     create_customer: results.CreateCustomerResult | None = mutation(

@@ -106,7 +106,9 @@ def imported(payload: type, row: type, attribute: str) -> Success:
 
 def _union(name: str) -> object:
     return strawberry.union(
-        name, description="The success, or the error for which nothing changed."
+        name,
+        description="The success, or the error for which nothing changed; `__typename` tells which."
+        " `... on Error` matches all errors, also those of a later version.",
     )
 
 

@@ -33,7 +33,7 @@ class Key(NamedTuple):
     def beside(self, other: Key) -> int:
         """-1 if this comes before the other, 1 if it comes after, 0 if neither does."""
         descending = self.direction.startswith("DESC")
-        nulls_first = self.direction.endswith("FIRST") or self.direction == "DESC"
+        nulls_first = self.direction.endswith("FIRST")
         nulls = (self.value is None) - (other.value is None)
         if nulls or self.value is None:
             return -nulls if nulls_first else nulls

@@ -93,17 +93,20 @@ TO_MANY = {
 }
 # What has a sum; and what has a least value.
 NUMBERS: dict[str, tuple[str, ...]] = {
-    "Customer": ("version",),
-    "Item": ("costPrice", "sellingPrice", "stock", "version"),
-    "Order": ("version", "total"),
+    "Customer": (),
+    "Item": ("costPrice", "sellingPrice", "stock"),
+    "Order": ("total",),
     "OrderLine": ("quantity", "unitPrice", "cancelledQuantity", "taken", "subtotal"),
 }
 _KEYS = ("databaseId", "customerId", "orderId", "itemId")
-ORDERED = {
-    entity: tuple(
-        name for name, type_ in columns.items() if type_ is not bool and name not in _KEYS
-    )
+# What can be counted: the number of versions means nothing.
+COUNTED = {
+    entity: tuple(name for name in columns if name != "version")
     for entity, columns in COLUMNS.items()
+}
+ORDERED = {
+    entity: tuple(name for name in names if COLUMNS[entity][name] is not bool and name not in _KEYS)
+    for entity, names in COUNTED.items()
 }
 STATUSES = ("PLACED", "PAID", "SHIPPED", "CANCELLED")
 # Equal but for their case, beginnings of each other, in another order by UTF-16, and what SQL,
