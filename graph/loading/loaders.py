@@ -98,10 +98,14 @@ class Loaders:
         return _loaded(self._row(one.relationship), key)
 
     def nodes(self, nodes: Nodes) -> list[Any]:
-        """The record, or None, of each global id."""
+        """The record, or None, of each global id; an error for one that is malformed."""
         ids = cast("Ids", self._values[nodes.argument_index])
+        problems = dict(ids.problems)
         return [
-            _loaded(self._row(relationships.lookup(entity, "id")), key) for entity, key in ids.keys
+            problems[index]
+            if index in problems
+            else _loaded(self._row(relationships.lookup(entity, "id")), key)
+            for index, (entity, key) in enumerate(ids.keys)
         ]
 
     def node(self, entity: str, key: RowKey) -> Awaitable[Any]:

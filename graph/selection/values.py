@@ -99,9 +99,13 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The entity and key of each global id."""
+    """The entity and key of each global id; "" and None for one that is malformed.
 
-    keys: tuple[tuple[str, int | UUID], ...]
+    `problems` has an error for each of these, by its index.
+    """
+
+    keys: tuple[tuple[str, int | UUID | None], ...]
+    problems: tuple[tuple[int, Exception], ...] = ()
 
     @property
     def size(self) -> int:

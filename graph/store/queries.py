@@ -116,7 +116,8 @@ class Query:
     )
     nodes: list[Node | None] = declare(
         Meaning.NODES,
-        "The objects with these global ids, in the same order; null for each that does not exist.",
+        "The objects with these global ids, in the same order; null for each that does not exist."
+        " A malformed id is null too, with an error at its place.",
         resolver=with_arguments(_nodes, {"ids": _IDS}, ids=REQUIRED),
     )
     customer: Customer | None = lookup(

@@ -109,17 +109,33 @@ def grouping_of(arguments: Mapping[str, Any], entity: str) -> Grouping:
     )
 
 
-def ids_of(arguments: Mapping[str, Any], entities: Collection[str]) -> Ids:
-    """The entities and keys of the global ids in `ids`, or of the one in `id`.
+def id_of(arguments: Mapping[str, Any], entities: Collection[str]) -> Ids:
+    """The entity and key of the global id in `id`.
 
     Raises:
         InvalidId: malformed, or of an entity that this schema does not have.
+    """
+    return Ids((_id(arguments["id"], entities),))
+
+
+def ids_of(arguments: Mapping[str, Any], entities: Collection[str]) -> Ids:
+    """The entities and keys of the global ids in `ids`, and a problem for each malformed one.
+
+    Raises:
         InvalidPage: more ids than the maximum page size.
     """
-    texts = arguments["ids"] if "ids" in arguments else [arguments["id"]]
+    texts = arguments["ids"]
     if len(texts) > MAX_PAGE_SIZE:
         raise InvalidPage(f"'ids' holds {len(texts)} ids; at most {MAX_PAGE_SIZE} are allowed.")
-    return Ids(tuple(_id(text, entities) for text in texts))
+    keys: list[tuple[str, RowKey | None]] = []
+    problems: list[tuple[int, Exception]] = []
+    for index, text in enumerate(texts):
+        try:
+            keys.append(_id(text, entities))
+        except InvalidId as error:
+            keys.append(("", None))
+            problems.append((index, error))
+    return Ids(tuple(keys), tuple(problems))
 
 
 def lookup_key_of(arguments: Mapping[str, Any], entity: str) -> Key:

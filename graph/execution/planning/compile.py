@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import GraphQLError
 
 from graph.database import relationships
 from graph.database.reads import JsonQuery
@@ -37,8 +39,10 @@ from graph.selection import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from graphql import FieldNode
+
     from graph.execution.planning.plan import Plan
-    from graph.selection import Payload
+    from graph.selection import Ids, Payload, Value
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +84,18 @@ class Compiled(ResponseTemplate):
     cache_control: bytes
     access: Access
     history: History
+    # The lists of `nodes`, whose ids may be malformed: their nodes in the document.
+    lists_of_ids: tuple[tuple[Nodes, Sequence[FieldNode]], ...] = ()
+
+    def errors(self, values: Sequence[Value]) -> list[GraphQLError]:
+        """An error for each malformed id, at its place; as the executor has them."""
+        return [
+            GraphQLError(
+                str(problem), nodes=nodes, path=[root.response_key, index], original_error=problem
+            )
+            for root, nodes in self.lists_of_ids
+            for index, problem in cast("Ids", values[root.argument_index]).problems
+        ]
 
 
 class _TemplateWriter:
@@ -113,6 +129,7 @@ class _TemplateWriter:
 def compile_plan(plan: Plan) -> Compiled:
     """Compile all fields that can be; the query is None if no field needs one."""
     writer = _TemplateWriter()
+    lists_of_ids = []
     for root in plan.root:
         obstacle = next(_obstacles(root), None)
         if obstacle is not None:
@@ -120,6 +137,8 @@ def compile_plan(plan: Plan) -> Compiled:
                 "'%s' is left to resolvers: %s has no meaning in SQL", root.response_key, obstacle
             )
         writer.add(root, root if obstacle is None else None)
+        if obstacle is None and isinstance(root, Nodes) and root.is_list:
+            lists_of_ids.append((root, plan.nodes[root.response_key]))
     template = writer.template('{"data":', "}")
     prices = PriceList(plan.charges, plan.scans)
     return Compiled(
@@ -130,6 +149,7 @@ def compile_plan(plan: Plan) -> Compiled:
         plan.cache_control,
         Access(plan),
         History(),
+        tuple(lists_of_ids),
     )
 
 

@@ -27,6 +27,7 @@ from graph.errors import RequestError
 from graph.execution.planning.arguments import (
     found_page_of,
     grouping_of,
+    id_of,
     ids_of,
     limit_of,
     lookup_key_of,
@@ -291,10 +292,11 @@ class _Selector:
 
     def _nodes(self, selected: SelectedField) -> Nodes:
         entities = {type_.name for type_ in self._schema.get_possible_types(selected.type)}
-        argument_index, _ = self._value(
-            selected, lambda arguments: ids_of(arguments, entities), Ids(())
-        )
         is_list = "ids" in selected.definition.args
+        read = ids_of if is_list else id_of
+        argument_index, _ = self._value(
+            selected, lambda arguments: read(arguments, entities), Ids(())
+        )
         return self._planned(
             selected,
             Nodes(selected.response_key, argument_index, self._variants(selected), is_list=is_list),

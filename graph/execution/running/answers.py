@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from graph.execution.planning.compile import Compiled
     from graph.execution.planning.plan import Plan
     from graph.execution.running.mutations import FieldResult
+    from graph.selection import Value
+
+
+def compiled_answer(
+    compiled: Compiled, columns: Sequence[bytes], values: Sequence[Value]
+) -> Answer:
+    """The answer of a statement that answers all fields."""
+    body = compiled.body(columns, {})
+    if compiled.lists_of_ids and (errors := compiled.errors(values)):
+        return Answer(_with_errors(body, errors))
+    return Answer(body, cache_control=compiled.cache_control)
 
 
 def build_answer(
@@ -35,8 +46,9 @@ def build_answer(
     else:
         texts = {key: orjson.dumps(value) for key, value in result.data.items()}
         body = compiled.body(columns, texts)
-    cache_control = None if result.errors else plan.cache_control
-    return Answer(_with_errors(body, result.errors), cache_control=cache_control)
+    errors = [*(compiled.errors(plan.values) if compiled else ()), *(result.errors or ())]
+    cache_control = None if errors else plan.cache_control
+    return Answer(_with_errors(body, errors), cache_control=cache_control)
 
 
 def combined(done: Mapping[str, FieldResult]) -> Answer:

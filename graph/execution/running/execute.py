@@ -33,7 +33,13 @@ from graph.execution.documents.persisted import Persisted
 from graph.execution.failures import RequestRejected, rejection, unavailability
 from graph.execution.planning.access import Access
 from graph.execution.planning.cost import PriceList, objects_in
-from graph.execution.running.answers import build_answer, combined, failed, rejected
+from graph.execution.running.answers import (
+    build_answer,
+    combined,
+    compiled_answer,
+    failed,
+    rejected,
+)
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
@@ -268,7 +274,7 @@ class Execution:
                 if query
                 else ()
             )
-            return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
+            return compiled_answer(compiled, columns, work.values)
         plan = work.plan or work.operation.plan(work.variables)
         if work.operation.is_mutation:
             results = await self._mutations.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from graph.app import create_app
 from graph.errors import InvalidId, InvalidPage, InvalidText
-from graph.execution.planning.arguments import check_text, ids_of, lookup_key_of, page_of
+from graph.execution.planning.arguments import check_text, id_of, ids_of, lookup_key_of, page_of
 from graph.relay import to_global_id
 from graph.schema.node import ENTITIES
 from graph.selection import DEFAULT_PAGE_SIZE, Ids
@@ -118,7 +119,6 @@ async def test_a_cursor_is_of_its_list(
         'node(id: "Customer:1")',
         f'node(id: "{UNKNOWN}")',
         f'node(id: "{BEYOND_INT8}")',
-        f'nodes(ids: ["{CUSTOMER}", "x"])',
         'customer(by: {id: "1"})',
         f'customer(by: {{id: "{ORDER}"}})',
         f'customer(by: {{id: "{UNKNOWN}"}})',
@@ -136,6 +136,22 @@ async def test_an_id_must_be_of_this_schema_and_of_its_entity(
     assert error["locations"] == [{"line": 1, "column": 3}]
     assert error["extensions"] == {"code": "INVALID_ID"}
     assert len(sql) == 0
+
+
+@pytest.mark.parametrize("around", ["{ %s }", "{ other: viewer { role } %s }"])
+async def test_a_malformed_id_among_others_is_null_with_an_error(shop: Client, around: str) -> None:
+    """So it is in both ways, and beside a field that resolvers answer."""
+    await fill(shop.database, customers=1)
+    field = f'found: nodes(ids: ["x", "{CUSTOMER}", "{UNKNOWN}", "{CUSTOMER}", ""]) {{ id }}'
+    answer = await shop.answer(around % field)
+
+    id_ = {"id": CUSTOMER}
+    assert answer["data"]["found"] == [None, id_, None, id_, None]
+    assert [error["path"] for error in answer["errors"]] == [["found", n] for n in (0, 2, 4)]
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"INVALID_ID"}
+    assert {json.dumps(error["locations"]) for error in answer["errors"]} == {
+        json.dumps([{"line": 1, "column": around.index("%") + 1}])
+    }
 
 
 async def test_nodes_takes_as_many_ids_as_a_page_has_rows(shop: Client) -> None:
@@ -431,7 +447,7 @@ def test_ids_keep_their_order() -> None:
     assert ids_of({"ids": [ORDER, CUSTOMER, ORDER]}, ENTITIES) == Ids(
         (("Order", 1), ("Customer", 1), ("Order", 1))
     )
-    assert ids_of({"id": ITEM}, ENTITIES) == Ids((("Item", 1),))
+    assert id_of({"id": ITEM}, ENTITIES) == Ids((("Item", 1),))
 
 
 def test_a_key_is_a_column_and_its_value() -> None:
