@@ -15,7 +15,7 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
-from bench import access, limits
+from bench import access, limits, price
 from bench.__main__ import app as bench
 from graph.cli import app
 from graph.settings import Settings
@@ -41,7 +41,7 @@ GIVEN = {
     "queries/customers.graphql": "{ customers(first: 10) { nodes { username } } }",
     "schema.graphql": (ROOT / "schema.graphql").read_text(),
 }
-_BENCHES = [["python", "-m", "bench.limits"], ["python", "-m", "bench.access"]]
+_BENCHES = [["python", "-m", f"bench.{name}"] for name in ("limits", "access", "price")]
 SETTINGS = {f"GRAPH_{name.upper()}" for name in Settings.model_fields}
 # Variables that are no settings, and the file that reads them.
 OTHERS = {
@@ -118,6 +118,8 @@ def check(words: list[str], environment: dict[str, str]) -> None:
             check_options(app, words[start:])
         case ["python", "-m", "bench.limits", *rest]:
             check_options(limits.app, rest)
+        case ["python", "-m", "bench.price", *rest]:
+            check_options(price.app, rest)
         case ["python", "-m", "bench.access", *rest]:
             check_options(access.app, rest)
         case ["make", *targets]:
