@@ -41,7 +41,11 @@ GIVEN = {
     "queries/customers.graphql": "{ customers(first: 10) { nodes { username } } }",
     "schema.graphql": (ROOT / "schema.graphql").read_text(),
 }
-_BENCHES = [["python", "-m", f"bench.{name}"] for name in ("limits", "access", "price")]
+_BENCHES: dict[str, typer.Typer] = {
+    "bench.limits": limits.app,
+    "bench.access": access.app,
+    "bench.price": price.app,
+}
 SETTINGS = {f"GRAPH_{name.upper()}" for name in Settings.model_fields}
 # Variables that are no settings, and the file that reads them.
 OTHERS = {
@@ -112,16 +116,12 @@ def check(words: list[str], environment: dict[str, str]) -> None:
     for name in environment:
         assert name in SETTINGS or name in (ROOT / OTHERS[name]).read_text(), name
     match words:
-        case ["graph" | "python", *_] if words[:3] not in _BENCHES:
+        case ["graph" | "python", *_] if not _BENCHES.keys() & words[:3]:
             start = 3 if words[0] == "python" else 1
             assert words[0] == "graph" or words[:3] == ["python", "-m", "graph"]
             check_options(app, words[start:])
-        case ["python", "-m", "bench.limits", *rest]:
-            check_options(limits.app, rest)
-        case ["python", "-m", "bench.price", *rest]:
-            check_options(price.app, rest)
-        case ["python", "-m", "bench.access", *rest]:
-            check_options(access.app, rest)
+        case ["python", "-m", bench, *rest]:
+            check_options(_BENCHES[bench], rest)
         case ["make", *targets]:
             check_make(targets)
         case [".venv/bin/pytest" | "pytest", *rest]:

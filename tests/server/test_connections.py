@@ -69,8 +69,9 @@ def post(*fields: bytes, body: bytes = BODY) -> bytes:
 def test_a_head_within_the_bounds_is_answered(bounded: LiveServer) -> None:
     fields = [b"x-%d: a" % nth for nth in range(45)]
 
-    assert exchanged(bounded, post(*fields, b"connection: close")).startswith(ANSWERED)
-    assert exchanged(bounded, post(b"x: " + b"a" * 7500, b"connection: close")).startswith(ANSWERED)
+    for head in ([*fields], [b"x: " + b"a" * 7500]):
+        whole = post(*head, b"connection: close")
+        assert exchanged(bounded, whole, end=False).startswith(ANSWERED)
 
 
 @pytest.mark.parametrize(
