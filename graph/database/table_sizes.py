@@ -34,7 +34,8 @@ _SIZES = text("""
 class Sizes(Protocol):
     """The sizes of tables, as `TableSizes` has them."""
 
-    version: int
+    @property
+    def version(self) -> int: ...
 
     def rows(self, entity: str) -> float: ...
 

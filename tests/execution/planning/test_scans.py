@@ -156,7 +156,7 @@ def test_a_price_tells_nothing_of_rows_that_do_not_exist_for_the_viewer(query: s
     few, items = {"Customer": 1, "Order": 1, "OrderLine": 1}, LARGE["Item"]
 
     def at(role: str, **sizes: float) -> int:
-        return price(query, Fixed(**{"Item": items, **sizes}), worlds[role])
+        return price(query, Fixed(1, **{"Item": items, **sizes}), worlds[role])
 
     assert at("customer", **few) == at("customer", **LARGE)
     assert at("manager", **few) < at("manager", **LARGE)
