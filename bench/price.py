@@ -56,7 +56,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _MAX_COST: int = Settings.model_fields["max_cost"].default
 _SHOWN = 10
 _TEXT_CHARS = 70
-_START_SECONDS = 60.0
+_START_SECONDS = 30.0
 # Quicker operations cost what any round trip does.
 _NOTICEABLE_MS = 5
 
@@ -289,7 +289,7 @@ def _serving(store: Store, environment: dict[str, str]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {"GRAPH_DATABASE_URL": store.url, "GRAPH_LOG_LEVEL": "error"} | environment
+    environment = {"GRAPH_DATABASE_URL": store.url, "GRAPH_LOG_LEVEL": "warning"} | environment
     process = subprocess.Popen(  # noqa: S603  our own command
         [sys.executable, "-m", "graph", "serve", "--port", str(port)],
         env=os.environ | environment,

@@ -207,7 +207,7 @@ def test_a_database_that_cannot_be_served_is_an_exit_code(empty_url: str) -> Non
 
 
 async def test_in_production_a_stranger_learns_nothing(cluster: Cluster) -> None:
-    settings = settings_for(cluster.url("postgres"), profile="production")
+    settings = settings_for(cluster.url("postgres"), profile="production", anonymous_role="manager")
     async with client_of(create_app(settings)) as client:
         page = await client.http.get("/graphql", headers={"accept": "text/html"})
         asset = await client.http.get("/graphiql/assets/index.js")

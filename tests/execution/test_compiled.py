@@ -276,6 +276,11 @@ async def test_values_are_parameters_and_no_part_of_a_statement(shop: Client) ->
 RESOLVED = {
     "Query.__schema": "it tells of the schema, which the store knows nothing of",
     "Query.__type": "as Query.__schema",
+    "Query.viewer": "the request tells it; the customer's rows come by the loaders",
+    **{
+        f"Viewer.{name}": "as Query.viewer"
+        for name in ("id", "role", "may", "expiresAt", "customer")
+    },
 }
 
 # A value for each argument that has to be given.

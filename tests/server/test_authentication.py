@@ -599,13 +599,14 @@ async def test_the_last_keys_stay_while_the_provider_is_down(
         {"body": b'{"keys": []}'},
         {"body": b'{"keys": [' + b" " * 262_144 + b"]}"},
         {"headers": {"content-encoding": "gzip"}, "body": b"\x1f\x8b not gzip"},
-        {"delay_seconds": 0.5},
+        {"delay_seconds": 2},
     ],
 )
 async def test_without_keys_a_token_is_neither_valid_nor_invalid(
     provider: Provider, broken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jwks, "_TIMEOUT_SECONDS", 0.3)
+    if "delay_seconds" in broken:  # the others have the time that a busy machine needs
+        monkeypatch.setattr(jwks, "_TIMEOUT_SECONDS", 1.0)
     token = provider.token()
     for name, value in broken.items():
         setattr(provider, name, value)

@@ -23,6 +23,9 @@ class _Segment(Generic[K, V]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._entries
+
     def get(self, key: K) -> V | None:
         """The value, or None; the entry becomes the most recently used."""
         if (entry := self._entries.get(key)) is None:
@@ -53,6 +56,9 @@ class SegmentedLRU(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._probation) + len(self._protected)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._protected or key in self._probation
 
     def get(self, key: K) -> V | None:
         if (value := self._protected.get(key)) is not None:

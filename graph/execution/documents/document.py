@@ -77,6 +77,10 @@ class Documents:
             max_entries=_MAX_REFUSED, max_weight=_MAX_REFUSED
         )
 
+    def is_known(self, text: str | None) -> bool:
+        """Whether a text was read before, so that it takes no work."""
+        return text is None or text in self._cache
+
     def read(self, text: str) -> Document:
         """The document with this text.
 

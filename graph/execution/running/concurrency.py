@@ -126,12 +126,14 @@ class Limiters:
             Overloaded: too many are waiting already.
         """
         limiter = self._line(cost, history, is_query=is_query)
-        await limiter.acquire()
-        # Another operation of the shape may have been slow meanwhile.
-        if (line := self._line(cost, history, is_query=is_query)) is self._expensive is not limiter:
-            limiter.release()
-            await line.acquire()
-            limiter = line
+        if not limiter.acquire_now():
+            await limiter.acquire()
+            # Another operation of the shape may have been slow meanwhile.
+            line = self._line(cost, history, is_query=is_query)
+            if line is self._expensive is not limiter:
+                limiter.release()
+                await line.acquire()
+                limiter = line
         place = Place(limiter)
         self._running.add(place)
         if not self._is_ticking:

@@ -7,6 +7,7 @@ connection and one snapshot, which includes the statement of the compiled fields
 
 from __future__ import annotations
 
+from asyncio import Lock, sleep
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -115,6 +116,7 @@ class Execution:
         self._max_cost = max_cost
         self._charging = charging or Charging()
         self._limiters = limiters or Limiters()
+        self._turn = Lock()
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         # The schema's own types: one that was extended may have others than graph.schema.
@@ -157,13 +159,15 @@ class Execution:
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
-        await self._charging.check(request.client)
-        operation = self._operation(request)
-        if request.only_query and not operation.is_query:
-            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
-        variables = operation.variables.coerced(request.variables)
-        work = self._work(operation, variables, request, world_of(viewer))
-        work.access.check(viewer)
+        if self._charging.token_buckets is not None:
+            await self._charging.check(request.client)
+        if self._documents.is_known(request.query):
+            work = self._planned(request, viewer)
+        else:
+            # One at a time, and others in between: a crowd of new texts would hold up the loop.
+            async with self._turn:
+                await sleep(0)
+                work = self._planned(request, viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -179,6 +183,21 @@ class Execution:
                     seconds=place.seconds,
                 )
         return await self._settle(answer, work, request, place)
+
+    def _planned(self, request: Request, viewer: Viewer) -> Work:
+        """Read, check and plan a request.
+
+        Raises:
+            RequestRejected: it is invalid, or the viewer may not see what it selects.
+            MethodNotAllowed: it is for queries only, and this is none.
+        """
+        operation = self._operation(request)
+        if request.only_query and not operation.is_query:
+            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
+        variables = operation.variables.coerced(request.variables)
+        work = self._work(operation, variables, request, world_of(viewer))
+        work.access.check(viewer)
+        return work
 
     def _operation(self, request: Request) -> Operation:
         """The operation to run; its document is cached, or parsed now.
