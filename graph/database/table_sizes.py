@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import text
 
@@ -14,6 +15,8 @@ from graph.database.relationships import mappers
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from graph.database.worlds import World
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +29,35 @@ _SIZES = text("""
     FROM unnest(CAST(:entities AS text[]), CAST(:tables AS text[])) AS wanted(entity, name)
     JOIN pg_class ON oid = to_regclass(name)
 """)
+
+
+class Sizes(Protocol):
+    """The sizes of tables, as `TableSizes` has them."""
+
+    @property
+    def version(self) -> int: ...
+
+    def rows(self, entity: str) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SizesInWorld:
+    """The sizes that a viewer's prices depend on.
+
+    A table counts as empty unless all its rows exist for the viewer: a price would tell how many
+    there are. What a look at it takes is charged by the time of the statement.
+    """
+
+    sizes: Sizes
+    world: World
+
+    @property
+    def version(self) -> int:
+        return self.sizes.version
+
+    def rows(self, entity: str) -> float:
+        members = catalog.unions.get(entity, (entity,))
+        return sum(self.sizes.rows(each) for each in members if each not in self.world.rules)
 
 
 class TableSizes:

@@ -52,7 +52,10 @@ def demo_token(secret: str, role: str, own: int | None, *, seconds: int) -> str:
 def demo_routes(settings: Settings, roles: Mapping[str, frozenset[str]]) -> list[BaseRoute]:
     """`/graphiql/roles`, which may be none, and `/graphiql/tokens` where there are some."""
     is_ours = settings.jwt_issuer == DEVELOPMENT_ISSUER and settings.jwt_secret is not None
-    offered = tuple(roles) if is_ours and settings.host in LOOPBACK else ()
+    hosts = settings.served_hosts
+    # With a public name, a proxy or a tunnel leads here: those who come do not have the key.
+    is_local = settings.host in LOOPBACK and hosts is not None and hosts <= LOOPBACK
+    offered = tuple(roles) if is_ours and is_local else ()
 
     async def list_roles(_request: Request) -> JsonResponse:
         return JsonResponse({"roles": offered})

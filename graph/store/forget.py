@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # The columns whose values tell who a person is, each by itself.
 _TELLING = {"username", "email", "address"}
+_NAMES = ("first_name", "last_name")
 _VIEWER = Viewer(subject="graph forget", role="system", may=None)
 # The column with the key of an event's row is found by an index (`history`).
 _LOCK = """
@@ -61,11 +62,12 @@ _REPLACE_IN_EVENTS = """
     RETURNING id
 """
 _REPLACE_ACTOR = "UPDATE events SET actor = 'forgotten' WHERE actor = $1 RETURNING id"
-_ANSWERS = """
+_HAS = "EXISTS (SELECT FROM unnest(${}::bytea[]) AS named(text) WHERE position(text IN answer) > 0)"
+_ANSWERS = f"""
     SELECT viewer, key, answer FROM idempotency_keys
-    WHERE answer IS NOT NULL AND EXISTS (
-        SELECT FROM unnest($1::bytea[]) AS named(text) WHERE position(text IN answer) > 0)
-"""
+    WHERE answer IS NOT NULL
+    AND ({_HAS.format(1)} OR ({_HAS.format(2)} AND {_HAS.format(3)}))
+"""  # noqa: S608  nothing of it is a client's
 _REPLACE_ANSWER = "UPDATE idempotency_keys SET answer = $3 WHERE viewer = $1 AND key = $2"
 
 
@@ -123,10 +125,13 @@ async def _forget_in_answers(
     tx: Transaction, customer: int, old: Iterable[tuple[str, str]], new: Mapping[str, str]
 ) -> int:
     """Replace the values in kept answers that name the customer; return how many there are."""
+    old = list(old)
     telling = [text for name, text in old if name in _TELLING and text]
     named = [orjson.dumps(text)[1:-1] for text in (to_global_id("Customer", customer), *telling)]
     by_old = {text: new[name] for name, text in old}
-    rows = await tx.fetch(_ANSWERS, named)
+    # A first and a last name tell it together, each as a whole value.
+    names = [[orjson.dumps(text) for name, text in old if name == each] for each in _NAMES]
+    rows = await tx.fetch(_ANSWERS, named, *names)
     for row in rows:
         answer = orjson.dumps(_replaced(orjson.loads(row["answer"]), by_old))
         await tx.fetch(_REPLACE_ANSWER, row["viewer"], row["key"], answer)

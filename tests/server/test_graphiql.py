@@ -312,6 +312,8 @@ async def test_tokens_are_for_pages_of_the_server(
     [
         {"host": "0.0.0.0"},  # noqa: S104  nothing is bound
         {"jwt_issuer": "https://login.example/"},
+        {"host": "127.0.0.1", "allowed_hosts": ("shop.example", "localhost")},
+        {"host": "127.0.0.1", "allowed_hosts": ("*",)},
         {"graphiql": False},
     ],
 )

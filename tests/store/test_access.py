@@ -320,6 +320,18 @@ async def test_what_is_not_theirs_cannot_be_told_from_what_is_not_there(shop: Sh
     assert "NOT_FOUND" in answers[0]
 
 
+async def test_nor_can_a_customer_for_whom_one_orders(shop: Shop) -> None:
+    query = mutation("placeOrder")
+    texts = []
+    for key in (1, 99):  # another customer, and none
+        with recorded(shop.database) as statements:
+            lines = [{"itemId": to_global_id("Item", 1), "quantity": 1}]
+            values = {"customerId": to_global_id("Customer", key), "lines": lines}
+            await shop.answer(VIEWERS["customer"], query, input=values, dryRun=True)
+        texts.append(statements.texts)
+    assert texts[0] == texts[1]
+
+
 async def test_a_permission_for_ones_own_does_not_change_what_one_only_reads(shop: Shop) -> None:
     viewer = Viewer("s", "service", frozenset({"store:read", "own"}), own=2)
     for key, code in ((1, "NOT_FOUND"), (2, None)):

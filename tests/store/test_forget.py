@@ -95,6 +95,22 @@ async def test_a_repeated_request_gets_the_kept_answer_without_the_names(
     assert customer["username"].startswith("forgotten-")
 
 
+async def test_a_kept_answer_may_hold_nothing_but_the_names(client: Client, zoe: int) -> None:
+    place = """mutation ($input: PlaceOrderInput!, $key: String!) {
+        placeOrder(input: $input) @idempotent(key: $key) {
+        ... on OrderSaved { order { customer { lastName firstName town } } } } }"""
+    lines = [{"itemId": to_global_id("Item", 1), "quantity": 1}]
+    given = {"customerId": to_global_id("Customer", zoe), "lines": lines}
+    await client(place, input=given, key="b")
+
+    done = await forget(client.database, zoe)
+
+    assert done.answers == 2
+    again = await client(place, input=given, key="b")
+    shown = {"lastName": "Customer", "firstName": "Forgotten", "town": "-"}
+    assert again["placeOrder"]["order"]["customer"] == shown
+
+
 async def test_others_are_not_touched(client: Client, zoe: int) -> None:
     query = "{ customers(first: 2) { nodes { username email history { nodes { payload } } } } }"
     before = await client(query)

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
 
+from graph.database.table_sizes import SizesInWorld
 from graph.errors import TooCostly
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from graph.execution.planning.scans import Scan, Sizes
+    from graph.database.table_sizes import Sizes
+    from graph.database.worlds import World
+    from graph.execution.planning.scans import Scan
 
 # How many of the most_expensive fields an answer names.
 _NAMED = 3
@@ -51,30 +54,39 @@ class _Level(NamedTuple):
 class PriceList:
     """The charges of an operation; lives as long as the compiled operation.
 
-    Its price depends on the sizes of tables, which change seldom.
+    Its price depends on the sizes of tables, which change seldom, as far as a world shows them.
     """
 
     def __init__(self, charges: Iterable[Charge], scans: Iterable[Scan] = ()) -> None:
         self._charges = tuple(charges)
         self._scans = tuple(scans)
-        self._price: tuple[int, Price] | None = None
+        self._prices: dict[World | None, tuple[int, Price]] = {}
 
-    def price(self, sizes: Sizes) -> Price:
-        if self._price is None or (self._scans and self._price[0] != sizes.version):
-            scanned = [scan.charge(sizes) for scan in self._scans]
-            self._price = (
-                sizes.version,
-                Price(self._charges, [each for each in scanned if each.weight]),
+    def price(self, sizes: Sizes, world: World) -> Price:
+        key = world if self._scans else None
+        version, price = self._prices.get(key, (None, None))
+        if price is None or (self._scans and version != sizes.version):
+            shown = SizesInWorld(sizes, world)
+            scanned = [scan.charge(shown) for scan in self._scans]
+            price = Price(
+                self._charges,
+                [each for each in scanned if each.weight],
+                has_scans=any(scan.charge(sizes).weight for scan in self._scans),
             )
-        return self._price[1]
+            self._prices[key] = (sizes.version, price)
+        return price
 
 
 class Price:
-    """The price of an operation, with certain sizes of tables."""
+    """The price of an operation, with certain sizes of tables.
 
-    def __init__(self, charges: Iterable[Charge], scans: Iterable[Charge] = ()) -> None:
-        scans = tuple(scans)
-        self.has_scans = bool(scans)
+    `has_scans` tells that it looks at many rows, be they charged or not.
+    """
+
+    def __init__(
+        self, charges: Iterable[Charge], scans: Iterable[Charge] = (), *, has_scans: bool = False
+    ) -> None:
+        self.has_scans = has_scans
         self.charges = (*charges, *scans)
         costs, objects = Counter[tuple[int, ...]](), Counter[tuple[int, ...]]()
         for charge in self.charges:

@@ -7,7 +7,7 @@ number of rows. A row that a scan looks at counts 1, a look-up of another row as
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from graph.database.reads import is_computed, is_indexed, is_unique
 from graph.execution.planning.cost import Charge
@@ -34,6 +34,7 @@ from graph.selection import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from graph.database.table_sizes import Sizes
     from graph.selection import Condition, PageShape, Relationship, Term
 
 _ROWS_PER_COST = 100
@@ -47,14 +48,6 @@ _MOST = 1e12
 # The rows that an index leaves to look at: a share, or as many as there are keys in a list.
 _FOUND_BY_INDEX = 0.1
 _FOUND_BY_KEYS = 100.0
-
-
-class Sizes(Protocol):
-    """The sizes of tables, as `graph.database.table_sizes.TableSizes` has them."""
-
-    version: int
-
-    def rows(self, entity: str) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import orjson
 from graphql import ExecutionResult, GraphQLError
 from strawberry.types.base import StrawberryObjectDefinition
 
+from graph.database.worlds import world_of
 from graph.errors import (
     AnswerTooLarge,
     ErrorCode,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
     from graph.database.engine import Database, ReadSession
     from graph.database.stopwatch import Stopwatch
+    from graph.database.worlds import World
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.planning.compile import Compiled
@@ -199,7 +201,7 @@ class Execution:
         if request.only_query and not operation.is_query:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
-        work = self._work(operation, variables, request)
+        work = self._work(operation, variables, request, world_of(viewer))
         work.access.check(viewer)
         return work
 
@@ -218,7 +220,9 @@ class Execution:
         assert query is not None  # noqa: S101  a request has one of them
         return self._documents.read(query).operation(request.operation_name)
 
-    def _work(self, operation: Operation, variables: VariableValues, request: Request) -> Work:
+    def _work(
+        self, operation: Operation, variables: VariableValues, request: Request, world: World
+    ) -> Work:
         """The operation, compiled to a statement or planned for the standard executor.
 
         Raises:
@@ -230,16 +234,16 @@ class Execution:
             plan = operation.plan(variables)
             if plan.has_parts:
                 prices = PriceList([*plan.charges, *plan.charges_of_parts], plan.scans)
-                price, access = prices.price(self._database.sizes), Access(plan)
+                price, access = prices.price(self._database.sizes, world), Access(plan)
                 return Work(
                     operation, variables, plan.values, price, access, plan=plan, has_parts=True
                 )
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
-            price = compiled.prices.price(self._database.sizes)
+            price = compiled.prices.price(self._database.sizes, world)
             return Work(operation, variables, values, price, compiled.access, compiled, plan)
         plan = plan or operation.plan(variables)
-        price = PriceList(plan.charges, plan.scans).price(self._database.sizes)
+        price = PriceList(plan.charges, plan.scans).price(self._database.sizes, world)
         return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Place:

@@ -72,7 +72,8 @@ async def place(
     quantities = [line.pieces() for line in lines]
     locked = await transaction.fetch(_LOCK_ALL, items, customer)
     found = {row["id"]: row["stock"] for row in locked}
-    exists = locked[0]["customer"] and await rows.exists_in_world(transaction, "Customer", customer)
+    # In this order: a viewer finds out nothing from whether there is another statement.
+    exists = await rows.exists_in_world(transaction, "Customer", customer) and locked[0]["customer"]
     if customer and not exists:
         values.wrong("customer_id", ProblemCode.NOT_FOUND, "There is no such customer.")
     for line, item in zip(lines, items, strict=True):

@@ -8,14 +8,18 @@ import pytest
 from sqlalchemy import text
 
 from graph.app import create_app
+from graph.database.worlds import EVERYTHING, world_of
 from graph.execution.documents.document import Documents
+from graph.store.access import ROLES
 from graph.store.schema import schema
+from graph.viewer import Viewer
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import fill
 
 if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.database.table_sizes import TableSizes
+    from graph.database.worlds import World
     from tests.conftest import Client
 
 LARGE = {"Customer": 100_000, "Item": 1_000, "Order": 500_000, "OrderLine": 1_500_000}
@@ -32,10 +36,10 @@ class Fixed:
         return self._rows.get(entity, 0.0)
 
 
-def price(query: str, sizes: Any = None, **variables: Any) -> int:
+def price(query: str, sizes: Any = None, world: World = EVERYTHING, **variables: Any) -> int:
     operation = Documents(schema._schema).read(query).operation(None)  # noqa: SLF001
     compiled, values = operation.compiled(operation.variables.coerced(variables))
-    return compiled.prices.price(sizes or Fixed(**LARGE)).total(values)
+    return compiled.prices.price(sizes or Fixed(**LARGE), world).total(values)
 
 
 SORTED = "{ customers(first: 1, orderBy: [%s]) { nodes { id } } }"
@@ -128,12 +132,34 @@ def test_a_price_follows_the_sizes_of_tables() -> None:
     compiled, values = operation.compiled(operation.variables.coerced({}))
 
     prices = [
-        compiled.prices.price(Fixed(version, Customer=rows)).total(values)
+        compiled.prices.price(Fixed(version, Customer=rows), EVERYTHING).total(values)
         for version, rows in enumerate((0, 1_000, 1_000_000))
     ]
 
     assert prices == [6, 16, 10_006]
     assert price("{ customers { totalCount } }", Fixed()) == 6
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ orders { totalCount } }",
+        "{ orders(where: {status: {eq: PLACED}}, orderBy: [{status: ASC}]) { nodes { id } } }",
+        '{ search(text: "a") { totalCount } }',
+        "{ items { nodes { orderLines(where: {quantity: {gt: 1}}) { totalCount } } } }",
+        "{ items(where: {orderLines: {some: {quantity: {gt: 1}}}}) { totalCount } }",
+        "{ customers(orderBy: [{orders: {count: ASC}}]) { nodes { id } } }",
+    ],
+)
+def test_a_price_tells_nothing_of_rows_that_do_not_exist_for_the_viewer(query: str) -> None:
+    worlds = {role: world_of(Viewer("s", role, may)) for role, may in ROLES.items()}
+    few, items = {"Customer": 1, "Order": 1, "OrderLine": 1}, LARGE["Item"]
+
+    def at(role: str, **sizes: float) -> int:
+        return price(query, Fixed(1, **{"Item": items, **sizes}), worlds[role])
+
+    assert at("customer", **few) == at("customer", **LARGE)
+    assert at("manager", **few) < at("manager", **LARGE)
 
 
 async def test_sizes_are_those_of_postgresqls_statistics(database: Database) -> None:
