@@ -16,7 +16,6 @@ operation share one transaction.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import random
 from dataclasses import dataclass, field
@@ -45,6 +44,7 @@ from graph.execution.planning.compile import compile_payload
 from graph.execution.planning.plain import member
 from graph.execution.planning.variables import argument_reader
 from graph.execution.running.executor import run
+from graph.execution.running.idempotency_keys import kept_under, refused
 from graph.loading.loaders import Loaders
 from graph.schema.context import Change, Context
 from graph.schema.error_types import shown
@@ -70,7 +70,6 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.02
-_MAX_KEY_CHARS = 200
 # How long a transaction may hold locks that others wait for; a dry run's are for nothing.
 _TRANSACTION_SECONDS = 10.0
 _DRY_RUN_SECONDS = 1.0
@@ -116,6 +115,11 @@ class _Request:
     viewer: Viewer
     client: str
     place: Place
+
+    def content_of(self, key: str) -> bytes:
+        """What an idempotency key stands for: the text of a field, and all variables."""
+        text = self.operation.text_of(self.plan, key).encode()
+        return text + b"\0" + orjson.dumps(self.variables, option=orjson.OPT_SORT_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ class Mutations:
     ) -> list[_Field]:
         roots = [root for root in request.plan.root if isinstance(root, Mutate | Resolved)]
         if header is not None and len(roots) != 1:
-            raise _refused(
+            raise refused(
                 InvalidKey("The header Idempotency-Key applies to a single mutation only.")
             )
         fields = [self._field(root, request, variables, header) for root in roots]
@@ -202,10 +206,13 @@ class Mutations:
         arguments = argument_reader(definition, node)(variables)
         given = self._given_keys(request, selected.response_key, variables) | ({header} - {None})
         if len(given) > 1:
-            raise _refused(
+            raise refused(
                 InvalidKey(f"'{selected.response_key}' has more than one idempotency key.")
             )
-        key = _kept_under(given.pop(), request, selected.response_key) if given else None
+        key = None
+        if given:
+            content = request.content_of(selected.response_key)
+            key = kept_under(given.pop(), content, request.client, request.viewer)
         return _Field(selected, request, key, is_dry_run=arguments.get("dryRun") is True)
 
     def _given_keys(
@@ -386,33 +393,3 @@ class Mutations:
             raise _Failed(result.errors)
         assert result.data is not None  # noqa: S101  else there were errors
         return orjson.dumps(result.data[key])
-
-
-def _kept_under(given: str | None, request: _Request, key: str) -> idempotency.Key:
-    """A client's idempotency key, with a hash of the field's text and all variables."""
-    if not given or len(given) > _MAX_KEY_CHARS or not given.isprintable():
-        raise _refused(
-            InvalidKey(
-                f"An idempotency key must have from 1 to {_MAX_KEY_CHARS} printable characters."
-            )
-        )
-    text = request.operation.text_of(request.plan, key).encode()
-    variables = orjson.dumps(request.variables, option=orjson.OPT_SORT_KEYS)
-    content = hashlib.sha256(text + b"\0" + variables).digest()
-    return idempotency.Key(_owner(request.client, request.viewer), given, content)
-
-
-def _owner(client: str, viewer: Viewer) -> str:
-    """Whose a key is: an address, or a viewer with its permissions.
-
-    A subject with fewer of them must not get the stored answer to one with more.
-    """
-    if viewer.subject is None:
-        return client
-    may = None if viewer.may is None else sorted(viewer.may)
-    owner = orjson.dumps([viewer.subject, viewer.role, may, str(viewer.own)])
-    return hashlib.sha256(owner).hexdigest()
-
-
-def _refused(error: RequestError) -> RequestRejected:
-    return RequestRejected([GraphQLError(str(error), original_error=error)], code=error.code)
