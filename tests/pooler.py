@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from pwd import getpwuid
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -87,6 +90,7 @@ def pooler(database_url: str, *, mode: str, **options: str | int) -> Iterator[Po
     account: dict[str, Any] = {}
     if os.geteuid() == 0:
         account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        _admit(sockets, owner.st_uid)
     try:
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -111,6 +115,18 @@ def pooler(database_url: str, *, mode: str, **options: str | int) -> Iterator[Po
                 process.wait()
     finally:
         shutil.rmtree(folder)
+
+
+def _admit(sockets: Path, user: int) -> None:
+    """Let an account connect to the tests' PostgreSQL, which lets root in, and its own."""
+    postmaster, folder = (sockets / ".s.PGSQL.5432.lock").read_text().splitlines()[:2]
+    entry = f'graph "{getpwuid(user).pw_name}" all\n'
+    accounts = Path(folder, "pg_ident.conf")
+    if entry not in accounts.read_text():
+        with accounts.open("a") as file:
+            file.write(entry)
+        os.kill(int(postmaster), signal.SIGHUP)
+        time.sleep(0.5)  # until it has read them
 
 
 def _listens(port: int) -> bool:

@@ -42,9 +42,9 @@ ROWS = [
 ]
 DIRECTIONS = {
     "ASC": (False, False),
-    "DESC": (True, True),
+    "DESC": (True, False),
     "ASC_NULLS_FIRST": (False, True),
-    "DESC_NULLS_LAST": (True, False),
+    "DESC_NULLS_FIRST": (True, True),
 }
 
 
