@@ -401,11 +401,11 @@ class Extended(Query):
     @strawberry.field
     def cheapest(self) -> Item:
         """A mapped object, of which the resolver knows all columns."""
-        return cast("Any", models.Item(id=1, name="Pin", cost_price=Decimal(2)))
+        return cast("Item", models.Item(id=1, name="Pin", cost_price=Decimal(2)))
 
     @strawberry.field
     def first(self) -> Node:
-        return cast("Any", models.Item(id=1, name="Pin", cost_price=Decimal(2)))
+        return cast("Item", models.Item(id=1, name="Pin", cost_price=Decimal(2)))
 
 
 @strawberry.type
