@@ -21,11 +21,13 @@ from strawberry.schema.config import StrawberryConfig
 
 from graph.database.catalog import catalog
 from graph.database.engine import Database
+from graph.database.writes import rows
 from graph.errors import InvalidSchema
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.schema.access import declare_access
+from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.node import Node  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.scalars import SCALARS
 from graph.schema.schema import Schema
@@ -414,6 +416,10 @@ class ExtendedMutation(Mutation):
     def audit(self) -> int:
         return 7
 
+    @strawberry.field
+    async def has(self, info: Info, customer: int) -> bool:
+        return await rows.lock(info.context.transaction, "Customer", customer, "id") is not None
+
 
 @pytest.mark.parametrize("mode", ExecutionMode)
 async def test_python_resolvers_are_guarded_alike(
@@ -432,6 +438,22 @@ async def test_python_resolvers_are_guarded_alike(
             assert await shop.code(VIEWERS["clerk"], query) == "FORBIDDEN"
             assert await shop.code(ANONYMOUS, query) == "UNAUTHENTICATED"
         assert await shop.code(ANONYMOUS, "{ cheapest { name } }") is None
+
+
+@pytest.mark.parametrize("mode", ExecutionMode)
+async def test_a_mutation_in_python_changes_what_a_declared_one_may(
+    database_url: str, mode: ExecutionMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(catalog.changes, "has", frozenset({Permission.CUSTOMERS, Permission.OWN}))
+    config = StrawberryConfig(scalar_map=SCALARS)
+    extended = Schema(query=Extended, mutation=ExtendedMutation, types=ENTITIES, config=config)
+    viewer = Viewer("s", "service", frozenset({"store:read", "own"}), own=2)
+    async with shop_at(database_url, mode, extended) as shop:
+        await fill(shop.database, customers=CUSTOMERS)
+        _, answer = await shop.answer(
+            viewer, "mutation { a: has(customer: 1) b: has(customer: 2) }"
+        )
+        assert answer["data"] == {"a": False, "b": True}
 
 
 async def test_one_statement_stays_one(database_url: str) -> None:
