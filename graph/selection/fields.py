@@ -33,11 +33,15 @@ class Typename:
 class Resolved:
     """A field with a Python resolver, which may read any column of its row.
 
-    `name` identifies it, as in `Customer.fullName`.
+    `name` identifies it, as in `Customer.fullName`. `values` are the selections of what it may
+    return, rows or other objects; `needs` are the permissions of which one suffices, if it is a
+    mutation.
     """
 
     response_key: str
     name: str
+    values: tuple[Selection | Payload, ...] = ()
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

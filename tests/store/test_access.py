@@ -9,25 +9,35 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import strawberry
 from graphql import get_named_type
 from hypothesis import strategies as st
 from sqlalchemy import text
+from strawberry.schema.config import StrawberryConfig
 
 from graph.database.catalog import catalog
 from graph.database.engine import Database
+from graph.database.writes import rows
 from graph.errors import InvalidSchema
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.schema.access import declare_access
+from graph.schema.context import Info  # noqa: TC001  Strawberry reads the annotations
+from graph.schema.node import Node  # noqa: TC001  Strawberry reads the annotations
+from graph.schema.scalars import SCALARS
+from graph.schema.schema import Schema
 from graph.settings import ExecutionMode
+from graph.store import models
 from graph.store.access import DESCRIPTIONS, ROLES, Permission
 from graph.store.mutations import Mutation
+from graph.store.queries import Query
 from graph.store.schema import schema
-from graph.store.types import ENTITIES
+from graph.store.types import ENTITIES, Item
 from graph.viewer import ANONYMOUS, SYSTEM, Viewer
 from tests.conftest import administer, recorded, settings_for
 from tests.execution.oracle import for_all
@@ -102,10 +112,12 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop_at(url: str, mode: ExecutionMode = ExecutionMode.COMPILED) -> AsyncIterator[Shop]:
+async def shop_at(
+    url: str, mode: ExecutionMode = ExecutionMode.COMPILED, served: Schema = schema
+) -> AsyncIterator[Shop]:
     database = Database.connect(settings_for(url, pool_size=2))
     try:
-        yield Shop(Execution(schema, database, mode), database)
+        yield Shop(Execution(served, database, mode), database)
     finally:
         await database.close()
 
@@ -384,6 +396,64 @@ async def test_the_viewer_tells_who_asks(shop: Shop) -> None:
     assert answer["data"]["viewer"] == {"id": None, "role": "anonymous", "may": []}
     hidden = "{ viewer { customer { orders { nodes { history { nodes { actor } } } } } } }"
     assert await shop.code(VIEWERS["customer"], hidden) == "FORBIDDEN"
+
+
+@strawberry.type
+class Extended(Query):
+    @strawberry.field
+    def cheapest(self) -> Item:
+        """A mapped object, of which the resolver knows all columns."""
+        return cast("Item", models.Item(id=1, name="Pin", cost_price=Decimal(2)))
+
+    @strawberry.field
+    def first(self) -> Node:
+        return cast("Item", models.Item(id=1, name="Pin", cost_price=Decimal(2)))
+
+
+@strawberry.type
+class ExtendedMutation(Mutation):
+    @strawberry.field
+    def audit(self) -> int:
+        return 7
+
+    @strawberry.field
+    async def has(self, info: Info, customer: int) -> bool:
+        return await rows.lock(info.context.transaction, "Customer", customer, "id") is not None
+
+
+@pytest.mark.parametrize("mode", ExecutionMode)
+async def test_python_resolvers_are_guarded_alike(
+    database_url: str, mode: ExecutionMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(catalog.changes, "audit", frozenset({Permission.MANAGE}))
+    config = StrawberryConfig(scalar_map=SCALARS)
+    extended = Schema(query=Extended, mutation=ExtendedMutation, types=ENTITIES, config=config)
+    async with shop_at(database_url, mode, extended) as shop:
+        for query in (
+            "{ cheapest { name costPrice } }",
+            "{ first { id ... on Item { costPrice } } }",
+            "mutation { audit }",
+        ):
+            assert await shop.code(VIEWERS["manager"], query) is None
+            assert await shop.code(VIEWERS["clerk"], query) == "FORBIDDEN"
+            assert await shop.code(ANONYMOUS, query) == "UNAUTHENTICATED"
+        assert await shop.code(ANONYMOUS, "{ cheapest { name } }") is None
+
+
+@pytest.mark.parametrize("mode", ExecutionMode)
+async def test_a_mutation_in_python_changes_what_a_declared_one_may(
+    database_url: str, mode: ExecutionMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(catalog.changes, "has", frozenset({Permission.CUSTOMERS, Permission.OWN}))
+    config = StrawberryConfig(scalar_map=SCALARS)
+    extended = Schema(query=Extended, mutation=ExtendedMutation, types=ENTITIES, config=config)
+    viewer = Viewer("s", "service", frozenset({"store:read", "own"}), own=2)
+    async with shop_at(database_url, mode, extended) as shop:
+        await fill(shop.database, customers=CUSTOMERS)
+        _, answer = await shop.answer(
+            viewer, "mutation { a: has(customer: 1) b: has(customer: 2) }"
+        )
+        assert answer["data"] == {"a": False, "b": True}
 
 
 async def test_one_statement_stays_one(database_url: str) -> None:

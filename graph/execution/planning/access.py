@@ -69,13 +69,7 @@ class Access:
     """What an operation of one shape needs; lives as long as its compiled statement."""
 
     def __init__(self, plan: Plan) -> None:
-        uses = dict.fromkeys(use for root in plan.root for use in _uses(root, (), ""))
-        # A resolver's value may have relationships: they are not parts of a root field.
-        if any(map(_is_resolved, plan.root)):
-            for path, part in plan.fields.items():
-                keys = tuple(key for _, key in path[:-1])
-                uses |= dict.fromkeys(_uses(part, keys, ""))
-        self._uses = tuple(uses)
+        self._uses = tuple(dict.fromkeys(use for root in plan.root for use in _uses(root, (), "")))
         # By the viewer's permissions: roles are few.
         self._refused: dict[frozenset[str], tuple[_Use, ...]] = {}
 
@@ -109,10 +103,6 @@ def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
         yield from _uses(within, path, inner)
 
 
-def _is_resolved(part: Any) -> bool:
-    return isinstance(part, Resolved) or any(map(_is_resolved, _inner(part)))
-
-
 def _inner(part: Any) -> Iterator[Any]:
     """The parts of a part."""
     for each in fields(part):
@@ -137,7 +127,7 @@ def _entity_within(part: Any) -> str | None:
 def _own_uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
     """What a part reads by itself; `entity` is that of the rows that it leads to."""
     match part:
-        case Mutate() if part.needs:
+        case Mutate() | Resolved() if part.needs:
             yield _Use(path, needs=part.needs)
         case Column() | EnumLookup() | Attribute() if entity:
             yield _Use(path, entity=entity, column=part.name)

@@ -349,12 +349,20 @@ class _Selector:
             if is_abstract_type(selected.type)
             else [selected.type]
         )
-        for type_ in possible:
-            if isinstance(type_, GraphQLObjectType):
-                self._fields(selected, type_)
+        values = tuple(
+            (Selection if type_.name in ENTITIES else Payload)(
+                type_.name, self._fields(selected, type_)
+            )
+            for type_ in possible
+            if isinstance(type_, GraphQLObjectType)
+        )
         self._checked(selected, lambda: selected.reader()(self._variables), None)
+        is_mutation = selected.parent is self._schema.mutation_type
         return Resolved(
-            selected.response_key, f"{selected.parent.name}.{selected.details[0].node.name.value}"
+            selected.response_key,
+            f"{selected.parent.name}.{selected.details[0].node.name.value}",
+            values,
+            catalog.changes.get(selected.name, frozenset()) if is_mutation else frozenset(),
         )
 
     def _planned(self, selected: SelectedField, follows: F) -> F:

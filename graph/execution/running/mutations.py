@@ -313,8 +313,8 @@ class Mutations:
             if answer is not None:
                 return FieldResult(answer, replayed=True)
         change = Change(tx)
+        tx.changing = changing_world(field_.request.viewer, field_.selected.needs)
         if isinstance(field_.selected, Mutate):
-            tx.changing = changing_world(field_.request.viewer, field_.selected.needs)
             await self._resolve(field_, change, bare=True)
             text = await self._payload(field_, change)
         else:
