@@ -19,31 +19,45 @@ from graph.schema.error_types import (
 from graph.schema.fields import column
 from graph.schema.payloads import Success, reference
 from graph.store.errors import InsufficientStock
+from graph.store.queries import Query
 from graph.store.types import Customer, Item, Order, OrderLine
 
 
+def _query() -> Query:
+    return Query()
+
+
+@strawberry.type(description="The success of a mutation.")
+class _Success:
+    query: Query = strawberry.field(
+        resolver=_query,
+        description="All fields that read the store, as it is after the change. They are resolved"
+        " in the transaction of the mutation, with a statement for each relationship and level.",
+    )
+
+
 @strawberry.type(description="The customer was added or changed.")
-class CustomerSaved:
+class CustomerSaved(_Success):
     customer: Customer = reference("The customer after the change.")
 
 
 @strawberry.type(description="The customer was deleted.")
-class CustomerDeleted:
+class CustomerDeleted(_Success):
     deleted_id: strawberry.ID = column("The global id of the deleted customer.")
 
 
 @strawberry.type(description="The item was added or changed.")
-class ItemSaved:
+class ItemSaved(_Success):
     item: Item = reference("The item after the change.")
 
 
 @strawberry.type(description="The order was placed or changed.")
-class OrderSaved:
+class OrderSaved(_Success):
     order: Order = reference("The order after the change.")
 
 
 @strawberry.type(description="A line of an order was added or changed.")
-class OrderLineSaved:
+class OrderLineSaved(_Success):
     line: OrderLine = reference("The line after the change.")
     order: Order = reference("The order after the change.")
 
@@ -70,21 +84,21 @@ class OrderRow:
 
 
 @strawberry.type(description="Customers were added.")
-class CustomersImported:
+class CustomersImported(_Success):
     saved: int = column("The number of added customers.")
     refused: int = column("The number of refused rows.")
     rows: list[CustomerRow] = plain("The result for each row, in the order of `rows`.")
 
 
 @strawberry.type(description="Items were added.")
-class ItemsImported:
+class ItemsImported(_Success):
     saved: int = column("The number of added items.")
     refused: int = column("The number of refused rows.")
     rows: list[ItemRow] = plain("The result for each row, in the order of `rows`.")
 
 
 @strawberry.type(description="Orders were placed.")
-class OrdersImported:
+class OrdersImported(_Success):
     saved: int = column("The number of placed orders.")
     refused: int = column("The number of refused rows.")
     rows: list[OrderRow] = plain("The result for each row, in the order of `rows`.")
