@@ -40,7 +40,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
     OWN: "See the viewer's own customer and orders, and change them.",
     READ: "See all customers, orders and lines, and the history of orders.",
     COSTS: "See what the store pays for items.",
-    HISTORY: "See the history of customers and items.",
+    HISTORY: "See the history of customers, items and orders.",
     SELL: "Place, change and cancel anybody's orders.",
     ADVANCE: "Record that orders were paid, shipped and delivered.",
     CUSTOMERS: "Add customers, and change them.",

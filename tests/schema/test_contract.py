@@ -162,3 +162,32 @@ def test_unions_and_results_explain_typename_and_null() -> None:
     assert all("`__typename`" in (union.description or "") for union in unions)
     assert SCHEMA.mutation_type
     assert "is null only if" in (SCHEMA.mutation_type.description or "")
+
+
+async def test_a_success_has_the_query_as_it_is_after_the_change(client: Client) -> None:
+    await fill(client.database, customers=1)
+    item = to_global_id("Item", 1)
+    change = """mutation ($id: ID!) {
+        adjustStock(
+            input: {id: $id, expectedVersion: {any: true}, change: {to: 3}}, dryRun: true
+        ) { ... on ItemSaved { item { stock } query {
+            item(by: {id: $id}) { stock }
+            customers { totalCount nodes { orders(first: 1) { nodes { id } } } }
+        } } } }"""
+
+    saved = (await client(change, id=item))["adjustStock"]
+
+    assert saved["item"] == saved["query"]["item"] == {"stock": 3}
+    assert saved["query"]["customers"]["totalCount"] == 1
+    assert len(saved["query"]["customers"]["nodes"][0]["orders"]["nodes"]) == 1
+    assert (await client("query ($id: ID!) { item(by: {id: $id}) { stock } }", id=item)) == {
+        "item": {"stock": None}
+    }
+
+
+def test_every_success_has_the_query() -> None:
+    assert SCHEMA.mutation_type is not None
+    for field in SCHEMA.mutation_type.fields.values():
+        union: Any = field.type
+        (success,) = [type_ for type_ in union.types if "code" not in type_.fields]
+        assert str(success.fields["query"].type) == "Query!"
