@@ -284,7 +284,7 @@ def test_generated_arguments_often_match_rows(database_url: str) -> None:
     found: Counter[str] = Counter()
     with both_ways(database_url, store=3) as (runner, both):
 
-        @for_all(operations(SCHEMA, both.known), store=3, examples=300)
+        @for_all(operations(SCHEMA, both.known), store=3, examples=400)
         def check(drawn: Drawn) -> None:
             answer = json.loads(runner.run(both.compiled.answer(drawn)).body)
             if "errors" not in answer:
