@@ -351,7 +351,7 @@ class Mutation:
                     if item.stock < quantity:
                         return OutOfStock(message=f"Of {item.name} there are {item.stock}.")
                     item.stock -= quantity
-                line = models.OrderLine(item_id=key, quantity=quantity, cancelled=0)
+                line = models.OrderLine(item_id=key, quantity=quantity, cancelled_quantity=0)
                 line.unit_price, line.item_name = item.selling_price, item.name
                 order.line_items.append(line)
             session.add(order)
