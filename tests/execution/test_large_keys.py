@@ -185,7 +185,6 @@ BEYOND = b64encode(f"Customer:{2**63}".encode()).decode()
     ("document", "code"),
     [
         ('{ node(id: "%s") { id } }', "INVALID_ID"),
-        ('{ node(id: "%s") { id } }', "INVALID_ID"),
         ('{ customer(by: {id: "%s"}) { id } }', "INVALID_ID"),
         ('{ customers(where: {id: {eq: "%s"}}) { totalCount } }', "INVALID_ID"),
         ('{ orders(where: {customerId: {in: ["%s"]}}) { totalCount } }', "INVALID_ID"),
