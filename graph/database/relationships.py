@@ -84,7 +84,7 @@ def lookup(entity: str, column: str) -> Relationship:
 
 
 @cache
-def reference(source: str, name: str, target: str) -> Relationship:
+def reference(source: str, name: str, target: str, *, is_optional: bool = False) -> Relationship:
     """The relationship from an object that is not a row to the row whose key it holds."""
     return Relationship(
         name=f"{name}_of_{_snake_case(source)}",
@@ -92,6 +92,7 @@ def reference(source: str, name: str, target: str) -> Relationship:
         source_column=f"{name}_id",
         target=target,
         target_column="id",
+        is_optional=is_optional,
     )
 
 

@@ -48,8 +48,11 @@ def declare_access(entities: Sequence[type[Node]], mutation: type | None) -> Non
     for type_ in entities:
         definition: Any = type_.__strawberry_definition__  # type: ignore[attr-defined]
         rules = catalog.rows.get(type_.__name__, ())
-        if rules and all(rule.permissions for rule in rules):
-            definition.directives = [*(definition.directives or ()), Authenticated()]
+        known = definition.directives or ()
+        # A type may belong to several schemas of one process.
+        is_declared = any(isinstance(each, Authenticated) for each in known)
+        if rules and all(rule.permissions for rule in rules) and not is_declared:
+            definition.directives = [*known, Authenticated()]
         for field in definition.fields:
             if meaning_of(field) is Meaning.COLUMN:
                 _require(field, needs_of(type_.__name__, field.python_name))

@@ -84,7 +84,9 @@ def _declare_rows(type_: Any, seen: set[str]) -> None:
     seen.add(type_.name)
     for field in getattr(type_, "fields", {}).values():
         definition = field.extensions.get("strawberry-definition")
-        if definition is not None and str(field.type).startswith("["):
+        is_list = str(field.type).startswith("[")
+        # An input may belong to several schemas of one process.
+        if definition is not None and is_list and not weight_of(definition):
             definition.directives = (*definition.directives, ROW)
         _declare_rows(_named(field.type), seen)
 

@@ -10,8 +10,12 @@ from graphql import build_schema
 
 from graph.execution.failures import in_json_words
 from graph.relay import to_global_id
-from graph.schema.schema import text_of
+from graph.schema.directives import DIRECTIVES
+from graph.schema.schema import Schema, text_of
+from graph.store.mutations import Mutation
+from graph.store.queries import Query
 from graph.store.schema import schema
+from graph.store.types import ENTITIES
 from tests.conftest import Client, settings_for
 from tests.mutations import ANY, SCHEMA, run
 from tests.rows import fill
@@ -31,6 +35,21 @@ def test_the_schema_describes_itself() -> None:
     assert SCHEMA.description
     assert printed.description == SCHEMA.description
     assert printed.mutation_type
+
+
+def test_a_second_schema_of_the_same_types_is_printed_alike() -> None:
+    """A directive is declared once, however many schemas a process has."""
+    again = Schema(
+        query=Query,
+        mutation=Mutation,
+        entities=ENTITIES,
+        directives=DIRECTIVES,
+        config=schema.config,
+    )
+    printed = build_schema(text_of(again))
+
+    assert printed.query_type
+    assert text_of(schema).count("@authenticated") == text_of(again).count("@authenticated")
 
 
 async def test_a_client_can_ask_for_the_description(client: Client) -> None:

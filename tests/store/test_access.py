@@ -394,6 +394,11 @@ async def test_the_viewer_tells_who_asks(shop: Shop) -> None:
     assert await shop.code(VIEWERS["clerk"], query) is None
     _, answer = await shop.answer(ANONYMOUS, "{ viewer { id role may } }")
     assert answer["data"]["viewer"] == {"id": None, "role": "anonymous", "may": []}
+    _, answer = await shop.answer(ANONYMOUS, query)
+    assert answer["data"]["viewer"]["customer"] is None
+    # Beside the viewer's customer, which does not exist, others are refused as ever.
+    both = "{ viewer { customer { firstName } } customers { totalCount } }"
+    assert await shop.code(ANONYMOUS, both) == "UNAUTHENTICATED"
     hidden = "{ viewer { customer { orders { nodes { history { nodes { actor } } } } } } }"
     assert await shop.code(VIEWERS["customer"], hidden) == "FORBIDDEN"
 

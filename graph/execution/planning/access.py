@@ -6,7 +6,8 @@ exist, which is no error: see `graph.database.worlds`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
@@ -15,6 +16,7 @@ from graph.database.catalog import catalog
 from graph.database.worlds import needs_of, world_of
 from graph.errors import Forbidden, Unauthenticated
 from graph.execution.failures import RequestRejected
+from graph.schema.node import ENTITIES
 from graph.selection import (
     Attribute,
     Column,
@@ -46,15 +48,19 @@ if TYPE_CHECKING:
 class _Use:
     """A field that reads a column of an entity, or its rows, or changes something.
 
-    `path` are response keys; `needs` are the permissions of which one suffices.
+    `path` are response keys; `needs` are the permissions of which one suffices. `below` is the
+    entity of a reference above it that may be null: without rows of it nothing is read there.
     """
 
     path: tuple[str, ...]
     needs: frozenset[str] = frozenset()
     entity: str = ""
     column: str | None = None
+    below: str = ""
 
     def is_refused(self, world: World, viewer: Viewer) -> bool:
+        if self.below and world.is_closed(self.below):
+            return False
         if not self.entity:
             return not viewer.has(self.needs)
         if self.column is None:
@@ -63,6 +69,9 @@ class _Use:
 
     def permissions(self) -> list[str]:
         return sorted(self.needs or needs_of(self.entity, self.column))
+
+
+_MAX_KEPT = 64
 
 
 class Access:
@@ -85,6 +94,8 @@ class Access:
         if refused is None:
             world = world_of(viewer)
             refused = tuple(use for use in self._uses if use.is_refused(world, viewer))
+            if len(self._refused) >= _MAX_KEPT:  # the scopes of services are any texts
+                self._refused.clear()
             self._refused[viewer.may] = refused
         if refused:
             named = {".".join(use.path): use.permissions() for use in refused}
@@ -98,9 +109,20 @@ def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
     path = (*path, part.response_key) if hasattr(part, "response_key") else path
     to = _entity_within(part)
     inner = entity if to is None else to
-    yield from _own_uses(part, path, inner)
-    for within in _inner(part):
-        yield from _uses(within, path, inner)
+    found: Iterator[_Use] = chain(
+        _own_uses(part, path, inner), *(_uses(each, path, inner) for each in _inner(part))
+    )
+    if _is_optional_reference(part):
+        found = (replace(use, below=use.below or inner) for use in found)
+    yield from found
+
+
+def _is_optional_reference(part: Any) -> bool:
+    """Whether an object that is no row, such as the viewer, refers to a row that need not exist."""
+    if not isinstance(part, ToOne):
+        return False
+    relationship = part.relationship
+    return relationship.is_optional and relationship.source not in {None, *ENTITIES}
 
 
 def _inner(part: Any) -> Iterator[Any]:

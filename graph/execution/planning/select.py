@@ -18,6 +18,7 @@ from graphql import (
     GraphQLObjectType,
     get_named_type,
     is_abstract_type,
+    is_non_null_type,
 )
 from graphql.execution.collect_fields import FragmentDetails, collect_fields, collect_subfields
 
@@ -330,7 +331,10 @@ class _Selector:
 
     def _reference(self, selected: SelectedField) -> ToOne:
         relationship = relationships.reference(
-            selected.parent.name, selected.name, selected.type.name
+            selected.parent.name,
+            selected.name,
+            selected.type.name,
+            is_optional=not is_non_null_type(selected.definition.type),
         )
         return self._planned(
             selected, ToOne(selected.response_key, relationship, self._rows(selected))
