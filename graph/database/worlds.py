@@ -19,6 +19,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -33,16 +34,15 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql.util import _deep_deannotate
 from sqlalchemy.sql.visitors import iterate
 
 from graph.database.catalog import RowRule, catalog
-from graph.database.constants import with_constants
+from graph.database.dialect import DIALECT, with_constants
 from graph.database.relationships import mapper_of, mappers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import BindParameter, ColumnElement, Select
     from sqlalchemy.engine import Dialect
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from graph.viewer import Viewer
-
-_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 # The name of the parameter with the key of the viewer's own row.
 OWN = "viewer.own"
@@ -123,8 +121,7 @@ def _stored_columns(entity: str, name: str) -> frozenset[Any]:
 def needs_of(entity: str, column: str | None) -> frozenset[str]:
     """The permissions of which any shows rows of an entity, or with a `column` that column."""
     if column is None:
-        rules = catalog.rows.get(entity, ())
-        return frozenset(name for rule in rules for name in rule.permissions)
+        return _named_in(catalog.rows.get(entity, ()))
     stored = _stored_columns(entity, column)
     return frozenset(
         name
@@ -132,6 +129,16 @@ def needs_of(entity: str, column: str | None) -> frozenset[str]:
         if mapper_of(of).columns[hidden] in stored
         for name in needs
     )
+
+
+def _named_in(rules: Iterable[RowRule]) -> frozenset[str]:
+    """The permissions that these rules depend on."""
+    return frozenset(name for rule in rules for name in rule.permissions)
+
+
+def _ruling() -> frozenset[str]:
+    """The permissions that show rows."""
+    return _named_in(chain.from_iterable(catalog.rows.values()))
 
 
 _NOTHING: ColumnElement[bool] = false()
@@ -163,10 +170,7 @@ def changing_world(viewer: Viewer, needs: frozenset[str]) -> World:
     """
     if viewer.may is None:
         return EVERYTHING
-    ruling = {
-        name for rules in catalog.rows.values() for rule in rules for name in rule.permissions
-    }
-    if not needs or viewer.has(needs - ruling):
+    if not needs or viewer.has(needs - _ruling()):
         return _world_of(viewer.may)
     return _world_of(viewer.may & needs)
 
@@ -174,17 +178,14 @@ def changing_world(viewer: Viewer, needs: frozenset[str]) -> World:
 @lru_cache(maxsize=1024)
 def text_in(world: World, statement: Select[Any]) -> tuple[str, tuple[str, ...]]:
     """The SQL of a statement in a world, and the names of its parameters in order."""
-    compiled: Any = statement.compile(dialect=dialect_in(world, _DIALECT))
+    compiled: Any = statement.compile(dialect=dialect_in(world, DIALECT))
     return str(compiled), tuple(compiled.positiontup)
 
 
 @lru_cache(maxsize=1024)
 def _world_of(may: frozenset[str]) -> World:
     """Viewers who differ only in other permissions share a world."""
-    ruling = {
-        name for rules in catalog.rows.values() for rule in rules for name in rule.permissions
-    }
-    return _world_by(may & (ruling | catalog.deciding.union(*catalog.needs.values())))
+    return _world_by(may & (_ruling() | catalog.deciding.union(*catalog.needs.values())))
 
 
 @cache

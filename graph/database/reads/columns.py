@@ -27,7 +27,7 @@ from sqlalchemy import literal_column as raw_sql
 from sqlalchemy.sql.util import ClauseAdapter
 
 from graph.database.catalog import catalog
-from graph.database.constants import with_constants
+from graph.database.dialect import with_constants
 from graph.database.kinds import Scalar, ScalarKind, fits, key_type, kind_of_type
 from graph.database.reads.nullability import may_be_null
 from graph.database.relationships import association_of, mapper_of

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ARRAY, ColumnElement, String, bindparam, cast, select
 from sqlalchemy import literal_column as raw_sql
 
+from graph.database.dialect import DIALECT
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
 from graph.database.reads.sql_fragments import (
-    DIALECT,
     Expression,
     Json,
     Sql,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Text
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.compiler import compiles
 
+from graph.database.dialect import DIALECT
 from graph.database.kinds import ScalarKind
 from graph.selection import Typename
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
     from graph.database.kinds import Scalar
-
-DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 # PostgreSQL nests a chain of || to the left, and runs out of stack at some 4,800 operands.
 _LONGEST_CHAIN = 500

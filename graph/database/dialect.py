@@ -1,4 +1,4 @@
-"""The constants of a store's expressions, as SQL text: each statement has few parameters."""
+"""PostgreSQL's dialect, for statements that are written before there is a connection."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sqlalchemy.sql.visitors import replacement_traverse
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
-_DIALECT._backslash_escapes = False  # as all servers have it  # noqa: SLF001
+DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
+DIALECT._backslash_escapes = False  # as all servers have it  # noqa: SLF001
 
 
 def with_constants(expression: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The same expression; what has a value in it is text, and no parameter."""
+    """The same expression with its constants as SQL text: a statement has few parameters."""
     written: ColumnElement[Any] = replacement_traverse(expression, {}, _in_words)  # type: ignore[call-overload]
     return written
 
@@ -26,5 +26,5 @@ def _in_words(part: Any, **_: Any) -> ColumnElement[Any] | None:
     # A required parameter gets its value when the statement runs.
     if not isinstance(part, BindParameter) or part.required:
         return None
-    words = part.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})
+    words = part.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})
     return raw_sql(str(words), part.type)
