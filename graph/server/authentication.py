@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from graph.errors import InvalidSetting, InvalidToken
 from graph.server.api_keys import ApiKeys
 from graph.server.jwks import JWKSet
+from graph.server.requests import header_values
 from graph.server.tokens import ClaimRules, SharedSecret, Tokens
 from graph.viewer import Viewer
 
@@ -118,11 +119,8 @@ def check_roles(settings: Settings, roles: Mapping[str, frozenset[str]]) -> None
 
 def _authorization(scope: Scope) -> bytes | None:
     """The value of the header Authorization; joined by a comma if there are several."""
-    found = None
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            found = value if found is None else found + b"," + value
-    return found
+    values = header_values(scope, b"authorization")
+    return b",".join(values) if values else None
 
 
 def _token_in(authorization: bytes) -> str:

@@ -34,8 +34,12 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 def header(scope: Scope, name: bytes) -> str:
     """A header's value, or ""; repeated headers are joined by commas (RFC 9110, section 5.2)."""
-    values = [value for key, value in scope["headers"] if key == name]
-    return b",".join(values).decode("latin-1")
+    return b",".join(header_values(scope, name)).decode("latin-1")
+
+
+def header_values(scope: Scope, name: bytes) -> list[bytes]:
+    """The value of each header of this name."""
+    return [value for key, value in scope["headers"] if key == name]
 
 
 def check_body_format(scope: Scope) -> None:
@@ -62,7 +66,7 @@ def idempotency_key(scope: Scope) -> str | None:
     Raises:
         InvalidKey: it is empty or malformed, or there is more than one.
     """
-    values = [value for name, value in scope["headers"] if name == b"idempotency-key"]
+    values = header_values(scope, b"idempotency-key")
     if not values:
         return None
     if len(values) > 1:
