@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _TELLING = {"username", "email", "address"}
 _NAMES = ("first_name", "last_name")
 _VIEWER = Viewer(subject="graph forget", role="system", may=None)
-# The column with the key of an event's row is found by an index (`history`).
 _LOCK = """
     SELECT first_name, last_name, username, email, address, town
     FROM customers WHERE id = $1 FOR UPDATE

@@ -28,13 +28,12 @@ async def lock(
     None if the row does not exist, or not for a viewer who makes such a change. `deletes` also
     keeps others from referring to the row.
     """
-    strength = "FOR UPDATE" if deletes else "FOR NO KEY UPDATE"
-    return await transaction.first_in_world(_select(entity, columns, strength), key)
+    return await transaction.first_in_world(_lock(entity, columns, deletes=deletes), key)
 
 
 async def find(transaction: Transaction, entity: str, key: int, *columns: str) -> Any:
     """As `lock`, but the row is only read."""
-    return await transaction.first_in_world(_select(entity, columns, None), key)
+    return await transaction.first_in_world(_select(entity, columns), key)
 
 
 async def exists_in_world(transaction: Transaction, entity: str, key: int) -> bool:
@@ -60,15 +59,17 @@ async def update(
 
 
 @cache
-def _select(entity: str, columns: tuple[str, ...], strength: str | None) -> Select[Any]:
-    """Such as `SELECT items.stock FROM items WHERE items.id = $1 FOR NO KEY UPDATE`."""
-    mapper = mapper_of(entity)
-    found = select(*(mapper.columns[name] for name in columns)).where(
-        mapper.columns["id"] == bindparam("key", type_=mapper.columns["id"].type)
-    )
-    if strength is None:
-        return found
-    return found.with_for_update(key_share=strength != "FOR UPDATE")
+def _select(entity: str, columns: tuple[str, ...]) -> Select[Any]:
+    """Such as `SELECT items.stock FROM items WHERE items.id = $1`."""
+    named = mapper_of(entity).columns
+    key = bindparam("key", type_=named["id"].type)
+    return select(*(named[name] for name in columns)).where(named["id"] == key)
+
+
+@cache
+def _lock(entity: str, columns: tuple[str, ...], *, deletes: bool) -> Select[Any]:
+    """The same with `FOR NO KEY UPDATE`, or with `FOR UPDATE` if the row will be deleted."""
+    return _select(entity, columns).with_for_update(key_share=not deletes)
 
 
 @cache

@@ -27,8 +27,7 @@ class Charging:
         Raises:
             RateLimited: the client's bucket has a debt.
         """
-        if self.token_buckets is not None:
-            await self.token_buckets.consume(client, 0)
+        await self.consume(client, 0)
 
     async def consume(self, client: str, cost: int) -> None:
         """Charge the price of an operation before it runs.
