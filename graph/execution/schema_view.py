@@ -25,7 +25,9 @@ from graphql import (
     UnionTypeDefinitionNode,
     parse,
     print_ast,
+    specified_scalar_types,
 )
+from strawberry.utils.str_converters import to_camel_case
 
 from graph.database.catalog import catalog
 from graph.database.worlds import world_of
@@ -46,15 +48,14 @@ def view_for(text: str, permissions: frozenset[str]) -> str:
     viewer = Viewer(may=permissions)
     world = world_of(viewer)
     document = parse(text)
-    entities = [name for name in ENTITIES if _mentions(document, name)]
-    closed = {name for name in entities if world.is_closed(name)}
+    definitions: list[Any] = [each for each in document.definitions if _is_type(each)]
+    types = {each.name.value: each for each in definitions}
+    entities = ENTITIES.keys() & types.keys()
     hidden = {name: set(_hidden_fields(name, world)) for name in entities}
-    named: list[Any] = [node for node in document.definitions if hasattr(node, "name")]
-    types: dict[str, Any] = {
-        node.name.value: _without(node, hidden.get(_entity_of(node.name.value, entities), ()))
-        for node in named
-        if not isinstance(node, DirectiveDefinitionNode)
-        and _entity_of(node.name.value, entities) not in closed
+    types = {
+        name: _without(node, hidden.get(entity, ()))
+        for name, node in types.items()
+        if not world.is_closed(entity := _entity_of(name, entities))
     }
     if "Mutation" in types:
         types["Mutation"] = _without(types["Mutation"], set(_forbidden_changes(viewer)))
@@ -74,10 +75,8 @@ def _kept(node: Any, types: Mapping[str, Any]) -> Any:
     return types.get(node.name.value)
 
 
-def _mentions(document: DocumentNode, name: str) -> bool:
-    return any(
-        getattr(getattr(node, "name", None), "value", "") == name for node in document.definitions
-    )
+def _is_type(node: Any) -> bool:
+    return not isinstance(node, DirectiveDefinitionNode | SchemaDefinitionNode)
 
 
 def _entity_of(type_: str, entities: Collection[str]) -> str:
@@ -97,8 +96,7 @@ def _hidden_fields(entity: str, world: World) -> Iterator[str]:
 def _forbidden_changes(viewer: Viewer) -> Iterator[str]:
     for name, needs in catalog.changes.items():
         if not viewer.has(needs):
-            head, *rest = name.split("_")
-            yield head + "".join(word.title() for word in rest)
+            yield to_camel_case(name)
 
 
 def _without(node: Any, names: Collection[str]) -> Any:
@@ -119,9 +117,8 @@ def _others(members: Any, names: Collection[str]) -> tuple[Any, ...]:
 
 def _consistent(types: dict[str, Any]) -> dict[str, Any]:
     """Leave out what names a type that is left out, and types without members, to the end."""
-    scalars = {"ID", "String", "Int", "Float", "Boolean"}
     while True:
-        known = types.keys() | scalars
+        known = types.keys() | specified_scalar_types.keys()
         found = {name: _of_known(node, known) for name, node in types.items()}
         found = {name: node for name, node in found.items() if _has_members(node)}
         if found == types:
