@@ -76,7 +76,8 @@ catalog.needs |= {
     ("Item", "cost_price"): frozenset({COSTS}),
     ("Event", "actor"): frozenset({READ, HISTORY}),
 }
-catalog.changes |= {
+# A viewer needs one of these for a mutation.
+CHANGES: Mapping[str, frozenset[str]] = {
     "create_customer": frozenset({CUSTOMERS}),
     "update_customer": frozenset({CUSTOMERS, OWN}),
     "delete_customer": frozenset({MANAGE}),
@@ -93,3 +94,5 @@ catalog.changes |= {
     "import_items": frozenset({MANAGE}),
     "import_orders": frozenset({MANAGE}),
 }
+
+catalog.changes |= CHANGES

@@ -12,7 +12,7 @@ from graph.schema.enum_lookup import plain
 from graph.schema.enums import enum
 from graph.schema.error_types import ReasonShown  # noqa: TC001  Strawberry reads the annotations
 from graph.schema.fields import column
-from graph.store.access import ADVANCE, OWN, SELL
+from graph.store.access import CHANGES
 from graph.store.writes.rules import OrderAction, reasons_against
 
 if TYPE_CHECKING:
@@ -36,20 +36,27 @@ class OrderActionState:
     reasons: list[ReasonShown] = plain("The reasons against the action; empty if it is allowed.")
 
 
-# Of these sets of permissions a viewer needs one for each action.
-_CHANGES, _ADVANCES = frozenset({SELL, OWN}), frozenset({ADVANCE})
-NEEDS = (_CHANGES, _ADVANCES)
-_ADVANCING = {OrderAction.PAY, OrderAction.SHIP, OrderAction.DELIVER}
+# The mutation for each action, whose permissions are those of the action.
+_MUTATIONS = {
+    OrderAction.CHANGE_LINES: "change_order_line",
+    OrderAction.PAY: "advance_order",
+    OrderAction.SHIP: "advance_order",
+    OrderAction.DELIVER: "advance_order",
+    OrderAction.CANCEL: "cancel_order",
+}
+_NEEDS = {action: CHANGES[mutation] for action, mutation in _MUTATIONS.items()}
+# Each set of permissions once.
+NEEDS = tuple(dict.fromkeys(_NEEDS.values()))
 _NOT_PERMITTED = Reason(ReasonCode.NOT_PERMITTED, "You have no permission for this action.")
 
 
-def actions_of(
-    status: OrderStatus,
-    may_change: bool,  # noqa: FBT001  by `NEEDS`
-    may_advance: bool,  # noqa: FBT001
-) -> list[OrderActionState]:
-    """All actions in the order of the enum, each with the reasons against it."""
-    may = {action: may_advance if action in _ADVANCING else may_change for action in OrderAction}
+def actions_of(status: OrderStatus, *permitted: bool) -> list[OrderActionState]:
+    """All actions in the order of the enum, each with the reasons against it.
+
+    `permitted` tells for each of `NEEDS` whether the viewer has one of these permissions.
+    """
+    has = dict(zip(NEEDS, permitted, strict=True))
+    may = {action: has[needs] for action, needs in _NEEDS.items()}
     against = {
         action: (*(() if may[action] else (_NOT_PERMITTED,)), *reasons_against(action, status))
         for action in OrderAction

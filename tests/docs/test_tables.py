@@ -11,6 +11,7 @@ import pytest
 from graph import errors
 from graph.errors import GraphError
 from graph.settings import Profile, Settings
+from graph.store.access import DESCRIPTIONS
 from tests.docs.pages import PAGES, ROOT, rows
 from tests.mutations import SCHEMA
 
@@ -136,6 +137,14 @@ def test_every_mutation_is_in_the_table_and_no_other() -> None:
     named = [row[0] for row in rows(API, "Mutations")]
 
     assert names_in(named) == set(SCHEMA.mutation_type.fields)
+
+
+def test_every_permission_is_in_the_table_with_what_it_allows() -> None:
+    shown = {row[0].strip("`"): row[1] for row in rows(API, "Permissions")}
+
+    assert shown == {
+        permission: about[0].lower() + about[1:-1] for permission, about in DESCRIPTIONS.items()
+    }
 
 
 def test_every_condition_is_in_the_table_and_no_other() -> None:
