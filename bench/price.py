@@ -38,7 +38,7 @@ from graph.execution.running.execute import Execution, Work
 from graph.execution.running.request import Request
 from graph.settings import Settings
 from graph.store.schema import schema
-from graph.viewer import ANONYMOUS
+from graph.viewer import SYSTEM
 from tests.execution.generator import known_of, survey
 from tests.execution.generator.choices import Choices
 from tests.execution.generator.operations import _Writer
@@ -134,12 +134,12 @@ class _Noting(Execution):
     async def measured(self, text: str, variables: dict[str, Any]) -> _Measured | None:
         """None for an operation that is refused, or has no statement."""
         self.work, self.seconds = None, 0.0
-        await self.answer(Request(text, variables), ANONYMOUS)
+        await self.answer(Request(text, variables), SYSTEM)
         if self.work is None or self.work.compiled is None or not self.seconds:
             return None
         seconds, values = self.seconds, self.work.values
         for _ in range(2 if seconds < 1 else 0):  # the first runs plan the statement
-            await self.answer(Request(text, variables), ANONYMOUS)
+            await self.answer(Request(text, variables), SYSTEM)
             seconds = min(seconds, self.seconds)
         charges = self.work.compiled.prices._charges  # noqa: SLF001  the prices without scans
         before, after = Price(charges).total(values), self.work.price.total(values)
@@ -154,7 +154,7 @@ async def _worst(store: Store, operations: int, budget_seconds: float) -> list[_
         limiters = Limiters(expensive_after_seconds=1_000)
         execution = _Noting(schema, database, limiters=limiters)
         core = schema._schema  # noqa: SLF001  the generator draws from graphql-core's
-        answer = await execution.answer(Request(survey(core), {}), ANONYMOUS)
+        answer = await execution.answer(Request(survey(core), {}), SYSTEM)
         known = known_of(core, orjson.loads(answer.body)["data"])
         found = [await execution.measured(WORKLOADS["nested"].text, {})]
         found += [await execution.measured(text, {}) for text in _ATTACKS]
