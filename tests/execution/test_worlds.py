@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections import Counter
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -85,7 +84,7 @@ class Pair:
     whole: Both
     part: Both
     viewer: Viewer
-    seen: Counter[str]
+    answers: int = 0
 
     async def check(self, drawn: Drawn) -> None:
         if "viewer" in drawn.text:
@@ -100,8 +99,7 @@ class Pair:
                     self.check_refusal(answer, drawn)
                 else:
                     assert (answer.status, answer.body) == (expected.status, expected.body)
-            full = await self.whole.compiled.answer(drawn, nth)
-            self.note(full, answer)
+            self.answers += 1
 
     def check_refusal(self, answer: Answer, drawn: Drawn) -> None:
         """A refusal names fields, and the operation names what the viewer may not read."""
@@ -118,11 +116,6 @@ class Pair:
         if may.isdisjoint({READ, OWN}):
             names |= {"ustomer", "rder", "lineitems", "history"}
         return names
-
-    def note(self, full: Answer, answer: Answer) -> None:
-        self.seen["answers"] += 1
-        self.seen["refused"] += answer.status in {401, 403}
-        self.seen["smaller"] += answer.status == 200 and answer.body != full.body
 
 
 @contextmanager
@@ -143,7 +136,7 @@ def pair(cluster: Cluster, template: str, role: str, store: int) -> Iterator[tup
             own = runner.run(_cut(part, PERMISSIONS[role]))
             viewer = Viewer("somebody", role, PERMISSIONS[role], own)
             whole.known.ask = lambda asked: runner.run(whole.standard.data(asked))
-            yield runner, Pair(whole, part, viewer, Counter())
+            yield runner, Pair(whole, part, viewer)
         finally:
             runner.run(stack.aclose())
             for each in names:
@@ -173,7 +166,7 @@ def test_what_does_not_exist_for_a_viewer_changes_no_answer(
         def check(drawn: Drawn) -> None:
             runner.run(both.check(drawn))
 
-        assert both.seen["answers"]
+        assert both.answers
 
 
 # Each breaks one thing in the code, and is found by a viewer with these permissions.

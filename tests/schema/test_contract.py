@@ -16,7 +16,7 @@ from graph.store.mutations import Mutation
 from graph.store.queries import Query
 from graph.store.schema import schema
 from graph.store.types import ENTITIES
-from tests.conftest import Client, settings_for
+from tests.conftest import Client, recorded, settings_for
 from tests.mutations import ANY, SCHEMA, run
 from tests.rows import fill
 
@@ -194,8 +194,11 @@ async def test_a_success_has_the_query_as_it_is_after_the_change(client: Client)
             customers { totalCount nodes { orders(first: 1) { nodes { id } } } }
         } } } }"""
 
-    saved = (await client(change, id=item))["adjustStock"]
+    with recorded(client.database) as statements:
+        saved = (await client(change, id=item))["adjustStock"]
 
+    # The lock and the change; the item twice, the customers, their number, and their orders.
+    assert len(statements) == 6
     assert saved["item"] == saved["query"]["item"] == {"stock": 3}
     assert saved["query"]["customers"]["totalCount"] == 1
     assert len(saved["query"]["customers"]["nodes"][0]["orders"]["nodes"]) == 1

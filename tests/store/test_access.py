@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
@@ -56,7 +56,6 @@ VIEWERS = {
     "clerk": Viewer("issuer k", "clerk", ROLES["clerk"]),
     "manager": Viewer("issuer m", "manager", ROLES["manager"]),
 }
-ALL, SOME, NONE = "all", "own", "none"
 # Mutation -> the roles that may, and for customers only with what is theirs.
 MUTATIONS = {
     "createCustomer": {"clerk", "manager"},
@@ -125,14 +124,12 @@ async def shop_at(
 @pytest.fixture(params=ExecutionMode)
 async def shop(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     async with shop_at(database_url, request.param) as shop:
-        await fill(
-            shop.database,
-            customers=CUSTOMERS,
-            orders=ORDERS_EACH,
-            lines=LINES_EACH,
-            items=ITEMS,
-        )
+        await fill_shop(shop.database)
         yield shop
+
+
+async def fill_shop(database: Database) -> None:
+    await fill(database, customers=CUSTOMERS, orders=ORDERS_EACH, lines=LINES_EACH, items=ITEMS)
 
 
 @pytest.mark.parametrize("role", VIEWERS)
@@ -461,6 +458,16 @@ async def test_a_mutation_in_python_changes_what_a_declared_one_may(
         assert answer["data"] == {"a": False, "b": True}
 
 
+async def test_the_viewers_customer_takes_a_statement_for_each_level(shop: Shop) -> None:
+    query = "{ viewer { customer { orders { nodes { lineItems { nodes { quantity } } } } } } }"
+    with recorded(shop.database) as statements:
+        assert await shop.code(VIEWERS["customer"], query) is None
+    assert len(statements) == 3
+    with recorded(shop.database) as statements:
+        assert await shop.code(VIEWERS["clerk"], query) is None
+    assert len(statements) == 0
+
+
 async def test_one_statement_stays_one(database_url: str) -> None:
     query = "{ customers { nodes { orders { nodes { lineItems { nodes { item { name } } } } } } } }"
     async with shop_at(database_url) as shop:
@@ -517,25 +524,12 @@ def test_a_change_is_answered_as_if_nothing_else_were_in_the_store(
     cluster: Cluster, template: str
 ) -> None:
     names = ["changes_whole", "changes_part"]
-
-    async def check_all() -> None:
-        for name in names:
-            await administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template}")
-
     with asyncio.Runner() as runner:
-        runner.run(check_all())
-        stack = [shop_at(cluster.url(name)) for name in names]
-        whole, part = [runner.run(each.__aenter__()) for each in stack]
+        stack = AsyncExitStack()
         try:
-            for shop in (whole, part):
-                filling = fill(
-                    shop.database,
-                    customers=CUSTOMERS,
-                    orders=ORDERS_EACH,
-                    lines=LINES_EACH,
-                    items=ITEMS,
-                )
-                runner.run(filling)
+            for name in names:
+                runner.run(administer(cluster, f"CREATE DATABASE {name} TEMPLATE {template}"))
+            whole, part = (runner.run(_filled(stack, cluster.url(name))) for name in names)
             runner.run(_cut(part))
             customer, everybody = VIEWERS["customer"], replace(SYSTEM, own=2)
 
@@ -548,10 +542,15 @@ def test_a_change_is_answered_as_if_nothing_else_were_in_the_store(
                 assert runner.run(whole.answer(customer, query, **given)) == expected
 
         finally:
-            for each in stack:
-                runner.run(each.__aexit__(None, None, None))
+            runner.run(stack.aclose())
             for name in names:
-                runner.run(administer(cluster, f"DROP DATABASE {name} WITH (FORCE)"))
+                runner.run(administer(cluster, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+async def _filled(stack: AsyncExitStack, url: str) -> Shop:
+    shop = await stack.enter_async_context(shop_at(url))
+    await fill_shop(shop.database)
+    return shop
 
 
 async def _cut(part: Shop) -> None:
