@@ -70,8 +70,10 @@ class CountingStream:
         self._at += 1
         self._streams.taken += 1
         padding = "x" * self._variables.get("bytes", 0)
-        body = json.dumps({"data": {"count": self._at, "padding": padding}}).encode()
-        return StreamedResult(body, str(self._at))
+        body: dict[str, Any] = {"data": {"count": self._at, "padding": padding}}
+        if "beside" in self._variables:
+            body["errors"] = self._variables["beside"]
+        return StreamedResult(json.dumps(body).encode(), str(self._at))
 
     async def close(self) -> None:
         if not self._is_closed:
@@ -150,7 +152,7 @@ async def streaming_server(settings: Settings) -> AsyncIterator[StreamingServer]
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.01)
     try:
         yield StreamingServer(listener.getsockname()[1], streams, server, state["lifespan"])

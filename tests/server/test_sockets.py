@@ -191,13 +191,15 @@ async def test_an_error_before_the_execution_ends_the_operation(
     assert [message["type"] for message in await socket.received(2)] == ["next", "complete"]
 
 
-async def test_an_error_with_data_is_a_result(socket: RawSocket) -> None:
-    socket.subscribe("a", '{ node(id: "Q3VzdG9tZXI6MQ==") { id } customers(first: 1) { __typename } }')
+async def test_an_error_beside_data_is_a_result(socket: RawSocket) -> None:
+    errors = [{"message": "no name", "path": ["count"], "extensions": {"code": "TIMEOUT"}}]
+    socket.subscribe("a", COUNT, to=2, beside=errors)
 
-    result, complete = await socket.received(2)
-    assert result["type"] == "next"
-    assert "data" in result["payload"]
-    assert complete["type"] == "complete"
+    *results, complete = await socket.received(3)
+    payload = {"data": {"count": 1, "padding": ""}, "errors": errors}
+    assert results[0] == {"id": "a", "type": "next", "payload": payload}
+    assert results[1]["payload"]["data"]["count"] == 2
+    assert complete == {"id": "a", "type": "complete"}
 
 
 async def test_an_error_during_a_subscription_ends_it(socket: RawSocket) -> None:
