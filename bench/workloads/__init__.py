@@ -12,8 +12,10 @@ from bench.workloads.filtered_page import PAGE
 from bench.workloads.nested import NESTED
 from bench.workloads.place_order import PLACE
 from bench.workloads.point import POINT
-from bench.workloads.workload import Cursor, Workload
+from bench.workloads.update_customer import UPDATE
+from bench.workloads.workload import LIMIT, LIMIT_FEATURES, Cursor, Workload
 
-__all__ = ["WORKLOADS", "Cursor", "Workload"]
+__all__ = ["LIMIT", "LIMIT_FEATURES", "WORKLOADS", "Cursor", "Workload"]
 
-WORKLOADS = {workload.name: workload for workload in (POINT, LIST, NESTED, PAGE, AGGREGATE, PLACE)}
+_ALL = (POINT, LIST, NESTED, PAGE, AGGREGATE, UPDATE, PLACE)
+WORKLOADS = {workload.name: workload for workload in _ALL}
