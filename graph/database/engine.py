@@ -203,7 +203,7 @@ class Database:
             Unavailable, TimedOut: as `ReadSession.rows`.
             AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             world, most = world_of(viewer), self.max_answer_bytes
@@ -216,7 +216,7 @@ class Database:
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
 
     async def planned_cost(
         self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
@@ -228,7 +228,7 @@ class Database:
         """
         if query is None:
             return 0.0
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             world, most = world_of(viewer), self.max_answer_bytes
@@ -239,7 +239,7 @@ class Database:
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
         cost = _TOTAL_COST.search(plan)
         return float(cost[1]) if cost else 0.0
 
@@ -249,7 +249,7 @@ class Database:
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
         """
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             for listener in self.listeners:
@@ -258,16 +258,21 @@ class Database:
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
 
-    async def _taken(self) -> ConnectionPoolEntry | PoolProxiedConnection:
-        """A connection for one statement, which is returned afterwards."""
+    async def take(self) -> ConnectionPoolEntry | PoolProxiedConnection:
+        """A connection that leaves no transaction behind; return it with `give`.
+
+        Raises:
+            Unavailable: no connection is available.
+        """
         try:
             return await cast("Pool", self.engine.pool).take() or await self.engine.raw_connection()
         except Exception as error:
             raise translated(error) from error
 
-    def _give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
+    def give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
+        """Return a connection from `take`."""
         if isinstance(connection, ConnectionPoolEntry):
             cast("Pool", self.engine.pool).give(connection)
         else:
