@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,19 @@ LIMIT_FEATURES = "limit-features"
 
 # Has no factor in common with the numbers of requests below.
 _STRIDE = 37
+# Stands in a text where the load writes a number that no text had before.
+NUMBER = "0123456789"
+_NAME = re.compile(r"^query \w+")
+_DEFINITIONS = re.compile(r"(?<=\w)\(\$.*?\)(?= \{)")
+_VARIABLE = re.compile(r"\$(\w+)")
+
+
+class Texts(StrEnum):
+    """How requests are written."""
+
+    SAME = "same"
+    LITERALS = "literals"
+    NEW = "new"
 
 
 @dataclass(frozen=True)
@@ -27,7 +42,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Workload:
-    """Requests that differ in their variables alone; all servers get the same, in one order."""
+    """Requests that differ in their values alone; all servers get the same, in one order."""
 
     name: str
     what: str
@@ -46,13 +61,25 @@ class Workload:
 
     # Servers that do not take part, and why.
     without: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sent_as: Texts = Texts.SAME
 
     def takes_part(self, server: str) -> bool:
         is_spared = server == LIMIT_FEATURES and self.sql_with_features is None
         return not is_spared and server not in self.without
 
-    def text_for(self, server: str) -> str:
-        return self.texts.get(server, self.text)
+    def request_for(self, server: str, variables: dict[str, Any], sent_as: Texts) -> dict[str, Any]:
+        """The body of a request, with these variables, for a server."""
+        text = self.texts.get(server, self.text)
+        if sent_as is Texts.LITERALS:
+            return {"query": _with_literals(text, variables)}
+        if sent_as is Texts.NEW:
+            text = _NAME.sub(rf"\g<0>_{NUMBER}", text)
+        return {"query": text, "variables": variables}
+
+
+def _with_literals(text: str, variables: dict[str, Any]) -> str:
+    text = _DEFINITIONS.sub("", text)
+    return _VARIABLE.sub(lambda found: json.dumps(variables[found[1]]), text)
 
 
 def spread(number: int, requests: int, rows: int) -> int:
