@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from graph.database.transaction import Transaction
+    from graph.database.worlds import World
+    from graph.database.writes.at_once import ChangeAtOnce
+    from graph.viewer import Viewer
 
 # Makes a change from the values of an input, and returns the keys of the rows concerned.
 Rule: TypeAlias = "Callable[[Transaction, Mapping[str, Any]], Awaitable[Any]]"
+# The same change as one statement, for a viewer who may change the rows of a world; None if it is
+# none, or not valid.
+AtOnce: TypeAlias = "Callable[[Viewer, World, Mapping[str, Any]], ChangeAtOnce | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +42,31 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredMutation:
-    """A mutation that is one call of a rule, with the values of its argument `input`."""
+    """A mutation that is one call of a rule, with the values of its argument `input`.
+
+    `at_once` may make the same change in one statement. The rule runs where that does nothing.
+    """
 
     rule: Rule
     success: Success
+    at_once: AtOnce | None = None
 
 
 _DRY_RUN = argument(bool, "Make the change, return the full result, and roll everything back.")
 
 
-def mutation(description: str, *, rule: Rule, input: type, success: Success) -> Any:  # noqa: A002
+def mutation(
+    description: str,
+    *,
+    rule: Rule,
+    input: type,  # noqa: A002  the argument's name
+    success: Success,
+    at_once: AtOnce | None = None,
+) -> Any:
     """A field that changes the store by one call of a rule.
 
     `input` is the Strawberry type of the argument `input`, whose values the rule takes; `success`
-    is `saved(...)` or `deleted(...)`.
+    is `saved(...)` or `deleted(...)`. See `DeclaredMutation` for `at_once`.
     """
 
     async def change(info: Info, *, input: Any) -> Any:  # noqa: A002  the argument's name
@@ -59,7 +76,7 @@ def mutation(description: str, *, rule: Rule, input: type, success: Success) -> 
         description,
         change,
         {"input": argument(input, "The values of the change.")},
-        declared=DeclaredMutation(rule, success),
+        declared=DeclaredMutation(rule, success, at_once),
         input=REQUIRED,
     )
 

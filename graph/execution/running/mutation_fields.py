@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 from graphql import GraphQLError, get_directive_values
 
+from graph.database.worlds import changing_world
 from graph.errors import InvalidKey
 from graph.execution.running.idempotency_keys import kept_under, refused
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLSchema
 
     from graph.database.writes import idempotency
+    from graph.database.writes.at_once import ChangeAtOnce
     from graph.execution.planning.mutation import CompiledMutation, DirectMutation
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
@@ -78,6 +80,16 @@ class MutationField:
     @property
     def is_dry_run(self) -> bool:
         return self.arguments.get("dryRun") is True
+
+    def at_once(self) -> ChangeAtOnce | None:
+        """The change as one statement, for a field that only changes and answers; None if not."""
+        if self.direct is None or self.key is not None or self.is_dry_run:
+            return None
+        at_once, viewer = self.direct.declared.at_once, self.request.viewer
+        if at_once is None:
+            return None
+        world = changing_world(viewer, self.selected.needs)
+        return at_once(viewer, world, self.direct.values(self.arguments))
 
     def error(self, error: Exception) -> GraphQLError:
         nodes = self.request.plan.nodes[self.response_key]

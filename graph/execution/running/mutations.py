@@ -8,6 +8,9 @@ A field goes through these steps in its transaction:
     keep      store the answer with the key
     commit    or roll back, for a dry run
 
+A change that has no key and is no dry run is tried in one statement first, without a transaction of
+ours (`graph.database.writes.at_once`). If that does nothing, the steps follow.
+
 A domain error rolls the transaction back. Its selection is read in another, and nothing is stored,
 so the same key can be used again. A deadlock repeats the transaction. The fields of an `@atomic`
 operation share one transaction.
@@ -31,8 +34,9 @@ from graph.database.transaction import (
     loading_transaction,
     transaction,
 )
-from graph.database.worlds import changing_world
+from graph.database.worlds import NotChanged, changing_world
 from graph.database.writes import idempotency
+from graph.database.writes.at_once import change_at_once
 from graph.errors import (
     AnswerTooLarge,
     DomainError,
@@ -60,7 +64,8 @@ if TYPE_CHECKING:
     from graphql import GraphQLError, GraphQLSchema
 
     from graph.database.engine import Database
-    from graph.execution.planning.mutation import CompiledPayload
+    from graph.database.writes.at_once import ChangeAtOnce
+    from graph.execution.planning.mutation import CompiledPayload, DirectMutation
     from graph.execution.running.concurrency import Place
     from graph.execution.running.mutation_fields import MutationField
     from graph.execution.running.request import Request
@@ -199,6 +204,10 @@ class Mutations:
         raise TryAgain
 
     async def _alone(self, field_: MutationField) -> FieldResult:
+        done = await self._at_once(field_)
+        return await self._by_rule(field_) if done is None else done
+
+    async def _by_rule(self, field_: MutationField) -> FieldResult:
         async def make(tx: Transaction) -> FieldResult:
             done = await self._change(tx, field_)
             if not field_.is_dry_run:
@@ -213,6 +222,46 @@ class Mutations:
         return await self._persistently(
             loading_transaction, field_, lambda tx: self._shown(tx, field_, refusal)
         )
+
+    async def _at_once(self, field_: MutationField) -> FieldResult | None:
+        """The result of a change that one statement makes; None if nothing was done.
+
+        A payload that reads other rows than those of the change is read by a second statement.
+        """
+        direct, change, viewer = field_.direct, field_.at_once(), field_.request.viewer
+        if direct is None or change is None:
+            return None
+        query, values = direct.payload.template.query, field_.request.work.values
+        if query is None:
+            return await self._in_two_statements(field_, direct, change)
+        stopwatch = field_.request.place.changes
+        try:
+            made = await change_at_once(
+                self.database, change, query, values, viewer=viewer, stopwatch=stopwatch
+            )
+        except NotChanged:
+            return await self._in_two_statements(field_, direct, change)
+        if made is None:
+            return None
+        key, columns = made
+        return FieldResult(direct.payload.body(columns, direct.declared.success.build(key)))
+
+    async def _in_two_statements(
+        self, field_: MutationField, direct: DirectMutation, change: ChangeAtOnce
+    ) -> FieldResult | None:
+        async def make(tx: Transaction) -> FieldResult | None:
+            row = await tx.first(change.statement, *change.parameters)
+            if row is None:
+                return None
+            success = direct.declared.success.build(row["id"])
+            text = self._checked(await self._payload(tx, field_, direct.payload, success))
+            await tx.commit()
+            return FieldResult(text)
+
+        try:
+            return await self._persistently(transaction, field_, make)
+        except DomainError:  # the rule may have more to say
+            return None
 
     async def _together(
         self, tx: LoadingTransaction, fields: Sequence[MutationField]
@@ -249,12 +298,15 @@ class Mutations:
             if answer is not None:
                 return FieldResult(answer, replayed=True)
         tx.changing = changing_world(field_.request.viewer, field_.selected.needs)
-        text = await self._text(tx, field_)
-        if len(text) > self.database.max_answer_bytes:
-            raise AnswerTooLarge(self.database.max_answer_bytes)
+        text = self._checked(await self._text(tx, field_))
         if key is not None:
             await idempotency.store(tx, key, text)
         return FieldResult(text)
+
+    def _checked(self, text: bytes) -> bytes:
+        if len(text) > self.database.max_answer_bytes:
+            raise AnswerTooLarge(self.database.max_answer_bytes)
+        return text
 
     async def _text(self, tx: Transaction, field_: MutationField) -> bytes:
         """Make the change; return the selection of its success."""
