@@ -72,6 +72,8 @@ class ErrorCode(_Code):
     # The arguments
     INVALID_ID = "INVALID_ID", "The text is not an id of this API."
     INVALID_CURSOR = "INVALID_CURSOR", "The cursor is malformed, or of another list or order."
+    CURSOR_EXPIRED = "CURSOR_EXPIRED", "Events after the cursor are not replayed any more."
+    CURSOR_UNKNOWN = "CURSOR_UNKNOWN", "The cursor is beyond the last event."
     INVALID_PAGE = "INVALID_PAGE", "Page arguments contradict each other, or exceed a limit."
     INVALID_FILTER = "INVALID_FILTER", "A condition is null, or the filter exceeds a limit."
     INVALID_ORDER = "INVALID_ORDER", "There are too many sorts, or a rank without a search."
@@ -112,6 +114,10 @@ class ErrorCode(_Code):
     TOO_EXPENSIVE = "TOO_EXPENSIVE", "Too many expensive operations are running: request less."
     TOO_MUCH_STORAGE = "TOO_MUCH_STORAGE", "The operation needs too much temporary storage."
     OVERLOADED = "OVERLOADED", "Too many operations are waiting: try again in a moment."
+    TOO_MANY_SUBSCRIPTIONS = (
+        "TOO_MANY_SUBSCRIPTIONS",
+        "The client, or the server, has as many subscriptions as are allowed.",
+    )
     INTERNAL_SERVER_ERROR = (
         "INTERNAL_SERVER_ERROR",
         "A defect; the server's log has its cause under the `errorId`.",
