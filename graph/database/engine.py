@@ -258,8 +258,7 @@ class Database:
         try:
             for listener in self.listeners:
                 listener(sql, parameters)
-            rows: Sequence[Any] = await driver.fetch(sql, *parameters)
-            return rows
+            return cast("Sequence[Any]", await driver.fetch(sql, *parameters))
         except Exception as error:
             raise translated(error) from error
         finally:

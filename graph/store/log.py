@@ -14,7 +14,9 @@ catalog.log = EventLog(
     table=EVENTS,
     changed=EVENTS.c.entity,
     key=EVENTS.c.entity_id,
-    columns=case((EVENTS.c.kind.in_((EventKind.CREATED, EventKind.DELETED)), null()), else_=_COLUMNS),
+    columns=case(
+        (EVENTS.c.kind.in_((EventKind.CREATED, EventKind.DELETED)), null()), else_=_COLUMNS
+    ),
     owner=select(Order.customer_id).where(Order.id == EVENTS.c.order_id).scalar_subquery(),
     own=OWN,
 )

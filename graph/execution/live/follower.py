@@ -47,7 +47,7 @@ class Listener(Protocol):
     def changed(self, events: Sequence[Event] | None) -> None:
         """Events became visible: each is told of once or more, as soon as it is visible."""
 
-    def settled(self, events: Sequence[Event] | None, number: int) -> None:
+    def settled_up_to(self, events: Sequence[Event] | None, number: int) -> None:
         """All events up to a number are known: these, and those told of before."""
 
     def restarted(self) -> None:
@@ -78,6 +78,15 @@ class Follower:
         self._polling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._is_failing = False
+
+    @property
+    def last(self) -> int:
+        """The last number that was given away, when the log was looked at last."""
+        return self._marks[-1].number if self._marks else self.settled or 0
+
+    async def first_replayed(self) -> int:
+        """The smallest number after which a stream may begin."""
+        return 0
 
     def wake(self) -> None:
         """Look at the log now: this worker has written to it, or somebody begins to listen."""
@@ -112,7 +121,7 @@ class Follower:
                 self._is_failing = False
             except (Unavailable, TimedOut) as error:
                 self._report("the event log cannot be read: %s", error)
-            except Exception:
+            except Exception:  # noqa: BLE001  it is logged, and subscriptions go on
                 self._report("the event log cannot be followed", exc_info=True)
 
     @property
@@ -163,7 +172,7 @@ class Follower:
             events = await self._log.events(before, settled, limit=_MOST_EVENTS + 1)
             known = None if len(events) > _MOST_EVENTS else events
             self._tell_of(known)
-            self._listener.settled(known, settled)
+            self._listener.settled_up_to(known, settled)
             self._newest = max(self._newest, settled)
             self._told = {number for number in self._told if number > settled}
         last = self._marks[-1].number
