@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from graph.database.embedded import Cluster
+    from graph.execution.running.execute import Execution
 
 pytest_plugins = ["tests.workers"]
 
@@ -149,6 +150,7 @@ class Client:
     http: httpx.AsyncClient
     database: Database
     app: Any
+    execution: Execution
 
     async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
         """Send a query, and return the data of an answer that has no errors."""
@@ -194,7 +196,7 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
             base_url="http://localhost",
             event_hooks={"response": [check_codes]},
         ) as http:
-            yield Client(http, state["database"], with_state)
+            yield Client(http, state["database"], with_state, state["execution"])
 
 
 @asynccontextmanager
@@ -202,7 +204,7 @@ async def from_address(client: Client, address: str) -> AsyncIterator[Client]:
     """Another client of the same application, at another address."""
     transport = httpx.ASGITransport(client.app, client=(address, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        yield Client(http, client.database, client.app)
+        yield Client(http, client.database, client.app, client.execution)
 
 
 @dataclass

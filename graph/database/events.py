@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, null, select
 
 from graph.database.catalog import catalog
-from graph.database.dialect import DIALECT
+from graph.database.dialect import DIALECT, with_constants
 from graph.database.relationships import mapper_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sqlalchemy import Table
 
@@ -122,9 +122,9 @@ class LogReader:
     def _events(self) -> str:
         log, shown = self.log, mapper_of(self.log.entity).local_table
         number = log.table.c.id
-        owner: Any = select(log.owner).scalar_subquery() if log.owner is not None else None
+        owner: Any = null() if log.owner is None else log.owner
         statement = (
-            select(log.table.c.id, log.changed, log.key, log.columns, owner)
+            select(log.table.c.id, log.changed, log.key, with_constants(log.columns), owner)
             .add_columns(*(shown.c[name] for name in log.references))
             .join(shown, shown.c.id == number)
             .where(
@@ -150,8 +150,3 @@ _HOLDERS = """
     FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE virtualtransaction = ANY($1::text[]) ORDER BY pid
 """
-
-
-def events_among(events: Sequence[Event], numbers: set[int]) -> list[Event]:
-    """Those whose number is not among these."""
-    return [event for event in events if event.number not in numbers]

@@ -17,7 +17,7 @@ from itertools import takewhile
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from graph.errors import TimedOut, Unavailable
+from graph.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,10 +119,10 @@ class Follower:
                     await self._poll()
                 await self._report_long_writers()
                 self._is_failing = False
-            except (Unavailable, TimedOut) as error:
-                self._report("the event log cannot be read: %s", error)
+            except Unavailable as error:
+                self._report(logging.WARNING, "the event log cannot be read: %s", error)
             except Exception:  # noqa: BLE001  it is logged, and subscriptions go on
-                self._report("the event log cannot be followed", exc_info=True)
+                self._report(logging.ERROR, "the event log cannot be followed", exc_info=True)
 
     @property
     def _pause_seconds(self) -> float:
@@ -201,8 +201,9 @@ class Follower:
                 *holder,
             )
 
-    def _report(self, message: str, *arguments: object, exc_info: bool = False) -> None:
+    def _report(self, level: int, message: str, *arguments: object, exc_info: bool = False) -> None:
         """Log a failure, once until it is over."""
-        level = logging.DEBUG if self._is_failing else logging.WARNING
+        logger.log(
+            logging.DEBUG if self._is_failing else level, message, *arguments, exc_info=exc_info
+        )
         self._is_failing = True
-        logger.log(level, message, *arguments, exc_info=exc_info)
