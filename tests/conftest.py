@@ -120,11 +120,18 @@ class Statements:
         self.parameters.clear()
 
 
+# What the follower of the event log reads, at any time.
+_FOLLOWING = ("pg_sequence_last_value", "virtualtransaction")
+
+
 @contextmanager
-def recorded(database: Database) -> Iterator[Statements]:
+def recorded(database: Database, *, follows: bool = False) -> Iterator[Statements]:
+    """The statements of operations; with `follows` also those that look at the event log."""
     statements = Statements()
 
     def record(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
+        if not follows and any(name in text for name in _FOLLOWING):
+            return
         statements.texts.append(text)
         statements.parameters.append(parameters)
 

@@ -118,10 +118,6 @@ class ErrorCode(_Code):
     TOO_EXPENSIVE = "TOO_EXPENSIVE", "Too many expensive operations are running: request less."
     TOO_MUCH_STORAGE = "TOO_MUCH_STORAGE", "The operation needs too much temporary storage."
     OVERLOADED = "OVERLOADED", "Too many operations are waiting: try again in a moment."
-    TOO_MANY_SUBSCRIPTIONS = (
-        "TOO_MANY_SUBSCRIPTIONS",
-        "The client, or the server, has as many subscriptions as are allowed.",
-    )
     INTERNAL_SERVER_ERROR = (
         "INTERNAL_SERVER_ERROR",
         "A defect; the server's log has its cause under the `errorId`.",

@@ -220,7 +220,7 @@ class Execution:
         variables = operation.variables.coerced(request.variables)
         source: Source | None = None
         if self.hub is not None:
-            variables.coerced[SETTLED] = self.hub.settled
+            variables.coerced[SETTLED] = self.hub.settled or 0
             if operation.is_subscription:
                 source = self.hub.source(operation)
                 operation = source.query
