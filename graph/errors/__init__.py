@@ -19,10 +19,14 @@
      │   ├─ NotTrusted            the document is not in the manifest           DOCUMENT_NOT_TRUSTED
      │   ├─ InvalidId             the text is not an id of this schema           INVALID_ID
      │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
+     │   ├─ CursorExpired         events after it are not replayed any more      CURSOR_EXPIRED
+     │   ├─ CursorUnknown         it is beyond the last event                    CURSOR_UNKNOWN
+     │   ├─ StreamNotAccepted     a subscription, by a transport for one answer  NOT_ACCEPTABLE
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
+     │   ├─ TooManySubscriptions  no more of them may be open            TOO_MANY_SUBSCRIPTIONS
      │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
@@ -99,6 +103,8 @@ from graph.errors.requests import (
     BatchTooLarge,
     BodyTooLarge,
     BodyTooSlow,
+    CursorExpired,
+    CursorUnknown,
     Forbidden,
     HostNotAllowed,
     InvalidCursor,
@@ -121,9 +127,11 @@ from graph.errors.requests import (
     PersistedQueryNotSupported,
     RateLimited,
     RequestError,
+    StreamNotAccepted,
     TooCostly,
     TooLarge,
     TooManyBuckets,
+    TooManySubscriptions,
     Unauthenticated,
     UnsupportedEncoding,
     UnsupportedMediaType,
@@ -155,6 +163,8 @@ __all__ = [
     "BodyTooLarge",
     "BodyTooSlow",
     "Conflict",
+    "CursorExpired",
+    "CursorUnknown",
     "DataDirUnusable",
     "DatabaseUnreachable",
     "DatabaseUnsuitable",
@@ -203,11 +213,13 @@ __all__ = [
     "Shortage",
     "StartupError",
     "StoreNotEmpty",
+    "StreamNotAccepted",
     "TimedOut",
     "TooCostly",
     "TooExpensive",
     "TooLarge",
     "TooManyBuckets",
+    "TooManySubscriptions",
     "TooMuchStorage",
     "TransferFailed",
     "TryAgain",

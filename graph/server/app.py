@@ -27,10 +27,12 @@ from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
 from graph.server.demo import demo_routes
 from graph.server.graphql import GraphQL
+from graph.server.live_connections import LiveConnections, LiveLimits
 from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
+from graph.server.sockets import Sockets
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
@@ -57,6 +59,15 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
     authenticator = Authenticator(settings, roles)
     origins = Origins(settings.cors_origins)
+    client_keys = ClientKeys(settings.trusted_proxies)
+    connections = LiveConnections(LiveLimits.of(settings), authenticator)
+    sockets = Sockets(
+        max_variables_bytes=settings.max_variables_bytes,
+        operation_timeout_seconds=settings.operation_timeout_seconds,
+        authenticator=authenticator,
+        client_keys=client_keys,
+        connections=connections,
+    )
     graphql = GraphQL(
         max_body_bytes=settings.max_body_bytes,
         max_variables_bytes=settings.max_variables_bytes,
@@ -66,8 +77,10 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
         authenticator=authenticator,
-        client_keys=ClientKeys(settings.trusted_proxies),
+        client_keys=client_keys,
         origins=origins,
+        connections=connections,
+        ping_seconds=settings.ping_seconds,
     )
 
     @asynccontextmanager
@@ -76,28 +89,31 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
         async with AsyncExitStack() as until_the_end:
             until_the_end.push_async_callback(database.close)
             await until_the_end.enter_async_context(authenticator.running(database))
+            execution = Execution(
+                schema,
+                database,
+                settings.execution,
+                Limits.of(settings),
+                idempotency_policy=IdempotencyPolicy.of(settings),
+                max_cost=settings.max_cost,
+                charging=Charging(_token_buckets(settings, database), settings.cost_per_ms),
+                persisted=persisted,
+                limiters=Limiters(
+                    most=settings.max_in_flight,
+                    most_waiting=settings.max_waiting,
+                    most_unproven=settings.max_unproven,
+                    most_expensive=settings.expensive_places,
+                    expensive_from=settings.expensive_cost,
+                    expensive_after_seconds=settings.expensive_after_ms / 1000,
+                ),
+            )
+            await until_the_end.enter_async_context(execution.running())
             yield {
                 "database": database,
-                "execution": Execution(
-                    schema,
-                    database,
-                    settings.execution,
-                    Limits.of(settings),
-                    idempotency_policy=IdempotencyPolicy.of(settings),
-                    max_cost=settings.max_cost,
-                    charging=Charging(_token_buckets(settings, database), settings.cost_per_ms),
-                    persisted=persisted,
-                    limiters=Limiters(
-                        most=settings.max_in_flight,
-                        most_waiting=settings.max_waiting,
-                        most_unproven=settings.max_unproven,
-                        most_expensive=settings.expensive_places,
-                        expensive_from=settings.expensive_cost,
-                        expensive_after_seconds=settings.expensive_after_ms / 1000,
-                    ),
-                ),
+                "execution": execution,
                 "schema_text": text_of(schema),
                 "connection_limits": ConnectionLimits.of(settings),
+                "live_connections": connections,
             }
 
     app = Starlette(
@@ -120,7 +136,7 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
                 exposed=settings.cors_exposed_headers,
             ),
             Middleware(ErrorMiddleware),
-            Middleware(FastPath, path="/graphql", endpoint=graphql),
+            Middleware(FastPath, path="/graphql", endpoint=graphql, sockets=sockets),
             *_compression(settings.compress_from_bytes),
         ],
     )

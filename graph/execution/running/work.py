@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
     from graph.execution.documents.operation import Operation
+    from graph.execution.documents.subscriptions import Source
     from graph.execution.planning.access import Access
     from graph.execution.planning.compile import Compiled
     from graph.execution.planning.cost import Price
@@ -37,6 +38,8 @@ class Work:
     mutation: CompiledMutation | None = None
     plan: Plan | None = None
     has_parts: bool = False
+    # Of a subscription, whose query this is.
+    source: Source | None = None
 
     @property
     def history(self) -> History:
