@@ -70,6 +70,8 @@ class Catalog:
     changes: dict[str, frozenset[str]] = field(default_factory=dict)
     # The permissions that values of columns depend on, such as the actions that a status allows.
     deciding: frozenset[str] = frozenset()
+    # The table of the log, if the store has one: partitioned, with `id` and `occurred_at`.
+    log_table: str = ""
     # The refusal that a violated constraint stands for.
     domain_error_of: Callable[[Any], DomainError | None] = _no_domain_error
 
