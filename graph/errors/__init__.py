@@ -22,6 +22,7 @@
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
+     │   │  └─ ScansTooCostly     its lists look at too many rows
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
      │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
@@ -121,6 +122,7 @@ from graph.errors.requests import (
     PersistedQueryNotSupported,
     RateLimited,
     RequestError,
+    ScansTooCostly,
     TooCostly,
     TooLarge,
     TooManyBuckets,
@@ -200,6 +202,7 @@ __all__ = [
     "Reason",
     "ReasonCode",
     "RequestError",
+    "ScansTooCostly",
     "Shortage",
     "StartupError",
     "StoreNotEmpty",

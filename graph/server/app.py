@@ -16,6 +16,7 @@ from graph.database.engine import Database
 from graph.errors import Unavailable
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, read_manifest
+from graph.execution.planning.cost import CostLimits
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiter, Limiters
 from graph.execution.running.execute import Execution
@@ -84,7 +85,7 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
                     settings.execution,
                     Limits.of(settings),
                     idempotency_policy=IdempotencyPolicy.of(settings),
-                    max_cost=settings.max_cost,
+                    cost_limits=CostLimits(settings.max_cost, settings.scan_limit),
                     charging=Charging(_token_buckets(settings, database), settings.cost_per_ms),
                     persisted=persisted,
                     limiters=Limiters(

@@ -33,7 +33,7 @@ from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
 from graph.execution.failures import RequestRejected, rejection, unavailability
 from graph.execution.planning.access import Access
-from graph.execution.planning.cost import PriceList, objects_in
+from graph.execution.planning.cost import CostLimits, PriceList, objects_in
 from graph.execution.running.answers import (
     build_answer,
     combined,
@@ -110,7 +110,7 @@ class Execution:
         mode: ExecutionMode = ExecutionMode.COMPILED,
         limits: Limits | None = None,
         *,
-        max_cost: int | None = None,
+        cost_limits: CostLimits | None = None,
         charging: Charging | None = None,
         persisted: Persisted | None = None,
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
@@ -119,7 +119,7 @@ class Execution:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema, limits)
-        self._max_cost = max_cost
+        self._cost_limits = cost_limits or CostLimits()
         self._charging = charging or Charging()
         self._limiters = limiters or Limiters()
         self._turn = Lock()
@@ -254,7 +254,7 @@ class Execution:
             RateLimited: it costs more than is left in the client's bucket.
             Overloaded: too many operations are waiting already.
         """
-        requested = work.price.check(work.values, self._max_cost)
+        requested = work.price.check(work.values, self._cost_limits)
         await self._charging.consume(request.client, requested)
         is_query = work.operation.is_query
         try:
@@ -310,10 +310,12 @@ class Execution:
         )
 
     def _with_cost(self, answer: Answer, work: Work, actual: Mapping[str, int]) -> Answer:
+        scans = work.price.scanned(work.values)
         cost = {
             "requested": work.price.total(work.values),
             **actual,
-            "limit": self._max_cost,
+            "limit": self._cost_limits.most,
+            **({"scans": scans, "scanLimit": self._cost_limits.most_scanned} if scans else {}),
             "fields": [
                 {"path": path, "cost": each}
                 for path, each in work.price.most_expensive(work.values)
