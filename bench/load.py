@@ -15,6 +15,7 @@ import asyncio
 import gc
 import sys
 from dataclasses import dataclass, field
+from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,15 @@ import httptools
 import orjson
 import uvloop
 
+from bench.workloads import NUMBER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# Replaces NUMBER in the texts that are to be new ones.
+_numbers = count()
+_NUMBER = NUMBER.encode()
 
 
 class LoadFailed(Exception):
@@ -38,6 +46,8 @@ class _Work:
     count: int
     expected: Sequence[bytes] | None
     done: asyncio.Future[None]
+    # Whether each text is to be one that no request had before.
+    are_new: bool = False
     sent: int = 0
     answered: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -48,6 +58,10 @@ class _Work:
             return None
         self.sent += 1
         return (self.sent - 1) % len(self.requests)
+
+    def written(self, number: int) -> bytes:
+        request = self.requests[number]
+        return request.replace(_NUMBER, b"%010d" % next(_numbers)) if self.are_new else request
 
     def take(self, number: int, status: int, body: bytes, seconds: float) -> None:
         if status != 200:  # noqa: PLR2004
@@ -83,7 +97,7 @@ class _Connection(asyncio.Protocol):
         self._number = self._work.next()
         if self._number is not None:
             self._began = perf_counter()
-            self._transport.write(self._work.requests[self._number])
+            self._transport.write(self._work.written(self._number))
 
     def close(self) -> None:
         self._transport.close()
@@ -114,7 +128,8 @@ class _Connection(asyncio.Protocol):
 async def _perform(job: dict[str, Any], expected: Sequence[bytes] | None) -> tuple[_Work, float]:
     loop = asyncio.get_running_loop()
     requests = [_http(job["path"], body.encode()) for body in job["requests"]]
-    work = _Work(requests, job["count"], expected, loop.create_future())
+    are_new = _NUMBER in requests[0]
+    work = _Work(requests, job["count"], expected, loop.create_future(), are_new)
     connections: list[_Connection] = []
     try:
         async with asyncio.timeout(job["timeout_seconds"]):

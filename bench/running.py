@@ -16,8 +16,8 @@ import orjson
 
 from bench.errors import ServerFailed
 from bench.processes import cpu_seconds, resident_bytes
-from bench.servers import inherited_environment
-from bench.workloads import Cursor
+from bench.servers import LIMIT, inherited_environment
+from bench.workloads import Cursor, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,11 +57,13 @@ class Running:
 
     def bodies(self, workload: Workload, customers: int) -> list[str]:
         """The bodies of all the different requests of a workload, as this server takes them."""
-        text = workload.text_for(self.name)
-        return [
-            orjson.dumps({"query": text, "variables": self._encoded(variables)}).decode()
-            for variables in (workload.variables(n, customers) for n in range(workload.requests))
-        ]
+        sent_as = Texts.SAME if self.name == LIMIT else workload.sent_as
+        given = (workload.variables(number, customers) for number in range(workload.requests))
+        requests = (
+            workload.request_for(self.name, self._encoded(variables), sent_as)
+            for variables in given
+        )
+        return [orjson.dumps(request).decode() for request in requests]
 
     def cpu_seconds(self) -> float:
         return cpu_seconds(self.process.pid)

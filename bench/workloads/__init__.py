@@ -1,7 +1,8 @@
 """What is asked of the servers: one file a workload, and this list of them.
 
 To add one, write its file and name it here. A peer whose schema has other names gets a text of its
-own in `texts`, with aliases that give its answer the shape of all the others.
+own in `texts`, with aliases that give its answer the shape of all the others. How texts change from
+request to request is in `texts.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,13 @@ from bench.workloads.filtered_page import PAGE
 from bench.workloads.nested import NESTED
 from bench.workloads.place_order import PLACE
 from bench.workloads.point import POINT
-from bench.workloads.workload import Cursor, Workload
+from bench.workloads.texts import LITERALS, NEW
+from bench.workloads.wide import WIDE
+from bench.workloads.workload import NUMBER, Cursor, Texts, Workload
 
-__all__ = ["WORKLOADS", "Cursor", "Workload"]
+__all__ = ["NUMBER", "WORKLOADS", "Cursor", "Texts", "Workload"]
 
-WORKLOADS = {workload.name: workload for workload in (POINT, LIST, NESTED, PAGE, AGGREGATE, PLACE)}
+WORKLOADS = {
+    workload.name: workload
+    for workload in (POINT, LIST, NESTED, WIDE, PAGE, AGGREGATE, *LITERALS, *NEW, PLACE)
+}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +14,19 @@ if TYPE_CHECKING:
 
 # Has no factor in common with the numbers of requests below.
 _STRIDE = 37
+# Stands in a text where the load writes a number that no text had before.
+NUMBER = "0123456789"
+_NAME = re.compile(r"^query \w+")
+_DEFINITIONS = re.compile(r"(?<=\w)\(\$.*?\)(?= \{)")
+_VARIABLE = re.compile(r"\$(\w+)")
+
+
+class Texts(StrEnum):
+    """How requests are written."""
+
+    SAME = "same"
+    LITERALS = "literals"
+    NEW = "new"
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Workload:
-    """Requests that differ in their variables alone; all servers get the same, in one order."""
+    """Requests that differ in their values alone; all servers get the same, in one order."""
 
     name: str
     what: str
@@ -40,9 +55,21 @@ class Workload:
 
     # Servers that do not take part, and why.
     without: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sent_as: Texts = Texts.SAME
 
-    def text_for(self, server: str) -> str:
-        return self.texts.get(server, self.text)
+    def request_for(self, server: str, variables: dict[str, Any], sent_as: Texts) -> dict[str, Any]:
+        """The body of a request, with these variables, for a server."""
+        text = self.texts.get(server, self.text)
+        if sent_as is Texts.LITERALS:
+            return {"query": _with_literals(text, variables)}
+        if sent_as is Texts.NEW:
+            text = _NAME.sub(rf"\g<0>_{NUMBER}", text)
+        return {"query": text, "variables": variables}
+
+
+def _with_literals(text: str, variables: dict[str, Any]) -> str:
+    text = _DEFINITIONS.sub("", text)
+    return _VARIABLE.sub(lambda found: json.dumps(variables[found[1]]), text)
 
 
 def spread(number: int, requests: int, rows: int) -> int:

@@ -15,8 +15,9 @@ from graphql import (
 
 from graph.errors import ErrorCode
 from graph.execution.documents.cache import SegmentedLRU
-from graph.execution.documents.limits import Limits, fields_in, parse_within, validate_within
+from graph.execution.documents.limits import Limits, fields_in, parse_within
 from graph.execution.documents.operation import Operation
+from graph.execution.documents.validation import validate_within
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 
@@ -108,7 +109,7 @@ class Documents:
 
     def _read(self, text: str) -> Document:
         node = parse_within(self._limits, text)
-        validate_within(self._limits, self._schema, node)
+        validate_within(self._limits, self._schema, text, node)
         _drop_tokens(node)
         return _indexed(self._schema, node)
 
@@ -116,9 +117,13 @@ class Documents:
 def _drop_tokens(document: DocumentNode) -> None:
     """Remove the lexer's tokens from the nodes: errors only need their positions.
 
-    Tokens refer to their neighbours. They are most of a document's memory, and form cycles that
-    only the garbage collector frees.
+    They are most of a document's memory. Each refers to its neighbours: cycles that only the
+    garbage collector would free.
     """
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        following, token.prev, token.next = token.next, None, None
+        token = following
     ahead: list[Any] = [document]
     while ahead:
         match ahead.pop():

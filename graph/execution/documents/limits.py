@@ -1,13 +1,12 @@
 """The limits of a document's size and shape, checked before it is executed.
 
 The parser checks counts as it goes. Depth and root fields depend on fragments, so they are measured
-afterwards, each fragment once however often it is spread. Validation has a budget of its own. A
-cached document is not checked again.
+afterwards, each fragment once however often it is spread. Validation has a budget of its own
+(`validation`). A cached document is not checked again.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,24 +17,12 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
-    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
-    OverlappingFieldsCanBeMergedRule,
-    StreamDirectiveOnListField,
     StringValueNode,
-    ValuesOfCorrectTypeRule,
-    specified_rules,
-    validate,
 )
 from graphql.language.parser import Parser
 
 from graph.errors import ErrorCode, TooLarge
-from graph.execution.documents.validation_rules import (
-    FewIntrospectionAliases,
-    IdempotentMutations,
-    ShortValueErrors,
-    StreamedLists,
-)
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
@@ -43,20 +30,15 @@ if TYPE_CHECKING:
 
     from graphql import (
         DocumentNode,
-        GraphQLSchema,
         ObjectFieldNode,
         SelectionNode,
         SelectionSetNode,
-        ValidationContext,
         ValueNode,
     )
     from graphql.language import DirectiveNode, VariableDefinitionNode
 
     from graph.settings import Settings
 
-logger = logging.getLogger(__name__)
-
-_MAX_ERRORS = 20
 # Enough for a list of 1,000 literals and its surroundings.
 _MAX_VARIABLES = 200
 _MAX_LITERALS = 1_100
@@ -64,8 +46,6 @@ _MAX_LITERALS = 1_100
 _MAX_MEMBERS = 600
 # Aliases and labels are repeated in the answer for every object.
 _MAX_ALIAS_CHARS = 100
-# The budget of the rule that compares fields with the same response key; it takes about 40 ms.
-_MAX_COMPARISONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,46 +100,6 @@ def parse_within(limits: Limits, text: str) -> DocumentNode:
             "The document is nested too deeply.", code=ErrorCode.GRAPHQL_PARSE_FAILED
         ) from None
     return node
-
-
-def validate_within(limits: Limits, schema: GraphQLSchema, node: DocumentNode) -> None:
-    """Validate a document against the schema (specification, section 5).
-
-    Raises:
-        RequestRejected: the document is invalid, or its validation exceeds the budget.
-    """
-    rules = _RULES if limits.introspection else (*_RULES, NoSchemaIntrospectionCustomRule)
-    hide = not limits.suggestions
-    try:
-        errors = validate(schema, node, rules, max_errors=_MAX_ERRORS, hide_suggestions=hide)
-    except RecursionError:
-        raise
-    except Exception:  # a rule's own fault: what it could not check does not run
-        logger.exception("a validation rule failed")
-        errors = [GraphQLError("The document cannot be validated: write it another way.")]
-    if errors:
-        clear = [_without_internals(error) for error in errors]
-        raise RequestRejected(clear, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
-
-
-class _OverlappingFields(OverlappingFieldsCanBeMergedRule):
-    """graphql-core's rule with a smaller budget: its own lasts for two seconds."""
-
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self.rule_context.remaining_complexity_budget = _MAX_COMPARISONS
-
-
-# Ours instead of graphql-core's.
-_REPLACED: dict[Any, Any] = {
-    OverlappingFieldsCanBeMergedRule: _OverlappingFields,
-    StreamDirectiveOnListField: StreamedLists,
-    ValuesOfCorrectTypeRule: ShortValueErrors,
-}
-_RULES = tuple(
-    _REPLACED.get(rule, rule)
-    for rule in (*specified_rules, IdempotentMutations, FewIntrospectionAliases)
-)
 
 
 class _Parser(Parser):
@@ -310,12 +250,3 @@ def _below(node: FieldNode, measure: Callable[[SelectionSetNode], int]) -> int:
 def _too_large(predicate: str, most: int, unit: str) -> RequestRejected:
     error = TooLarge(f"The document {predicate} {most:,} {unit}.")
     return RequestRejected([GraphQLError(str(error), original_error=error)], code=error.code)
-
-
-def _without_internals(error: GraphQLError) -> GraphQLError:
-    """The error in terms of the document, where graphql-core reports one of Python's."""
-    if error.message == "Validation aborted.":
-        return GraphQLError("The document is nested too deeply, or repeats fields too often.")
-    if "set_int_max_str_digits" in error.message:
-        return GraphQLError("Int cannot represent non 32-bit signed integer value.", error.nodes)
-    return error

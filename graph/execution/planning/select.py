@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from graphql import (
     GraphQLError,
@@ -114,45 +114,6 @@ class _Selector:
         self._fragments = {name: FragmentDetails(node) for name, node in fragments.items()}
         self._plan = Plan()
         self._charges = Charges(self._plan)
-        self._selects: dict[Meaning, Callable[[SelectedField], Any]] = {
-            Meaning.COLUMN: lambda selected: Column(selected.response_key, selected.name),
-            Meaning.GLOBAL_ID: lambda selected: GlobalId(selected.response_key),
-            Meaning.TO_ONE: self._relationship,
-            Meaning.CONNECTION: self._connection,
-            Meaning.LOOKUP: self._lookup,
-            Meaning.NODE: self._nodes,
-            Meaning.NODES: self._nodes,
-            Meaning.NODE_LIST: lambda selected: NodeList(
-                selected.response_key, self._rows(selected)
-            ),
-            Meaning.EDGE_LIST: lambda selected: EdgeList(
-                selected.response_key, self._fields(selected, selected.type)
-            ),
-            Meaning.PAGE_INFO: lambda selected: PageInfo(
-                selected.response_key, self._fields(selected, selected.type)
-            ),
-            Meaning.TOTAL_COUNT: lambda selected: TotalCount(selected.response_key),
-            Meaning.SEARCH: self._search,
-            Meaning.COUNT: self._count,
-            Meaning.AGGREGATES: self._aggregates,
-            Meaning.GROUPS: self._groups,
-            Meaning.TERMS: lambda selected: Terms(
-                selected.response_key, self._fields(selected, selected.type)
-            ),
-            Meaning.MEASURE: lambda selected: self._term(selected, measure_of(selected)),
-            Meaning.GROUP_KEY: lambda selected: self._term(selected, group_key_of(selected)),
-            Meaning.EDGE_NODE: lambda selected: EdgeNode(
-                selected.response_key, self._rows(selected)
-            ),
-            Meaning.EDGE_CURSOR: lambda selected: EdgeCursor(selected.response_key),
-            Meaning.ENUM_LOOKUP: self._enum_lookup,
-            Meaning.PLAIN: lambda selected: Plain(
-                selected.response_key, selected.name, self._fields(selected, selected.type)
-            ),
-            Meaning.MUTATION: self._mutation,
-            Meaning.REFERENCE: self._reference,
-            Meaning.CURRENT: self._current,
-        }
 
     def select_root(self) -> Plan:
         root = self._schema.get_root_type(self._operation.operation)
@@ -192,7 +153,7 @@ class _Selector:
         meaning = selected.meaning
         self._charges.add(selected)
         self._note_parts(selected)
-        return self._selects[meaning](selected) if meaning else self._resolved(selected)
+        return self._SELECTS[meaning](self, selected) if meaning else self._resolved(selected)
 
     def _note_parts(self, selected: SelectedField) -> None:
         """Record whether the field, or elements of its list, may come in a later part."""
@@ -399,6 +360,47 @@ class _Selector:
                 GraphQLError(message, nodes=nodes, path=path, original_error=error)
             )
             return otherwise
+
+    # By the field's meaning; kept on the class, so that a plan leaves no cycle behind.
+    _SELECTS: ClassVar[dict[Meaning, Callable[[_Selector, SelectedField], Any]]] = {
+        Meaning.COLUMN: lambda _, selected: Column(selected.response_key, selected.name),
+        Meaning.GLOBAL_ID: lambda _, selected: GlobalId(selected.response_key),
+        Meaning.TO_ONE: _relationship,
+        Meaning.CONNECTION: _connection,
+        Meaning.LOOKUP: _lookup,
+        Meaning.NODE: _nodes,
+        Meaning.NODES: _nodes,
+        Meaning.NODE_LIST: lambda self, selected: NodeList(
+            selected.response_key, self._rows(selected)
+        ),
+        Meaning.EDGE_LIST: lambda self, selected: EdgeList(
+            selected.response_key, self._fields(selected, selected.type)
+        ),
+        Meaning.PAGE_INFO: lambda self, selected: PageInfo(
+            selected.response_key, self._fields(selected, selected.type)
+        ),
+        Meaning.TOTAL_COUNT: lambda _, selected: TotalCount(selected.response_key),
+        Meaning.SEARCH: _search,
+        Meaning.COUNT: _count,
+        Meaning.AGGREGATES: _aggregates,
+        Meaning.GROUPS: _groups,
+        Meaning.TERMS: lambda self, selected: Terms(
+            selected.response_key, self._fields(selected, selected.type)
+        ),
+        Meaning.MEASURE: lambda self, selected: self._term(selected, measure_of(selected)),
+        Meaning.GROUP_KEY: lambda self, selected: self._term(selected, group_key_of(selected)),
+        Meaning.EDGE_NODE: lambda self, selected: EdgeNode(
+            selected.response_key, self._rows(selected)
+        ),
+        Meaning.EDGE_CURSOR: lambda _, selected: EdgeCursor(selected.response_key),
+        Meaning.ENUM_LOOKUP: _enum_lookup,
+        Meaning.PLAIN: lambda self, selected: Plain(
+            selected.response_key, selected.name, self._fields(selected, selected.type)
+        ),
+        Meaning.MUTATION: _mutation,
+        Meaning.REFERENCE: _reference,
+        Meaning.CURRENT: _current,
+    }
 
 
 def _element_of(connection: GraphQLObjectType) -> str:

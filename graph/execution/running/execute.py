@@ -198,7 +198,7 @@ class Execution:
             MethodNotAllowed: it is for queries only, and this is none.
         """
         operation = self._operation(request)
-        if request.only_query and not operation.is_query:
+        if request.only_query and operation.is_mutation:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
         work = self._work(operation, variables, request, world_of(viewer))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graph.execution.live.stream import Stream
     from graph.execution.running.parts import Parts
 
 
@@ -25,17 +26,21 @@ class Request:
     wants_cost: bool = False
     # The header Idempotency-Key: a mutation of its own is done once for each.
     idempotency_key: str | None = None
-    # Only a query may be executed, as a GET must not change anything.
+    # No mutation may be executed, as a GET must not change anything.
     only_query: bool = False
     # The answer may come in parts, if the document says so.
     takes_parts: bool = False
+    # The answer may be a stream of results: without it, a subscription is refused.
+    takes_stream: bool = False
+    # The cursor of the last event that the client has, in place of the argument `after`.
+    last_event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response map (specification, section 7.1) as JSON, with its HTTP status.
 
-    For an answer in parts, `body` is the first part.
+    For an answer in parts, `body` is the first part. For a stream it is empty.
     """
 
     body: bytes
@@ -44,3 +49,4 @@ class Answer:
     # How long it may be kept, and by whom; None: not at all.
     cache_control: bytes | None = None
     parts: Parts | None = None
+    stream: Stream | None = None

@@ -145,9 +145,9 @@ async def test_a_rule_that_fails_refuses_the_document(
     def fail(*_: object) -> None:
         raise AttributeError("fields")
 
-    monkeypatch.setattr(StreamedLists, "enter_field", fail)
+    monkeypatch.setattr(StreamedLists, "__init__", fail)
 
-    answer = await client.answer("{ customers { nodes { id } } }")
+    answer = await client.answer("{ customers @include(if: true) { nodes { id } } }")
 
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
