@@ -248,12 +248,16 @@ class Database:
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
         """
+        return next(iter(await self.all(sql, *parameters)), None)
+
+    async def all(self, sql: str, *parameters: Any) -> Sequence[Any]:
+        """All rows; see `first`."""
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
             for listener in self.listeners:
                 listener(sql, parameters)
-            return await driver.fetchrow(sql, *parameters)
+            return cast("Sequence[Any]", await driver.fetch(sql, *parameters))
         except Exception as error:
             raise translated(error) from error
         finally:

@@ -173,12 +173,47 @@ class InvalidCursor(RequestError):
         super().__init__(f"'{argument}' {reason}")
 
 
+class CursorExpired(RequestError):
+    """Of a subscription: events that follow the cursor may have been deleted."""
+
+    code = ErrorCode.CURSOR_EXPIRED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "'after' is too old: the events that follow it are not replayed any more."
+            " Read the data again, then subscribe without a cursor."
+        )
+
+
+class CursorUnknown(RequestError):
+    code = ErrorCode.CURSOR_UNKNOWN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "'after' is beyond the last event: the store was restored or reset."
+            " Read the data again, then subscribe without a cursor."
+        )
+
+
 class InvalidPage(RequestError):
     code = ErrorCode.INVALID_PAGE
 
 
 class TooLarge(RequestError):
     code = ErrorCode.OPERATION_TOO_LARGE
+
+
+class StreamNotAccepted(RequestError):
+    """A subscription by a transport that takes one answer."""
+
+    code = ErrorCode.NOT_ACCEPTABLE
+    status = 406
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A subscription has many results. Use a WebSocket with the subprotocol"
+            " graphql-transport-ws, or accept text/event-stream."
+        )
 
 
 class AnswerTooLarge(RequestError):
