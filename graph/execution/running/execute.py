@@ -301,7 +301,7 @@ class Execution:
         assert self.hub is not None  # noqa: S101  it has made the source
         if not request.takes_stream:
             raise StreamNotAccepted
-        requested = work.price.check(work.values, self._max_cost)
+        requested = work.price.check(work.values, self._cost_limits)
         await self._charging.consume(request.client, requested)
         return Answer(b"", stream=await self.hub.subscribe(source, work, request, viewer))
 
