@@ -33,6 +33,7 @@ def prune(
     from graph.database import pruning
     from graph.database.catalog import catalog
     from graph.database.connect import check_migrated
+    from graph.database.events import LogReader
     from graph.database.writes import idempotency
 
     kept = timedelta(hours=read_settings().idempotency_key_hours)
@@ -42,11 +43,13 @@ def prune(
         await check_migrated(database)
         removed = await idempotency.prune(database, kept=kept)
         typer.echo(f"Removed {removed:,} expired idempotency keys.")
-        await pruning.add_partitions(database, catalog.log_table)
+        if catalog.log is None:
+            return
+        await pruning.add_partitions(database, catalog.log)
         if older_than is None:
             return
-        done = await pruning.prune(database, catalog.log_table, older_than=older_than)
-        through = await pruning.pruned_through(database, catalog.log_table)
+        done = await pruning.prune(database, catalog.log, older_than=older_than)
+        through = await LogReader(database, catalog.log).pruned_through()
         typer.echo(
             f"Removed {done.rows:,} events, {done.partitions} partitions as a whole."
             f" No event up to number {through:,} is left."

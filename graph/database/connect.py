@@ -138,8 +138,8 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
     if revision != head:
         lines.append("it cannot be served as it is: graph migrate")
     lines += [_sequence_line(*each) for each in used]
-    if revision == head and catalog.log_table:
-        lines += await log_lines(database, catalog.log_table)
+    if revision == head and catalog.log is not None:
+        lines += await log_lines(database, catalog.log)
     if settings.pool_size > most:
         lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
     if not folds:

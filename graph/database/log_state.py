@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import text
 
-from graph.database.partitions import default_of, last_key
-from graph.database.pruning import pruned_through
+from graph.database.events import LogReader
+from graph.database.partitions import default_of
 from graph.database.replay import last_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from graph.database.engine import Database
+    from graph.database.events import EventLog
 
 # Those who follow the log wait for a transaction that has written to it.
 LONG_SECONDS = 5.0
@@ -26,16 +27,6 @@ _SIZE = text("""
     FROM pg_partition_tree(to_regclass(:table)) JOIN pg_class ON pg_class.oid = relid WHERE isleaf
 """)
 _HAS_ROWS = "SELECT EXISTS (SELECT FROM {table})"
-# Where the role may not see the transactions of others, their begin is NULL.
-_HOLDERS = text("""
-    SELECT DISTINCT pid, coalesce(application_name, ''), coalesce(state, 'hidden'),
-           extract(epoch FROM clock_timestamp() - xact_start) AS seconds
-    FROM pg_locks JOIN pg_stat_activity USING (pid)
-    WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND relation = to_regclass(:table)
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND clock_timestamp() - xact_start > CAST(:seconds AS float8) * interval '1 second'
-    ORDER BY seconds DESC
-""")
 _HOURS = {"day": 24.0, "week": 168.0}
 
 
@@ -45,16 +36,16 @@ class _Size(NamedTuple):
     rows: float
 
 
-async def log_lines(database: Database, table: str) -> list[str]:
+async def log_lines(database: Database, log: EventLog) -> list[str]:
     """One line each for the size, the growth, what was pruned, and each danger."""
+    table = log.table.name
     async with database.autocommit.connect() as connection:
         size = _Size(*(await connection.execute(_SIZE, {"table": table})).one())
-        last = await connection.run_sync(last_key, table)
         other = default_of(table)
         overflows = await connection.scalar(text(_HAS_ROWS.format(table=other)))
-        wanted = {"table": table, "seconds": LONG_SECONDS}
-        holders = (await connection.execute(_HOLDERS, wanted)).all()
-    pruned = await pruned_through(database, table)
+    reader = LogReader(database, log)
+    last, holders = await reader.last(), await reader.holders(await reader.writers())
+    pruned = await reader.pruned_through()
     grown = {
         name: last - await last_before(database, table, hours=hours, after=pruned, last=last)
         for name, hours in _HOURS.items()
@@ -66,9 +57,10 @@ async def log_lines(database: Database, table: str) -> list[str]:
             " graph serve or graph prune in time. They are pruned row by row"
         )
     return lines + [
-        f"Danger: process {pid} ({application or 'unnamed'}, {state}) has written to {table} and"
-        f" has been open for {seconds:.0f} s: those who follow the events wait for it"
-        for pid, application, state, seconds in holders
+        f"Danger: process {each.pid} ({each.application or 'unnamed'}, {each.state}) has written to"
+        f" {table} and has been open for {each.seconds:.0f} s: those who follow the events wait"
+        for each in holders
+        if each.seconds > LONG_SECONDS
     ]
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from graph.database.partitions import add_ahead, add_first, last_key, partitions_of
+from graph.database.events import LogReader
+from graph.database.partitions import add_ahead, add_first, partitions_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graph.database.engine import Database
+    from graph.database.events import EventLog
     from graph.database.partitions import Partition
 
 logger = logging.getLogger(__name__)
@@ -44,11 +46,6 @@ _LOCK_NOT_AVAILABLE = {"55P03", "40P01"}
 _SETTLE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
-_WRITERS = text("""
-    SELECT DISTINCT virtualtransaction FROM pg_locks
-    WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND relation = to_regclass(:table)
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-""")
 _OLD = """
     WITH batch AS (
         SELECT id, occurred_at FROM {table} WHERE id > :after AND id <= :upto
@@ -76,35 +73,25 @@ class Pruned:
     partitions: int = 0
 
 
-async def pruned_through(database: Database, table: str) -> int:
-    """The number up to which a log was pruned; 0 if it never was.
-
-    Whoever reads the log from a number on and finds this one above it has missed rows. Only a look
-    after the reading is safe: pruning may go on meanwhile.
-    """
-    found = await database.first("SELECT through FROM pruned_logs WHERE log = $1", table)
-    return found["through"] if found else 0
-
-
 async def begin_anew(session: AsyncSession, table: str) -> None:
     """Begin the log anew, within a transaction that has emptied it and restarted its numbers."""
     await session.execute(_FORGET, {"table": table})
     await (await session.connection()).run_sync(add_first, table)
 
 
-async def add_partitions(database: Database, table: str) -> None:
+async def add_partitions(database: Database, log: EventLog) -> None:
     """Make the log's next partitions ahead of time, if they are missing."""
 
     def add(connection: Connection) -> None:
-        for name in add_ahead(connection, table):
-            logger.info("%s: added the partition %s", table, name)
+        for name in add_ahead(connection, log.table.name):
+            logger.info("%s: added the partition %s", log.table.name, name)
 
     await _with_brief_locks(database, add)
 
 
 async def prune(
     database: Database,
-    table: str,
+    log: EventLog,
     *,
     older_than: timedelta,
     go_on: Callable[[], Awaitable[bool]] | None = None,
@@ -117,7 +104,7 @@ async def prune(
     Raises:
         Unavailable: the database cannot be reached.
     """
-    run = _Run(database, table, older_than, go_on)
+    run = _Run(database, log, older_than, go_on)
     await run.begin()
     while await run.step():
         pass
@@ -130,13 +117,14 @@ class _Run:
     def __init__(
         self,
         database: Database,
-        table: str,
+        log: EventLog,
         older_than: timedelta,
         go_on: Callable[[], Awaitable[bool]] | None,
     ) -> None:
         self.done = Pruned()
         self._database = database
-        self._table = table
+        self._table = log.table.name
+        self._log = LogReader(database, log)
         self._older_than = older_than
         self._go_on = go_on
         self._limit: datetime | None = None
@@ -149,7 +137,18 @@ class _Run:
             self._limit = await connection.scalar(limit, {"older_than": self._older_than})
             self._after = await connection.scalar(_THROUGH, {"table": self._table}) or 0
             self._partitions = await connection.run_sync(partitions_of, self._table)
-        self._upto = await _settled(self._database, self._table)
+        self._upto = await self._settled()
+
+    async def _settled(self) -> int:
+        """A number up to which no row can still appear; 0 if a transaction does not end in time."""
+        last = await self._log.last()
+        writers, until = await self._log.writers(), monotonic() + _SETTLE_SECONDS
+        while writers and monotonic() < until:
+            await asyncio.sleep(_POLL_SECONDS)
+            writers &= await self._log.writers()
+        if writers:
+            logger.warning("%s: a transaction has not ended; nothing is pruned", self._table)
+        return 0 if writers else last
 
     async def step(self) -> bool:
         """Remove a partition or a batch; False when nothing is left to remove."""
@@ -209,24 +208,6 @@ class _Run:
 
     def _record(self, connection: Connection, through: int) -> None:
         connection.execute(_RECORD, {"table": self._table, "through": through})
-
-
-async def _settled(database: Database, table: str) -> int:
-    """A number up to which no row can still appear; 0 if a transaction does not end in time."""
-    async with database.autocommit.connect() as connection:
-        last = await connection.run_sync(last_key, table)
-
-        async def writing() -> set[str]:
-            return set(await connection.scalars(_WRITERS, {"table": table}))
-
-        waits_for, until = await writing(), monotonic() + _SETTLE_SECONDS
-        while waits_for and monotonic() < until:
-            await asyncio.sleep(_POLL_SECONDS)
-            waits_for &= await writing()
-    if waits_for:
-        logger.warning("%s: a transaction that wrote to it does not end; nothing is pruned", table)
-        return 0
-    return last
 
 
 async def _with_brief_locks(database: Database, work: Callable[[Connection], T]) -> T:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graph.database.pruning import pruned_through
-
 if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.settings import Settings
@@ -38,8 +36,8 @@ _LAST_BEFORE = """
 class ReplayLimits:
     """The most events, and the most hours, that are replayed."""
 
-    events: int
-    hours: float
+    events: int = 1_000_000
+    hours: float = 168
 
     @classmethod
     def of(cls, settings: Settings) -> ReplayLimits:
@@ -53,6 +51,16 @@ def smallest_cursor(limits: ReplayLimits, *, last: int, before: int, pruned: int
     the one up to which the log was pruned.
     """
     return max(last - limits.events, before, pruned, 0)
+
+
+async def pruned_through(database: Database, table: str) -> int:
+    """The number up to which a log was pruned; 0 if it never was.
+
+    Whoever reads the log from a number on and finds this one above it has missed events. Only a
+    look after the reading is safe: pruning may go on meanwhile.
+    """
+    found = await database.first("SELECT through FROM pruned_logs WHERE log = $1", table)
+    return found["through"] if found else 0
 
 
 async def oldest_cursor(database: Database, table: str, limits: ReplayLimits, last: int) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from graph.database.engine import Database
+    from graph.database.events import EventLog
     from graph.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -64,16 +65,16 @@ class Upkeep:
         removed = await idempotency.prune(self._database, kept=self._keys_kept)
         if removed:
             logger.info("removed %d expired idempotency keys", removed)
-        if catalog.log_table:
-            await pruning.add_partitions(self._database, catalog.log_table)
-            await self._prune(catalog.log_table)
+        if catalog.log is not None:
+            await pruning.add_partitions(self._database, catalog.log)
+            await self._prune(catalog.log)
         return True
 
-    async def _prune(self, table: str) -> None:
+    async def _prune(self, log: EventLog) -> None:
         if self._events_kept is None:
             return
         pruned = await pruning.prune(
-            self._database, table, older_than=self._events_kept, go_on=self._lease.take
+            self._database, log, older_than=self._events_kept, go_on=self._lease.take
         )
         if pruned.rows:
             logger.info("removed %d old events", pruned.rows)

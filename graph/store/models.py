@@ -66,7 +66,6 @@ triggers.create_with(Base.metadata)
 history.create_with(Base.metadata)
 search_functions.create_with(Base.metadata)
 partitions.create_with(Base.metadata, "events")
-catalog.log_table = "events"
 catalog.bases.append(Base)
 catalog.models = Base
 catalog.migrations = "graph.store.migrations"

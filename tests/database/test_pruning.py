@@ -13,7 +13,14 @@ from sqlalchemy import text
 from graph.database import partitions, pruning
 from graph.database.log_state import log_lines
 from graph.database.partitions import add_ahead, partitions_of
-from graph.database.replay import ReplayLimits, last_before, oldest_cursor, smallest_cursor
+from graph.database.replay import (
+    ReplayLimits,
+    last_before,
+    oldest_cursor,
+    pruned_through,
+    smallest_cursor,
+)
+from graph.store.log import LOG
 
 if TYPE_CHECKING:
     from graph.database.engine import Database
@@ -74,9 +81,7 @@ async def test_a_partition_is_kept_ahead(database: Database) -> None:
         ("events_from_100", 100),
         ("events_other", 51),
     ]
-    assert any(
-        "Danger: events_other has rows" in line for line in await log_lines(database, "events")
-    )
+    assert any("Danger: events_other has rows" in line for line in await log_lines(database, LOG))
 
 
 async def test_whole_partitions_are_dropped_and_the_rest_is_deleted(
@@ -87,13 +92,13 @@ async def test_whole_partitions_are_dropped_and_the_rest_is_deleted(
     await small_partitions(database, 100)
     await hourly(database, 190)
 
-    done = await pruning.prune(database, "events", older_than=timedelta(hours=60, minutes=1))
+    done = await pruning.prune(database, LOG, older_than=timedelta(hours=60, minutes=1))
 
     assert (done.rows, done.partitions) == (129, 1)
     assert await numbers(database) == list(range(130, 191))
-    assert await pruning.pruned_through(database, "events") == 129
+    assert await pruned_through(database, "events") == 129
     assert await bounds(database) == [(100, 200)]
-    again = await pruning.prune(database, "events", older_than=timedelta(hours=60, minutes=1))
+    again = await pruning.prune(database, LOG, older_than=timedelta(hours=60, minutes=1))
     assert (again.rows, again.partitions) == (0, 0)
 
 
@@ -102,7 +107,7 @@ async def test_no_event_behind_a_younger_one_is_removed(database: Database) -> N
     await hourly(database, 50)
     await hourly(database, 50)
 
-    await pruning.prune(database, "events", older_than=timedelta(hours=10, minutes=1))
+    await pruning.prune(database, LOG, older_than=timedelta(hours=10, minutes=1))
 
     assert await numbers(database) == list(range(40, 101))
 
@@ -111,7 +116,7 @@ async def test_the_rows_of_the_default_partition_are_pruned_too(database: Databa
     await small_partitions(database, 10)
     await hourly(database, 100)
 
-    await pruning.prune(database, "events", older_than=timedelta(hours=5, minutes=1))
+    await pruning.prune(database, LOG, older_than=timedelta(hours=5, minutes=1))
 
     assert await numbers(database) == list(range(95, 101))
 
@@ -127,7 +132,7 @@ async def test_a_number_of_an_open_transaction_is_not_pruned(database: Database)
     )
     await run(database, _EVENT, first=9, rows=2)
 
-    pruning_ = asyncio.create_task(pruning.prune(database, "events", older_than=timedelta(hours=1)))
+    pruning_ = asyncio.create_task(pruning.prune(database, LOG, older_than=timedelta(hours=1)))
     await asyncio.sleep(0.3)
     assert not pruning_.done()
     assert len(await numbers(database)) == 7
@@ -152,7 +157,7 @@ async def test_who_writes_meanwhile_is_not_stopped_and_loses_nothing(database: D
         return written
 
     writing = asyncio.create_task(write())
-    done = await pruning.prune(database, "events", older_than=DAY)
+    done = await pruning.prune(database, LOG, older_than=DAY)
     over.set()
 
     written = await writing
@@ -170,9 +175,9 @@ async def test_a_run_ends_when_its_lease_is_lost(
     async def go_on() -> bool:
         return next(steps)
 
-    await pruning.prune(database, "events", older_than=timedelta(hours=1), go_on=go_on)
+    await pruning.prune(database, LOG, older_than=timedelta(hours=1), go_on=go_on)
 
-    assert await pruning.pruned_through(database, "events") == 20
+    assert await pruned_through(database, "events") == 20
     assert await numbers(database) == list(range(21, 101))
 
 
@@ -185,7 +190,7 @@ async def test_replay_is_bounded_by_number_by_hours_and_by_what_is_left(database
     assert await oldest(1_000, 1_000) == 0
     assert await oldest(30, 1_000) == 70
     assert await oldest(1_000, 10.5) == 89
-    await pruning.prune(database, "events", older_than=timedelta(hours=60, minutes=1))
+    await pruning.prune(database, LOG, older_than=timedelta(hours=60, minutes=1))
     assert await oldest(1_000, 1_000) == 39
     assert await oldest(0, 0) == 100
 
@@ -231,7 +236,7 @@ async def test_the_state_of_the_log_names_growth_and_who_holds_it(
     )
     await asyncio.sleep(0.4)
 
-    lines = await log_lines(database, "events")
+    lines = await log_lines(database, LOG)
 
     await holder.close()
     await reader.close()

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from graph.database import upkeep
 from graph.database.leases import Lease
-from graph.database.pruning import pruned_through
+from graph.database.replay import pruned_through
 from graph.database.upkeep import Upkeep
 from tests.conftest import eventually, serving, settings_for
 from tests.database.test_pruning import hourly, numbers, run

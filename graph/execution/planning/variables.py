@@ -54,6 +54,10 @@ _MAX_VALUES = 6_000
 _MAX_VALUES_OF_MUTATION = 20_000
 _OBJECT = 3
 
+# The variable with the number of the last settled event, which every request has; no client can
+# name it.
+SETTLED = "$settled"
+
 # Reads a part of a document for the variables of a request; Undefined where one is not given.
 Reader: TypeAlias = "Callable[[dict[str, Any]], Any]"
 
