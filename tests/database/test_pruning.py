@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
 
 DAY = timedelta(days=1)
-_EVENT = """
+EVENT = """
     INSERT INTO events (occurred_at, entity, entity_id, kind, payload, order_id)
     SELECT now() - (CAST(:first AS int) - n) * interval '1 hour', 'Order', 1, 'CHANGED', '{}', 1
     FROM generate_series(1, CAST(:rows AS int)) AS n
@@ -41,7 +41,7 @@ async def run(database: Database, statement: str, **values: Any) -> list[Any]:
 
 async def hourly(database: Database, rows: int) -> None:
     """So many events, one an hour; the last is of now."""
-    await run(database, _EVENT, first=rows, rows=rows)
+    await run(database, EVENT, first=rows, rows=rows)
 
 
 async def numbers(database: Database) -> list[int]:
@@ -130,7 +130,7 @@ async def test_a_number_of_an_open_transaction_is_not_pruned(database: Database)
         "INSERT INTO events (occurred_at, entity, entity_id, kind, payload)"
         " VALUES (now() - interval '9 hours', 'Item', 1, 'CHANGED', '{}')"
     )
-    await run(database, _EVENT, first=9, rows=2)
+    await run(database, EVENT, first=9, rows=2)
 
     pruning_ = asyncio.create_task(pruning.prune(database, LOG, older_than=timedelta(hours=1)))
     await asyncio.sleep(0.3)
