@@ -110,6 +110,16 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(default=256, ge=1)
     max_head_bytes: int = Field(default=65_536, ge=1_024)
     max_head_fields: int = Field(default=100, ge=10)
+    # Live connections are WebSockets and HTTP responses that stay open: how many a worker and a
+    # client may hold, and how many subscriptions on them. How often a client of a WebSocket must
+    # answer, and whether its messages are compressed (46 KB for each connection).
+    max_live_connections: int = Field(default=800, ge=1)
+    max_live_connections_per_client: int = Field(default=100, ge=1)
+    max_subscriptions: int = Field(default=10_000, ge=1)
+    max_subscriptions_per_client: int = Field(default=1_000, ge=1)
+    max_subscriptions_per_connection: int = Field(default=100, ge=1)
+    ping_seconds: float = Field(default=20, ge=0.1, le=3_600)
+    compress_sockets: bool = False
     # Operations that each worker runs at once, and those that wait. An operation is expensive from
     # `expensive_cost` on, or when its statements take longer, and fewer of those run at once.
     max_in_flight: int = Field(default=64, ge=1)
@@ -293,6 +303,11 @@ class Settings(BaseSettings):
     def max_unproven(self) -> int:
         """Operations of unknown duration that may run at once: at most half of the connections."""
         return max(1, min(self.max_in_flight, self.pool_size // 2))
+
+    @property
+    def live_places(self) -> int:
+        """`max_live_connections`, less where few connections would be left for requests."""
+        return max(1, min(self.max_live_connections, self.max_connections * 4 // 5))
 
     @property
     def expensive_places(self) -> int:

@@ -23,6 +23,7 @@
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
+     │   ├─ TooManySubscriptions  no more of them may be open            TOO_MANY_SUBSCRIPTIONS
      │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
      │   ├─ InvalidFilter         a null operand; too large, or too deep         INVALID_FILTER
      │   ├─ InvalidOrder          too many sorts; a rank without a search        INVALID_ORDER
@@ -124,6 +125,7 @@ from graph.errors.requests import (
     TooCostly,
     TooLarge,
     TooManyBuckets,
+    TooManySubscriptions,
     Unauthenticated,
     UnsupportedEncoding,
     UnsupportedMediaType,
@@ -208,6 +210,7 @@ __all__ = [
     "TooExpensive",
     "TooLarge",
     "TooManyBuckets",
+    "TooManySubscriptions",
     "TooMuchStorage",
     "TransferFailed",
     "TryAgain",

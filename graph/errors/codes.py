@@ -69,6 +69,10 @@ class ErrorCode(_Code):
     ANSWER_TOO_LARGE = "ANSWER_TOO_LARGE", "The answer would have too many bytes."
     COST_LIMIT_EXCEEDED = "COST_LIMIT_EXCEEDED", "The operation costs more than is allowed."
     RATE_LIMITED = "RATE_LIMITED", "The client has used up its allowance: wait as Retry-After says."
+    TOO_MANY_SUBSCRIPTIONS = (
+        "TOO_MANY_SUBSCRIPTIONS",
+        "A connection, a client or the server holds as many subscriptions as it may.",
+    )
     # The arguments
     INVALID_ID = "INVALID_ID", "The text is not an id of this API."
     INVALID_CURSOR = "INVALID_CURSOR", "The cursor is malformed, or of another list or order."

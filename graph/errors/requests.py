@@ -218,6 +218,14 @@ class RateLimited(RequestError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TooManySubscriptions(RequestError):
+    code = ErrorCode.TOO_MANY_SUBSCRIPTIONS
+    status = 429
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"{limit} End others, or try again later.")
+
+
 class NotPermitted(RequestError):
     """The viewer lacks permissions: `needed` are those of which one would do, by path."""
 

@@ -14,7 +14,11 @@ HTML = "text/html"
 MULTIPART = "multipart/mixed"
 EVENTS = "text/event-stream"
 
-_STREAMS = (MULTIPART, EVENTS)
+# Subscriptions over multipart, as Apollo's clients accept them.
+SUBSCRIPTIONS = "multipart/mixed;subscriptionspec=1.0"
+
+_PARTS = (MULTIPART, EVENTS)
+_STREAMS = (EVENTS, SUBSCRIPTIONS)
 # Parameters of older formats of incremental delivery, and of subscriptions over multipart.
 _OTHER_FORMATS = ("deferspec=", "subscriptionspec=")
 
@@ -24,13 +28,15 @@ _MAX_CACHED_CHARS = 256
 
 
 class Accepted(NamedTuple):
-    """The media types of a whole answer and of one in parts (None: parts are not accepted).
+    """The media types of a whole answer, of one in parts, and of a subscription's results.
 
-    They are equal for a client that accepts parts only: a whole answer is sent as a single part.
+    None: parts, or a stream of results, are not accepted. For a client that accepts nothing else, a
+    whole answer has one of their types: it is sent as a single part.
     """
 
     whole: str
-    parts: str | None
+    parts: str | None = None
+    stream: str | None = None
 
 
 def negotiated(accept: str, *, html: bool) -> Accepted:
@@ -49,20 +55,29 @@ def _negotiate(accept: str, html: bool) -> Accepted:  # noqa: FBT001  it is a pa
     offered = (JSON, GRAPHQL_RESPONSE, HTML) if html else (JSON, GRAPHQL_RESPONSE)
     ranges = [_parsed(text) for text in accept.split(",") if text.strip()]
     if not ranges:
-        return Accepted(JSON, None)
+        return Accepted(JSON)
     # The earlier of two equals wins: clients list their preference first.
     best = max(offered, key=lambda media_type: _preference(media_type, ranges))
     named = {name for name, _ in ranges}
-    streams = [name for name in _STREAMS if name in named and _preference(name, ranges) > (0, 0, 0)]
-    parts = max(streams, key=lambda name: _preference(name, ranges), default=None)
+    parts = _preferred(_PARTS, named, ranges)
+    stream = _preferred(_STREAMS, named, ranges)
     if _preference(best, ranges) > (0, 0, 0):
-        return Accepted(best, parts)
-    if parts is None:
-        raise NotAcceptable(" or ".join((*offered, *_STREAMS)))
-    return Accepted(parts, parts)
+        return Accepted(best, parts, stream)
+    whole = parts or stream
+    if whole is None:
+        raise NotAcceptable(" or ".join((*offered, *_PARTS)))
+    return Accepted(whole, parts, stream)
 
 
 _negotiate_cached = lru_cache(_MAX_CACHED)(_negotiate)
+
+
+def _preferred(
+    offered: tuple[str, ...], named: set[str], ranges: list[tuple[str, float]]
+) -> str | None:
+    """The preferred one of these media types that are named."""
+    names = [name for name in offered if name in named and _preference(name, ranges) > (0, 0, 0)]
+    return max(names, key=lambda name: _preference(name, ranges), default=None)
 
 
 def _parsed(media_range: str) -> tuple[str, float]:
@@ -75,7 +90,7 @@ def _parsed(media_range: str) -> tuple[str, float]:
             except ValueError:
                 quality = 0.0
         elif parameter.startswith(_OTHER_FORMATS):
-            name = f"{name};{parameter}"
+            name = f"{name};" + parameter.replace('"', "")
         elif parameter.startswith("charset=") and parameter.replace('"', "") != "charset=utf-8":
             quality = 0.0
     return name, quality

@@ -27,10 +27,12 @@ from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
 from graph.server.demo import demo_routes
 from graph.server.graphql import GraphQL
+from graph.server.live_connections import LiveConnections, LiveLimits
 from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
+from graph.server.sockets import Sockets
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
@@ -57,6 +59,15 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
     authenticator = Authenticator(settings, roles)
     origins = Origins(settings.cors_origins)
+    client_keys = ClientKeys(settings.trusted_proxies)
+    connections = LiveConnections(LiveLimits.of(settings), authenticator)
+    sockets = Sockets(
+        max_variables_bytes=settings.max_variables_bytes,
+        operation_timeout_seconds=settings.operation_timeout_seconds,
+        authenticator=authenticator,
+        client_keys=client_keys,
+        connections=connections,
+    )
     graphql = GraphQL(
         max_body_bytes=settings.max_body_bytes,
         max_variables_bytes=settings.max_variables_bytes,
@@ -66,8 +77,10 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
         body_timeout_seconds=settings.client_timeout_seconds,
         operation_timeout_seconds=settings.operation_timeout_seconds,
         authenticator=authenticator,
-        client_keys=ClientKeys(settings.trusted_proxies),
+        client_keys=client_keys,
         origins=origins,
+        connections=connections,
+        ping_seconds=settings.ping_seconds,
     )
 
     @asynccontextmanager
@@ -98,6 +111,7 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
                 ),
                 "schema_text": text_of(schema),
                 "connection_limits": ConnectionLimits.of(settings),
+                "live_connections": connections,
             }
 
     app = Starlette(
@@ -120,7 +134,7 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
                 exposed=settings.cors_exposed_headers,
             ),
             Middleware(ErrorMiddleware),
-            Middleware(FastPath, path="/graphql", endpoint=graphql),
+            Middleware(FastPath, path="/graphql", endpoint=graphql, sockets=sockets),
             *_compression(settings.compress_from_bytes),
         ],
     )

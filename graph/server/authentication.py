@@ -55,6 +55,15 @@ class Authenticator:
             async with self._jwks.kept_current():
                 yield
 
+    async def viewer(self, scope: Scope) -> Viewer:
+        """The viewer of a request.
+
+        Raises:
+            InvalidToken: the header holds no valid token.
+            Unavailable: the token cannot be verified at present.
+        """
+        return self.known(scope) or await self.identify(scope)
+
     def known(self, scope: Scope) -> Viewer | None:
         """The viewer of a request, if that takes no waiting."""
         authorization = _authorization(scope)

@@ -51,6 +51,7 @@ class CrossOrigin:
     """Answers preflight requests, and lets the pages of allowed origins read responses.
 
     Without any allowed origin it only logs those that are refused: no response differs by origin.
+    The handshake of a WebSocket from another origin is refused.
     """
 
     def __init__(
@@ -69,9 +70,12 @@ class CrossOrigin:
         self._of_allowed = (*common, *([exposed_headers] if exposed else []))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin = header(scope, b"origin") if scope["type"] == "http" else ""
+        origin = header(scope, b"origin") if scope["type"] != "lifespan" else ""
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             self._origins.log_refused(origin)
+            if scope["type"] == "websocket":  # CORS does not apply to it: all pages could read it
+                await error_response(OriginNotAllowed(origin))(scope, receive, send)
+                return
         if not self._origins.allowed or scope["type"] != "http":
             await self._app(scope, receive, send)
         elif origin and _is_preflight(scope):

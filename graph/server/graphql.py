@@ -51,6 +51,7 @@ from graph.server.responses import (
     error_response,
 )
 from graph.server.streams import WIRES, send_parts
+from graph.server.subscriptions import SubscriptionResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from graph.server.authentication import Authenticator
     from graph.server.client_key import ClientKeys
     from graph.server.cors import Origins
+    from graph.server.live_connections import LiveConnections
     from graph.server.streams import Wire
     from graph.viewer import Viewer
 
@@ -95,6 +97,8 @@ class GraphQL:
         authenticator: Authenticator,
         client_keys: ClientKeys,
         origins: Origins,
+        connections: LiveConnections,
+        ping_seconds: float,
     ) -> None:
         self._max_body_bytes = max_body_bytes
         self._max_variables_bytes = max_variables_bytes
@@ -104,6 +108,8 @@ class GraphQL:
         self._authenticator = authenticator
         self._client_keys = client_keys
         self._origins = origins
+        self._connections = connections
+        self._ping_seconds = ping_seconds
         self._graphiql = graphiql
         self._deadlines = Deadlines()
         self._too_slow = partial(BodyTooSlow, body_timeout_seconds)
@@ -192,10 +198,28 @@ class GraphQL:
             # The variables are smaller than the body that holds them.
             if len(body) > self._max_variables_bytes:
                 check_size(request, self._max_variables_bytes)
-            if accepted.parts:
-                request = replace(request, takes_parts=True)
+            request = _taking(request, accepted, scope)
             answer = await _answer(scope, request, viewer)
-        return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
+        return (
+            self._in_parts(answer, accepted, began)
+            or self._as_stream(answer, accepted, viewer, request.client)
+            or answer_response(answer, accepted.whole)
+        )
+
+    def _as_stream(
+        self, answer: Answer, accepted: Accepted, viewer: Viewer, client: str
+    ) -> ASGIApp | None:
+        """The response for the results of a subscription; it has no timeout."""
+        if answer.stream is None or accepted.stream is None:
+            return None
+        return SubscriptionResponse(
+            answer.stream,
+            WIRES[accepted.stream],
+            connections=self._connections,
+            viewer=viewer,
+            client=client,
+            ping_seconds=self._ping_seconds,
+        )
 
     def _in_parts(self, answer: Answer, accepted: Accepted, began: float) -> ASGIApp | None:
         """The response for an answer in parts; all parts share the timeout of one operation."""
@@ -235,13 +259,13 @@ class GraphQL:
     ) -> ASGIApp:
         check_preflight(scope, self._origins)
         request = request_of_url(scope["query_string"], self._client_keys.client_key(scope, viewer))
-        request = replace(request, only_query=True)
-        if accepted.parts:
-            request = replace(request, takes_parts=True)
+        request = _taking(replace(request, only_query=True), accepted, scope)
         began = perf_counter()
         with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
             answer = await _answer(scope, request, viewer)
-        response = self._in_parts(answer, accepted, began)
+        response = self._in_parts(answer, accepted, began) or self._as_stream(
+            answer, accepted, viewer, request.client
+        )
         etags = header(scope, b"if-none-match")
         is_shared = viewer.subject is None
         return response or cacheable_response(answer, accepted.whole, etags, is_shared=is_shared)
@@ -265,6 +289,18 @@ class GraphQL:
 def _answer(scope: Scope, request: Request, viewer: Viewer) -> Awaitable[Answer]:
     execution: Execution = scope["state"]["execution"]
     return execution.answer(request, viewer)
+
+
+def _taking(request: Request, accepted: Accepted, scope: Scope) -> Request:
+    """The request, with what its client takes beside a whole answer."""
+    if accepted.parts is None and accepted.stream is None:
+        return request
+    return replace(
+        request,
+        takes_parts=accepted.parts is not None,
+        takes_stream=accepted.stream is not None,
+        last_event_id=header(scope, b"last-event-id") or None,
+    )
 
 
 def _hint(method: str) -> str:

@@ -12,6 +12,8 @@ from random import getrandbits
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from starlette.responses import PlainTextResponse
+
 from graph.errors import HostNotAllowed
 from graph.server.headers import missing_defaults
 from graph.server.requests import header
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+_SWITCHING_PROTOCOLS = 101
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -30,14 +34,14 @@ class RequestLog:
     """Log each request in one line, and add its id, its duration and the default headers.
 
     The id is the client's X-Request-ID if that is well-formed. Server-Timing holds the milliseconds
-    until the response started, the log those until its end.
+    until the response started, the log those until its end. A WebSocket is one request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         began = perf_counter()
@@ -49,8 +53,8 @@ class RequestLog:
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in _STARTS:
+                status = message.get("status", _SWITCHING_PROTOCOLS)
                 duration_ms = (perf_counter() - began) * 1000
                 headers = message.get("headers", ())
                 message["headers"] = [
@@ -65,7 +69,8 @@ class RequestLog:
             await self._app(scope, receive, send_with_headers)
         finally:
             duration_ms = (perf_counter() - began) * 1000
-            logger.info("%s %s %s %.1f ms", scope["method"], scope["path"], status, duration_ms)
+            method = scope.get("method", "WEBSOCKET")
+            logger.info("%s %s %s %.1f ms", method, scope["path"], status, duration_ms)
 
 
 class AllowedHosts:
@@ -83,7 +88,7 @@ class AllowedHosts:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] != "lifespan":
             host = header(scope, b"host")
             if not self._is_allowed(host):
                 await error_response(HostNotAllowed(host))(scope, receive, send)
@@ -124,16 +129,22 @@ class FastPath:
     """Route requests for one path directly to their endpoint, past Starlette's router.
 
     The router has the same route, for everything else that reads the routes; it is only slower.
+    WebSockets have no other path.
     """
 
-    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp, sockets: ASGIApp) -> None:
         self._app = app
         self._path = path
         self._endpoint = endpoint
+        self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_for_it = scope["type"] == "http" and scope["path"] == self._path
-        await (self._endpoint if is_for_it else self._app)(scope, receive, send)
+        is_for_it = scope.get("path") == self._path
+        if scope["type"] == "websocket":
+            app = self._sockets if is_for_it else PlainTextResponse("Not Found", 404)
+        else:
+            app = self._endpoint if is_for_it else self._app
+        await app(scope, receive, send)
 
 
 def _new_id() -> str:

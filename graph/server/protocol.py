@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from graph.server.client_key import Network
     from graph.settings import Settings
 
+# For the end of a stream to reach its client when the server shuts down.
+_STREAM_END_SECONDS = 1.0
 _VERSIONS = frozenset({"1.0", "1.1"})
 
 
@@ -79,6 +81,12 @@ class ConnectionLimits:
         if self.by_address[address] <= self.max_connections_per_address:
             return False
         return not is_within(address, self.trusted_proxies)
+
+    def leave(self, address: str) -> None:
+        """Stop counting a connection of an address."""
+        self.by_address[address] -= 1
+        if self.by_address[address] <= 0:
+            del self.by_address[address]
 
 
 _DEFAULT_LIMITS = ConnectionLimits()
@@ -134,9 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop()
         limits = self._limits
         limits.idle.pop(self, None)
-        limits.by_address[self._address] -= 1
-        if limits.by_address[self._address] <= 0:
-            del limits.by_address[self._address]
+        limits.leave(self._address)
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -151,6 +157,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reject(_TOO_LARGE if self.headers else _TOO_LONG)
         elif self._timer is None:
             self._start()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over; its address stays counted (`BoundedSocketProtocol`)."""
+        self._stop()
+        if self._is_answering or not self.url.isascii():
+            self.send_400_response("The connection cannot be upgraded.")
+            return
+        super().handle_websocket_upgrade()
+
+    def shutdown(self) -> None:
+        """End this connection, and with it all streams of this worker."""
+        live_connections = self.app_state.get("live_connections")
+        if live_connections is not None and not live_connections.is_draining:
+            live_connections.drain()
+        super().shutdown()
+        if self._is_answering and self.scope["state"].get("is_stream"):
+            # A client that does not read cannot be waited for.
+            self.loop.call_later(_STREAM_END_SECONDS, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         if self._is_answering:  # nothing may stand inside that answer; it is the last one

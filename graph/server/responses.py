@@ -51,14 +51,16 @@ class JsonResponse:
             *headers,
         )
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        # A handshake of a WebSocket may be refused with a response.
+        prefix = "websocket." if scope["type"] == "websocket" else ""
         start = {
-            "type": "http.response.start",
+            "type": f"{prefix}http.response.start",
             "status": self._status,
             "headers": list(self._headers),
         }
         await send(start)
-        await send({"type": "http.response.body", "body": self._body})
+        await send({"type": f"{prefix}http.response.body", "body": self._body})
 
 
 class _NotModified:
@@ -132,7 +134,7 @@ def error_response(
 
     Its status is an error, so that it is no stream, whatever the client accepts.
     """
-    body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
+    body = {"errors": [described(error)]}
     wait = getattr(error, "retry_after_seconds", None)
     if wait is not None:
         headers = (*headers, (b"retry-after", b"%d" % wait))
@@ -140,8 +142,17 @@ def error_response(
     return JsonResponse(body, status=error.status, media_type=media_type, headers=headers)
 
 
+def described(error: RequestError | Unavailable) -> dict[str, Any]:
+    """An error as a client gets it."""
+    return {"message": str(error), "extensions": {"code": error.code}}
+
+
 def internal_error(error_id: str) -> JsonResponse:
     """The response to an exception outside of any resolver; the log has the cause by its id."""
+    return JsonResponse({"errors": [masked(error_id)]}, status=500)
+
+
+def masked(error_id: str) -> dict[str, Any]:
+    """An unexpected exception as a client gets it."""
     extensions = {"code": ErrorCode.INTERNAL_SERVER_ERROR, "errorId": error_id}
-    body = {"errors": [{"message": "internal error", "extensions": extensions}]}
-    return JsonResponse(body, status=500)
+    return {"message": "internal error", "extensions": extensions}

@@ -13,6 +13,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from graph.errors import AddressUnavailable
 from graph.server.protocol import BoundedProtocol
+from graph.server.socket_protocol import BoundedSocketProtocol
 
 if TYPE_CHECKING:
     from graph.settings import Settings
@@ -58,6 +59,11 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         access_log=False,
         server_header=False,
         http=BoundedProtocol,
+        ws=BoundedSocketProtocol,
+        ws_max_size=settings.max_body_bytes,
+        ws_ping_interval=settings.ping_seconds,
+        ws_ping_timeout=settings.ping_seconds,
+        ws_per_message_deflate=settings.compress_sockets,
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=_DRAIN_SECONDS,

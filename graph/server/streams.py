@@ -1,7 +1,8 @@
-"""The wire formats of incremental delivery: multipart and server-sent events.
+"""The wire formats of incremental delivery and of subscriptions over HTTP.
 
 Multipart follows the RFC "Incremental Delivery over HTTP" of GraphQL over HTTP; events follow the
-"distinct connections mode" of GraphQL over Server-Sent Events.
+"distinct connections mode" of GraphQL over Server-Sent Events; subscriptions over multipart follow
+Apollo's "Multipart HTTP protocol for GraphQL subscriptions".
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graph.server.accept import EVENTS, MULTIPART
+from graph.server.accept import EVENTS, MULTIPART, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from asyncio import Queue
@@ -19,13 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The delimiters of one format. orjson writes no line breaks, so none occurs within a part."""
+    """The delimiters of one format. orjson writes no line breaks, so none occurs within a part.
+
+    An idle stream sends a `heartbeat` from time to time. `goodbye` is what surrounds the errors
+    for which the server ends a subscription.
+    """
 
     content_type: bytes
     begin: bytes
     before: bytes
     after: bytes
     end: bytes
+    heartbeat: bytes = b""
+    heartbeat_seconds: float = 0.0
+    goodbye: tuple[bytes, bytes] = (b"", b"")
+    # Whether each result has the cursor from which a stream goes on.
+    has_ids: bool = False
 
     def message(self, part: bytes, *, goes_on: bool) -> Message:
         """The ASGI message for a part after the first."""
@@ -52,6 +62,24 @@ WIRES = {
         before=b"event: next\ndata: ",
         after=b"\n\n",
         end=b"event: complete\ndata:\n\n",
+        heartbeat=b":\n\n",
+        heartbeat_seconds=15.0,
+        # Without `complete`: a client comes back, with another token.
+        goodbye=(b"event: next\ndata: ", b"\n\n"),
+        has_ids=True,
+    ),
+    SUBSCRIPTIONS: Wire(
+        content_type=b'multipart/mixed;boundary="graphql";subscriptionSpec=1.0',
+        begin=b"\r\n--graphql",
+        before=b'\r\ncontent-type: application/json\r\n\r\n{"payload":',
+        after=b"}\r\n--graphql",
+        end=b"--\r\n",
+        heartbeat=b"\r\ncontent-type: application/json\r\n\r\n{}\r\n--graphql",
+        heartbeat_seconds=5.0,
+        goodbye=(
+            b'\r\ncontent-type: application/json\r\n\r\n{"payload":null,',
+            b"\r\n--graphql--\r\n",
+        ),
     ),
 }
 
@@ -60,13 +88,18 @@ _UNBUFFERED = (b"x-accel-buffering", b"no")
 _VARY = (b"vary", b"Accept, Authorization")
 
 
+def start_of(wire: Wire) -> Message:
+    """The ASGI message that starts a response in parts."""
+    headers = [(b"content-type", wire.content_type), _UNBUFFERED, _VARY]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
 async def send_parts(first: bytes, rest: Queue[tuple[bytes, bool]], wire: Wire, send: Send) -> None:
     """Send `first`, then each (part, whether more follow) of `rest` as soon as it is queued.
 
     The end goes out with the last part: clients disconnect then.
     """
-    headers = [(b"content-type", wire.content_type), _UNBUFFERED, _VARY]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send(start_of(wire))
     body = wire.begin + wire.before + first + wire.after
     await send({"type": "http.response.body", "body": body, "more_body": True})
     goes_on = True

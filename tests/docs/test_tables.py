@@ -26,6 +26,7 @@ TABLES_OF_SETTINGS = (
     "Server",
     "Database",
     "Time and load of requests",
+    "Subscriptions",
     "Size of requests and answers",
     "Documents",
     "Cost",

@@ -13,6 +13,8 @@ from graph.server.accept import (
     HTML,
     JSON,
     MULTIPART,
+    SUBSCRIPTIONS,
+    Accepted,
     _negotiate_cached,
     negotiated,
 )
@@ -45,7 +47,7 @@ APOLLO = "application/graphql-response+json,application/json;q=0.9"
     ],
 )
 def test_an_answer_comes_as_the_client_likes_it_best(accept: str, chosen: str) -> None:
-    assert negotiated(accept, html=False) == (chosen, None)
+    assert negotiated(accept, html=False) == Accepted(chosen)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_an_answer_comes_as_the_client_likes_it_best(accept: str, chosen: str) -
     ],
 )
 def test_a_page_is_served_to_clients_that_prefer_html(accept: str, chosen: str) -> None:
-    assert negotiated(accept, html=True) == (chosen, None)
+    assert negotiated(accept, html=True) == Accepted(chosen)
 
 
 @pytest.mark.parametrize(
@@ -104,21 +106,30 @@ URQL = f"{GRAPHQL_RESPONSE}, application/graphql+json, {JSON}, {EVENTS}, {MULTIP
 @pytest.mark.parametrize(
     ("accept", "chosen"),
     [
-        (URQL, (GRAPHQL_RESPONSE, EVENTS)),
-        (f"{MULTIPART};incrementalSpec=v0.2, {APOLLO}", (GRAPHQL_RESPONSE, MULTIPART)),
-        (f"{MULTIPART};deferSpec=20220824, {APOLLO}", (GRAPHQL_RESPONSE, None)),
-        (f"{MULTIPART};subscriptionSpec=1.0, {JSON}", (JSON, None)),
-        (f"{MULTIPART};deferSpec=20220824, {MULTIPART}, {JSON}", (JSON, MULTIPART)),
-        (f"{MULTIPART};q=0.5, {EVENTS};q=0.6, */*", (JSON, EVENTS)),
-        (f"{MULTIPART};q=0, {JSON}", (JSON, None)),
-        ("multipart/*, text/*, */*", (JSON, None)),
-        (EVENTS, (EVENTS, EVENTS)),
-        (MULTIPART.upper(), (MULTIPART, MULTIPART)),
-        (f"{MULTIPART}, {EVENTS}", (MULTIPART, MULTIPART)),
+        (URQL, Accepted(GRAPHQL_RESPONSE, EVENTS, EVENTS)),
+        (f"{MULTIPART};incrementalSpec=v0.2, {APOLLO}", Accepted(GRAPHQL_RESPONSE, MULTIPART)),
+        (f"{MULTIPART};deferSpec=20220824, {APOLLO}", Accepted(GRAPHQL_RESPONSE)),
+        (f"{MULTIPART};subscriptionSpec=1.0, {JSON}", Accepted(JSON, None, SUBSCRIPTIONS)),
+        (
+            f'{MULTIPART};boundary="graphql";subscriptionSpec="1.0", {APOLLO}',
+            Accepted(GRAPHQL_RESPONSE, None, SUBSCRIPTIONS),
+        ),
+        (f"{MULTIPART};subscriptionSpec=2.0, {JSON}", Accepted(JSON)),
+        (
+            f"{MULTIPART};subscriptionSpec=1.0",
+            Accepted(SUBSCRIPTIONS, None, SUBSCRIPTIONS),
+        ),
+        (f"{MULTIPART};deferSpec=20220824, {MULTIPART}, {JSON}", Accepted(JSON, MULTIPART)),
+        (f"{MULTIPART};q=0.5, {EVENTS};q=0.6, */*", Accepted(JSON, EVENTS, EVENTS)),
+        (f"{MULTIPART};q=0, {JSON}", Accepted(JSON)),
+        ("multipart/*, text/*, */*", Accepted(JSON)),
+        (EVENTS, Accepted(EVENTS, EVENTS, EVENTS)),
+        (MULTIPART.upper(), Accepted(MULTIPART, MULTIPART)),
+        (f"{MULTIPART}, {EVENTS}", Accepted(MULTIPART, MULTIPART, EVENTS)),
     ],
 )
 def test_an_answer_comes_in_parts_for_clients_that_name_the_type(
-    accept: str, chosen: tuple[str, str | None]
+    accept: str, chosen: Accepted
 ) -> None:
     assert negotiated(accept, html=False) == chosen
 
@@ -127,8 +138,8 @@ def test_cached_headers_are_bounded_in_number_and_length() -> None:
     _negotiate_cached.cache_clear()
     long = "text/plain," * 30 + GRAPHQL_RESPONSE
 
-    assert negotiated(long, html=False) == (GRAPHQL_RESPONSE, None)
+    assert negotiated(long, html=False) == Accepted(GRAPHQL_RESPONSE)
     assert _negotiate_cached.cache_info().currsize == 0
     for nth in range(1000):
-        assert negotiated(f"text/plain, {JSON};v={nth}", html=False) == (JSON, None)
+        assert negotiated(f"text/plain, {JSON};v={nth}", html=False) == Accepted(JSON)
     assert _negotiate_cached.cache_info().currsize == 128

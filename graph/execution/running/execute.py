@@ -233,7 +233,7 @@ class Execution:
             RequestRejected: it is invalid, or the viewer may not see what it selects.
             MethodNotAllowed: it is for queries only, and this is none.
         """
-        if request.only_query and not operation.is_query:
+        if request.only_query and operation.is_mutation:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
         if literals:

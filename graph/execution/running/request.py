@@ -26,7 +26,7 @@ class Request:
     wants_cost: bool = False
     # The header Idempotency-Key: a mutation of its own is done once for each.
     idempotency_key: str | None = None
-    # Only a query may be executed, as a GET must not change anything.
+    # No mutation may be executed, as a GET must not change anything.
     only_query: bool = False
     # The answer may come in parts, if the document says so.
     takes_parts: bool = False
