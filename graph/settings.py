@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     # The most that one operation may cost, and the capacity and refill rate of each client's
     # token bucket. Without a capacity clients are not rate limited.
     max_cost: int = Field(default=20_000, ge=1)
+    # The same for the rows that its lists look at, about one for each microsecond.
+    max_scan_cost: int = Field(default=150_000, ge=1)
     cost_capacity: int | None = Field(default=None, ge=1, le=10**12)
     cost_per_second: int = Field(default=5_000, ge=1)
     # What a millisecond of an operation's statements costs at least, charged afterwards.
@@ -303,6 +305,11 @@ class Settings(BaseSettings):
     def max_unproven(self) -> int:
         """Operations of unknown duration that may run at once: at most half of the connections."""
         return max(1, min(self.max_in_flight, self.pool_size // 2))
+
+    @property
+    def scan_limit(self) -> int:
+        """`max_scan_cost`, or the capacity of a bucket where that is less."""
+        return min(self.max_scan_cost, self.cost_capacity or self.max_scan_cost)
 
     @property
     def live_places(self) -> int:

@@ -58,6 +58,10 @@ _OBJECT = 3
 # have a value, which is not null.
 SLOT = "\0"
 
+# The variable with the number of the last settled event, which every request has; no client can
+# name it.
+SETTLED = "$settled"
+
 # Reads a part of a document for the variables of a request; Undefined where one is not given.
 Reader: TypeAlias = "Callable[[dict[str, Any]], Any]"
 

@@ -8,7 +8,7 @@ connection and one snapshot, which includes the statement of the compiled fields
 from __future__ import annotations
 
 from asyncio import Lock, sleep
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -16,25 +16,28 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import orjson
-from graphql import ExecutionResult, GraphQLError
+from graphql import ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 
+from graph.database.catalog import catalog
+from graph.database.events import LogReader
 from graph.database.worlds import world_of
 from graph.errors import (
     AnswerTooLarge,
-    ErrorCode,
     MethodNotAllowed,
-    Overloaded,
-    RateLimited,
     RequestError,
-    TooManyBuckets,
+    StreamNotAccepted,
 )
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
+from graph.execution.documents.subscriptions import AFTER, FIRST
 from graph.execution.failures import RequestRejected, rejection, unavailability
+from graph.execution.live.hub import Hub
 from graph.execution.planning.access import Access
-from graph.execution.planning.cost import PriceList, objects_in
+from graph.execution.planning.cost import CostLimits, PriceList, objects_in
+from graph.execution.planning.variables import SETTLED
 from graph.execution.running.answers import (
+    answer_to,
     build_answer,
     combined,
     compiled_answer,
@@ -54,9 +57,10 @@ from graph.schema.node import ENTITIES
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     import strawberry
+    from graphql import GraphQLError
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
     from graph.database.worlds import World
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
+    from graph.execution.documents.subscriptions import Source
     from graph.execution.planning.compile import Compiled
     from graph.execution.planning.cost import Price
     from graph.execution.planning.history import History
@@ -93,6 +98,8 @@ class Work:
     compiled: Compiled | None = None
     plan: Plan | None = None
     has_parts: bool = False
+    # Of a subscription, whose query this is.
+    source: Source | None = None
 
     @property
     def history(self) -> History:
@@ -120,7 +127,7 @@ class Execution:
         mode: ExecutionMode = ExecutionMode.COMPILED,
         limits: Limits | None = None,
         *,
-        max_cost: int | None = None,
+        cost_limits: CostLimits | None = None,
         charging: Charging | None = None,
         persisted: Persisted | None = None,
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
@@ -129,10 +136,15 @@ class Execution:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema, limits)
-        self._max_cost = max_cost
+        self._cost_limits = cost_limits or CostLimits()
         self._charging = charging or Charging()
         self._limiters = limiters or Limiters()
         self._turn = Lock()
+        # The subscriptions, if the store has a log of its changes.
+        self.hub: Hub | None = None
+        if catalog.log is not None:
+            log = LogReader(database, catalog.log)
+            self.hub = Hub(self._schema, log, self._run_again, self._charging)
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
         self._shares = self._compiles and self._persisted.takes_any
@@ -145,6 +157,16 @@ class Execution:
         self._mutations = Mutations(
             self._schema, database, self._types, idempotency_policy, compiles=self._compiles
         )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve subscriptions meanwhile."""
+        async with self.hub.running() if self.hub is not None else nullcontext():
+            yield
+
+    def live_cursor(self, viewer: Viewer) -> str | None:
+        """Where a subscription to events would begin now; None if the viewer sees none."""
+        return self.hub.cursor(viewer) if self.hub is not None else None
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         """Execute a request. It raises for one thing in the content of a request only.
@@ -160,32 +182,19 @@ class Execution:
             return rejected(error)
         except MethodNotAllowed:
             raise
-        except (RateLimited, Overloaded) as error:
-            answer = rejected(RequestRejected.because(str(error), code=error.code))
-            wait = error.retry_after_seconds
-            return replace(answer, status=error.status, retry_after_seconds=wait)
-        except (AnswerTooLarge, TooManyBuckets) as error:
-            return rejected(RequestRejected.because(str(error), code=error.code))
-        except RecursionError:
-            message = "The document is nested too deeply."
-            return rejected(
-                RequestRejected.because(message, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
-            )
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
-            return failed([GraphQLError(str(error), original_error=error)])
+            return answer_to(error)
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
-        work = self._shared(request, viewer)
-        if work is None and self._documents.is_known(request.query):
-            work = self._planned(self._operation(request), request, viewer)
-        if work is None:
-            # One at a time, and others in between: a crowd of new texts would hold up the loop.
-            async with self._turn:
-                await sleep(0)
-                work = self._planned(self._operation(request), request, viewer)
+        work = await self._read(request, viewer)
+        if work.source is not None:
+            return await self._subscribe(work, work.source, request, viewer)
+        if self.hub is not None and work.operation.reads_log:
+            await self.hub.catch_up()
+            work = await self._read(request, viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -194,6 +203,8 @@ class Execution:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
                 self._limiters.release(place, work.history)
+            if self.hub is not None and work.operation.is_mutation:
+                self.hub.wake()
             if answer is None:
                 await self._charging.settle_failed(
                     request.client,
@@ -201,6 +212,17 @@ class Execution:
                     seconds=place.seconds,
                 )
         return await self._settle(answer, work, request, place)
+
+    async def _read(self, request: Request, viewer: Viewer) -> Work:
+        """Read, check and plan a request. Raises as `_planned` and `_operation`."""
+        if (work := self._shared(request, viewer)) is not None:
+            return work
+        if self._documents.is_known(request.query):
+            return self._planned(self._operation(request), request, viewer)
+        # One at a time, and others in between: a crowd of new texts would hold up the loop.
+        async with self._turn:
+            await sleep(0)
+            return self._planned(self._operation(request), request, viewer)
 
     def _shared(self, request: Request, viewer: Viewer) -> Work | None:
         """The work for a text that differs from known ones in literals only.
@@ -236,9 +258,16 @@ class Execution:
         if request.only_query and operation.is_mutation:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
-        if literals:
-            variables = variables._replace(coerced={**variables.coerced, **literals})
+        variables.coerced.update(literals or {})
+        source: Source | None = None
+        if self.hub is not None:
+            variables.coerced[SETTLED] = self.hub.settled or 0
+            if operation.is_subscription:
+                source = self.hub.source(operation)
+                operation = source.query
+                variables.coerced.update({AFTER: None, FIRST: 1})
         work = self._work(operation, variables, request, world_of(viewer))
+        work.source = source
         work.access.check(viewer)
         return work
 
@@ -291,7 +320,7 @@ class Execution:
             RateLimited: it costs more than is left in the client's bucket.
             Overloaded: too many operations are waiting already.
         """
-        requested = work.price.check(work.values, self._max_cost)
+        requested = work.price.check(work.values, self._cost_limits)
         await self._charging.consume(request.client, requested)
         is_query = work.operation.is_query
         try:
@@ -299,6 +328,37 @@ class Execution:
         except BaseException:  # it did no work
             await self._charging.refund(request.client, requested)
             raise
+
+    async def _subscribe(
+        self, work: Work, source: Source, request: Request, viewer: Viewer
+    ) -> Answer:
+        """The stream of a subscription; the first run of its query is charged beforehand.
+
+        Raises:
+            StreamNotAccepted: the transport takes one result.
+            RequestRejected, RateLimited: as `_admit`.
+            RequestError: the stream cannot begin after the cursor.
+        """
+        assert self.hub is not None  # noqa: S101  it has made the source
+        if not request.takes_stream:
+            raise StreamNotAccepted
+        requested = work.price.check(work.values, self._cost_limits)
+        await self._charging.consume(request.client, requested)
+        return Answer(b"", stream=await self.hub.subscribe(source, work, request, viewer))
+
+    async def _run_again(
+        self, operation: Operation, variables: VariableValues, request: Request, viewer: Viewer
+    ) -> tuple[Answer, int]:
+        """Run the query of subscriptions; its answer, and what it costs."""
+        work = self._work(operation, variables, request, world_of(viewer))
+        requested = work.price.total(work.values)
+        place = await self._limiters.acquire(requested, work.history, is_query=True)
+        try:
+            answer = await self._run(work, request, viewer, place)
+        finally:
+            self._limiters.release(place, work.history)
+        _, actual = work.price.total_and_actual(work.values, objects_in(answer.body))
+        return answer, max(actual, self._charging.cost_of(place.seconds))
 
     async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
         """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
@@ -347,10 +407,12 @@ class Execution:
         )
 
     def _with_cost(self, answer: Answer, work: Work, actual: Mapping[str, int]) -> Answer:
+        scans = work.price.scanned(work.values)
         cost = {
             "requested": work.price.total(work.values),
             **actual,
-            "limit": self._max_cost,
+            "limit": self._cost_limits.most,
+            **({"scans": scans, "scanLimit": self._cost_limits.most_scanned} if scans else {}),
             "fields": [
                 {"path": path, "cost": each}
                 for path, each in work.price.most_expensive(work.values)
