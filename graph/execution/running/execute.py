@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     import strawberry
+    from graphql import GraphQLError
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
@@ -106,6 +107,16 @@ class Work:
         """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
         return self.compiled.history if self.compiled else self.operation.history
 
+    @property
+    def is_statement(self) -> bool:
+        """Whether one statement answers all of it."""
+        return self.compiled is not None and not self.compiled.uncompiled
+
+    @property
+    def errors(self) -> Sequence[GraphQLError]:
+        """The errors that are known before it runs."""
+        return self.compiled.errors(self.values) if self.compiled else ()
+
 
 class Execution:
     """Runs operations of one schema on one database. One per application."""
@@ -138,6 +149,7 @@ class Execution:
             self.hub = Hub(self._schema, log, self._run_again, self._charging)
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
+        self._shares = self._compiles and self._persisted.takes_any
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {
             entity: _type_of(schema, entity)
@@ -179,18 +191,12 @@ class Execution:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
-        if self._documents.is_known(request.query):
-            work = self._planned(request, viewer)
-        else:
-            # One at a time, and others in between: a crowd of new texts would hold up the loop.
-            async with self._turn:
-                await sleep(0)
-                work = self._planned(request, viewer)
+        work = await self._read(request, viewer)
         if work.source is not None:
             return await self._subscribe(work, work.source, request, viewer)
         if self.hub is not None and work.operation.reads_log:
             await self.hub.catch_up()
-            work = self._planned(request, viewer)
+            work = await self._read(request, viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -209,17 +215,52 @@ class Execution:
                 )
         return await self._settle(answer, work, request, place)
 
-    def _planned(self, request: Request, viewer: Viewer) -> Work:
-        """Read, check and plan a request.
+    async def _read(self, request: Request, viewer: Viewer) -> Work:
+        """Read, check and plan a request. Raises as `_planned` and `_operation`."""
+        if (work := self._shared(request, viewer)) is not None:
+            return work
+        if self._documents.is_known(request.query):
+            return self._planned(self._operation(request), request, viewer)
+        # One at a time, and others in between: a crowd of new texts would hold up the loop.
+        async with self._turn:
+            await sleep(0)
+            return self._planned(self._operation(request), request, viewer)
+
+    def _shared(self, request: Request, viewer: Viewer) -> Work | None:
+        """The work for a text that differs from known ones in literals only.
+
+        None if the text must be read by itself, as when something is refused: errors have places.
+        """
+        text = request.query
+        if text is None or request.document is not None or not self._shares:
+            return None
+        if (shared := self._documents.shared(text)) is None:
+            return None
+        document, literals = shared
+        try:
+            operation = document.operation(request.operation_name)
+            work = self._planned(operation, request, viewer, literals)
+        except RequestRejected:
+            return None
+        return work if work.is_statement and not work.errors else None
+
+    def _planned(
+        self,
+        operation: Operation,
+        request: Request,
+        viewer: Viewer,
+        literals: Mapping[str, Value] | None = None,
+    ) -> Work:
+        """Check and plan an operation; `literals` are the values of its document's slots.
 
         Raises:
             RequestRejected: it is invalid, or the viewer may not see what it selects.
             MethodNotAllowed: it is for queries only, and this is none.
         """
-        operation = self._operation(request)
         if request.only_query and operation.is_mutation:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
+        variables.coerced.update(literals or {})
         source: Source | None = None
         if self.hub is not None:
             variables.coerced[SETTLED] = self.hub.settled or 0
