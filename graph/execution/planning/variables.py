@@ -53,6 +53,10 @@ _MAX_VALUES = 6_000
 _MAX_VALUES_OF_MUTATION = 20_000
 _OBJECT = 3
 
+# Begins the names of variables that stand for literals (`documents.literals`); no client's do. They
+# have a value, which is not null.
+SLOT = "\0"
+
 # The variable with the number of the last settled event, which every request has; no client can
 # name it.
 SETTLED = "$settled"

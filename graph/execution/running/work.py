@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from graphql import GraphQLError
     from graphql.execution.values import VariableValues
 
     from graph.execution.documents.operation import Operation
@@ -45,3 +46,13 @@ class Work:
     def history(self) -> History:
         """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
         return self.compiled.history if self.compiled else self.operation.history
+
+    @property
+    def is_statement(self) -> bool:
+        """Whether one statement answers all of it."""
+        return self.compiled is not None and not self.compiled.uncompiled
+
+    @property
+    def errors(self) -> Sequence[GraphQLError]:
+        """The errors that are known before it runs."""
+        return self.compiled.errors(self.values) if self.compiled else ()
