@@ -61,6 +61,11 @@ def decode_cursor(argument: str, text: str, sort: str) -> list[Any]:
     return values
 
 
+def encode_cursor(sort: str, *values: Any) -> str:
+    """The cursor of a row with these key values, as statements write it."""
+    return b64encode(json.dumps([sort, *values], separators=(",", ":")).encode()).decode()
+
+
 def _plain(text: str) -> str:
     """What the text encodes; empty unless it is the one text that encodes it."""
     try:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from graph.database.embedded import Cluster
+    from graph.execution.running.execute import Execution
 
 pytest_plugins = ["tests.workers"]
 
@@ -119,11 +120,18 @@ class Statements:
         self.parameters.clear()
 
 
+# What the follower of the event log reads, at any time.
+_FOLLOWING = ("pg_sequence_last_value", "virtualtransaction")
+
+
 @contextmanager
-def recorded(database: Database) -> Iterator[Statements]:
+def recorded(database: Database, *, follows: bool = False) -> Iterator[Statements]:
+    """The statements of operations; with `follows` also those that look at the event log."""
     statements = Statements()
 
     def record(_connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
+        if not follows and any(name in text for name in _FOLLOWING):
+            return
         statements.texts.append(text)
         statements.parameters.append(parameters)
 
@@ -149,6 +157,7 @@ class Client:
     http: httpx.AsyncClient
     database: Database
     app: Any
+    execution: Execution
 
     async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
         """Send a query, and return the data of an answer that has no errors."""
@@ -194,7 +203,7 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
             base_url="http://localhost",
             event_hooks={"response": [check_codes]},
         ) as http:
-            yield Client(http, state["database"], with_state)
+            yield Client(http, state["database"], with_state, state["execution"])
 
 
 @asynccontextmanager
@@ -202,7 +211,7 @@ async def from_address(client: Client, address: str) -> AsyncIterator[Client]:
     """Another client of the same application, at another address."""
     transport = httpx.ASGITransport(client.app, client=(address, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        yield Client(http, client.database, client.app)
+        yield Client(http, client.database, client.app, client.execution)
 
 
 @dataclass

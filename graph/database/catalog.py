@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import DeclarativeBase
 
+    from graph.database.events import EventLog
     from graph.database.kinds import ScalarKind
     from graph.errors import DomainError
 
@@ -70,6 +71,8 @@ class Catalog:
     changes: dict[str, frozenset[str]] = field(default_factory=dict)
     # The permissions that values of columns depend on, such as the actions that a status allows.
     deciding: frozenset[str] = frozenset()
+    # The log of all changes, if the store has one.
+    log: EventLog | None = None
     # The refusal that a violated constraint stands for.
     domain_error_of: Callable[[Any], DomainError | None] = _no_domain_error
 

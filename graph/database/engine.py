@@ -149,6 +149,7 @@ class Database:
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
         self._readiness = Readiness(spare, translated)
         self.sizes = TableSizes(spare)
+        self._turn = asyncio.Lock()
 
     @classmethod
     def connect(cls, settings: Settings, *, max_temp_megabytes: int | None = None) -> Self:
@@ -203,20 +204,19 @@ class Database:
             Unavailable, TimedOut: as `ReadSession.rows`.
             AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
-            world, most = world_of(viewer), self.max_answer_bytes
-            statement = query.statement(json_function(driver), world, most)
+            statement = await self._compiled(query, driver, world_of(viewer))
             with stopwatch or Stopwatch():
                 columns = await self._fetch(
                     driver, statement, statement.parameters(values, viewer.own)
                 )
-            return check_size(columns, most)
+            return check_size(columns, self.max_answer_bytes)
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
 
     async def planned_cost(
         self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
@@ -228,18 +228,17 @@ class Database:
         """
         if query is None:
             return 0.0
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
-            world, most = world_of(viewer), self.max_answer_bytes
-            statement = query.statement(json_function(driver), world, most)
+            statement = await self._compiled(query, driver, world_of(viewer))
             with stopwatch:
                 prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
                 plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
         cost = _TOTAL_COST.search(plan)
         return float(cost[1]) if cost else 0.0
 
@@ -249,25 +248,42 @@ class Database:
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
         """
-        connection = await self._taken()
+        return next(iter(await self.all(sql, *parameters)), None)
+
+    async def all(self, sql: str, *parameters: Any) -> Sequence[Any]:
+        """All rows; see `first`."""
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             for listener in self.listeners:
                 listener(sql, parameters)
-            return await driver.fetchrow(sql, *parameters)
+            return cast("Sequence[Any]", await driver.fetch(sql, *parameters))
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
 
-    async def _taken(self) -> ConnectionPoolEntry | PoolProxiedConnection:
-        """A connection for one statement, which is returned afterwards."""
+    async def _compiled(self, query: JsonQuery, driver: Any, world: World) -> JsonStatement:
+        """The statement of a query. New ones are compiled one at a time, and others run between."""
+        if query.is_compiled(world):
+            return query.statement(json_function(driver), world, self.max_answer_bytes)
+        async with self._turn:
+            await asyncio.sleep(0)
+            return query.statement(json_function(driver), world, self.max_answer_bytes)
+
+    async def take(self) -> ConnectionPoolEntry | PoolProxiedConnection:
+        """A connection that leaves no transaction behind; return it with `give`.
+
+        Raises:
+            Unavailable: no connection is available.
+        """
         try:
             return await cast("Pool", self.engine.pool).take() or await self.engine.raw_connection()
         except Exception as error:
             raise translated(error) from error
 
-    def _give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
+    def give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
+        """Return a connection from `take`."""
         if isinstance(connection, ConnectionPoolEntry):
             cast("Pool", self.engine.pool).give(connection)
         else:

@@ -19,9 +19,13 @@
      │   ├─ NotTrusted            the document is not in the manifest           DOCUMENT_NOT_TRUSTED
      │   ├─ InvalidId             the text is not an id of this schema           INVALID_ID
      │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
+     │   ├─ CursorExpired         events after it are not replayed any more      CURSOR_EXPIRED
+     │   ├─ CursorUnknown         it is beyond the last event                    CURSOR_UNKNOWN
+     │   ├─ StreamNotAccepted     a subscription, by a transport for one answer  NOT_ACCEPTABLE
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
+     │   │  └─ ScansTooCostly     its lists look at too many rows
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
      │   ├─ TooManySubscriptions  no more of them may be open            TOO_MANY_SUBSCRIPTIONS
      │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
@@ -100,6 +104,8 @@ from graph.errors.requests import (
     BatchTooLarge,
     BodyTooLarge,
     BodyTooSlow,
+    CursorExpired,
+    CursorUnknown,
     Forbidden,
     HostNotAllowed,
     InvalidCursor,
@@ -122,6 +128,8 @@ from graph.errors.requests import (
     PersistedQueryNotSupported,
     RateLimited,
     RequestError,
+    ScansTooCostly,
+    StreamNotAccepted,
     TooCostly,
     TooLarge,
     TooManyBuckets,
@@ -157,6 +165,8 @@ __all__ = [
     "BodyTooLarge",
     "BodyTooSlow",
     "Conflict",
+    "CursorExpired",
+    "CursorUnknown",
     "DataDirUnusable",
     "DatabaseUnreachable",
     "DatabaseUnsuitable",
@@ -202,9 +212,11 @@ __all__ = [
     "Reason",
     "ReasonCode",
     "RequestError",
+    "ScansTooCostly",
     "Shortage",
     "StartupError",
     "StoreNotEmpty",
+    "StreamNotAccepted",
     "TimedOut",
     "TooCostly",
     "TooExpensive",

@@ -173,12 +173,47 @@ class InvalidCursor(RequestError):
         super().__init__(f"'{argument}' {reason}")
 
 
+class CursorExpired(RequestError):
+    """Of a subscription: events that follow the cursor may have been deleted."""
+
+    code = ErrorCode.CURSOR_EXPIRED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "'after' is too old: the events that follow it are not replayed any more."
+            " Read the data again, then subscribe without a cursor."
+        )
+
+
+class CursorUnknown(RequestError):
+    code = ErrorCode.CURSOR_UNKNOWN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "'after' is beyond the last event: the store was restored or reset."
+            " Read the data again, then subscribe without a cursor."
+        )
+
+
 class InvalidPage(RequestError):
     code = ErrorCode.INVALID_PAGE
 
 
 class TooLarge(RequestError):
     code = ErrorCode.OPERATION_TOO_LARGE
+
+
+class StreamNotAccepted(RequestError):
+    """A subscription by a transport that takes one answer."""
+
+    code = ErrorCode.NOT_ACCEPTABLE
+    status = 406
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A subscription has many results. Use a WebSocket with the subprotocol"
+            " graphql-transport-ws, or accept text/event-stream."
+        )
 
 
 class AnswerTooLarge(RequestError):
@@ -195,15 +230,22 @@ class AnswerTooLarge(RequestError):
 
 class TooCostly(RequestError):
     code = ErrorCode.COST_LIMIT_EXCEEDED
+    what = "The operation"
+    hint = "Ask for smaller pages above them, or for fewer fields below."
 
     def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
         named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
         super().__init__(
-            f"The operation may cost {requested:,}; the limit is {most:,}. The most expensive"
-            f" fields are {named}. Ask for smaller pages above them, or for fewer fields below."
+            f"{self.what} may cost {requested:,}; the limit is {most:,}. The most expensive"
+            f" fields are {named}. {self.hint}"
         )
         fields = [{"path": path, "cost": cost} for path, cost in most_expensive]
         self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}
+
+
+class ScansTooCostly(TooCostly):
+    what = "The rows that its lists look at for filters, sorts, counts and groups"
+    hint = "Filter by columns with an index, or select fewer sorts, counts and groups."
 
 
 class RateLimited(RequestError):

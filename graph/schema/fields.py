@@ -64,6 +64,9 @@ class Meaning(Enum):
     MUTATION = auto()
     REFERENCE = auto()
     CURRENT = auto()
+    # Subscriptions: the events of the log, and any query.
+    STREAM = auto()
+    LIVE = auto()
 
 
 _PAGED = ListSize(

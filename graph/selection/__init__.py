@@ -70,6 +70,7 @@ from graph.selection.terms import (
     grouped,
     searches_in,
     sort_of,
+    terms_in,
 )
 from graph.selection.values import (
     DEFAULT_COUNT_LIMIT,
@@ -85,6 +86,7 @@ from graph.selection.values import (
     MAX_SEARCH_CHARS,
     MAX_SORTS,
     MAX_VALUES,
+    Arguments,
     Cursor,
     Grouping,
     GroupingShape,
@@ -114,6 +116,7 @@ __all__ = [
     "Aggregates",
     "AllOf",
     "AnyOf",
+    "Arguments",
     "Association",
     "Attribute",
     "Bucket",
@@ -169,5 +172,6 @@ __all__ = [
     "grouped",
     "searches_in",
     "sort_of",
+    "terms_in",
     "terms_of",
 ]

@@ -147,3 +147,8 @@ class Query:
     order_lines = connection(
         "The lines of all orders, by `databaseId`.", entity="OrderLine", offset=True
     )
+    events = connection(
+        "All changes, in the order of `Subscription.events`: by `databaseId`. In this order the"
+        " list ends before the first event that others may still precede, so no page misses one.",
+        entity="Event",
+    )

@@ -5,9 +5,10 @@ from strawberry.schema.config import StrawberryConfig
 from graph.schema.directives import DIRECTIVES
 from graph.schema.scalars import SCALARS
 from graph.schema.schema import Schema
-from graph.store import access  # noqa: F401  the rules
+from graph.store import access, log  # noqa: F401  the rules, the log
 from graph.store.mutations import Mutation
 from graph.store.queries import Query
+from graph.store.subscriptions import Subscription
 from graph.store.types import ENTITIES
 
 _DESCRIPTION = """
@@ -23,6 +24,7 @@ mutation answers with a union of its success and of its errors, which implement 
 schema = Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     description=_DESCRIPTION,
     entities=ENTITIES,
     directives=DIRECTIVES,

@@ -41,7 +41,7 @@ from graph.database.reads.sql_fragments import (
     named,
     object_of,
 )
-from graph.database.worlds import EVERYTHING, OWN, dialect_in
+from graph.database.worlds import EVERYTHING, OWN, NotChanged, after, dialect_in
 from graph.errors import AnswerTooLarge
 from graph.selection import (
     Column,
@@ -97,6 +97,10 @@ class JsonQuery:
     def __init__(self, roots: tuple[DataField, ...]) -> None:
         self._roots = roots
         self._statements: dict[World, JsonStatement] = {}
+        self._after_changes: dict[World, JsonStatement | None] = {}
+
+    def is_compiled(self, world: World) -> bool:
+        return world in self._statements
 
     def statement(
         self, json_function: str, world: World, max_bytes: int | None = None
@@ -106,6 +110,28 @@ class JsonQuery:
             statement = json_statement(self._roots, json_function, world, max_bytes)
             self._statements[world] = statement
         return statement
+
+    def statement_after(
+        self, rows: tuple[tuple[str, str], ...], json_function: str, world: World, max_bytes: int
+    ) -> JsonStatement:
+        """The statement as a part of one that makes a change, whose rows are in these queries.
+
+        Each root is the one row of its entity there. A larger answer is an error.
+
+        Raises:
+            NotChanged: it reads other rows.
+        """
+        changed = after(world, rows)
+        if changed not in self._after_changes:
+            try:
+                statement = json_statement(self._roots, json_function, changed, max_bytes)
+            except NotChanged:
+                statement = None
+            self._after_changes[changed] = statement
+        found = self._after_changes[changed]
+        if found is None:
+            raise NotChanged
+        return found
 
 
 @lru_cache(maxsize=1024)
@@ -123,7 +149,10 @@ def json_statement(
     """
     writer = RowWriter(json_function, world)
     texts = [Expression(concatenated(writer.root(root))) for root in roots]
-    statement = _encoded(texts) if max_bytes is None else _bounded(texts, max_bytes)
+    if max_bytes is None:
+        statement = _encoded(texts)
+    else:
+        statement = _bounded(texts, max_bytes, fails=world.changed is not None)
     compiled: Any = statement.compile(dialect=dialect_in(world, DIALECT))
     return JsonStatement(str(compiled), tuple(_binder(name) for name in compiled.positiontup or ()))
 
@@ -133,8 +162,8 @@ def _encoded(texts: Sequence[Expression]) -> Select[Any]:
     return select(*(column.label(f"root{nth}") for nth, column in enumerate(encoded)))
 
 
-def _bounded(texts: Sequence[Expression], max_bytes: int) -> Select[Any]:
-    """The texts, computed once and measured."""
+def _bounded(texts: Sequence[Expression], max_bytes: int, *, fails: bool) -> Select[Any]:
+    """The texts, computed once and measured. With `fails` those of a larger answer are an error."""
     # OFFSET 0: else each use of a text would compute it again.
     columns = [text.label(f"text{nth}") for nth, text in enumerate(texts)]
     made = select(*columns).offset(raw_sql("0")).subquery("made")
@@ -144,6 +173,8 @@ def _bounded(texts: Sequence[Expression], max_bytes: int) -> Select[Any]:
         for nth in range(len(texts))
     ]
     roots = (column.label(f"root{nth}") for nth, column in enumerate(bounded))
+    if fails:
+        size = f"CASE WHEN {size}<={max_bytes} THEN {size} ELSE ({size}||' bytes')::bigint END"
     return select(*roots, Expression((size,)).label("size")).select_from(made)
 
 
@@ -231,6 +262,8 @@ class RowWriter:
         assert relationship.target_column is not None  # noqa: S101  a look-up has one
         scalar = columns.scalar_of_column(relationship.target, relationship.target_column)
         value = scalar.bound(f"{one.argument_index}.value")
+        if changed := self._world.changed_rows(relationship.target):
+            value = raw_sql(f"(SELECT id FROM {changed})", value.type)
         return [
             ("coalesce(", *self._one(one, columns.matches(one.relationship, value)), ",'null')")
         ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -23,22 +24,27 @@ from graphql import (
     strip_ignored_characters,
 )
 
+from graph.database.catalog import catalog
 from graph.errors import ErrorCode, RequestError
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
 from graph.execution.planning.history import History
+from graph.execution.planning.mutation import CompiledMutation
 from graph.execution.planning.select import select
 from graph.execution.planning.variables import Variables
+from graph.schema.fields import Meaning, meaning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
-    from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema
+    from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema, SelectionNode
     from graphql.execution.values import VariableValues
 
     from graph.execution.planning.plan import Plan, Recipe
     from graph.selection import Value
+
+C = TypeVar("C")
 
 _CONDITIONS = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
 _PARTS = {GraphQLDeferDirective.name, GraphQLStreamDirective.name}
@@ -66,17 +72,23 @@ class Operation:
             schema, node.variable_definitions or (), of_mutation=self.is_mutation
         )
         self._schema = schema
-        self._fragments = fragments
-        directives = list(_directives(node, fragments))
+        self.fragments = fragments
+        selections = list(_selections(node, fragments))
+        directives = [each for selection in selections for each in selection.directives or ()]
         self.may_have_parts = any(each.name.value in _PARTS for each in directives)
         # The variables of @skip and @include.
         deciding = [each for each in directives if each.name.value in _CONDITIONS]
         self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
         self._recipes: dict[Hashable, list[Recipe]] = {}
-        self._compiled: dict[Hashable, Compiled] = {}
+        self._compiled: dict[Hashable, Any] = {}
         self.history = History()  # of what is not compiled
         self._selected = 0  # fields in all compiled variants
         self._texts: dict[str, str] = {}
+        # Whether it may list events, up to the last settled one.
+        log = _names_of_log(schema)
+        self.reads_log = any(
+            isinstance(each, FieldNode) and each.name.value in log for each in selections
+        )
 
     @property
     def is_query(self) -> bool:
@@ -85,6 +97,10 @@ class Operation:
     @property
     def is_mutation(self) -> bool:
         return self.node.operation is OperationType.MUTATION
+
+    @property
+    def is_subscription(self) -> bool:
+        return self.node.operation is OperationType.SUBSCRIPTION
 
     @property
     def is_atomic(self) -> bool:
@@ -97,7 +113,7 @@ class Operation:
             RequestRejected: an argument is invalid.
         """
         try:
-            plan = select(self._schema, self._fragments, self.node, variables)
+            plan = select(self._schema, self.fragments, self.node, variables)
         except GraphQLError as error:  # an argument of a directive, which has no field
             raise RequestRejected([error], code=ErrorCode.BAD_USER_INPUT) from None
         if plan.errors:
@@ -110,6 +126,20 @@ class Operation:
         Raises:
             RequestRejected: as `plan`.
         """
+        return self._variant(variables, compile_plan)
+
+    def mutation(self, variables: VariableValues) -> tuple[CompiledMutation, list[Value]]:
+        """As `compiled`, for a mutation.
+
+        Raises:
+            RequestRejected: as `plan`.
+        """
+        return self._variant(variables, partial(CompiledMutation, self._schema))
+
+    def _variant(
+        self, variables: VariableValues, compile_: Callable[[Plan], C]
+    ) -> tuple[C, list[Value]]:
+        """What is compiled for variables of this shape; an operation is compiled in one way."""
         plan: Plan | None = None
         conditions = tuple(variables.coerced.get(name) for name in self._conditions)
         recipes = self._recipes.get(conditions)
@@ -124,13 +154,13 @@ class Operation:
         if compiled is None:
             plan = plan or self.plan(variables)
             self._make_room(plan.selected)
-            compiled = self._compiled[shape] = compile_plan(plan)
+            compiled = self._compiled[shape] = compile_(plan)
         return compiled, values
 
     @property
     def alone(self) -> DocumentNode:
         """A document with this operation only."""
-        return DocumentNode(definitions=(self.node, *self._fragments.values()))
+        return DocumentNode(definitions=(self.node, *self.fragments.values()))
 
     def only(self, plan: Plan, keys: frozenset[str]) -> DocumentNode:
         """A document with these root fields only, by response key."""
@@ -141,7 +171,7 @@ class Operation:
             variable_definitions=self.node.variable_definitions,
             selection_set=SelectionSetNode(selections=tuple(fields)),
         )
-        return DocumentNode(definitions=(operation, *self._fragments.values()))
+        return DocumentNode(definitions=(operation, *self.fragments.values()))
 
     def bare(self, plan: Plan, key: str) -> DocumentNode:
         """A document with one root field that selects only `__typename`."""
@@ -171,16 +201,33 @@ class Operation:
             return self.plan(variables).values
 
 
-def _directives(
+def _selections(
     node: OperationDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
-) -> Iterator[DirectiveNode]:
-    """The directives of all selections, fragments included."""
+) -> Iterator[SelectionNode]:
+    """All selections, those of fragments included."""
     ahead = [node.selection_set, *(fragment.selection_set for fragment in fragments.values())]
     while ahead:
         for selection in ahead.pop().selections:
-            yield from selection.directives or ()
+            yield selection
             if isinstance(selection, FieldNode | InlineFragmentNode) and selection.selection_set:
                 ahead.append(selection.selection_set)
+
+
+@cache
+def _names_of_log(schema: GraphQLSchema) -> frozenset[str]:
+    """The fields of Query that list the events of the store's log."""
+    query, log = schema.query_type, catalog.log
+    fields = query.fields if query is not None and log is not None else {}
+    declared = {
+        name: field.extensions.get("strawberry-definition") for name, field in fields.items()
+    }
+    return frozenset(
+        name
+        for name, field in declared.items()
+        if log is not None
+        and meaning_of(field) is Meaning.CONNECTION
+        and field.metadata["entity"] == log.entity
+    )
 
 
 def _variables_of(directive: DirectiveNode) -> Iterator[str]:

@@ -107,10 +107,10 @@ class Access:
 def _uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
     """Everything that a part of a selection reads; `entity` is that of the rows around it."""
     path = (*path, part.response_key) if hasattr(part, "response_key") else path
-    to = _entity_within(part)
+    to = entity_within(part)
     inner = entity if to is None else to
     found: Iterator[_Use] = chain(
-        _own_uses(part, path, inner), *(_uses(each, path, inner) for each in _inner(part))
+        _own_uses(part, path, inner), *(_uses(each, path, inner) for each in parts_within(part))
     )
     if _is_optional_reference(part):
         found = (replace(use, below=use.below or inner) for use in found)
@@ -125,7 +125,7 @@ def _is_optional_reference(part: Any) -> bool:
     return relationship.is_optional and relationship.source not in {None, *ENTITIES}
 
 
-def _inner(part: Any) -> Iterator[Any]:
+def parts_within(part: Any) -> Iterator[Any]:
     """The parts of a part."""
     for each in fields(part):
         value = getattr(part, each.name)
@@ -134,7 +134,7 @@ def _inner(part: Any) -> Iterator[Any]:
                 yield within
 
 
-def _entity_within(part: Any) -> str | None:
+def entity_within(part: Any) -> str | None:
     """The entity of the rows that a part leads to; "" for an object that is no row."""
     match part:
         case ToOne() | Connection() | Through() | Exists() | Measure() if part.relationship:
@@ -159,5 +159,5 @@ def _own_uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
             for name in catalog.searched.get(entity, ()):
                 yield _Use(path, entity=entity, column=name)
     # Rows of a union, or those with given ids, are not found where they do not exist.
-    if not isinstance(part, Selection) and _entity_within(part) and entity not in catalog.unions:
+    if not isinstance(part, Selection) and entity_within(part) and entity not in catalog.unions:
         yield _Use(path, entity=entity)

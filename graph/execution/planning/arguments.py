@@ -6,6 +6,7 @@ that PostgreSQL cannot store. Each error is a `RequestError` with a stable code.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from graph.database.kinds import ScalarKind, fits
@@ -13,6 +14,7 @@ from graph.database.reads import key_of, scalar_of, scalar_of_column
 from graph.errors import InvalidCursor, InvalidId, InvalidPage, InvalidText, RequestError
 from graph.execution.planning.filters import Filters
 from graph.execution.planning.operands import bound
+from graph.execution.planning.variables import SETTLED
 from graph.relay import RowKey, decode_cursor, from_global_id
 from graph.schema.entities import entity_of
 from graph.schema.scalars import (
@@ -61,7 +63,12 @@ def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[s
     filters = Filters()
     where = filters.where(arguments.get("where"), entity)
     order = filters.order(arguments.get("orderBy"), entity, default_order)
-    return _page(arguments, entity, filters, where, order)
+    page = _page(arguments, entity, filters, where, order)
+    settled = arguments.get(SETTLED)
+    if settled is None or order != BY_KEY:
+        return page
+    end = (settled + 1,)
+    return replace(page, before=end if page.before is None else min(page.before, end))
 
 
 def found_page_of(arguments: Mapping[str, Any], union: str) -> Page:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graphql import get_named_type
 
 from graph.database import relationships
+from graph.database.catalog import catalog
 from graph.execution.planning.arguments import check_text
-from graph.execution.planning.variables import argument_reader, names_variable
+from graph.execution.planning.variables import SETTLED, argument_reader, names_variable
 from graph.schema.fields import Meaning, meaning_of
+from graph.schema.node import ENTITIES
 from graph.selection import Attribute, Measure, Through
 from graph.texts import composed
 
@@ -127,13 +129,24 @@ class SelectedField:
             check_text(node.name.value, arguments)
             return composed(arguments)  # type: ignore[no-any-return]  # a dict, as it was
 
-        return read_and_check
+        if not self.is_of_log:
+            return read_and_check
+        return lambda variables: {
+            **read_and_check(variables),
+            SETTLED: variables.coerced.get(SETTLED),
+        }
+
+    @property
+    def is_of_log(self) -> bool:
+        """Whether it is the list of all events, which ends at the last settled one."""
+        is_list = self.meaning is Meaning.CONNECTION and self.parent.name not in ENTITIES
+        return is_list and catalog.log is not None and self.entity == catalog.log.entity
 
     @property
     def is_fixed(self) -> bool:
         """Whether the arguments are independent of the variables."""
         arguments = self.details[0].node.arguments or ()
-        return not any(names_variable(node.value) for node in arguments)
+        return not self.is_of_log and not any(names_variable(node.value) for node in arguments)
 
 
 def measure_of(selected: SelectedField) -> Measure:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
+from graphql import GraphQLError
 
+from graph.errors import ErrorCode, Overloaded, RateLimited, RequestError
 from graph.execution.failures import RequestRejected, failure, refusal, rejection, unavailability
 from graph.execution.running.request import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graphql import ExecutionResult, GraphQLError
+    from graphql import ExecutionResult
 
     from graph.execution.planning.compile import Compiled
     from graph.execution.planning.plan import Plan
-    from graph.execution.running.mutations import FieldResult
+    from graph.execution.running.mutation_fields import FieldResult
     from graph.selection import Value
 
 
@@ -64,6 +67,26 @@ def combined(done: Mapping[str, FieldResult]) -> Answer:
     if replayed:
         body = body[:-1] + b',"extensions":' + orjson.dumps({"replayed": replayed}) + b"}"
     return Answer(body)
+
+
+def answer_to(error: Exception) -> Answer:
+    """The answer of a request that ended with an error; a defect is masked, and logged."""
+    match error:
+        case RequestRejected():
+            return rejected(error)
+        case RateLimited() | Overloaded():
+            answer = rejected(RequestRejected.because(str(error), code=error.code))
+            wait = error.retry_after_seconds
+            return replace(answer, status=error.status, retry_after_seconds=wait)
+        case RequestError():
+            located = GraphQLError(str(error), original_error=error)
+            return rejected(RequestRejected([located], code=error.code))
+        case RecursionError():
+            message = "The document is nested too deeply."
+            return rejected(
+                RequestRejected.because(message, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
+            )
+    return failed([GraphQLError(str(error), original_error=error)])
 
 
 def rejected(rejected: RequestRejected) -> Answer:

@@ -53,23 +53,25 @@ class Charging:
         requested, actual = price.total_and_actual(values, objects)
         cost = {"actual": actual}
         if self.token_buckets is not None:
-            cost["time"] = self._cost_of(seconds)
+            cost["time"] = self.cost_of(seconds)
         paid = max(cost.values())
         await self.refund(client, requested - paid)
-        await self._charge(client, paid - requested)
+        await self.charge(client, paid - requested)
         return cost
 
     async def settle_failed(self, client: str, requested: int, *, seconds: float) -> None:
         """Charge for the work of an operation without an answer; nothing is refunded."""
-        await self._charge(client, self._cost_of(seconds) - requested)
+        await self.charge(client, self.cost_of(seconds) - requested)
 
     async def settle_refused(self, client: str, *, seconds: float) -> None:
         """Charge for a request that was refused after so much work of this process."""
-        await self._charge(client, max(1, self._cost_of(seconds)) if self.cost_per_ms else 0)
+        await self.charge(client, max(1, self.cost_of(seconds)) if self.cost_per_ms else 0)
 
-    async def _charge(self, client: str, cost: int) -> None:
+    async def charge(self, client: str, cost: int) -> None:
+        """Charge for work that was done; the bucket may be left with a debt."""
         if self.token_buckets is not None and cost > 0:
             await self.token_buckets.charge(client, cost)
 
-    def _cost_of(self, seconds: float) -> int:
+    def cost_of(self, seconds: float) -> int:
+        """The cost of so much time of statements."""
         return int(seconds * 1000 * self.cost_per_ms)

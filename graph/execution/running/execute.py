@@ -8,33 +8,36 @@ connection and one snapshot, which includes the statement of the compiled fields
 from __future__ import annotations
 
 from asyncio import Lock, sleep
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import orjson
-from graphql import ExecutionResult, GraphQLError
+from graphql import ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 
+from graph.database.catalog import catalog
+from graph.database.events import LogReader
 from graph.database.worlds import world_of
 from graph.errors import (
     AnswerTooLarge,
-    ErrorCode,
     MethodNotAllowed,
-    Overloaded,
-    RateLimited,
     RequestError,
-    TooManyBuckets,
+    StreamNotAccepted,
 )
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
+from graph.execution.documents.subscriptions import AFTER, FIRST
 from graph.execution.failures import RequestRejected, rejection, unavailability
+from graph.execution.live.hub import Hub
 from graph.execution.planning.access import Access
-from graph.execution.planning.cost import PriceList, objects_in
+from graph.execution.planning.cost import CostLimits, PriceList, objects_in
+from graph.execution.planning.variables import SETTLED
 from graph.execution.running.answers import (
+    answer_to,
     build_answer,
     combined,
     compiled_answer,
@@ -47,6 +50,7 @@ from graph.execution.running.executor import run, run_in_parts
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
 from graph.execution.running.request import Answer, Request
+from graph.execution.running.work import Work
 from graph.loading.loaders import Loaders
 from graph.loading.prefetch import Prefetcher
 from graph.schema.context import Context
@@ -54,19 +58,18 @@ from graph.schema.node import ENTITIES
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
 
     import strawberry
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
+    from graph.database.replay import ReplayLimits
     from graph.database.stopwatch import Stopwatch
     from graph.database.worlds import World
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
-    from graph.execution.planning.compile import Compiled
-    from graph.execution.planning.cost import Price
-    from graph.execution.planning.history import History
+    from graph.execution.documents.subscriptions import Source
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
     from graph.schema.context import FieldPath
@@ -75,29 +78,6 @@ if TYPE_CHECKING:
 
 
 _IDEMPOTENCY_POLICY = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
-
-
-@dataclass(slots=True)
-class Work:
-    """An operation with its variables, ready to run.
-
-    `values` are those of its arguments, by index. A query is `compiled`, as far as it can be; a
-    mutation, and a query whose answer comes in parts, has a `plan`.
-    """
-
-    operation: Operation
-    variables: VariableValues
-    values: Sequence[Value]
-    price: Price
-    access: Access
-    compiled: Compiled | None = None
-    plan: Plan | None = None
-    has_parts: bool = False
-
-    @property
-    def history(self) -> History:
-        """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
-        return self.compiled.history if self.compiled else self.operation.history
 
 
 class Execution:
@@ -110,21 +90,28 @@ class Execution:
         mode: ExecutionMode = ExecutionMode.COMPILED,
         limits: Limits | None = None,
         *,
-        max_cost: int | None = None,
+        cost_limits: CostLimits | None = None,
         charging: Charging | None = None,
         persisted: Persisted | None = None,
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
         limiters: Limiters | None = None,
+        replay: ReplayLimits | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema, limits)
-        self._max_cost = max_cost
+        self._cost_limits = cost_limits or CostLimits()
         self._charging = charging or Charging()
         self._limiters = limiters or Limiters()
         self._turn = Lock()
+        # The subscriptions, if the store has a log of its changes.
+        self.hub: Hub | None = None
+        if catalog.log is not None:
+            log = LogReader(database, catalog.log, replay)
+            self.hub = Hub(self._schema, log, self._run_again, self._charging)
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
+        self._shares = self._compiles and self._persisted.takes_any
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {
             entity: _type_of(schema, entity)
@@ -134,6 +121,16 @@ class Execution:
         self._mutations = Mutations(
             self._schema, database, self._types, idempotency_policy, compiles=self._compiles
         )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve subscriptions meanwhile."""
+        async with self.hub.running() if self.hub is not None else nullcontext():
+            yield
+
+    def live_cursor(self, viewer: Viewer) -> str | None:
+        """Where a subscription to events would begin now; None if the viewer sees none."""
+        return self.hub.cursor(viewer) if self.hub is not None else None
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         """Execute a request. It raises for one thing in the content of a request only.
@@ -149,31 +146,19 @@ class Execution:
             return rejected(error)
         except MethodNotAllowed:
             raise
-        except (RateLimited, Overloaded) as error:
-            answer = rejected(RequestRejected.because(str(error), code=error.code))
-            wait = error.retry_after_seconds
-            return replace(answer, status=error.status, retry_after_seconds=wait)
-        except (AnswerTooLarge, TooManyBuckets) as error:
-            return rejected(RequestRejected.because(str(error), code=error.code))
-        except RecursionError:
-            message = "The document is nested too deeply."
-            return rejected(
-                RequestRejected.because(message, code=ErrorCode.GRAPHQL_VALIDATION_FAILED)
-            )
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
-            return failed([GraphQLError(str(error), original_error=error)])
+            return answer_to(error)
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
-        if self._documents.is_known(request.query):
-            work = self._planned(request, viewer)
-        else:
-            # One at a time, and others in between: a crowd of new texts would hold up the loop.
-            async with self._turn:
-                await sleep(0)
-                work = self._planned(request, viewer)
+        work = await self._read(request, viewer)
+        if work.source is not None:
+            return await self._subscribe(work, work.source, request, viewer)
+        if self.hub is not None and work.operation.reads_log:
+            await self.hub.catch_up()
+            work = await self._read(request, viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -182,6 +167,8 @@ class Execution:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
                 self._limiters.release(place, work.history)
+            if self.hub is not None and work.operation.is_mutation:
+                self.hub.wake()
             if answer is None:
                 await self._charging.settle_failed(
                     request.client,
@@ -190,18 +177,61 @@ class Execution:
                 )
         return await self._settle(answer, work, request, place)
 
-    def _planned(self, request: Request, viewer: Viewer) -> Work:
-        """Read, check and plan a request.
+    async def _read(self, request: Request, viewer: Viewer) -> Work:
+        """Read, check and plan a request. Raises as `_planned` and `_operation`."""
+        if (work := self._shared(request, viewer)) is not None:
+            return work
+        if self._documents.is_known(request.query):
+            return self._planned(self._operation(request), request, viewer)
+        # One at a time, and others in between: a crowd of new texts would hold up the loop.
+        async with self._turn:
+            await sleep(0)
+            return self._planned(self._operation(request), request, viewer)
+
+    def _shared(self, request: Request, viewer: Viewer) -> Work | None:
+        """The work for a text that differs from known ones in literals only.
+
+        None if the text must be read by itself, as when something is refused: errors have places.
+        """
+        text = request.query
+        if text is None or request.document is not None or not self._shares:
+            return None
+        if (shared := self._documents.shared(text)) is None:
+            return None
+        document, literals = shared
+        try:
+            operation = document.operation(request.operation_name)
+            work = self._planned(operation, request, viewer, literals)
+        except RequestRejected:
+            return None
+        return work if work.is_statement and not work.errors else None
+
+    def _planned(
+        self,
+        operation: Operation,
+        request: Request,
+        viewer: Viewer,
+        literals: Mapping[str, Value] | None = None,
+    ) -> Work:
+        """Check and plan an operation; `literals` are the values of its document's slots.
 
         Raises:
             RequestRejected: it is invalid, or the viewer may not see what it selects.
             MethodNotAllowed: it is for queries only, and this is none.
         """
-        operation = self._operation(request)
         if request.only_query and operation.is_mutation:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
+        variables.coerced.update(literals or {})
+        source: Source | None = None
+        if self.hub is not None:
+            variables.coerced[SETTLED] = self.hub.settled or 0
+            if operation.is_subscription:
+                source = self.hub.source(operation)
+                operation = source.query
+                variables.coerced.update({AFTER: None, FIRST: 1})
         work = self._work(operation, variables, request, world_of(viewer))
+        work.source = source
         work.access.check(viewer)
         return work
 
@@ -241,7 +271,11 @@ class Execution:
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.prices.price(self._database.sizes, world)
-            return Work(operation, variables, values, price, compiled.access, compiled, plan)
+            return Work(operation, variables, values, price, compiled.access, compiled, plan=plan)
+        if operation.is_mutation:
+            mutation, values = operation.mutation(variables)
+            price = mutation.prices.price(self._database.sizes, world)
+            return Work(operation, variables, values, price, mutation.access, mutation=mutation)
         plan = plan or operation.plan(variables)
         price = PriceList(plan.charges, plan.scans).price(self._database.sizes, world)
         return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
@@ -254,7 +288,7 @@ class Execution:
             RateLimited: it costs more than is left in the client's bucket.
             Overloaded: too many operations are waiting already.
         """
-        requested = work.price.check(work.values, self._max_cost)
+        requested = work.price.check(work.values, self._cost_limits)
         await self._charging.consume(request.client, requested)
         is_query = work.operation.is_query
         try:
@@ -262,6 +296,37 @@ class Execution:
         except BaseException:  # it did no work
             await self._charging.refund(request.client, requested)
             raise
+
+    async def _subscribe(
+        self, work: Work, source: Source, request: Request, viewer: Viewer
+    ) -> Answer:
+        """The stream of a subscription; the first run of its query is charged beforehand.
+
+        Raises:
+            StreamNotAccepted: the transport takes one result.
+            RequestRejected, RateLimited: as `_admit`.
+            RequestError: the stream cannot begin after the cursor.
+        """
+        assert self.hub is not None  # noqa: S101  it has made the source
+        if not request.takes_stream:
+            raise StreamNotAccepted
+        requested = work.price.check(work.values, self._cost_limits)
+        await self._charging.consume(request.client, requested)
+        return Answer(b"", stream=await self.hub.subscribe(source, work, request, viewer))
+
+    async def _run_again(
+        self, operation: Operation, variables: VariableValues, request: Request, viewer: Viewer
+    ) -> tuple[Answer, int]:
+        """Run the query of subscriptions; its answer, and what it costs."""
+        work = self._work(operation, variables, request, world_of(viewer))
+        requested = work.price.total(work.values)
+        place = await self._limiters.acquire(requested, work.history, is_query=True)
+        try:
+            answer = await self._run(work, request, viewer, place)
+        finally:
+            self._limiters.release(place, work.history)
+        _, actual = work.price.total_and_actual(work.values, objects_in(answer.body))
+        return answer, max(actual, self._charging.cost_of(place.seconds))
 
     async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
         """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
@@ -279,12 +344,9 @@ class Execution:
                 else ()
             )
             return compiled_answer(compiled, columns, work.values)
+        if work.mutation is not None:
+            return combined(await self._mutations.run(work, request, viewer, place))
         plan = work.plan or work.operation.plan(work.variables)
-        if work.operation.is_mutation:
-            results = await self._mutations.run(
-                work.operation, plan, work.variables, request, viewer, place=place
-            )
-            return combined(results)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
         answer = await self._resolve(work, plan, request, viewer, place.reads)
@@ -310,10 +372,12 @@ class Execution:
         )
 
     def _with_cost(self, answer: Answer, work: Work, actual: Mapping[str, int]) -> Answer:
+        scans = work.price.scanned(work.values)
         cost = {
             "requested": work.price.total(work.values),
             **actual,
-            "limit": self._max_cost,
+            "limit": self._cost_limits.most,
+            **({"scans": scans, "scanLimit": self._cost_limits.most_scanned} if scans else {}),
             "fields": [
                 {"path": path, "cost": each}
                 for path, each in work.price.most_expensive(work.values)

@@ -1,0 +1,213 @@
+"""Follows the event log: which events are settled, and which rows have changed.
+
+It asks the sequence for its last number every 50 ms while somebody listens, and once a second
+otherwise; the worker's own commits wake it at once. Where the number has moved, it notes which
+transactions are writing. The number is settled when none of these is left. It needs no connection
+of its own, no notification and no column: it works behind any pooler, and costs writers nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import takewhile
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+from graph.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graph.database.events import Event, LogReader
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.05
+_IDLE_SECONDS = 1.0
+# While numbers are about to settle, for the first second.
+_SOON_SECONDS = 0.01
+# Longer transactions hold the log up, and are named in the server's log.
+_LONG_SECONDS = 5.0
+# Events that became visible in another order than that of their numbers are this close together.
+_WINDOW = 200
+# More events at once change so much that everything is taken for changed.
+_MOST_EVENTS = 2_000
+
+
+class Listener(Protocol):
+    """What hears of changes. `events` is None for more than can be told."""
+
+    @property
+    def is_listening(self) -> bool: ...
+
+    def changed(self, events: Sequence[Event] | None) -> None:
+        """Events became visible: each is told of once or more, as soon as it is visible."""
+
+    def settled_up_to(self, events: Sequence[Event] | None, number: int) -> None:
+        """All events up to a number are known: these, and those told of before."""
+
+    def restarted(self) -> None:
+        """The numbers began anew: nothing that was known of the log holds."""
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A number that is settled when none of the transactions is left."""
+
+    number: int
+    writers: frozenset[str]
+    since: float = field(default_factory=monotonic)
+    is_reported: bool = False
+
+
+class Follower:
+    """One per worker."""
+
+    def __init__(self, log: LogReader, listener: Listener) -> None:
+        self.settled: int | None = None  # until the first number has settled
+        self._log = log
+        self._listener = listener
+        self._marks = deque[_Mark]()
+        self._newest = 0  # of the events that the listener has heard of
+        self._told = set[int]()  # among them, those that are not settled
+        self._polls = 0
+        self._polling = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._is_failing = False
+
+    @property
+    def last(self) -> int:
+        """The last number that was given away, when the log was looked at last."""
+        return self._marks[-1].number if self._marks else self.settled or 0
+
+    async def first_replayed(self) -> int:
+        """The smallest number after which a stream may begin.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        return await self._log.oldest_cursor(self.settled or 0)
+
+    def wake(self) -> None:
+        """Look at the log now: this worker has written to it, or somebody begins to listen."""
+        self._wake.set()
+
+    async def catch_up(self) -> int:
+        """The last settled number, looked up after this call.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        wanted = self._polls + 1
+        while self.settled is None or self._polls < wanted:
+            async with self._polling:
+                if self._polls < wanted or self.settled is None:
+                    await self._poll()
+            if self.settled is None:
+                await asyncio.sleep(_SOON_SECONDS)
+        return self.settled
+
+    async def run(self) -> None:
+        """Follow the log until it is cancelled; it goes on after every failure."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_seconds):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                async with self._polling:
+                    await self._poll()
+                await self._report_long_writers()
+                self._is_failing = False
+            except Unavailable as error:
+                self._report(logging.WARNING, "the event log cannot be read: %s", error)
+            except Exception:  # noqa: BLE001  it is logged, and subscriptions go on
+                self._report(logging.ERROR, "the event log cannot be followed", exc_info=True)
+
+    @property
+    def _pause_seconds(self) -> float:
+        if self._is_failing or (not self._marks and not self._listener.is_listening):
+            return _IDLE_SECONDS
+        is_new = bool(self._marks) and monotonic() - self._marks[0].since < 1
+        return _SOON_SECONDS if is_new else _POLL_SECONDS
+
+    async def _poll(self) -> None:
+        self._polls += 1
+        last = await self._log.last()
+        newest = self._marks[-1].number if self._marks else self.settled
+        if newest is not None and last < newest:
+            self._restart()
+            newest = None
+        if last == newest and not self._marks:
+            return
+        writers = await self._log.writers()
+        if last != newest:
+            self._marks.append(_Mark(last, writers))
+        passed = takewhile(lambda mark: mark.writers.isdisjoint(writers), self._marks)
+        numbers = [mark.number for mark in passed]
+        settled = numbers[-1] if numbers else self.settled
+        # If the log cannot be read now, nothing has settled yet.
+        await self._tell(settled)
+        for _ in numbers:
+            self._marks.popleft()
+        self.settled = settled
+
+    def _restart(self) -> None:
+        logger.warning("the numbers of events have begun anew")
+        self.settled = None
+        self._marks.clear()
+        self._told.clear()
+        self._listener.restarted()
+
+    async def _tell(self, settled: int | None) -> None:
+        """Tell of what is visible: up to `settled` for good."""
+        before = self.settled
+        if settled is None:
+            return
+        if before is None or not self._listener.is_listening:
+            self._newest = settled
+            self._told.clear()
+            return
+        if settled > before:
+            events = await self._log.events(before, settled, limit=_MOST_EVENTS + 1)
+            known = None if len(events) > _MOST_EVENTS else events
+            self._tell_of(known)
+            self._listener.settled_up_to(known, settled)
+            self._newest = max(self._newest, settled)
+            self._told = {number for number in self._told if number > settled}
+        last = self._marks[-1].number
+        if last > settled:
+            after = max(settled, self._newest - _WINDOW)
+            self._tell_of(await self._log.events(after, last, limit=_WINDOW))
+
+    def _tell_of(self, events: Sequence[Event] | None) -> None:
+        if events is None:
+            self._listener.changed(None)
+            return
+        news = [event for event in events if event.number not in self._told]
+        if news:
+            self._told |= {event.number for event in news}
+            self._newest = max(self._newest, news[-1].number)
+            self._listener.changed(news)
+
+    async def _report_long_writers(self) -> None:
+        mark = self._marks[0] if self._marks else None
+        if mark is None or mark.is_reported or monotonic() - mark.since < _LONG_SECONDS:
+            return
+        mark.is_reported = True
+        for holder in await self._log.holders(mark.writers):
+            logger.warning(
+                "events wait for a transaction: process %s (%r, %s) began it %.0f s ago",
+                *holder,
+            )
+
+    def _report(self, level: int, message: str, *arguments: object, exc_info: bool = False) -> None:
+        """Log a failure, once until it is over."""
+        logger.log(
+            logging.DEBUG if self._is_failing else level, message, *arguments, exc_info=exc_info
+        )
+        self._is_failing = True
