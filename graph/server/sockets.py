@@ -195,8 +195,7 @@ class _Socket:
         except (Unavailable, TooManySubscriptions) as error:
             raise Closed(TRY_AGAIN_LATER, str(error)) from None
         self._is_acknowledged = True
-        live_cursor = getattr(self._execution, "live_cursor", lambda _: None)
-        cursor = live_cursor(self.viewer)
+        cursor = self._execution.live_cursor(self.viewer)
         await self._send(plain_message("connection_ack", {"cursor": cursor} if cursor else None))
 
     async def _subscribe(self, id_: str, payload: dict[str, Any]) -> None:

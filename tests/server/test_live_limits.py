@@ -375,12 +375,14 @@ async def test_only_trusted_documents_may_be_all_there_are(
     manifest.write_text(json.dumps({"known": "{ __typename }"}), "utf-8")
     trusted = {"documents": "trusted-only", "documents_manifest": manifest}
     values = settings.model_dump() | {"database_url": settings.database_url} | trusted
-    async with streaming_server(type(settings).model_validate(values)) as server:
-        async with raw_socket(server.port) as socket:
-            socket.subscribe("a", "{ customers { totalCount } }")
-            assert (await error_of(socket))["code"] == "DOCUMENT_NOT_TRUSTED"
-            socket.send(id="a", type="subscribe", payload={"documentId": "known"})
-            assert [message["type"] for message in await socket.received(2)] == ["next", "complete"]
+    async with (
+        streaming_server(type(settings).model_validate(values)) as server,
+        raw_socket(server.port) as socket,
+    ):
+        socket.subscribe("a", "{ customers { totalCount } }")
+        assert (await error_of(socket))["code"] == "DOCUMENT_NOT_TRUSTED"
+        socket.send(id="a", type="subscribe", payload={"documentId": "known"})
+        assert [message["type"] for message in await socket.received(2)] == ["next", "complete"]
 
 
 async def test_the_limits_of_documents_and_variables_apply(server: StreamingServer) -> None:
