@@ -95,7 +95,7 @@ def running(server: Server, store: Store, folder: Path) -> Iterator[Running]:
         PeerMissing: what it needs is not there, and cannot be fetched.
         ServerFailed: it does not start.
     """
-    port = _free_port()
+    port = free_port()
     log = folder / f"{server.name}.log"
     environment = {"PORT": str(port), **server.environment(store)}
     with log.open("wb") as output:
@@ -143,7 +143,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

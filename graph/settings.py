@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     idempotency_key_hours: float = Field(default=24, ge=0.001, le=87_600)
     # The longest time that a repeated request waits for the first one to end.
     idempotency_wait_seconds: _Seconds = 2
+    # How long events are kept; without it `graph serve` prunes none. And how far back those who
+    # follow the events may resume, which history does not depend on.
+    events_kept_days: float | None = Field(default=None, ge=0.001, le=36_500)
+    replay_events: int = Field(default=1_000_000, ge=0)
+    replay_hours: float = Field(default=168, ge=0, le=876_000)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
     # The limits of a document (`graph.execution.documents.limits`).
@@ -152,6 +157,8 @@ class Settings(BaseSettings):
     # The most that one operation may cost, and the capacity and refill rate of each client's
     # token bucket. Without a capacity clients are not rate limited.
     max_cost: int = Field(default=20_000, ge=1)
+    # The same for the rows that its lists look at, about one for each microsecond.
+    max_scan_cost: int = Field(default=150_000, ge=1)
     cost_capacity: int | None = Field(default=None, ge=1, le=10**12)
     cost_per_second: int = Field(default=5_000, ge=1)
     # What a millisecond of an operation's statements costs at least, charged afterwards.
@@ -303,6 +310,11 @@ class Settings(BaseSettings):
     def max_unproven(self) -> int:
         """Operations of unknown duration that may run at once: at most half of the connections."""
         return max(1, min(self.max_in_flight, self.pool_size // 2))
+
+    @property
+    def scan_limit(self) -> int:
+        """`max_scan_cost`, or the capacity of a bucket where that is less."""
+        return min(self.max_scan_cost, self.cost_capacity or self.max_scan_cost)
 
     @property
     def live_places(self) -> int:

@@ -149,6 +149,7 @@ class Database:
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
         self._readiness = Readiness(spare, translated)
         self.sizes = TableSizes(spare)
+        self._turn = asyncio.Lock()
 
     @classmethod
     def connect(cls, settings: Settings, *, max_temp_megabytes: int | None = None) -> Self:
@@ -206,13 +207,12 @@ class Database:
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            world, most = world_of(viewer), self.max_answer_bytes
-            statement = query.statement(json_function(driver), world, most)
+            statement = await self._compiled(query, driver, world_of(viewer))
             with stopwatch or Stopwatch():
                 columns = await self._fetch(
                     driver, statement, statement.parameters(values, viewer.own)
                 )
-            return check_size(columns, most)
+            return check_size(columns, self.max_answer_bytes)
         except Exception as error:
             raise translated(error) from error
         finally:
@@ -231,8 +231,7 @@ class Database:
         connection = await self._taken()
         driver: Any = connection.driver_connection
         try:
-            world, most = world_of(viewer), self.max_answer_bytes
-            statement = query.statement(json_function(driver), world, most)
+            statement = await self._compiled(query, driver, world_of(viewer))
             with stopwatch:
                 prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
                 plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
@@ -263,6 +262,14 @@ class Database:
             raise translated(error) from error
         finally:
             self._give(connection)
+
+    async def _compiled(self, query: JsonQuery, driver: Any, world: World) -> JsonStatement:
+        """The statement of a query. New ones are compiled one at a time, and others run between."""
+        if query.is_compiled(world):
+            return query.statement(json_function(driver), world, self.max_answer_bytes)
+        async with self._turn:
+            await asyncio.sleep(0)
+            return query.statement(json_function(driver), world, self.max_answer_bytes)
 
     async def _taken(self) -> ConnectionPoolEntry | PoolProxiedConnection:
         """A connection for one statement, which is returned afterwards."""

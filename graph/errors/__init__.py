@@ -25,6 +25,7 @@
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
      │   ├─ TooCostly             the operation exceeds the cost limit          COST_LIMIT_EXCEEDED
+     │   │  └─ ScansTooCostly     its lists look at too many rows
      │   ├─ RateLimited           the client's token bucket is too empty            RATE_LIMITED
      │   ├─ TooManySubscriptions  no more of them may be open            TOO_MANY_SUBSCRIPTIONS
      │   ├─ NotPermitted          fields need a sign-in (or more)  UNAUTHENTICATED, FORBIDDEN
@@ -127,6 +128,7 @@ from graph.errors.requests import (
     PersistedQueryNotSupported,
     RateLimited,
     RequestError,
+    ScansTooCostly,
     StreamNotAccepted,
     TooCostly,
     TooLarge,
@@ -210,6 +212,7 @@ __all__ = [
     "Reason",
     "ReasonCode",
     "RequestError",
+    "ScansTooCostly",
     "Shortage",
     "StartupError",
     "StoreNotEmpty",

@@ -230,15 +230,22 @@ class AnswerTooLarge(RequestError):
 
 class TooCostly(RequestError):
     code = ErrorCode.COST_LIMIT_EXCEEDED
+    what = "The operation"
+    hint = "Ask for smaller pages above them, or for fewer fields below."
 
     def __init__(self, requested: int, most: int, most_expensive: list[tuple[str, int]]) -> None:
         named = ", ".join(f"{path} ({cost:,})" for path, cost in most_expensive)
         super().__init__(
-            f"The operation may cost {requested:,}; the limit is {most:,}. The most expensive"
-            f" fields are {named}. Ask for smaller pages above them, or for fewer fields below."
+            f"{self.what} may cost {requested:,}; the limit is {most:,}. The most expensive"
+            f" fields are {named}. {self.hint}"
         )
         fields = [{"path": path, "cost": cost} for path, cost in most_expensive]
         self.extensions = {"cost": {"requested": requested, "limit": most, "fields": fields}}
+
+
+class ScansTooCostly(TooCostly):
+    what = "The rows that its lists look at for filters, sorts, counts and groups"
+    hint = "Filter by columns with an index, or select fewer sorts, counts and groups."
 
 
 class RateLimited(RequestError):

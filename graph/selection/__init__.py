@@ -70,6 +70,7 @@ from graph.selection.terms import (
     grouped,
     searches_in,
     sort_of,
+    terms_in,
 )
 from graph.selection.values import (
     DEFAULT_COUNT_LIMIT,
@@ -169,5 +170,6 @@ __all__ = [
     "grouped",
     "searches_in",
     "sort_of",
+    "terms_in",
     "terms_of",
 ]

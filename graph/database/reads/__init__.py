@@ -13,6 +13,7 @@ from graph.database.reads.columns import (
     is_indexed,
     is_unique,
     key_of,
+    looks_elsewhere,
     scalar_of_column,
 )
 from graph.database.reads.expressions import can_be_null, scalar_of
@@ -48,6 +49,7 @@ __all__ = [
     "is_unique",
     "json_statement",
     "key_of",
+    "looks_elsewhere",
     "pages",
     "rows_by_key",
     "rows_by_text",

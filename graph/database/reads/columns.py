@@ -24,7 +24,9 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy import literal_column as raw_sql
+from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.sql.visitors import iterate
 
 from graph.database.catalog import catalog
 from graph.database.dialect import with_constants
@@ -87,9 +89,17 @@ def _is_own_type(type_: TypeEngine[Any]) -> bool:
 
 
 def is_computed(entity: str, name: str) -> bool:
-    """Whether a column is an expression, which may look at other rows."""
+    """Whether a column is an expression."""
     is_union = entity in catalog.unions
     return not is_union and not isinstance(attribute_of(entity, name), Column)
+
+
+@cache
+def looks_elsewhere(entity: str, name: str) -> bool:
+    """Whether a column is an expression that looks at other rows."""
+    if not is_computed(entity, name):
+        return False
+    return any(isinstance(part, SelectBase) for part in iterate(attribute_of(entity, name)))
 
 
 @cache

@@ -53,10 +53,13 @@ from graph.selection import (
     Test,
     Through,
     bounds_in,
+    terms_in,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy import FromClause, Select
 
     from graph.selection import Condition, Relationship, Term
 
@@ -103,11 +106,22 @@ def is_stored(entity: str, term: Term) -> bool:
     return isinstance(term, Attribute) and isinstance(column_of(entity, term.name), Column)
 
 
+def measured_together(terms: Iterable[Term]) -> list[tuple[Relationship, tuple[Measure, ...]]]:
+    """The measures of children that several of the terms look at, by relationship."""
+    by: defaultdict[Relationship, dict[Measure, None]] = defaultdict(dict)
+    for term in terms:
+        if isinstance(term, Measure) and term.relationship is not None:
+            by[term.relationship][Measure(term.function, term.column)] = None
+    return [(children, tuple(measures)) for children, measures in by.items() if len(measures) > 1]
+
+
 class ExpressionCompiler:
     """Compiles terms and conditions over one row; `prefix` begins the names of parameters.
 
-    With `joins`, rows across a relationship are joined once each, and buckets too, for a statement
-    that groups rows. Without, each term uses a sub-select. Terms that are `known` are columns.
+    With `joins`, rows across a to-one relationship are joined once each, and buckets too. Without,
+    each term uses a sub-select. Terms that are `known` are columns.
+
+    Several of `terms` that measure the same children are measured together, once for each row.
     """
 
     def __init__(
@@ -117,18 +131,22 @@ class ExpressionCompiler:
         *,
         joins: bool = False,
         known: Mapping[Term, ColumnElement[Any]] = MappingProxyType({}),
+        terms: Iterable[Term] = (),
     ) -> None:
         self.row = row
         self._prefix = prefix
-        self._known = known
         self._joined: dict[Relationship, tuple[ExpressionCompiler, ColumnElement[bool]]] | None = (
             {} if joins else None
         )
         self._buckets = Buckets()
+        self._measured = {each: self._lateral(*each) for each in measured_together(terms)}
+        self._known = {**known, **self._columns_of_measures()}
 
     def source(self) -> Any:
         """The row's table with all joins."""
         source = self.row.source
+        for lateral in self._measured.values():
+            source = source.join(lateral, true())
         for relationship, (joined, belongs) in (self._joined or {}).items():
             is_optional = relationship.is_optional
             source = source.join(joined.source(), belongs, isouter=is_optional)
@@ -186,23 +204,51 @@ class ExpressionCompiler:
             case Test():
                 return self._test(condition)
 
-    def selected(self, what: Any, *conditions: ColumnElement[bool]) -> Any:
+    def selected(self, what: Iterable[Any], *conditions: ColumnElement[bool]) -> Any:
         """A sub-select over this row alone; all other names in it are correlated."""
-        found = select(what).select_from(self.row.source).where(*conditions)
+        found = select(*what).select_from(self.source()).where(*conditions)
         return found.correlate_except(self.row.source)
+
+    def measures(self, rows: Callable[..., Select[Any]], terms: Sequence[Term]) -> Select[Any]:
+        """One row with the measures of `rows` as t0, t1, ...; `rows` selects from this row.
+
+        A computed column is computed once for each row, though several measures are taken of it.
+        """
+        entity, measured = self.row.entity, self
+        named = {term.column for term in terms if isinstance(term, Measure) and term.column}
+        if any(not is_stored(entity, Attribute(name)) for name in named):
+            columns = [self.term(Attribute(name)).label(name) for name in sorted(named)]
+            found = rows(*columns).offset(_NOTHING).subquery()
+            measured, rows = ExpressionCompiler(Row(entity, found, names=found.c)), select
+        values = [measured.term(term).label(f"t{nth}") for nth, term in enumerate(terms)]
+        return rows(*values) if values else rows(func.count())
+
+    def _lateral(self, relationship: Relationship, measures: Sequence[Measure]) -> FromClause:
+        """The measures of the row's children, in one row."""
+        inner, belongs = self._across(relationship)
+        return inner.measures(lambda *what: inner.selected(what, belongs), measures).lateral()
+
+    def _columns_of_measures(self) -> dict[Term, ColumnElement[Any]]:
+        return {
+            Measure(measure.function, measure.column, relationship): lateral.c[f"t{nth}"]
+            for (relationship, measures), lateral in self._measured.items()
+            for nth, measure in enumerate(measures)
+        }
 
     def _operand(self, number: int, scalar: Scalar, *, is_list: bool = False) -> ColumnElement[Any]:
         return scalar.bound(f"{self._prefix}o{number}", is_list=is_list)
 
-    def _across(self, relationship: Relationship) -> tuple[ExpressionCompiler, ColumnElement[bool]]:
+    def _across(
+        self, relationship: Relationship, terms: Iterable[Term] = ()
+    ) -> tuple[ExpressionCompiler, ColumnElement[bool]]:
         row, belongs = self.row.across(relationship)
-        return ExpressionCompiler(row, self._prefix), belongs
+        return ExpressionCompiler(row, self._prefix, terms=terms), belongs
 
     def _over(self, relationship: Relationship | None, term: Term) -> ColumnElement[Any]:
         """A term over the relationship's target, as a value of this row."""
         assert relationship is not None  # noqa: S101  only a group's own measures have none
         inner, belongs = self._across(relationship)
-        value: ColumnElement[Any] = inner.selected(inner.term(term), belongs).scalar_subquery()
+        value: ColumnElement[Any] = inner.selected([inner.term(term)], belongs).scalar_subquery()
         return value
 
     def _through(self, term: Through) -> ColumnElement[Any]:
@@ -222,8 +268,8 @@ class ExpressionCompiler:
         return case((joined.row.column("id").is_not(None), value))
 
     def _exists(self, found: Exists) -> ColumnElement[bool]:
-        inner, belongs = self._across(found.relationship)
-        what = inner.selected(literal_column("1"), belongs, inner.condition(found.condition))
+        inner, belongs = self._across(found.relationship, terms_in(found.condition))
+        what = inner.selected([literal_column("1")], belongs, inner.condition(found.condition))
         if not found.relationship.is_optional:
             return exists(what)
         return or_(exists(what), and_(self._met_by_null(found.condition), ~self._leads(found)))
@@ -231,7 +277,7 @@ class ExpressionCompiler:
     def _leads(self, found: Exists) -> ColumnElement[bool]:
         """Whether a to-one relationship has a row."""
         inner, belongs = self._across(found.relationship)
-        return exists(inner.selected(literal_column("1"), belongs))
+        return exists(inner.selected([literal_column("1")], belongs))
 
     def _met_by_null(self, condition: Condition) -> ColumnElement[bool]:  # noqa: PLR0911
         """Whether a missing row matches a condition: its values are null and its lists are empty.

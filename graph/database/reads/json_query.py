@@ -98,6 +98,9 @@ class JsonQuery:
         self._roots = roots
         self._statements: dict[World, JsonStatement] = {}
 
+    def is_compiled(self, world: World) -> bool:
+        return world in self._statements
+
     def statement(
         self, json_function: str, world: World, max_bytes: int | None = None
     ) -> JsonStatement:

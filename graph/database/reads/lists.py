@@ -50,19 +50,20 @@ from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads.columns import Row, belongs, columns_of
 from graph.database.reads.empty_buckets import starts_of, with_empty
-from graph.database.reads.expressions import ExpressionCompiler, is_stored
+from graph.database.reads.expressions import ExpressionCompiler, measured_together
 from graph.database.reads.keyset import Ordering, same
 from graph.selection import (
     BY_KEY,
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
     AllOf,
-    Attribute,
     Bucket,
     Measure,
     Test,
+    Through,
     columns_read,
     grouped,
+    terms_in,
 )
 
 if TYPE_CHECKING:
@@ -91,16 +92,29 @@ class RowList:
         *,
         key: ColumnElement[Any],
         prefix: str = "",
+        keys: Sequence[Term] = (),
     ) -> None:
+        """With `keys`, their rows are joined to those of the list."""
         self.entity = relationship.target
         self.prefix = prefix
-        self._where = where
-        self.expressions = ExpressionCompiler(Row(relationship.target), prefix)
+        self._relationship, self._where, self._key = relationship, where, key
+        self.expressions = ExpressionCompiler(
+            Row(relationship.target), prefix, joins=bool(keys), terms=[*terms_in(where), *keys]
+        )
         filtered = () if where is None else (self.expressions.condition(where),)
         self.conditions = (belongs(relationship, key), *filtered)
 
+    def with_keys(self, keys: Sequence[Term]) -> RowList:
+        """The same list, for these sort keys: rows that several of them look at are joined once."""
+        together = measured_together([*terms_in(self._where), *keys])
+        if not together and not any(isinstance(key, Through) for key in keys):
+            return self
+        return RowList(
+            self._relationship, self._where, key=self._key, prefix=self.prefix, keys=keys
+        )
+
     def select(self, *what: Any) -> Select[Any]:
-        return select(*what).select_from(self.expressions.row.source).where(*self.conditions)
+        return select(*what).select_from(self.expressions.source()).where(*self.conditions)
 
     def count(self) -> Select[Any]:
         """The number of rows of the list, on all pages."""
@@ -113,15 +127,7 @@ class RowList:
 
     def aggregates(self, terms: Sequence[Term]) -> Select[Any]:
         """One row with the measures as t0, t1, ..."""
-        named = {term.column for term in terms if isinstance(term, Measure) and term.column}
-        computed = any(not is_stored(self.entity, Attribute(name)) for name in named)
-        row, source = self.expressions, self.select
-        if computed:  # once for each row, though several measures are taken of it
-            columns = [self.expressions.term(Attribute(name)).label(name) for name in sorted(named)]
-            rows = self.select(*columns).offset(raw_sql("0")).subquery()
-            row, source = ExpressionCompiler(Row(self.entity, rows, names=rows.c)), select
-        measures = [row.term(term).label(f"t{nth}") for nth, term in enumerate(terms)]
-        return source(*measures) if measures else source(func.count())
+        return self.expressions.measures(self.select, terms)
 
     def groups(self, shape: GroupingShape, terms: Sequence[Term], *, own: str) -> Select[Any]:
         """One row per group: its number `nth` in their order, and the terms as t0, t1, ...
@@ -216,10 +222,10 @@ class Paged:
     """A list in the order of a page; the values of its cursors are parameters."""
 
     def __init__(self, rows: RowList, shape: PageShape) -> None:
-        self._list = rows
         self._shape = shape
         forwards = Ordering(rows.entity, shape.order)
         self._order = forwards.backwards if shape.backwards else forwards
+        self._list = rows.with_keys([sort.term for sort in self._order.sorts])
         self._keys = [self._list.expressions.term(sort.term) for sort in self._order.sorts]
         after = self._values("after", shape.after)
         before = self._values("before", shape.before)

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, inf, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import GraphQLError
 
 from graph.database.table_sizes import SizesInWorld
-from graph.errors import TooCostly
+from graph.errors import ScansTooCostly, TooCostly
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from graph.database.table_sizes import Sizes
     from graph.database.worlds import World
@@ -77,6 +77,26 @@ class PriceList:
         return price
 
 
+class CostLimits:
+    """The most that one operation may cost: for its objects and fields, and for its scans.
+
+    `least` is a cost that exceeds neither.
+    """
+
+    def __init__(self, most: int | None = None, most_scanned: int | None = None) -> None:
+        self.most = most
+        self.most_scanned = most_scanned
+        self.least = min(inf if each is None else each for each in (most, most_scanned))
+
+    def errors(
+        self, cost: int, scanned: int, most_expensive: list[tuple[str, int]]
+    ) -> Iterator[TooCostly]:
+        if self.most is not None and cost > self.most:
+            yield TooCostly(cost, self.most, most_expensive)
+        if self.most_scanned is not None and scanned > self.most_scanned:
+            yield ScansTooCostly(scanned, self.most_scanned, most_expensive)
+
+
 class Price:
     """The price of an operation, with certain sizes of tables.
 
@@ -87,7 +107,8 @@ class Price:
         self, charges: Iterable[Charge], scans: Iterable[Charge] = (), *, has_scans: bool = False
     ) -> None:
         self.has_scans = has_scans
-        self.charges = (*charges, *scans)
+        self._scans = tuple(scans)
+        self.charges = (*charges, *self._scans)
         costs, objects = Counter[tuple[int, ...]](), Counter[tuple[int, ...]]()
         for charge in self.charges:
             costs[charge.argument_indexes] += charge.weight
@@ -115,17 +136,23 @@ class Price:
     def total(self, values: Sequence[Any]) -> int:
         return self._sums(values)[0]
 
-    def check(self, values: Sequence[Any], most: int | None) -> int:
+    def check(self, values: Sequence[Any], limits: CostLimits) -> int:
         """The total cost.
 
         Raises:
-            RequestRejected: it exceeds the limit for one operation.
+            RequestRejected: it exceeds a limit for one operation.
         """
         total = self.total(values)
-        if most is not None and total > most:
-            error = TooCostly(total, most, self.most_expensive(values))
+        if total <= limits.least:
+            return total
+        scans = self.scanned(values)
+        for error in limits.errors(total - scans, scans, self.most_expensive(values)):
             raise RequestRejected([GraphQLError(str(error), original_error=error)], code=error.code)
         return total
+
+    def scanned(self, values: Sequence[Any]) -> int:
+        """What the rows that lists look at cost."""
+        return sum(scan.total(values) for scan in self._scans)
 
     def total_and_actual(self, values: Sequence[Any], came: int) -> tuple[int, int]:
         """The total cost, and the actual cost of an answer with this number of objects."""

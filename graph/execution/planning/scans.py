@@ -1,17 +1,20 @@
-"""The rows that a list may have to look at: for its filter, its sorts, and values of all its rows.
+"""The work of a list beside the rows that it returns: its filter, sorts, counts and groups.
 
-The estimate is rough. An index helps only with its first column, and a relationship has its average
-number of rows. A row that a scan looks at counts 1, a look-up of another row as much as ten.
+The estimate is the time that PostgreSQL needs, in microseconds, from the sizes of tables. It is
+rough. An index helps only with its first column, a relationship has its average number of rows, and
+every row matches. `python -m bench.price worst` shows how far estimates are from measured times.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from graph.database.reads import is_computed, is_indexed, is_unique
+from graph.database.reads import is_computed, is_indexed, is_unique, looks_elsewhere
 from graph.execution.planning.cost import Charge
 from graph.selection import (
+    MAX_FILLED_GROUPS,
+    MAX_GROUPS,
     Aggregates,
     AllOf,
     AnyOf,
@@ -28,6 +31,7 @@ from graph.selection import (
     Test,
     Through,
     TotalCount,
+    terms_in,
     terms_of,
 )
 
@@ -37,17 +41,31 @@ if TYPE_CHECKING:
     from graph.database.table_sizes import Sizes
     from graph.selection import Condition, PageShape, Relationship, Term
 
-_ROWS_PER_COST = 100
-_LOOK_UP = 10.0
-# A computed column may look at rows of other tables; which ones, its expression alone knows.
-_COMPUTED = 30.0
-# Steps in a time zone for each bucket; the similarity of words for each match.
-_BUCKET = 20.0
-_MATCH = 10.0
+# Microseconds, measured on a machine that needs about half a microsecond for an object.
+_ROW = 0.08  # a scan reads it
+_TEST = 0.04
+_TEXT_TEST = 0.1
+_SORT = 0.12
+_GROUP = 0.35  # by each key
+_AGGREGATE = 0.05
+_DISTINCT = 0.4  # it sorts the values of a group
+_LOOK_UP = 1.5  # by an index, for one row
+_CHILD = 0.15  # a row that a look-up found
+_JOIN = 0.15  # a row that is hashed, or looked up in a hash
+_COMPUTED = 0.1
+# A computed column looks at rows of other tables; which ones, its expression alone knows.
+_COMPUTED_ELSEWHERE = 3.0
+_BUCKET = 1.8  # steps in a time zone
+_MATCH = 1.0  # the similarity of words
+_EMPTY_BUCKETS = 10.0  # for each row
+_EMPTY = 4.0
 _MOST = 1e12
+# As much as the objects of a list cost anyway.
+_FREE = 5.0
 # The rows that an index leaves to look at: a share, or as many as there are keys in a list.
 _FOUND_BY_INDEX = 0.1
 _FOUND_BY_KEYS = 100.0
+_OF_TEXT = {"like", "ilike", "same"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +78,40 @@ class Scan:
     connection: Connection
 
     def charge(self, sizes: Sizes) -> Charge:
-        rows = min(_Rows(sizes).of_connection(self.connection) * self.times, _MOST)
-        weight = int(rows / _ROWS_PER_COST)
+        """One for each microsecond."""
+        microseconds = _Work(sizes).of_connection(self.connection)
+        weight = int(min(microseconds * self.times, _MOST)) if microseconds >= _FREE else 0
         return Charge(self.path, weight, self.argument_indexes, is_object=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Estimates numbers of rows, with these sizes of tables."""
+class _Work:
+    """Estimates microseconds, with these sizes of tables. For one list: it remembers filters."""
 
     sizes: Sizes
+    _filters: dict[tuple[int, float, bool], float] = field(default_factory=dict)
 
     def of_connection(self, connection: Connection) -> float:
-        """The rows that are looked at for each parent."""
+        """The work for each parent."""
         shape, entity = connection.shape, connection.relationship.target
-        listed = _share(entity, shape.where, self._listed(connection.relationship))
-        matching = listed + self._condition(entity, shape.where, listed)
-        looked_at = 0.0
+        rows = _share(entity, shape.where, self._listed(connection.relationship))
+        read = rows * _ROW + self._filter(entity, shape.where, rows)
+        work = 0.0
         for part in connection.fields:
             match part:
                 case TotalCount() | CountUpTo():
-                    looked_at += matching
+                    work += read
                 case Aggregates(fields=fields):
-                    looked_at += matching + listed * self._terms(entity, terms_of(fields))
+                    work += read + rows * self._terms(entity, terms_of(fields))
                 case Groups(shape=grouping, fields=fields):
                     terms = dict.fromkeys((*grouping.terms, *terms_of(fields)))
-                    looked_at += matching + listed * (1 + self._terms(entity, terms))
+                    work += read + rows * self._terms(entity, terms)
+                    work += rows * len(grouping.by) * _GROUP
+                    work += _filled(grouping.by, rows)
         if connection.needs_rows and not _has_indexed_order(entity, shape):
-            sorts = (sort.term for sort in shape.order)
-            looked_at += matching + listed * self._terms(entity, sorts)
-        return looked_at
+            sorts = [sort.term for sort in shape.order]
+            work += read + rows * (len(sorts) * _SORT + self._terms(entity, sorts))
+        return work
 
     def _listed(self, relationship: Relationship) -> float:
         """The average number of rows that belong to one source row; all, from the root."""
@@ -101,56 +123,67 @@ class _Rows:
         return max(rows / max(self.sizes.rows(relationship.source), 1.0), min(rows, 1.0))
 
     def _terms(self, entity: str, terms: Iterable[Term]) -> float:
-        """The rows that the terms of one row look at; one look at children has all aggregates."""
-        found = 0.0
-        seen: set[Relationship] = set()
+        """The work for the terms of one row; all that measure the same children read them once."""
+        work = 0.0
+        seen: set[Relationship | str] = set()
         for term in terms:
-            if isinstance(term, Measure) and term.relationship is not None:
-                found += 0.0 if term.relationship in seen else self._children(term.relationship)
-                seen.add(term.relationship)
-            found += self._term(entity, term)
-        return found
-
-    def _children(self, relationship: Relationship) -> float:
-        return _LOOK_UP + self._listed(relationship)
+            work += self._term(entity, term)
+            if isinstance(term, Measure):
+                children, column = term.relationship, term.column
+                if children is not None and children not in seen:
+                    seen.add(children)
+                    work += _LOOK_UP + self._listed(children) * _CHILD
+                if column is not None and (key := f"{children}.{column}") not in seen:
+                    seen.add(key)
+                    measured = children.target if children else entity
+                    times = self._listed(children) if children else 1.0
+                    work += times * self._term(measured, Attribute(column))
+        return work
 
     def _term(self, entity: str, term: Term) -> float:
-        """The rows that a term of one row looks at, beside the children that it measures."""
+        """The work for a term of one row, beside that for the values that it measures."""
         match term:
             case Attribute(name):
+                if looks_elsewhere(entity, name):
+                    return _COMPUTED_ELSEWHERE
                 return _COMPUTED if is_computed(entity, name) else 0.0
             case Through(relationship, inner):
-                return _LOOK_UP + self._terms(relationship.target, [inner])
-            case Measure():
-                return self._measured(entity, term)
+                return _JOIN + self._terms(relationship.target, [inner])
+            case Measure(function, _, relationship):
+                each = _DISTINCT if function == "distinct" else _AGGREGATE
+                return each * (1.0 if relationship is None else self._listed(relationship))
             case Bucket(inner):
                 return _BUCKET + self._term(entity, inner)
             case Rank():
                 return _MATCH
 
-    def _measured(self, entity: str, measure: Measure) -> float:
-        relationship = measure.relationship
-        measured = entity if relationship is None else relationship.target
-        if measure.column is None:
-            return 0.0
-        column = self._term(measured, Attribute(measure.column))
-        return column * (1.0 if relationship is None else self._listed(relationship))
+    def _filter(
+        self, entity: str, where: Condition | None, rows: float, *, joins: bool = True
+    ) -> float:
+        """The work for a filter of so many rows, beside reading them.
+
+        Each `Exists` needs it twice, and those below it: without a memory, twice as often each.
+        """
+        key = (id(where), rows, joins)
+        if key not in self._filters:
+            terms = rows * self._terms(entity, terms_in(where))
+            work = terms + self._condition(entity, where, rows, joins=joins)
+            self._filters[key] = min(work, _MOST)
+        return self._filters[key]
 
     def _condition(
         self, entity: str, condition: Condition | None, rows: float, *, joins: bool = True
     ) -> float:
-        """The rows that a condition on so many rows looks at, beside these.
+        """The work for a condition on so many rows, beside its terms.
 
         With `joins`, PostgreSQL can turn `Exists` into a join, and hash the other table once.
         """
         match condition:
-            case Test(term):
-                return rows * self._terms(entity, [term])
-            case AllOf(conditions):
+            case Test(_, operator):
+                return rows * (_TEXT_TEST if operator in _OF_TEXT else _TEST)
+            case AllOf(conditions) | AnyOf(conditions):
+                joins = joins and isinstance(condition, AllOf)
                 each = (self._condition(entity, part, rows, joins=joins) for part in conditions)
-                return min(sum(each), _MOST)
-            case AnyOf(conditions):
-                each = (self._condition(entity, part, rows, joins=False) for part in conditions)
                 return min(sum(each), _MOST)
             case Not(inner):
                 joins = joins and isinstance(inner, Exists)
@@ -162,13 +195,21 @@ class _Rows:
     def _exists(self, found: Exists, rows: float, *, joins: bool) -> float:
         relationship = found.relationship
         target, children = relationship.target, min(rows * self._listed(relationship), _MOST)
-        one_by_one = rows * _LOOK_UP + children
-        one_by_one += self._condition(target, found.condition, children, joins=joins)
+        one_by_one = rows * _LOOK_UP + children * _CHILD
+        one_by_one += self._filter(target, found.condition, children, joins=joins)
         if not joins or relationship.is_optional:
             return min(one_by_one, _MOST)
         every = self.sizes.rows(target)
-        hashed = rows + every + self._condition(target, found.condition, every)
+        hashed = (rows + every) * _JOIN + self._filter(target, found.condition, every)
         return min(one_by_one, hashed)
+
+
+def _filled(keys: tuple[Term, ...], rows: float) -> float:
+    """The work for the groups of empty buckets, of which there are some for each row at most."""
+    if not any(isinstance(key, Bucket) and key.fills for key in keys):
+        return 0.0
+    most = MAX_FILLED_GROUPS if len(keys) > 1 else MAX_GROUPS
+    return min(rows * _EMPTY_BUCKETS, most) * _EMPTY
 
 
 def _has_indexed_order(entity: str, shape: PageShape) -> bool:
@@ -183,8 +224,8 @@ def _share(entity: str, condition: Condition | None, rows: float) -> float:
     match condition:
         case AllOf(conditions):
             return min((_share(entity, each, rows) for each in conditions), default=rows)
-        case Test(Attribute(name), "eq" | "in"):
+        case Test(Attribute(name), "eq" | "in" as operator):
             if is_unique(entity, name):
-                return min(rows, _FOUND_BY_KEYS)
+                return min(rows, 1.0 if operator == "eq" else _FOUND_BY_KEYS)
             return rows * _FOUND_BY_INDEX if is_indexed(entity, name) else rows
     return rows

@@ -54,6 +54,10 @@ _MAX_VALUES = 6_000
 _MAX_VALUES_OF_MUTATION = 20_000
 _OBJECT = 3
 
+# Begins the names of variables that stand for literals (`documents.literals`); no client's do. They
+# have a value, which is not null.
+SLOT = "\0"
+
 # The variable with the number of the last settled event, which every request has; no client can
 # name it.
 SETTLED = "$settled"
@@ -199,8 +203,8 @@ def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
 
 def _reader_within(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
     """As `_reader`, but a variable with a default may be null where null is invalid."""
-    refuses_null = is_non_null_type(type_) and isinstance(node, VariableNode)
-    return None if refuses_null else _reader(node, type_)
+    may_be_null = isinstance(node, VariableNode) and not node.name.value.startswith(SLOT)
+    return None if may_be_null and is_non_null_type(type_) else _reader(node, type_)
 
 
 def _reader_of_list(readers: list[Reader | None]) -> Reader | None:

@@ -34,7 +34,7 @@ from graph.execution.documents.subscriptions import AFTER, FIRST
 from graph.execution.failures import RequestRejected, rejection, unavailability
 from graph.execution.live.hub import Hub
 from graph.execution.planning.access import Access
-from graph.execution.planning.cost import PriceList, objects_in
+from graph.execution.planning.cost import CostLimits, PriceList, objects_in
 from graph.execution.planning.variables import SETTLED
 from graph.execution.running.answers import (
     answer_to,
@@ -60,9 +60,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     import strawberry
+    from graphql import GraphQLError
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
+    from graph.database.replay import ReplayLimits
     from graph.database.stopwatch import Stopwatch
     from graph.database.worlds import World
     from graph.execution.documents.limits import Limits
@@ -105,6 +107,16 @@ class Work:
         """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
         return self.compiled.history if self.compiled else self.operation.history
 
+    @property
+    def is_statement(self) -> bool:
+        """Whether one statement answers all of it."""
+        return self.compiled is not None and not self.compiled.uncompiled
+
+    @property
+    def errors(self) -> Sequence[GraphQLError]:
+        """The errors that are known before it runs."""
+        return self.compiled.errors(self.values) if self.compiled else ()
+
 
 class Execution:
     """Runs operations of one schema on one database. One per application."""
@@ -116,26 +128,28 @@ class Execution:
         mode: ExecutionMode = ExecutionMode.COMPILED,
         limits: Limits | None = None,
         *,
-        max_cost: int | None = None,
+        cost_limits: CostLimits | None = None,
         charging: Charging | None = None,
         persisted: Persisted | None = None,
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
         limiters: Limiters | None = None,
+        replay: ReplayLimits | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._documents = Documents(self._schema, limits)
-        self._max_cost = max_cost
+        self._cost_limits = cost_limits or CostLimits()
         self._charging = charging or Charging()
         self._limiters = limiters or Limiters()
         self._turn = Lock()
         # The subscriptions, if the store has a log of its changes.
         self.hub: Hub | None = None
         if catalog.log is not None:
-            log = LogReader(database, catalog.log)
+            log = LogReader(database, catalog.log, replay)
             self.hub = Hub(self._schema, log, self._run_again, self._charging)
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
+        self._shares = self._compiles and self._persisted.takes_any
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {
             entity: _type_of(schema, entity)
@@ -177,18 +191,12 @@ class Execution:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
-        if self._documents.is_known(request.query):
-            work = self._planned(request, viewer)
-        else:
-            # One at a time, and others in between: a crowd of new texts would hold up the loop.
-            async with self._turn:
-                await sleep(0)
-                work = self._planned(request, viewer)
+        work = await self._read(request, viewer)
         if work.source is not None:
             return await self._subscribe(work, work.source, request, viewer)
         if self.hub is not None and work.operation.reads_log:
             await self.hub.catch_up()
-            work = self._planned(request, viewer)
+            work = await self._read(request, viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -207,17 +215,52 @@ class Execution:
                 )
         return await self._settle(answer, work, request, place)
 
-    def _planned(self, request: Request, viewer: Viewer) -> Work:
-        """Read, check and plan a request.
+    async def _read(self, request: Request, viewer: Viewer) -> Work:
+        """Read, check and plan a request. Raises as `_planned` and `_operation`."""
+        if (work := self._shared(request, viewer)) is not None:
+            return work
+        if self._documents.is_known(request.query):
+            return self._planned(self._operation(request), request, viewer)
+        # One at a time, and others in between: a crowd of new texts would hold up the loop.
+        async with self._turn:
+            await sleep(0)
+            return self._planned(self._operation(request), request, viewer)
+
+    def _shared(self, request: Request, viewer: Viewer) -> Work | None:
+        """The work for a text that differs from known ones in literals only.
+
+        None if the text must be read by itself, as when something is refused: errors have places.
+        """
+        text = request.query
+        if text is None or request.document is not None or not self._shares:
+            return None
+        if (shared := self._documents.shared(text)) is None:
+            return None
+        document, literals = shared
+        try:
+            operation = document.operation(request.operation_name)
+            work = self._planned(operation, request, viewer, literals)
+        except RequestRejected:
+            return None
+        return work if work.is_statement and not work.errors else None
+
+    def _planned(
+        self,
+        operation: Operation,
+        request: Request,
+        viewer: Viewer,
+        literals: Mapping[str, Value] | None = None,
+    ) -> Work:
+        """Check and plan an operation; `literals` are the values of its document's slots.
 
         Raises:
             RequestRejected: it is invalid, or the viewer may not see what it selects.
             MethodNotAllowed: it is for queries only, and this is none.
         """
-        operation = self._operation(request)
         if request.only_query and operation.is_mutation:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
+        variables.coerced.update(literals or {})
         source: Source | None = None
         if self.hub is not None:
             variables.coerced[SETTLED] = self.hub.settled or 0
@@ -279,7 +322,7 @@ class Execution:
             RateLimited: it costs more than is left in the client's bucket.
             Overloaded: too many operations are waiting already.
         """
-        requested = work.price.check(work.values, self._max_cost)
+        requested = work.price.check(work.values, self._cost_limits)
         await self._charging.consume(request.client, requested)
         is_query = work.operation.is_query
         try:
@@ -301,7 +344,7 @@ class Execution:
         assert self.hub is not None  # noqa: S101  it has made the source
         if not request.takes_stream:
             raise StreamNotAccepted
-        requested = work.price.check(work.values, self._max_cost)
+        requested = work.price.check(work.values, self._cost_limits)
         await self._charging.consume(request.client, requested)
         return Answer(b"", stream=await self.hub.subscribe(source, work, request, viewer))
 
@@ -366,10 +409,12 @@ class Execution:
         )
 
     def _with_cost(self, answer: Answer, work: Work, actual: Mapping[str, int]) -> Answer:
+        scans = work.price.scanned(work.values)
         cost = {
             "requested": work.price.total(work.values),
             **actual,
-            "limit": self._max_cost,
+            "limit": self._cost_limits.most,
+            **({"scans": scans, "scanLimit": self._cost_limits.most_scanned} if scans else {}),
             "fields": [
                 {"path": path, "cost": each}
                 for path, each in work.price.most_expensive(work.values)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from graph.app import create_app
-from graph.execution.planning.cost import Charge, Price, objects_in
+from graph.execution.planning.cost import Charge, CostLimits, Price, objects_in
 from graph.selection import Page
 from graph.settings import ExecutionMode, Settings, read_settings
 from tests.conftest import client_of
@@ -117,7 +117,11 @@ def test_the_total_is_the_sum_of_the_charges() -> None:
 
     price = Price(charges)
 
-    assert price.check(values, None) == total == sum(charge.total(values) for charge in charges)
+    assert (
+        price.check(values, CostLimits())
+        == total
+        == sum(charge.total(values) for charge in charges)
+    )
     for came, actual in [
         (-1, 0),
         (0, 0),
