@@ -59,6 +59,7 @@ class Hub:
         self._schema = schema
         self._entity = log.log.entity
         self._sort = sort_of(self._entity)
+        self._log = log
         self._run = run
         self._charging = charging
         self._follower = Follower(log, self)
@@ -128,6 +129,7 @@ class Hub:
             viewer,
             self._sort,
             lambda: self._follower.settled,
+            self._log.pruned_through,
         )
         bill = Bill(self._charging, request.client)
         key = _key(source, work, request, viewer)

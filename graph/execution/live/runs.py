@@ -16,7 +16,7 @@ from graph.execution.running.answers import answer_to
 from graph.relay import decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
@@ -64,8 +64,9 @@ class Query:
     viewer: Viewer
     # The name of the order of events, which is in their cursors.
     sort: str
-    # The last settled number, at any time.
+    # The last settled number, and that up to which the log was pruned, at any time.
     settled: Callable[[], int | None]
+    pruned_through: Callable[[], Awaitable[int]]
 
     async def page(self, after: int, settled: int, first: int = _PAGE_SIZE) -> EventPage:
         """The next events after a number, at most `first`; raises as `Runner`.
