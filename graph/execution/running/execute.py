@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
+    from graph.database.replay import ReplayLimits
     from graph.database.stopwatch import Stopwatch
     from graph.database.worlds import World
     from graph.execution.documents.limits import Limits
@@ -132,6 +133,7 @@ class Execution:
         persisted: Persisted | None = None,
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
         limiters: Limiters | None = None,
+        replay: ReplayLimits | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
@@ -143,7 +145,7 @@ class Execution:
         # The subscriptions, if the store has a log of its changes.
         self.hub: Hub | None = None
         if catalog.log is not None:
-            log = LogReader(database, catalog.log)
+            log = LogReader(database, catalog.log, replay)
             self.hub = Hub(self._schema, log, self._run_again, self._charging)
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
