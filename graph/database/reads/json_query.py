@@ -25,6 +25,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, String, cast, select
+from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
@@ -40,7 +41,7 @@ from graph.database.reads.sql_fragments import (
     named,
     object_of,
 )
-from graph.database.worlds import EVERYTHING, OWN
+from graph.database.worlds import EVERYTHING, OWN, NotChanged, after
 from graph.errors import AnswerTooLarge
 from graph.selection import (
     Column,
@@ -97,6 +98,7 @@ class JsonQuery:
     def __init__(self, roots: tuple[DataField, ...]) -> None:
         self._roots = roots
         self._statements: dict[World, JsonStatement] = {}
+        self._after_changes: dict[World, JsonStatement | None] = {}
 
     def is_compiled(self, world: World) -> bool:
         return world in self._statements
@@ -109,6 +111,28 @@ class JsonQuery:
             statement = json_statement(self._roots, json_function, world, max_bytes)
             self._statements[world] = statement
         return statement
+
+    def statement_after(
+        self, rows: tuple[tuple[str, str], ...], json_function: str, world: World, max_bytes: int
+    ) -> JsonStatement:
+        """The statement as a part of one that makes a change, whose rows are in these queries.
+
+        Each root is the one row of its entity there. A larger answer is an error.
+
+        Raises:
+            NotChanged: it reads other rows.
+        """
+        changed = after(world, rows)
+        if changed not in self._after_changes:
+            try:
+                statement = json_statement(self._roots, json_function, changed, max_bytes)
+            except NotChanged:
+                statement = None
+            self._after_changes[changed] = statement
+        found = self._after_changes[changed]
+        if found is None:
+            raise NotChanged
+        return found
 
 
 @lru_cache(maxsize=1024)
@@ -126,7 +150,10 @@ def json_statement(
     """
     writer = RowWriter(json_function, world)
     texts = [concatenated(writer.root(root)) for root in roots]
-    statement = _encoded(texts) if max_bytes is None else _bounded(texts, max_bytes)
+    if max_bytes is None:
+        statement = _encoded(texts)
+    else:
+        statement = _bounded(texts, max_bytes, fails=world.changed is not None)
     sql, parameters = joined(statement, world)
     return JsonStatement(sql, tuple(map(_binder, parameters)))
 
@@ -136,13 +163,15 @@ def _encoded(texts: Sequence[Sql]) -> Sql:
     return ("SELECT ", *_listed(columns))
 
 
-def _bounded(texts: Sequence[Sql], max_bytes: int) -> Sql:
-    """The texts, computed once and measured."""
+def _bounded(texts: Sequence[Sql], max_bytes: int, *, fails: bool) -> Sql:
+    """The texts, computed once and measured. With `fails` those of a larger answer are an error."""
     size = "+".join(f"octet_length(made.text{nth})::bigint" for nth in range(len(texts)))
-    bounded = (
+    bounded = [
         f"CASE WHEN {size}<={max_bytes} THEN textsend(made.text{nth}) END AS root{nth}, "
         for nth in range(len(texts))
-    )
+    ]
+    if fails:
+        size = f"CASE WHEN {size}<={max_bytes} THEN {size} ELSE ({size}||' bytes')::bigint END"
     columns = [(*text, f" AS text{nth}") for nth, text in enumerate(texts)]
     # OFFSET 0: else each use of a text would compute it again.
     made = (" \nFROM (SELECT ", *_listed(columns), "\n LIMIT ALL OFFSET 0) AS made")
@@ -234,7 +263,10 @@ class RowWriter:
     def _lookup(self, one: ToOne) -> SqlText:
         assert one.argument_index is not None  # noqa: S101  a look-up has one
         arguments = (one.relationship, one.selection.columns)
-        row = Part(_row_looked_up, arguments, indexes=(one.argument_index,))
+        if changed := self._world.changed_rows(one.relationship.target):
+            row = Part(_changed_row, (*arguments, changed))
+        else:
+            row = Part(_row_looked_up, arguments, indexes=(one.argument_index,))
         return [("coalesce(", *self._one(one, row), ",'null')")]
 
     def _one(self, one: ToOne, row: Part) -> Sql:
@@ -283,6 +315,18 @@ def _row_looked_up(place: Place, relationship: Relationship, names: frozenset[st
     value = scalar.bound(f"{place.prefixes[0]}value")
     row = select(*columns.columns_of(relationship.target, names))
     return row.where(columns.matches(relationship, value))
+
+
+def _changed_row(
+    _: Place, relationship: Relationship, names: frozenset[str], changed: str
+) -> Select[Any]:
+    """The row that a change in the same statement gives, by the query of these."""
+    assert relationship.target_column is not None  # noqa: S101  a look-up has one
+    scalar = columns.scalar_of_column(relationship.target, relationship.target_column)
+    key = raw_sql(f"(SELECT id FROM {changed})", scalar.bound("value").type)
+    return select(*columns.columns_of(relationship.target, names)).where(
+        columns.matches(relationship, key)
+    )
 
 
 def _row_with_key(
