@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from graph.execution.live.stream import Stream
     from graph.execution.planning.dependencies import Dependency
     from graph.execution.running.charging import Charging
-    from graph.execution.running.execute import Work
     from graph.execution.running.request import Request
+    from graph.execution.running.work import Work
     from graph.selection import Page
     from graph.viewer import Viewer
 
