@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from asyncio import Lock, sleep
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from time import perf_counter
@@ -50,6 +50,7 @@ from graph.execution.running.executor import run, run_in_parts
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
 from graph.execution.running.request import Answer, Request
+from graph.execution.running.work import Work
 from graph.loading.loaders import Loaders
 from graph.loading.prefetch import Prefetcher
 from graph.schema.context import Context
@@ -57,10 +58,9 @@ from graph.schema.node import ENTITIES
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
 
     import strawberry
-    from graphql import GraphQLError
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
@@ -70,9 +70,6 @@ if TYPE_CHECKING:
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
-    from graph.execution.planning.compile import Compiled
-    from graph.execution.planning.cost import Price
-    from graph.execution.planning.history import History
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
     from graph.schema.context import FieldPath
@@ -81,41 +78,6 @@ if TYPE_CHECKING:
 
 
 _IDEMPOTENCY_POLICY = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
-
-
-@dataclass(slots=True)
-class Work:
-    """An operation with its variables, ready to run.
-
-    `values` are those of its arguments, by index. A query is `compiled`, as far as it can be; a
-    mutation, and a query whose answer comes in parts, has a `plan`.
-    """
-
-    operation: Operation
-    variables: VariableValues
-    values: Sequence[Value]
-    price: Price
-    access: Access
-    compiled: Compiled | None = None
-    plan: Plan | None = None
-    has_parts: bool = False
-    # Of a subscription, whose query this is.
-    source: Source | None = None
-
-    @property
-    def history(self) -> History:
-        """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
-        return self.compiled.history if self.compiled else self.operation.history
-
-    @property
-    def is_statement(self) -> bool:
-        """Whether one statement answers all of it."""
-        return self.compiled is not None and not self.compiled.uncompiled
-
-    @property
-    def errors(self) -> Sequence[GraphQLError]:
-        """The errors that are known before it runs."""
-        return self.compiled.errors(self.values) if self.compiled else ()
 
 
 class Execution:
@@ -309,7 +271,11 @@ class Execution:
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.prices.price(self._database.sizes, world)
-            return Work(operation, variables, values, price, compiled.access, compiled, plan)
+            return Work(operation, variables, values, price, compiled.access, compiled, plan=plan)
+        if operation.is_mutation:
+            mutation, values = operation.mutation(variables)
+            price = mutation.prices.price(self._database.sizes, world)
+            return Work(operation, variables, values, price, mutation.access, mutation=mutation)
         plan = plan or operation.plan(variables)
         price = PriceList(plan.charges, plan.scans).price(self._database.sizes, world)
         return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
@@ -378,12 +344,9 @@ class Execution:
                 else ()
             )
             return compiled_answer(compiled, columns, work.values)
+        if work.mutation is not None:
+            return combined(await self._mutations.run(work, request, viewer, place))
         plan = work.plan or work.operation.plan(work.variables)
-        if work.operation.is_mutation:
-            results = await self._mutations.run(
-                work.operation, plan, work.variables, request, viewer, place=place
-            )
-            return combined(results)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
         answer = await self._resolve(work, plan, request, viewer, place.reads)
