@@ -62,7 +62,7 @@ def check_query(schema: Schema, text: str) -> None:
     """
     problems = problems_of(Documents(schema._schema), {_OPTION: text})  # noqa: SLF001  as Execution
     if problems:
-        raise InvalidSetting(_OPTION, problems[0])
+        raise InvalidSetting(_OPTION, problems[0].removeprefix(f"{_OPTION}: "))
     operations = [
         node for node in parse(text).definitions if isinstance(node, OperationDefinitionNode)
     ]
