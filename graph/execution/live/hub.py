@@ -59,6 +59,7 @@ class Hub:
         self._schema = schema
         self._entity = log.log.entity
         self._sort = sort_of(self._entity)
+        self._log = log
         self._run = run
         self._charging = charging
         self._follower = Follower(log, self)
@@ -120,7 +121,16 @@ class Hub:
             InvalidCursor, CursorExpired, CursorUnknown: the stream cannot begin after the cursor.
         """
         settled = await self.catch_up()
-        query = Query(self._run, source, work.variables, request, viewer, self._sort)
+        query = Query(
+            self._run,
+            source,
+            work.variables,
+            request,
+            viewer,
+            self._sort,
+            lambda: self._follower.settled,
+            self._log.pruned_through,
+        )
         bill = Bill(self._charging, request.client)
         key = _key(source, work, request, viewer)
         if not source.is_stream:
@@ -184,6 +194,9 @@ class Hub:
         touched = None if events is None else self._stream_index.touched(events)
         for group in self._stream_index.groups():
             group.settle(number, is_touched=touched is None or group in touched)
+        for live in self._queries.values():
+            if live.query.source.query.reads_log:  # its list goes on
+                live.touch()
 
     def restarted(self) -> None:
         for group in self._stream_index.groups():
