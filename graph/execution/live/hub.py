@@ -135,13 +135,12 @@ class Hub:
         key = _key(source, work, request, viewer)
         if not source.is_stream:
             return LiveStream(self._live_group(key, query, work), bill)
-        after = request.last_event_id or source.after(work.variables)
-        number = settled if after is None else await self._number(query, after)
+        after = cast("Page", work.values[0]).after
+        number = settled if after is None else await self._resumed(*after)
         return EventStream(self._event_group(key, query, work, settled), number, bill)
 
-    async def _number(self, query: Query, cursor: str) -> int:
-        number = query.number_of(cursor)
-        if not isinstance(number, int) or number < 0:
+    async def _resumed(self, number: int) -> int:
+        if number < 0:
             raise InvalidCursor("after", "is not a cursor of this API.")
         if number > self._follower.last:
             raise CursorUnknown
