@@ -398,6 +398,20 @@ async def test_the_limits_of_documents_and_variables_apply(server: StreamingServ
             assert (await error_of(socket))["code"] == code
 
 
+async def test_a_mutation_may_have_an_idempotency_key(server: StreamingServer) -> None:
+    create = """mutation ($name: String!) { createItem(
+      input: {name: $name, costPrice: "1.00", sellingPrice: "2.00"}
+    ) @idempotent(key: "once") { ... on ItemSaved { item { databaseId } } } }"""
+    answers = []
+    for _ in range(2):  # over a new connection, as after a lost one
+        async with raw_socket(server.port) as socket:
+            socket.subscribe("a", create, name="Kettle")
+            answer, _ = await socket.received(2)
+            answers.append(answer["payload"])
+    assert answers[0]["data"] == answers[1]["data"]
+    assert answers[1]["extensions"] == {"replayed": ["createItem"]}
+
+
 @pytest.mark.parametrize(
     "changed", [{"operation_timeout_seconds": 0.2, "statement_timeout_seconds": 0.1}]
 )
