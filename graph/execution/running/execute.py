@@ -223,16 +223,27 @@ class Execution:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
         variables.coerced.update(literals or {})
-        source: Source | None = None
         if self.hub is not None:
             variables.coerced[SETTLED] = self.hub.settled or 0
             if operation.is_subscription:
                 source = self.hub.source(operation)
-                operation = source.query
-                variables.coerced.update({AFTER: None, FIRST: 1})
+                return self._planned_source(source, variables, request, viewer)
         work = self._work(operation, variables, request, world_of(viewer))
-        work.source = source
         work.access.check(viewer)
+        return work
+
+    def _planned_source(
+        self, source: Source, variables: VariableValues, request: Request, viewer: Viewer
+    ) -> Work:
+        """Check and plan the query of a subscription; raises as `_planned`."""
+        after = request.last_event_id or source.after(variables)
+        variables.coerced.update({AFTER: after, FIRST: 1})
+        try:
+            work = self._work(source.query, variables, request, world_of(viewer))
+        except RequestRejected as rejected:
+            raise source.placed(rejected) from None
+        work.source = source
+        work.access.check(viewer, source.path)
         return work
 
     def _operation(self, request: Request) -> Operation:
