@@ -48,6 +48,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "own with costs": frozenset({OWN, COSTS}),
     "history": frozenset({HISTORY}),
     "own with history": frozenset({HISTORY, OWN}),
+    "reader with history": frozenset({HISTORY, READ}),
 }
 
 _OWN_ORDERS = "SELECT id FROM orders WHERE customer_id = :own"
@@ -56,7 +57,9 @@ _OWN_ORDERS = "SELECT id FROM orders WHERE customer_id = :own"
 def cut_for(may: frozenset[str]) -> Iterator[str]:
     """Plain SQL that leaves what exists with these permissions, children first."""
     kept = [
-        *(["true"] if HISTORY in may else []),
+        *(["true"] if {HISTORY, READ} <= may else []),
+        *(["entity = 'Item'"] if HISTORY in may else []),
+        *(["entity = 'Customer' AND entity_id = :own"] if {HISTORY, OWN} <= may else []),
         *(["order_id IS NOT NULL"] if READ in may else []),
         *([f"order_id IN ({_OWN_ORDERS})"] if OWN in may else []),
     ]
@@ -223,6 +226,11 @@ def lines_have_no_rule(stack: ExitStack) -> None:
 @mutant("reader")
 def events_have_no_rule(stack: ExitStack) -> None:
     _with_rules(stack, Event=(RowRule(frozenset()),))
+
+
+@mutant("history")
+def who_may_see_the_history_sees_all_events(stack: ExitStack) -> None:
+    _with_rules(stack, Event=(RowRule(frozenset({HISTORY})),))
 
 
 @mutant("customer")
