@@ -15,8 +15,8 @@ from bench import report
 from bench.comparison import compare
 from bench.errors import BenchError
 from bench.rounds import Plan
-from bench.servers import LIMIT, SERVERS
-from bench.workloads import WORKLOADS
+from bench.servers import SERVERS
+from bench.workloads import LIMIT, WORKLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

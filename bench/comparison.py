@@ -101,7 +101,7 @@ def _start(
 
 
 def _taking_part(workload: Workload, servers: Sequence[Running]) -> list[Running]:
-    return [server for server in servers if server.name not in workload.without]
+    return [server for server in servers if workload.takes_part(server.name)]
 
 
 def _answers_if_same(

@@ -28,7 +28,7 @@ from bench.workloads import WORKLOADS
 from graph.database.engine import Database
 from graph.execution.planning.cost import CostLimits, Price
 from graph.execution.running.concurrency import Limiters
-from graph.execution.running.execute import Execution, Work
+from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.settings import Settings
 from graph.store.schema import schema
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bench.store import Store
     from graph.execution.running.concurrency import Place
     from graph.execution.running.request import Answer
+    from graph.execution.running.work import Work
     from graph.viewer import Viewer
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

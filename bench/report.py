@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.servers import LIMIT
+from bench.workloads import LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -112,7 +112,7 @@ class Measuring:
     ) -> Iterator[list[Cell]]:
         """Yield the cells of one number of connections after the other, one for each server."""
         rates = {}
-        servers = [server for server in self.servers if server.name not in workload.without]
+        servers = [server for server in self.servers if workload.takes_part(server.name)]
         for server in servers:
             self.tell(f"{workload.name}: warms up {server.name}")
             rates[server.name] = self._warm_up(workload, server)

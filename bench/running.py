@@ -16,8 +16,8 @@ import orjson
 
 from bench.errors import ServerFailed
 from bench.processes import cpu_seconds, resident_bytes
-from bench.servers import LIMIT, inherited_environment
-from bench.workloads import Cursor, Texts
+from bench.servers import inherited_environment
+from bench.workloads import LIMIT, Cursor, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

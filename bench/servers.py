@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.node import ensure_packages, usable_node
+from bench.workloads import LIMIT, LIMIT_FEATURES
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -101,14 +102,20 @@ def _base64(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-LIMIT = "limit"
-
 _ALL = (
     Server(
         LIMIT,
         "one hand-written JSON statement; bare ASGI, asyncpg, uvicorn with uvloop and httptools",
         _uvicorn("bench.peers.limit:app"),
         _python_environment,
+        _same_cursors,
+        _global_id,
+    ),
+    Server(
+        LIMIT_FEATURES,
+        "the same where rows change, with the store's versions, history and stock",
+        _uvicorn("bench.peers.limit:app"),
+        lambda store: {**_python_environment(store), "WITH_FEATURES": "1"},
         _same_cursors,
         _global_id,
     ),

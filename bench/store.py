@@ -59,6 +59,21 @@ _FILL_ORDERS = """
     CROSS JOIN LATERAL generate_series(1, ($2::integer[])[(n + n / $1) % 10 + 1]) AS line
     JOIN items ON items.id = (n * 31 + line * 17) % $3 + 1
 """
+# The same rows in tables without triggers, for the limit: what a change costs without features.
+_PLAIN = """
+    CREATE SCHEMA plain;
+    {tables}
+    ALTER TABLE plain.orders ADD FOREIGN KEY (customer_id) REFERENCES plain.customers;
+    ALTER TABLE plain.order_lines ADD FOREIGN KEY (order_id) REFERENCES plain.orders,
+        ADD FOREIGN KEY (item_id) REFERENCES plain.items;
+    GRANT USAGE ON SCHEMA plain TO public;
+    GRANT ALL ON ALL TABLES IN SCHEMA plain TO public;
+"""
+_PLAIN_TABLE = """
+    CREATE TABLE plain.{table} (LIKE {table} INCLUDING ALL);
+    ALTER TABLE plain.{table} ALTER id SET DEFAULT nextval('{table}_id_seq');
+    INSERT INTO plain.{table} SELECT * FROM {table};
+"""
 _LINES_OF_TEN_ORDERS = [1, 5, 1, 2, 12, 1, 2, 3, 1, 2]
 _TABLES = ("customers", "items", "orders", "order_lines")
 
@@ -124,6 +139,8 @@ async def _filled(url: str, customers: int) -> tuple[str, dict[str, int]]:
         for table in ("orders", "order_lines"):
             last = f"SELECT setval('{table}_id_seq', max(id)) FROM {table}"  # noqa: S608
             await connection.execute(last)
+        tables = "".join(_PLAIN_TABLE.format(table=table) for table in _TABLES)
+        await connection.execute(_PLAIN.format(tables=tables))
         await connection.execute("VACUUM (FREEZE, ANALYZE)")
         with suppress(asyncpg.InsufficientPrivilegeError):  # the role is no superuser
             await connection.execute("CHECKPOINT")

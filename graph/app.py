@@ -24,13 +24,16 @@ def create_app(
     *,
     schema: Schema = store_schema,
     roles: Mapping[str, frozenset[str]] = ROLES,
+    keeps_order: bool = False,
 ) -> Starlette:
     """All of graph as an ASGI application; the settings are the environment's by default.
+
+    With `keeps_order` it also does the upkeep of the database, as `graph serve` does.
 
     Raises:
         InvalidSetting: a variable of the environment holds a value that it must not.
     """
-    return build_app(schema, settings or read_settings(), roles)
+    return build_app(schema, settings or read_settings(), roles, keeps_order=keeps_order)
 
 
 def served_app() -> Starlette:
@@ -41,6 +44,6 @@ def served_app() -> Starlette:
     """
     settings = read_settings()
     check_sign_in(settings)
-    app = create_app(settings)
+    app = create_app(settings, keeps_order=True)
     tune_garbage_collector()
     return app

@@ -18,6 +18,7 @@ import typer
 from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
+from graph.prune_command import prune
 from graph.schema_command import schema
 from graph.settings import Settings, read_settings
 
@@ -92,24 +93,6 @@ def seed(
     async def run(database: Database) -> None:
         await check_migrated(database)
         await _seed(database, customers=customers, random_seed=random_seed, reset=reset)
-
-    with_database(run)
-
-
-@app.command()
-def prune() -> None:
-    """Remove expired idempotency keys and the answers stored with them."""
-    from datetime import timedelta
-
-    from graph.database.connect import check_migrated
-    from graph.database.writes.idempotency import prune
-
-    hours = read_settings().idempotency_key_hours
-
-    async def run(database: Database) -> None:
-        await check_migrated(database)
-        removed = await prune(database, kept=timedelta(hours=hours))
-        typer.echo(f"Removed {removed:,} expired idempotency keys.")
 
     with_database(run)
 
@@ -224,6 +207,7 @@ app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.command()(token)
 app.command()(forget)
+app.command()(prune)
 app.command()(schema)
 
 

@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     idempotency_key_hours: float = Field(default=24, ge=0.001, le=87_600)
     # The longest time that a repeated request waits for the first one to end.
     idempotency_wait_seconds: _Seconds = 2
+    # How long events are kept; without it `graph serve` prunes none. And how far back those who
+    # follow the events may resume, which history does not depend on.
+    events_kept_days: float | None = Field(default=None, ge=0.001, le=36_500)
+    replay_events: int = Field(default=1_000_000, ge=0)
+    replay_hours: float = Field(default=168, ge=0, le=876_000)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
     # The limits of a document (`graph.execution.documents.limits`).

@@ -2,6 +2,9 @@
 
 A bare ASGI callable over asyncpg. The text of a request names its statement, which is prepared once
 per connection; PostgreSQL writes the JSON, and its bytes are the answer.
+
+Changes are made to tables without triggers, in the schema `plain`; with `WITH_FEATURES` to the
+store's own tables: rows have versions, events are written, pieces are taken from stock.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     Connection: TypeAlias = "dict[str, Callable[..., Awaitable[Any]]]"
 
 _CONNECTIONS = 10
+_WITH_FEATURES = "WITH_FEATURES" in os.environ
 _PARAMETERS = {workload.text: workload.parameters for workload in WORKLOADS.values()}
 
 
@@ -89,6 +93,7 @@ async def _connection() -> Connection:
         driver_url(os.environ["DATABASE_URL"]), server_settings={"timezone": "UTC"}
     )
     return {
-        workload.text: (await connection.prepare(workload.sql)).fetch
+        workload.text: (await connection.prepare(sql)).fetch
         for workload in WORKLOADS.values()
+        if (sql := workload.sql_with_features if _WITH_FEATURES else workload.sql)
     }

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Generic, NewType, TypeVar
 import strawberry
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from strawberry import UNSET
 from strawberry.asgi import GraphQL
 from strawberry.dataloader import DataLoader
 from strawberry.extensions import ParserCache, ValidationCache
@@ -255,7 +256,7 @@ class Customer:
 
 @strawberry.input(one_of=True)
 class CustomerLookup:
-    database_id: BigInt | None = strawberry.UNSET
+    database_id: BigInt | None = UNSET
 
 
 @strawberry.type
@@ -330,6 +331,29 @@ class OutOfStock:
     message: str
 
 
+@strawberry.input(one_of=True)
+class ExpectedVersion:
+    version: int | None = UNSET
+    any: bool | None = UNSET
+
+
+@strawberry.input
+class UpdateCustomerInput:
+    id: strawberry.ID
+    expected_version: ExpectedVersion
+    address: str
+
+
+@strawberry.type
+class CustomerSaved:
+    customer: Customer
+
+
+@strawberry.type
+class Gone:
+    message: str
+
+
 def key_of(id_: str) -> int:
     return int(b64decode(id_).split(b":")[1])
 
@@ -359,6 +383,21 @@ class Mutation:
             total = sum((line.quantity * line.unit_price for line in order.line_items), Decimal())
             placed = PlacedOrder(status=order.status, total=total, lines=order.line_items)
         return OrderSaved(order=placed)
+
+    @strawberry.mutation
+    async def update_customer(self, input: UpdateCustomerInput) -> CustomerSaved | Gone:  # noqa: A002
+        """The row is locked and changed through the ORM, in one transaction."""
+        async with sessions.begin() as session:
+            key = key_of(input.id)
+            customer = await session.get(models.Customer, key, with_for_update=True)
+            if customer is None:
+                return Gone(message=f"There is no customer {key}.")
+            expected = input.expected_version.version
+            if expected is not UNSET and customer.version != expected:
+                return Gone(message=f"Customer {key} has version {customer.version}.")
+            customer.address = input.address
+            await session.flush()
+            return CustomerSaved(customer=Customer.of(customer))
 
 
 class Application(GraphQL[dict[str, Any], None]):

@@ -14,12 +14,11 @@ from bench.workloads.nested import NESTED
 from bench.workloads.place_order import PLACE
 from bench.workloads.point import POINT
 from bench.workloads.texts import LITERALS, NEW
+from bench.workloads.update_customer import UPDATE
 from bench.workloads.wide import WIDE
-from bench.workloads.workload import NUMBER, Cursor, Texts, Workload
+from bench.workloads.workload import LIMIT, LIMIT_FEATURES, NUMBER, Cursor, Texts, Workload
 
-__all__ = ["NUMBER", "WORKLOADS", "Cursor", "Texts", "Workload"]
+__all__ = ["LIMIT", "LIMIT_FEATURES", "NUMBER", "WORKLOADS", "Cursor", "Texts", "Workload"]
 
-WORKLOADS = {
-    workload.name: workload
-    for workload in (POINT, LIST, NESTED, WIDE, PAGE, AGGREGATE, *LITERALS, *NEW, PLACE)
-}
+_READS = (POINT, LIST, NESTED, WIDE, PAGE, AGGREGATE, *LITERALS, *NEW)
+WORKLOADS = {workload.name: workload for workload in (*_READS, UPDATE, PLACE)}

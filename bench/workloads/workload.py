@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+# The hand-written statements, and those with version, history and stock.
+LIMIT = "limit"
+LIMIT_FEATURES = "limit-features"
 
 # Has no factor in common with the numbers of requests below.
 _STRIDE = 37
@@ -50,12 +54,18 @@ class Workload:
     # The hand-written statement for `limit`, and its parameters from the variables.
     sql: str = field(repr=False)
     parameters: Callable[[dict[str, Any]], tuple[Any, ...]] = field(repr=False)
+    # The same with all that the store does at a change: for `limit-features`. Reads have none.
+    sql_with_features: str | None = field(default=None, repr=False)
     # For a server whose schema has other names: its name, and a text whose aliases mend that.
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     # Servers that do not take part, and why.
     without: Mapping[str, str] = field(default_factory=dict, repr=False)
     sent_as: Texts = Texts.SAME
+
+    def takes_part(self, server: str) -> bool:
+        is_spared = server == LIMIT_FEATURES and self.sql_with_features is None
+        return not is_spared and server not in self.without
 
     def request_for(self, server: str, variables: dict[str, Any], sent_as: Texts) -> dict[str, Any]:
         """The body of a request, with these variables, for a server."""
@@ -81,3 +91,13 @@ def key_of(cursor: str) -> int:
     """The id in a cursor of `graph`: base64 of `["Customer:id",17]`."""
     key: int = json.loads(b64decode(cursor))[1]
     return key
+
+
+def global_id(entity: str, key: int) -> str:
+    """An id of `graph`: base64 of `Customer:17`."""
+    return b64encode(f"{entity}:{key}".encode()).decode()
+
+
+def key_in(id_: str) -> int:
+    """The key in an id of `graph`."""
+    return int(b64decode(id_).split(b":")[1])

@@ -13,6 +13,7 @@ from sqlalchemy import exists, or_, select, text
 from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
 from graph.database.engine import Database, server_settings
+from graph.database.log_state import log_lines
 from graph.database.poolers import Pooling, lost_settings, pooling_of, shares_servers
 from graph.database.relationships import mappers
 from graph.database.revisions import applied_revision, head_revision
@@ -137,6 +138,8 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
     if revision != head:
         lines.append("it cannot be served as it is: graph migrate")
     lines += [_sequence_line(*each) for each in used]
+    if revision == head and catalog.log is not None:
+        lines += await log_lines(database, catalog.log)
     if settings.pool_size > most:
         lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
     if not folds:

@@ -204,7 +204,7 @@ class Database:
             Unavailable, TimedOut: as `ReadSession.rows`.
             AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             statement = await self._compiled(query, driver, world_of(viewer))
@@ -216,7 +216,7 @@ class Database:
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
 
     async def planned_cost(
         self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
@@ -228,7 +228,7 @@ class Database:
         """
         if query is None:
             return 0.0
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             statement = await self._compiled(query, driver, world_of(viewer))
@@ -238,7 +238,7 @@ class Database:
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
         cost = _TOTAL_COST.search(plan)
         return float(cost[1]) if cost else 0.0
 
@@ -252,7 +252,7 @@ class Database:
 
     async def all(self, sql: str, *parameters: Any) -> Sequence[Any]:
         """All rows; see `first`."""
-        connection = await self._taken()
+        connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             for listener in self.listeners:
@@ -261,7 +261,7 @@ class Database:
         except Exception as error:
             raise translated(error) from error
         finally:
-            self._give(connection)
+            self.give(connection)
 
     async def _compiled(self, query: JsonQuery, driver: Any, world: World) -> JsonStatement:
         """The statement of a query. New ones are compiled one at a time, and others run between."""
@@ -271,14 +271,19 @@ class Database:
             await asyncio.sleep(0)
             return query.statement(json_function(driver), world, self.max_answer_bytes)
 
-    async def _taken(self) -> ConnectionPoolEntry | PoolProxiedConnection:
-        """A connection for one statement, which is returned afterwards."""
+    async def take(self) -> ConnectionPoolEntry | PoolProxiedConnection:
+        """A connection that leaves no transaction behind; return it with `give`.
+
+        Raises:
+            Unavailable: no connection is available.
+        """
         try:
             return await cast("Pool", self.engine.pool).take() or await self.engine.raw_connection()
         except Exception as error:
             raise translated(error) from error
 
-    def _give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
+    def give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
+        """Return a connection from `take`."""
         if isinstance(connection, ConnectionPoolEntry):
             cast("Pool", self.engine.pool).give(connection)
         else:

@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, null, sele
 from graph.database.catalog import catalog
 from graph.database.dialect import DIALECT, with_constants
 from graph.database.relationships import mapper_of
+from graph.database.replay import ReplayLimits, oldest_cursor, pruned_through
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,9 +82,12 @@ class Holder(NamedTuple):
 class LogReader:
     """Reads a log by the connections of operations. It also works behind a pooler."""
 
-    def __init__(self, database: Database, log: EventLog) -> None:
+    def __init__(
+        self, database: Database, log: EventLog, replay: ReplayLimits | None = None
+    ) -> None:
         self.log = log
         self._database = database
+        self._replay = replay or ReplayLimits()
 
     async def last(self) -> int:
         """The last number that was given away; it may be of an event that is not visible yet."""
@@ -92,6 +96,14 @@ class LogReader:
             f"{self.log.table.name}_id_seq",
         )
         return number  # type: ignore[no-any-return]
+
+    async def oldest_cursor(self, last: int) -> int:
+        """The smallest number after which all events up to `last` are replayed."""
+        return await oldest_cursor(self._database, self.log.table.name, self._replay, last)
+
+    async def pruned_through(self) -> int:
+        """As `replay.pruned_through`."""
+        return await pruned_through(self._database, self.log.table.name)
 
     async def writers(self) -> frozenset[str]:
         """The transactions that have written events and have not ended."""

@@ -1,8 +1,9 @@
-"""SQLAlchemy's pool, with a fast path for single statements outside of a transaction.
+"""SQLAlchemy's pool, with a fast path for statements that go directly to the driver.
 
 A checkout runs in a greenlet, wraps the connection, and rolls back on return: it costs more than a
-look-up by key. A single statement leaves nothing to roll back, so `take` hands out an idle entry
-directly. Both ways wait in one queue, first come, first served.
+look-up by key. A single statement leaves nothing to roll back, and a transaction of ours ends by
+itself, so `take` hands out an idle entry directly. Both ways wait in one queue, first come, first
+served.
 """
 
 from __future__ import annotations

@@ -69,6 +69,24 @@ api_keys = Table(
     Column("revoked_at", DateTime(timezone=True)),
 )
 
+# Work that one process at a time does (`leases`), for as long as the lease is renewed.
+leases = Table(
+    "leases",
+    METADATA,
+    Column("name", String(200), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+)
+
+# How far a log was pruned (`pruning`): no event up to this number is left.
+pruned_logs = Table(
+    "pruned_logs",
+    METADATA,
+    Column("log", String(63), primary_key=True),
+    Column("through", BigInteger, nullable=False),
+    Column("pruned_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
 # The token buckets that several processes share (`token_buckets`). A crash may empty the table. A
 # bucket changes with every request: the fill factor leaves room for that in its page.
 cost_buckets = Table(

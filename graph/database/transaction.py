@@ -1,8 +1,9 @@
 """The transaction of a mutation: statements that change the store, and reads of their results.
 
-The rules' statements are plain SQL and go directly to the driver. Errors of the driver are
-translated here: a violated constraint becomes a domain error by its name, a deadlock a
-`RetryableConflict`.
+The rules' statements are plain SQL and go directly to the driver. So a `Transaction` takes its
+connection directly from the pool; a `LoadingTransaction` has one of SQLAlchemy's around it, for the
+statements of the loaders. Errors of the driver are translated here: a violated constraint becomes a
+domain error by its name, a deadlock a `RetryableConflict`.
 """
 
 from __future__ import annotations
@@ -56,22 +57,20 @@ class Transaction:
     def __init__(
         self,
         database: Database,
-        connection: AsyncConnection,
         driver: Any,
         viewer: Viewer,
         *,
-        reads: Stopwatch,
-        changes: Stopwatch,
+        reads: Stopwatch | None = None,
+        changes: Stopwatch | None = None,
         max_seconds: float | None = None,
     ) -> None:
         self.viewer = viewer
         # What is read, and what may be changed.
         self.world = self.changing = world_of(viewer)
         self._database = database
-        self._connection = connection
         self._driver = driver
-        self._reads = reads
-        self._changes = changes
+        self._reads = reads or Stopwatch()
+        self._changes = changes or Stopwatch()
         self._max_seconds = max_seconds
         self._began = 0.0
         # An operation's resolvers are many tasks; a connection does one thing at a time.
@@ -158,19 +157,6 @@ class Transaction:
             raise
         await self.fetch("RELEASE SAVEPOINT attempt")
 
-    async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        """Run a SELECT of the loaders, as `ReadSession.rows`, after all changes so far."""
-        async with self._lock:
-            try:
-                with self._reads:
-                    return (
-                        await execute_in(
-                            self.world, self._connection, statement, parameters, self.viewer.own
-                        )
-                    ).all()
-            except Exception as error:
-                raise self._translated(error) from error
-
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, after all changes so far."""
         most = self._database.max_answer_bytes
@@ -216,6 +202,25 @@ class Transaction:
         return translated(error)
 
 
+class LoadingTransaction(Transaction):
+    """A transaction whose rows the loaders can read, too."""
+
+    connection: AsyncConnection
+
+    async def rows(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """Run a SELECT of the loaders, as `ReadSession.rows`, after all changes so far."""
+        async with self._lock:
+            try:
+                with self._reads:
+                    return (
+                        await execute_in(
+                            self.world, self.connection, statement, parameters, self.viewer.own
+                        )
+                    ).all()
+            except Exception as error:
+                raise self._translated(error) from error
+
+
 @asynccontextmanager
 async def transaction(
     database: Database,
@@ -226,47 +231,68 @@ async def transaction(
     changes: Stopwatch | None = None,
     max_seconds: float | None = None,
 ) -> AsyncIterator[Transaction]:
-    """A transaction on a connection of its tx; its block commits.
+    """A transaction on a connection of its own; its block commits.
 
     Raises:
         Unavailable: no connection is available.
     """
+    connection = await database.take()
+    try:
+        driver = connection.driver_connection
+        running = Transaction(
+            database, driver, viewer, reads=reads, changes=changes, max_seconds=max_seconds
+        )
+        async with _begun(running, driver, is_dry_run=is_dry_run):
+            yield running
+    finally:
+        database.give(connection)
+
+
+@asynccontextmanager
+async def loading_transaction(
+    database: Database,
+    viewer: Viewer = SYSTEM,
+    *,
+    is_dry_run: bool = False,
+    reads: Stopwatch | None = None,
+    changes: Stopwatch | None = None,
+    max_seconds: float | None = None,
+) -> AsyncIterator[LoadingTransaction]:
+    """As `transaction`, for loaders as well."""
     try:
         connection = await database.autocommit.connect()
     except Exception as error:
         raise translated(error) from error
     try:
         driver = (await connection.get_raw_connection()).driver_connection
-        running = Transaction(
-            database,
-            connection,
-            driver,
-            viewer,
-            reads=reads or Stopwatch(),
-            changes=changes or Stopwatch(),
-            max_seconds=max_seconds,
+        running = LoadingTransaction(
+            database, driver, viewer, reads=reads, changes=changes, max_seconds=max_seconds
         )
-        await running.begin(is_dry_run=is_dry_run)
-        yield running
-        await running.rollback()
-    except Exception:
-        await _leave(connection, driver)
-        raise
-    except BaseException:
-        # A task that is cancelled does not wait: PostgreSQL rolls back when the connection is gone.
-        await connection.invalidate()
-        raise
+        running.connection = connection
+        async with _begun(running, driver, is_dry_run=is_dry_run):
+            yield running
     finally:
         await connection.close()
 
 
-async def _leave(connection: AsyncConnection, driver: Any) -> None:
-    """Return a connection that may not have a transaction any more."""
+@asynccontextmanager
+async def _begun(running: Transaction, driver: Any, *, is_dry_run: bool) -> AsyncIterator[None]:
+    """The transaction from its beginning to its end.
+
+    A connection on which it may not have ended is closed; the pool replaces it.
+    """
     try:
-        if driver.is_in_transaction():
-            await driver.execute("ROLLBACK")
-    except Exception:  # noqa: BLE001  it is lost: so is its transaction
-        await connection.invalidate()
-    else:
-        if driver.is_closed():
-            await connection.invalidate()
+        await running.begin(is_dry_run=is_dry_run)
+        yield
+        await running.rollback()
+    except Exception:
+        try:
+            if driver.is_in_transaction():
+                await driver.execute("ROLLBACK")
+        except Exception:  # noqa: BLE001  it is lost: so is its transaction
+            driver.terminate()
+        raise
+    except BaseException:
+        # A task that is cancelled does not wait: PostgreSQL rolls back when the connection is gone.
+        driver.terminate()
+        raise

@@ -17,7 +17,7 @@ key is a parameter.
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,10 @@ if TYPE_CHECKING:
 OWN = "viewer.own"
 
 
+class NotChanged(Exception):
+    """A statement reads other rows than those that it changes."""
+
+
 class HiddenColumn(Exception):
     """A statement names a column that does not exist in its world: a check before it was missed."""
 
@@ -65,12 +69,14 @@ class World:
 
     `rules` has the condition of each entity whose rows do not all exist; `hidden` the columns, by
     entity and name, that do not exist. `may` are those of the permissions that matter to it; None
-    is all of them.
+    is all of them. After a change in the same statement, `changed` has the query with the rows of
+    each table that was changed, and no other rows can be read: they would be as they were before.
     """
 
     rules: Mapping[str, ColumnElement[bool]]
     hidden: frozenset[tuple[str, str]]
     may: frozenset[str] | None = None
+    changed: Mapping[Table, str] | None = None
 
     def permits(self, needs: frozenset[str]) -> bool:
         """Whether its viewers have one of these permissions, on which values depend."""
@@ -97,6 +103,20 @@ class World:
         if self.hidden_columns.isdisjoint(table.c):
             return [literal_column("*")]
         return [column for column in table.c if column not in self.hidden_columns]
+
+    def changed_rows(self, of: Table | str) -> str | None:
+        """After a change, the query that has the rows of a table or an entity.
+
+        Raises:
+            NotChanged: they did not change.
+        """
+        if self.changed is None:
+            return None
+        table: Any = mapper_of(of).local_table if isinstance(of, str) else of
+        query = self.changed.get(table)
+        if query is None:
+            raise NotChanged(str(of))
+        return query
 
     @cached_property
     def hidden_columns(self) -> frozenset[Any]:
@@ -143,6 +163,13 @@ def _ruling() -> frozenset[str]:
 
 _NOTHING: ColumnElement[bool] = false()
 EVERYTHING = World({}, frozenset())
+
+
+@lru_cache(maxsize=1024)
+def after(world: World, rows: tuple[tuple[str, str], ...]) -> World:
+    """A world after a change; `rows` are the changed entities, each with the query of its rows."""
+    changed: dict[Any, str] = {mapper_of(entity).local_table: query for entity, query in rows}
+    return replace(world, changed=changed)
 
 
 def own_key(type_: TypeEngine[Any]) -> BindParameter[Any]:
@@ -238,18 +265,20 @@ class _Compiler(PGCompiler_asyncpg):
 
     def visit_table(self, table: Table, *arguments: Any, **options: Any) -> str:
         written: str = super().visit_table(table, *arguments, **options)  # type: ignore[no-untyped-call]
-        is_source = options.get("asfrom") and not options.get("iscrud")
-        rows = None if table in self._open else self._world.sources.get(table)
-        if rows is None or not is_source:
+        if not options.get("asfrom") or options.get("iscrud"):
             return written
+        alias = options.get("enclosing_alias")
+        is_named = alias is not None and alias.element is table
+        rows = None if table in self._open else self._world.sources.get(table)
+        if rows is None:
+            query = self._world.changed_rows(table) or written
+            return query if is_named or query == written else f"{query} AS {written}"
         self._open.append(table)
         # Nothing around the rule is correlated to it.
         self.stack.append(self._default_stack_entry)
         text = f"({self.process(rows, asfrom=True)})"
         self.stack.pop()
         self._open.pop()
-        alias = options.get("enclosing_alias")
-        is_named = alias is not None and alias.element is table
         return text if is_named else f"{text} AS {written}"
 
     def visit_column(self, column: Any, *arguments: Any, **options: Any) -> str:

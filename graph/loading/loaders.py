@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from graph.database.engine import ReadSession, Row
-    from graph.database.transaction import Transaction
+    from graph.database.transaction import LoadingTransaction
     from graph.database.worlds import World
     from graph.relay import RowKey
     from graph.selection import (
@@ -73,7 +73,7 @@ class Loaders:
 
     def __init__(
         self,
-        session: ReadSession | Transaction,
+        session: ReadSession | LoadingTransaction,
         fields: Iterable[DataField],
         values: Sequence[Value],
         types: Mapping[str, type],

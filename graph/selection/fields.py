@@ -40,6 +40,7 @@ class Resolved:
 
     response_key: str
     name: str
+    argument_index: int
     values: tuple[Selection | Payload, ...] = ()
     needs: frozenset[str] = frozenset()
 
@@ -263,6 +264,7 @@ class Mutate:
     """
 
     response_key: str
+    argument_index: int
     payloads: tuple[Payload, ...]
     needs: frozenset[str] = frozenset()
 

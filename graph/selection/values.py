@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graph.selection.terms import BY_KEY, Condition, Sort, Term, terms_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
 DEFAULT_PAGE_SIZE = 20
@@ -154,7 +155,34 @@ class Grouping:
         return GroupingShape(self.by, self.having, self.order)
 
 
-Value: TypeAlias = Page | Key | Ids | Limit | Grouping
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of a mutation, or of a field with a Python resolver.
+
+    `size` is the number of elements of all lists in them.
+    """
+
+    given: Mapping[str, Any]
+
+    @property
+    def size(self) -> int:
+        return _elements_of(self.given)
+
+    @property
+    def shape(self) -> None:
+        return None
+
+
+Value: TypeAlias = Page | Key | Ids | Limit | Grouping | Arguments
+
+
+def _elements_of(value: Any) -> int:
+    match value:
+        case dict():
+            return sum(map(_elements_of, value.values()))
+        case list():
+            return len(value) + sum(map(_elements_of, value))
+    return 0
 
 
 def _nulls(cursor: Cursor | None) -> tuple[bool, ...] | None:

@@ -13,6 +13,8 @@ from starlette.routing import BaseRoute, Route
 from starlette_compress import CompressMiddleware
 
 from graph.database.engine import Database
+from graph.database.replay import ReplayLimits
+from graph.database.upkeep import Upkeep
 from graph.errors import Unavailable
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, read_manifest
@@ -50,10 +52,17 @@ logger = logging.getLogger(__name__)
 _BUCKET_CONNECTIONS = 2
 
 
-def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[str]]) -> Starlette:
+def build_app(
+    schema: Schema,
+    settings: Settings,
+    roles: Mapping[str, frozenset[str]],
+    *,
+    keeps_order: bool = False,
+) -> Starlette:
     """The ASGI application that serves a schema on the database that the settings name.
 
-    `roles` are the permissions of each role, the least powerful first.
+    `roles` are the permissions of each role, the least powerful first. With `keeps_order` it also
+    does the upkeep of the database, in turn with other workers.
     """
     start_logging(settings.log_level)
     manifest = settings.documents_manifest
@@ -90,6 +99,8 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
         async with AsyncExitStack() as until_the_end:
             until_the_end.push_async_callback(database.close)
             await until_the_end.enter_async_context(authenticator.running(database))
+            if keeps_order:
+                await until_the_end.enter_async_context(Upkeep(database, settings).running())
             execution = Execution(
                 schema,
                 database,
@@ -99,6 +110,7 @@ def build_app(schema: Schema, settings: Settings, roles: Mapping[str, frozenset[
                 cost_limits=CostLimits(settings.max_cost, settings.scan_limit),
                 charging=Charging(_token_buckets(settings, database), settings.cost_per_ms),
                 persisted=persisted,
+                replay=ReplayLimits.of(settings),
                 limiters=Limiters(
                     most=settings.max_in_flight,
                     most_waiting=settings.max_waiting,

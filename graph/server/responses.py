@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from hashlib import blake2b
+from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from graph.errors import RequestError, Unavailable
 
+
+logger = logging.getLogger(__name__)
 
 _OK = 200
 _UNAUTHENTICATED = 401
@@ -150,6 +154,13 @@ def described(error: RequestError | Unavailable) -> dict[str, Any]:
 def internal_error(error_id: str) -> JsonResponse:
     """The response to an exception outside of any resolver; the log has the cause by its id."""
     return JsonResponse({"errors": [masked(error_id)]}, status=500)
+
+
+def logged(error: Exception) -> dict[str, Any]:
+    """Log an unexpected exception; return what its client gets instead."""
+    error_id = f"{getrandbits(64):016x}"
+    logger.error("error %s", error_id, exc_info=error)
+    return masked(error_id)
 
 
 def masked(error_id: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from graph.server.protocol import ConnectionLimits
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGISendEvent
     from websockets.frames import Frame
 
 # For a client to confirm that the connection is closed, and for what was written to reach it.
@@ -46,6 +47,11 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated and not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()) or _MALFORMED)
             self.transport.close()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # uvicorn would log that it is not
 
     def pause_writing(self) -> None:
         super().pause_writing()

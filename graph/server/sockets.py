@@ -8,10 +8,8 @@ client.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -26,7 +24,7 @@ from graph.errors import (
 )
 from graph.server.deadlines import Deadlines
 from graph.server.requests import check_size, request_of
-from graph.server.responses import described, error_response, masked
+from graph.server.responses import described, error_response, logged
 from graph.server.socket_messages import (
     FORBIDDEN,
     INITIALISATION_TIMEOUT,
@@ -55,8 +53,6 @@ if TYPE_CHECKING:
     from graph.server.authentication import Authenticator
     from graph.server.client_key import ClientKeys
     from graph.server.live_connections import LiveConnections
-logger = logging.getLogger(__name__)
-
 # The longest time between the handshake and `connection_init`.
 _INITIALISATION_SECONDS = 3.0
 _NO_DATA = b'{"errors":'
@@ -133,7 +129,8 @@ class _Socket:
         except ClientDisconnected:
             pass
         except Exception as error:  # noqa: BLE001  it is masked, and logged
-            closed = Closed(INTERNAL_ERROR, f"internal error {_logged(error)}")
+            error_id = logged(error)["extensions"]["errorId"]
+            closed = Closed(INTERNAL_ERROR, f"internal error {error_id}")
         finally:
             timer.cancel()
             self._task = None
@@ -198,8 +195,7 @@ class _Socket:
         except (Unavailable, TooManySubscriptions) as error:
             raise Closed(TRY_AGAIN_LATER, str(error)) from None
         self._is_acknowledged = True
-        live_cursor = getattr(self._execution, "live_cursor", lambda _: None)
-        cursor = live_cursor(self.viewer)
+        cursor = self._execution.live_cursor(self.viewer)
         await self._send(plain_message("connection_ack", {"cursor": cursor} if cursor else None))
 
     async def _subscribe(self, id_: str, payload: dict[str, Any]) -> None:
@@ -230,7 +226,7 @@ class _Socket:
             except ClientDisconnected:
                 raise
             except Exception as error:  # noqa: BLE001  it is masked, and logged
-                last = error_message(id_, [masked(_logged(error))])
+                last = error_message(id_, [logged(error)])
             # The client may use the id again as soon as it has the last message.
             self._operations.pop(id_, None)
             await self._send(last)
@@ -282,13 +278,6 @@ def _authorized(scope: Scope, authorization: bytes) -> Scope:
     """A handshake with this header Authorization in place of its own."""
     others = [header for header in scope["headers"] if header[0] != b"authorization"]
     return {**scope, "headers": [*others, (b"authorization", authorization)]}
-
-
-def _logged(error: Exception) -> str:
-    """Log an unexpected exception; return the id by which it is found."""
-    error_id = f"{getrandbits(64):016x}"
-    logger.error("error %s", error_id, exc_info=error)
-    return error_id
 
 
 async def _close(send: Send, closed: Closed) -> None:

@@ -8,7 +8,9 @@ Apollo's "Multipart HTTP protocol for GraphQL subscriptions".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from graph.server.accept import EVENTS, MULTIPART, SUBSCRIPTIONS
 
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
 class Wire:
     """The delimiters of one format. orjson writes no line breaks, so none occurs within a part.
 
-    An idle stream sends a `heartbeat` from time to time. `goodbye` is what surrounds the errors
-    for which the server ends a subscription.
+    An idle stream sends a `heartbeat` from time to time.
     """
 
     content_type: bytes
@@ -33,7 +34,9 @@ class Wire:
     end: bytes
     heartbeat: bytes = b""
     heartbeat_seconds: float = 0.0
-    goodbye: tuple[bytes, bytes] = (b"", b"")
+    # Surround the errors for which the server ends a subscription.
+    before_errors: bytes = b""
+    after_errors: bytes = b""
     # Whether each result has the cursor from which a stream goes on.
     has_ids: bool = False
 
@@ -41,6 +44,14 @@ class Wire:
         """The ASGI message for a part after the first."""
         body = self.before + part + self.after + (b"" if goes_on else self.end)
         return {"type": "http.response.body", "body": body, "more_body": goes_on}
+
+    def goodbye(self, error: dict[str, Any], *, for_good: bool) -> bytes:
+        """The end of a subscription because of an error.
+
+        Without `for_good`, a client that comes back by itself may do so, with another token.
+        """
+        end = self.end if for_good or not self.has_ids else b""
+        return self.before_errors + orjson.dumps([error]) + self.after_errors + end
 
     def one(self, part: bytes) -> bytes:
         """The whole body of a stream with one part."""
@@ -64,8 +75,8 @@ WIRES = {
         end=b"event: complete\ndata:\n\n",
         heartbeat=b":\n\n",
         heartbeat_seconds=15.0,
-        # Without `complete`: a client comes back, with another token.
-        goodbye=(b"event: next\ndata: ", b"\n\n"),
+        before_errors=b'event: next\ndata: {"errors":',
+        after_errors=b"}\n\n",
         has_ids=True,
     ),
     SUBSCRIPTIONS: Wire(
@@ -76,10 +87,8 @@ WIRES = {
         end=b"--\r\n",
         heartbeat=b"\r\ncontent-type: application/json\r\n\r\n{}\r\n--graphql",
         heartbeat_seconds=5.0,
-        goodbye=(
-            b'\r\ncontent-type: application/json\r\n\r\n{"payload":null,',
-            b"\r\n--graphql--\r\n",
-        ),
+        before_errors=b'\r\ncontent-type: application/json\r\n\r\n{"payload":null,"errors":',
+        after_errors=b"}\r\n--graphql",
     ),
 }
 

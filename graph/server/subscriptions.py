@@ -6,10 +6,8 @@ import asyncio
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-import orjson
-
 from graph.errors import InvalidToken, TooManySubscriptions
-from graph.server.responses import described, error_response
+from graph.server.responses import described, error_response, logged
 from graph.server.streams import start_of
 
 if TYPE_CHECKING:
@@ -94,9 +92,13 @@ class SubscriptionResponse:
         except asyncio.CancelledError:
             if not self._is_ended or (self._task and self._task.uncancel()):
                 raise
+        except Exception as error:  # noqa: BLE001  it is masked, and logged
+            return self._wire.goodbye(logged(error), for_good=True)
         finally:
             self._task = None
-        return self._goodbye()
+        if self._error is None:
+            return b""
+        return self._wire.goodbye(described(self._error), for_good=False)
 
     async def _send_results(self, send: Send) -> None:
         await send(_body(self._wire.begin + self._start(), more=True))
@@ -108,7 +110,8 @@ class SubscriptionResponse:
                 if not done:
                     await send(_body(self._wire.heartbeat, more=True))
                     continue
-                result, upcoming = upcoming.result(), None
+                taken, upcoming = upcoming, None
+                result = taken.result()
                 if result is None:
                     return
                 await send(_body(self._encoded(result), more=True))
@@ -131,13 +134,6 @@ class SubscriptionResponse:
 
     def _id(self, cursor: str | None) -> bytes:
         return b"id: %b\n" % cursor.encode() if cursor and self._wire.has_ids else b""
-
-    def _goodbye(self) -> bytes:
-        if self._error is None:
-            return b""
-        errors = orjson.dumps({"errors": [described(self._error)]})
-        before, after = self._wire.goodbye
-        return before + (errors[1:] if before.endswith(b",") else errors) + after
 
     async def _listen(self, receive: Receive) -> None:
         """End the stream when the client disconnects."""

@@ -2,6 +2,7 @@
 
     models        tables and computed columns
     triggers      versions, prices and events, which the database maintains
+    log           what the engine has to know of the event log
     history       the event log as the API shows it
     types         the entities as GraphQL types
     queries       the fields of `Query`
@@ -17,5 +18,6 @@
 Importing the package fills `graph.database.catalog`, through which the engine knows the store.
 """
 
+from graph.store import log as log
 from graph.store import models as models
 from graph.store.writes import constraints as constraints

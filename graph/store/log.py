@@ -11,7 +11,7 @@ from graph.store.models import EVENTS, EventKind, Order
 
 _CHANGED: ColumnElement[Any] = literal_column("ARRAY(SELECT jsonb_object_keys(events.payload))")
 
-catalog.log = EventLog(
+LOG = EventLog(
     entity="Event",
     table=EVENTS,
     changed=EVENTS.c.entity,
@@ -22,3 +22,4 @@ catalog.log = EventLog(
     owner=select(Order.customer_id).where(Order.id == EVENTS.c.order_id).scalar_subquery(),
     own=OWN,
 )
+catalog.log = LOG

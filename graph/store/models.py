@@ -43,7 +43,7 @@ from sqlalchemy.orm import (
     relationship,
 )
 
-from graph.database import search_functions
+from graph.database import partitions, search_functions
 from graph.database.catalog import catalog
 from graph.database.search import index_expression
 from graph.database.tables import NAMING_CONVENTION
@@ -65,6 +65,7 @@ class Base(DeclarativeBase):
 triggers.create_with(Base.metadata)
 history.create_with(Base.metadata)
 search_functions.create_with(Base.metadata)
+partitions.create_with(Base.metadata, "events")
 catalog.bases.append(Base)
 catalog.models = Base
 catalog.migrations = "graph.store.migrations"
@@ -291,6 +292,7 @@ EVENTS = Table(
     Column("order_id", BigInteger),
     CheckConstraint(_within_four_digit_years("occurred_at"), name="occurred_at"),
     Index(None, "order_id", "id"),
+    postgresql_partition_by="RANGE (id)",
 )
 for _entity in ("Customer", "Item"):
     _key = history.key_in_events(_entity)

@@ -5,12 +5,13 @@
     log_changes      writes an event for every changed row, in the same transaction
     touch_orders     increments the version of a changed line's order, once per transaction, and
                      sets an order to CANCELLED when none of its pieces is left
-    refuse_change    forbids changing and deleting events
+    refuse_change    forbids changing and deleting events, in each partition as well
     dry_run_keys     the sequence of keys for dry runs (`SET LOCAL graph.dry_run = 'on'`)
 
 Events are written once per statement. `SET LOCAL graph.logging = 'off'` disables events and the
 versions of orders: for the seed, whose rows have no history. `SET LOCAL graph.updated_on = 'given'`
-leaves `updated_on` to the statement: for imports.
+leaves `updated_on` to the statement: for imports. `SET LOCAL graph.pruning = 'on'` lets old events
+be deleted (`graph.database.pruning`).
 """
 
 from __future__ import annotations
@@ -122,6 +123,9 @@ _FUNCTIONS = {
     """,
     "refuse_change": """
     BEGIN
+        IF TG_OP = 'DELETE' AND current_setting('graph.pruning', true) = 'on' THEN
+            RETURN NULL;
+        END IF;
         RAISE EXCEPTION 'events are neither changed nor deleted';
     END
     """,

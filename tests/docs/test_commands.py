@@ -50,6 +50,7 @@ SETTINGS = {f"GRAPH_{name.upper()}" for name in Settings.model_fields}
 # Variables that are no settings, and the file that reads them.
 OTHERS = {
     "FUZZ_EXAMPLES": "tests/server/test_fuzz.py",
+    "GRAPH_MIGRATION_EVENTS": "tests/store/test_event_partitions.py",
     "GRAPH_MIGRATION_LINES": "tests/store/test_key_migration.py",
     "GRAPH_PROVE_ROUNDS": "tests/prove/conftest.py",
     "GRAPH_TEST_EXAMPLES": "tests/execution/test_oracle.py",

@@ -31,12 +31,18 @@ TABLES_OF_SETTINGS = (
     "Documents",
     "Cost",
     "Mutations",
+    "Retention",
     "Who signs in",
     "What others can see",
 )
 SETTINGS = {row[0]: row for heading in TABLES_OF_SETTINGS for row in rows(OPERATIONS, heading)}
 # Names that begin like settings, and belong to the tests.
-OTHERS = {"GRAPH_MIGRATION_LINES", "GRAPH_PROVE_ROUNDS", "GRAPH_TEST_EXAMPLES"}
+OTHERS = {
+    "GRAPH_MIGRATION_EVENTS",
+    "GRAPH_MIGRATION_LINES",
+    "GRAPH_PROVE_ROUNDS",
+    "GRAPH_TEST_EXAMPLES",
+}
 
 
 # Settings

@@ -276,9 +276,15 @@ async def shake_hands(
     lines = [f"{name}: {value}" for name, value in (fields | (headers or {})).items()]
     writer.write("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
     async with asyncio.timeout(10):
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+            raise ClosedWith(0) from None
         status = int(head.split(b" ", 2)[1])
         body = b"" if status == 101 else await reader.read()
+    if status != 101:
+        writer.close()
     return Handshake(status, head, body, RawSocket(reader, writer))
 
 

@@ -3,7 +3,8 @@
     rows             the rows of one level, for the DataLoaders
     json_query       the JSON text of a whole tree: one statement for one operation
     connections, summaries, sql_fragments            the fragments of that text
-    columns, expressions, nullability, keyset, lists     the parts that both share
+    columns, expressions, nullability, keyset, lists     the clauses that both share
+    parts            clauses as text, which SQLAlchemy writes once for each structure
 
 Statements are built once per shape: the values of an operation's arguments are parameters.
 """

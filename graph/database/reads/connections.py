@@ -64,17 +64,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import literal_column as raw_sql
-
-from graph.database.reads import columns, summaries
+from graph.database.reads import summaries
 from graph.database.reads.keyset import Ordering
-from graph.database.reads.lists import Paged, RowList
+from graph.database.reads.lists import ListParts, Paged, limit_part, row_list
 from graph.database.reads.sql_fragments import (
     Json,
     Sql,
     SqlText,
     concatenated,
-    named,
     object_of,
     typename_of,
 )
@@ -94,27 +91,29 @@ from graph.selection import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import ColumnElement, Select
+
     from graph.database.reads.json_query import RowWriter
-    from graph.selection import Connection, Selection, Variants
+    from graph.database.reads.parts import Part, Place
+    from graph.selection import (
+        Condition,
+        Connection,
+        PageShape,
+        Relationship,
+        Selection,
+        Variants,
+    )
 
 
 class ConnectionWriter:
     """Writes one connection of the row whose alias is `parent`."""
 
     def __init__(self, rows: RowWriter, many: Connection, parent: str) -> None:
-        column = many.relationship.source_column
-        # The root has no key, and needs none: `belongs` does not look at it.
-        key = raw_sql(
-            named(parent, column) if column else "0", columns.key_type_of(many.relationship)
-        )
         self._rows = rows
         self._connection = many
-        self._list = RowList(
-            many.relationship, many.shape.where, key=key, prefix=f"{many.argument_index}."
-        )
-        self._page = Paged(self._list, many.shape)
+        self._list = ListParts(many, parent)
         self._order = Ordering(many.relationship.target, many.shape.order)
-        self._limit = self._list.parameter("limit")
+        self._limit = limit_part(many.argument_index)
         # The distinct selections of the rows.
         self._selections = list(dict.fromkeys(many.rows))
         self._lists = [part for part in many.fields if isinstance(part, NodeList | EdgeList)]
@@ -145,7 +144,7 @@ class ConnectionWriter:
                     for field in part.fields
                 )
             case TotalCount():
-                return [("(", self._list.count(), ")")]
+                return [("(", self._list.part(_count), ")")]
             case CountUpTo():
                 return summaries.count_up_to(part, self._list, next(self._rows.aliases))
             case Aggregates():
@@ -258,9 +257,10 @@ class ConnectionWriter:
             numbers += f",lead(1) {over} AS nx"
         return (f"SELECT {page}.*", numbers, " FROM (", self._rows_of_page(), f") {page}")
 
-    def _rows_of_page(self) -> Any:
+    def _rows_of_page(self) -> Part:
         names = frozenset[str]().union(*(rows.columns for rows in self._selections))
-        return self._page.rows(names, one_more=self._connection.wants_more)
+        shape, one_more = self._connection.shape, self._connection.wants_more
+        return self._list.part(_rows_of_page, shape, names, one_more)
 
     def _cursor(self, alias: str) -> SqlText:
         return [Json('"'), (self._order.cursor_text(alias),), Json('"')]
@@ -275,4 +275,25 @@ class ConnectionWriter:
             return [(f"{lists}.more",)]
         if not self._connection.wants_other_side:
             return [Json("false")]
-        return [("(", self._page.begins_later(), ")")]
+        return [("(", self._list.part(_begins_later, self._connection.shape), ")")]
+
+
+def _count(place: Place, relationship: Relationship, where: Condition | None) -> Select[Any]:
+    return row_list(place, relationship, where).count()
+
+
+def _rows_of_page(  # noqa: PLR0917  the arguments of a part
+    place: Place,
+    relationship: Relationship,
+    where: Condition | None,
+    shape: PageShape,
+    names: frozenset[str],
+    one_more: bool,  # noqa: FBT001
+) -> Select[Any]:
+    return Paged(row_list(place, relationship, where), shape).rows(names, one_more=one_more)
+
+
+def _begins_later(
+    place: Place, relationship: Relationship, where: Condition | None, shape: PageShape
+) -> ColumnElement[bool]:
+    return Paged(row_list(place, relationship, where), shape).begins_later()

@@ -24,12 +24,12 @@ from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, ColumnElement, String, bindparam, cast, select
+from sqlalchemy import ARRAY, String, cast, select
 from sqlalchemy import literal_column as raw_sql
 
-from graph.database.dialect import DIALECT
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
+from graph.database.reads.parts import Part, joined
 from graph.database.reads.sql_fragments import (
     Expression,
     Json,
@@ -41,7 +41,7 @@ from graph.database.reads.sql_fragments import (
     named,
     object_of,
 )
-from graph.database.worlds import EVERYTHING, OWN, dialect_in
+from graph.database.worlds import EVERYTHING, OWN, NotChanged, after
 from graph.errors import AnswerTooLarge
 from graph.selection import (
     Column,
@@ -60,8 +60,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
+    from graph.database.reads.parts import Place
     from graph.database.worlds import World
-    from graph.selection import DataField, Value
+    from graph.selection import DataField, Relationship, Value
 
 
 # The name of a parameter: a argument_index, what is read there, and which of several.
@@ -97,6 +98,7 @@ class JsonQuery:
     def __init__(self, roots: tuple[DataField, ...]) -> None:
         self._roots = roots
         self._statements: dict[World, JsonStatement] = {}
+        self._after_changes: dict[World, JsonStatement | None] = {}
 
     def is_compiled(self, world: World) -> bool:
         return world in self._statements
@@ -109,6 +111,28 @@ class JsonQuery:
             statement = json_statement(self._roots, json_function, world, max_bytes)
             self._statements[world] = statement
         return statement
+
+    def statement_after(
+        self, rows: tuple[tuple[str, str], ...], json_function: str, world: World, max_bytes: int
+    ) -> JsonStatement:
+        """The statement as a part of one that makes a change, whose rows are in these queries.
+
+        Each root is the one row of its entity there. A larger answer is an error.
+
+        Raises:
+            NotChanged: it reads other rows.
+        """
+        changed = after(world, rows)
+        if changed not in self._after_changes:
+            try:
+                statement = json_statement(self._roots, json_function, changed, max_bytes)
+            except NotChanged:
+                statement = None
+            self._after_changes[changed] = statement
+        found = self._after_changes[changed]
+        if found is None:
+            raise NotChanged
+        return found
 
 
 @lru_cache(maxsize=1024)
@@ -125,29 +149,38 @@ def json_statement(
     they do not leave PostgreSQL.
     """
     writer = RowWriter(json_function, world)
-    texts = [Expression(concatenated(writer.root(root))) for root in roots]
-    statement = _encoded(texts) if max_bytes is None else _bounded(texts, max_bytes)
-    compiled: Any = statement.compile(dialect=dialect_in(world, DIALECT))
-    return JsonStatement(str(compiled), tuple(_binder(name) for name in compiled.positiontup or ()))
+    texts = [concatenated(writer.root(root)) for root in roots]
+    if max_bytes is None:
+        statement = _encoded(texts)
+    else:
+        statement = _bounded(texts, max_bytes, fails=world.changed is not None)
+    sql, parameters = joined(statement, world)
+    return JsonStatement(sql, tuple(map(_binder, parameters)))
 
 
-def _encoded(texts: Sequence[Expression]) -> Select[Any]:
-    encoded = [Expression(("textsend(", *text.sql, ")")) for text in texts]
-    return select(*(column.label(f"root{nth}") for nth, column in enumerate(encoded)))
+def _encoded(texts: Sequence[Sql]) -> Sql:
+    columns = [("textsend(", *text, f") AS root{nth}") for nth, text in enumerate(texts)]
+    return ("SELECT ", *_listed(columns))
 
 
-def _bounded(texts: Sequence[Expression], max_bytes: int) -> Select[Any]:
-    """The texts, computed once and measured."""
-    # OFFSET 0: else each use of a text would compute it again.
-    columns = [text.label(f"text{nth}") for nth, text in enumerate(texts)]
-    made = select(*columns).offset(raw_sql("0")).subquery("made")
+def _bounded(texts: Sequence[Sql], max_bytes: int, *, fails: bool) -> Sql:
+    """The texts, computed once and measured. With `fails` those of a larger answer are an error."""
     size = "+".join(f"octet_length(made.text{nth})::bigint" for nth in range(len(texts)))
     bounded = [
-        Expression((f"CASE WHEN {size}<={max_bytes} THEN textsend(made.text{nth}) END",))
+        f"CASE WHEN {size}<={max_bytes} THEN textsend(made.text{nth}) END AS root{nth}, "
         for nth in range(len(texts))
     ]
-    roots = (column.label(f"root{nth}") for nth, column in enumerate(bounded))
-    return select(*roots, Expression((size,)).label("size")).select_from(made)
+    if fails:
+        size = f"CASE WHEN {size}<={max_bytes} THEN {size} ELSE ({size}||' bytes')::bigint END"
+    columns = [(*text, f" AS text{nth}") for nth, text in enumerate(texts)]
+    # OFFSET 0: else each use of a text would compute it again.
+    made = (" \nFROM (SELECT ", *_listed(columns), "\n LIMIT ALL OFFSET 0) AS made")
+    return ("SELECT ", *bounded, size, " AS size", *made)
+
+
+def _listed(columns: Iterable[Sql]) -> Sql:
+    separated = [piece for column in columns for piece in (", ", *column)]
+    return tuple(separated[1:])
 
 
 def check_size(columns: Sequence[Any], max_bytes: int) -> Sequence[bytes]:
@@ -186,8 +219,7 @@ class RowWriter:
     def row(self, selection: Selection | Variants, alias: str) -> SqlText:
         """The JSON text of one row, whose columns belong to the alias."""
         if isinstance(selection, Variants):
-            key = raw_sql(f"{alias}.id", columns.union_key_type(*entities_of(selection)))
-            return [self._by_entity(selection.selections, f"{alias}.entity", key)]
+            return [self._by_entity(selection, alias, "id")]
         entity = selection.entity
         return object_of(
             (field.response_key, self._field(entity, field, alias)) for field in selection.fields
@@ -224,61 +256,94 @@ class RowWriter:
 
     def _relationship(self, one: ToOne, parent: str) -> SqlText:
         relationship = one.relationship
-        key_type = columns.key_type_of(relationship)
-        key = raw_sql(named(parent, relationship.source_column or "id"), key_type)
-        text = self._one(one, columns.belongs(relationship, key))
+        row = Part(_related_row, (relationship, one.selection.columns), parent)
+        text = self._one(one, row)
         return [("coalesce(", *text, ",'null')") if relationship.is_optional else text]
 
     def _lookup(self, one: ToOne) -> SqlText:
-        relationship = one.relationship
-        assert relationship.target_column is not None  # noqa: S101  a look-up has one
-        scalar = columns.scalar_of_column(relationship.target, relationship.target_column)
-        value = scalar.bound(f"{one.argument_index}.value")
-        return [
-            ("coalesce(", *self._one(one, columns.matches(one.relationship, value)), ",'null')")
-        ]
+        assert one.argument_index is not None  # noqa: S101  a look-up has one
+        arguments = (one.relationship, one.selection.columns)
+        if changed := self._world.changed_rows(one.relationship.target):
+            row = Part(_changed_row, (*arguments, changed))
+        else:
+            row = Part(_row_looked_up, arguments, indexes=(one.argument_index,))
+        return [("coalesce(", *self._one(one, row), ",'null')")]
 
-    def _one(self, one: ToOne, found: ColumnElement[bool]) -> Sql:
+    def _one(self, one: ToOne, row: Part) -> Sql:
         alias = next(self.aliases)
-        row = select(*columns.columns_of(one.relationship.target, one.selection.columns)).where(
-            found
-        )
         text = concatenated(self.row(one.selection, alias))
         return ("(SELECT ", *text, " FROM (", row, f") {alias})")
 
-    def _by_entity(
-        self, selections: tuple[Selection, ...], entity: str, key: ColumnElement[Any]
-    ) -> Sql:
-        """The JSON text of the row with this entity and key.
+    def _by_entity(self, rows: Variants | Nodes, above: str, key: str) -> Sql:
+        """The JSON text of the row whose entity and key are columns of the row above.
 
         Only the branch of its entity is executed.
         """
+        entities = tuple(entities_of(rows))
         branches: list[Any] = []
-        for selection in selections:
+        for selection in rows.selections:
             alias = next(self.aliases)
-            id_ = columns.column_of(selection.entity, "id")
-            type_ = columns.column_key_type(selection.entity, "id")
-            found = id_ == (cast(key, type_) if isinstance(key.type, String) else key)
-            row = select(*columns.columns_of(selection.entity, selection.columns)).where(found)
+            arguments = (selection.entity, selection.columns, key, entities)
+            row = Part(_row_with_key, arguments, above)
             text = concatenated(self.row(selection, alias))
             branches += [f" WHEN '{selection.entity}' THEN (SELECT ", *text, " FROM (", row]
             branches.append(f") {alias})")
-        return (f"CASE {entity}", *branches, " END")
+        return (f"CASE {above}.entity", *branches, " END")
 
     def _nodes(self, nodes: Nodes) -> SqlText:
         """The JSON of `nodes`; an id without a row is null."""
         ids = next(self.aliases)
-        key_type = columns.union_key_type(*entities_of(nodes))
-        key = raw_sql(f"{ids}.key", key_type)
-        answer = ("coalesce(", *self._by_entity(nodes.selections, f"{ids}.entity", key), ",'null')")
-        entities = bindparam(f"{nodes.argument_index}.entities", type_=ARRAY(String))
-        what = "texts" if isinstance(key_type, String) else "keys"
-        keys = bindparam(f"{nodes.argument_index}.{what}", type_=ARRAY(key_type))
-        source = (" FROM unnest(", entities, ",", keys, f") WITH ORDINALITY {ids}(entity,key,nth)")
+        answer = ("coalesce(", *self._by_entity(nodes, ids, "key"), ",'null')")
+        given = Part(_entities_and_keys, tuple(entities_of(nodes)), indexes=(nodes.argument_index,))
+        source = (" FROM unnest(", given, f") WITH ORDINALITY {ids}(entity,key,nth)")
         if not nodes.is_list:
             return [("(SELECT ", *answer, *source, ")")]
         listed = ("(SELECT coalesce(string_agg(", *answer, f",',' ORDER BY {ids}.nth),'')")
         return [Json("["), (*listed, *source, ")"), Json("]")]
+
+
+def _related_row(place: Place, relationship: Relationship, names: frozenset[str]) -> Select[Any]:
+    column = relationship.source_column or "id"
+    key = place.column_above(column, columns.key_type_of(relationship))
+    row = select(*columns.columns_of(relationship.target, names))
+    return row.where(columns.belongs(relationship, key))
+
+
+def _row_looked_up(place: Place, relationship: Relationship, names: frozenset[str]) -> Select[Any]:
+    assert relationship.target_column is not None  # noqa: S101  a look-up has one
+    scalar = columns.scalar_of_column(relationship.target, relationship.target_column)
+    value = scalar.bound(f"{place.prefixes[0]}value")
+    row = select(*columns.columns_of(relationship.target, names))
+    return row.where(columns.matches(relationship, value))
+
+
+def _changed_row(
+    _: Place, relationship: Relationship, names: frozenset[str], changed: str
+) -> Select[Any]:
+    """The row that a change in the same statement gives, by the query of these."""
+    assert relationship.target_column is not None  # noqa: S101  a look-up has one
+    scalar = columns.scalar_of_column(relationship.target, relationship.target_column)
+    key = raw_sql(f"(SELECT id FROM {changed})", scalar.bound("value").type)
+    return select(*columns.columns_of(relationship.target, names)).where(
+        columns.matches(relationship, key)
+    )
+
+
+def _row_with_key(
+    place: Place, entity: str, names: frozenset[str], column: str, entities: tuple[str, ...]
+) -> Select[Any]:
+    key = place.column_above(column, columns.union_key_type(*entities))
+    type_ = columns.column_key_type(entity, "id")
+    value = cast(key, type_) if isinstance(key.type, String) else key
+    row = select(*columns.columns_of(entity, names))
+    return row.where(columns.column_of(entity, "id") == value)
+
+
+def _entities_and_keys(place: Place, *entities: str) -> Expression:
+    key_type = columns.union_key_type(*entities)
+    what = "texts" if isinstance(key_type, String) else "keys"
+    keys = place.parameter(what, ARRAY(key_type))
+    return Expression(place.parameter("entities", ARRAY(String)), ",", keys)
 
 
 def entities_of(rows: Variants | Nodes) -> list[str]:

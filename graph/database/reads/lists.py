@@ -48,10 +48,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import literal_column as raw_sql
 
-from graph.database.reads.columns import Row, belongs, columns_of
+from graph.database.reads.columns import Row, belongs, columns_of, key_type_of
 from graph.database.reads.empty_buckets import starts_of, with_empty
 from graph.database.reads.expressions import ExpressionCompiler, measured_together
 from graph.database.reads.keyset import Ordering, same
+from graph.database.reads.parts import Part
 from graph.selection import (
     BY_KEY,
     DEFAULT_PAGE_SIZE,
@@ -67,11 +68,13 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import CTE, FromClause, Select
+    from sqlalchemy.sql.elements import ClauseElement
 
-    from graph.selection import Condition, GroupingShape, PageShape, Relationship, Term
+    from graph.database.reads.parts import Place
+    from graph.selection import Condition, Connection, GroupingShape, PageShape, Relationship, Term
 
 _ONE: ColumnElement[int] = raw_sql("1")
 # A LIMIT that is a parameter looks expensive to the planner, so it would plan a page anew each
@@ -211,6 +214,42 @@ class RowList:
 
     def parameter(self, name: str) -> ColumnElement[Any]:
         return bindparam(f"{self.prefix}{name}", type_=Integer)
+
+
+def row_list(place: Place, relationship: Relationship, where: Condition | None) -> RowList:
+    """The list of the row above a place."""
+    column, type_ = relationship.source_column, key_type_of(relationship)
+    # The root has no key, and needs none: `belongs` does not look at it.
+    key = place.column_above(column, type_) if column else raw_sql("0", type_)
+    return RowList(relationship, where, key=key, prefix=place.prefixes[0])
+
+
+class ListParts:
+    """The parts of a statement that look at the list of one connection.
+
+    Each is made by a function of its place, the relationship, the filter, and further arguments.
+    """
+
+    def __init__(self, connection: Connection, parent: str) -> None:
+        self.entity = connection.relationship.target
+        self._list = (connection.relationship, connection.shape.where)
+        self._parent = parent
+        self._index = connection.argument_index
+
+    def part(
+        self, build: Callable[..., ClauseElement], *arguments: Any, own: int | None = None
+    ) -> Part:
+        """`own` is the index of an argument beside the list's, for the place's second prefix."""
+        indexes = (self._index,) if own is None else (self._index, own)
+        return Part(build, (*self._list, *arguments), self._parent, indexes)
+
+
+def limit_part(argument_index: int) -> Part:
+    return Part(_limit, (), indexes=(argument_index,))
+
+
+def _limit(place: Place) -> ColumnElement[int]:
+    return place.parameter("limit", Integer)
 
 
 def _is_of_a_group(term: Term) -> bool:

@@ -1,7 +1,7 @@
 """SQL text in fragments: known JSON, and expressions that PostgreSQL evaluates.
 
-An expression consists of SQL text, and of pages and parameters that SQLAlchemy compiles. One custom
-element holds all of it: building it costs a fraction of a chain of `||` operators.
+An expression consists of words, and of parts that SQLAlchemy writes (`parts`): pages, look-ups,
+parameters. Joining them costs a fraction of a chain of `||` operators.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.sql.elements import ClauseElement
 
     from graph.database.kinds import Scalar
 
@@ -34,19 +35,19 @@ class Json(str):
     __slots__ = ()
 
 
-# An SQL expression, in parts: words, and what SQLAlchemy has to write.
-Sql: TypeAlias = "tuple[str | ColumnElement[Any] | Any, ...]"
+# An SQL expression: words, and parts that SQLAlchemy writes (`parts.Part`).
+Sql: TypeAlias = "tuple[str | Any, ...]"
 # Text is a chain of pieces, to be concatenated.
 SqlText: TypeAlias = "list[Json | Sql]"
 
 
 class Expression(ColumnElement[Any]):
-    """SQL in fragments. SQLAlchemy compiles some, and numbers all parameters together."""
+    """Words and clauses, which stand in a statement one after another."""
 
     inherit_cache = False
     type = Text()
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, *sql: str | ClauseElement) -> None:
         self.sql = sql
 
 

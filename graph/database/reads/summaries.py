@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, bindparam
+from sqlalchemy import Integer
 
 from graph.database.reads.expressions import scalar_of
+from graph.database.reads.lists import limit_part, row_list
 from graph.database.reads.sql_fragments import (
     Json,
     SqlText,
@@ -20,13 +21,24 @@ from graph.selection import Column, TermOf, Terms, grouped, terms_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from graph.database.reads.lists import RowList
-    from graph.selection import Aggregates, CountUpTo, Groups, Term
+    from sqlalchemy import Select
+
+    from graph.database.reads.lists import ListParts
+    from graph.database.reads.parts import Place
+    from graph.selection import (
+        Aggregates,
+        Condition,
+        CountUpTo,
+        GroupingShape,
+        Groups,
+        Relationship,
+        Term,
+    )
 
 
-def count_up_to(selected: CountUpTo, rows: RowList, alias: str) -> SqlText:
+def count_up_to(selected: CountUpTo, rows: ListParts, alias: str) -> SqlText:
     """`{"value": ..., "precision": ...}`: the count, or the limit if the list is longer."""
-    limit = bindparam(f"{selected.argument_index}.limit", type_=Integer)
+    limit = limit_part(selected.argument_index)
     texts: dict[str, Any] = {
         "value": (f"least({alias}.total,", limit, ")"),
         "precision": (
@@ -41,18 +53,18 @@ def count_up_to(selected: CountUpTo, rows: RowList, alias: str) -> SqlText:
         )
         for field in selected.fields
     )
-    counted = rows.count_up_to(limit)
+    counted = rows.part(_counted, own=selected.argument_index)
     return [("(SELECT ", *concatenated(text), " FROM (", counted, f") {alias})")]
 
 
-def aggregates(selected: Aggregates, rows: RowList, alias: str) -> SqlText:
+def aggregates(selected: Aggregates, rows: ListParts, alias: str) -> SqlText:
     terms = terms_of(selected.fields)
     text = _object(selected.fields, _Values(rows.entity, terms, alias).json)
-    found = rows.aggregates(terms)
+    found = rows.part(_aggregates, terms)
     return [("(SELECT ", *concatenated(text), " FROM (", found, f") {alias})")]
 
 
-def groups(selected: Groups, rows: RowList, alias: str) -> SqlText:
+def groups(selected: Groups, rows: ListParts, alias: str) -> SqlText:
     terms = terms_of(selected.fields)
     values = _Values(rows.entity, terms, alias)
 
@@ -62,12 +74,33 @@ def groups(selected: Groups, rows: RowList, alias: str) -> SqlText:
         return [Json("null")] if key is None else values.json(term, key)
 
     text = (*concatenated(_object(selected.fields, json)), f",',' ORDER BY {alias}.nth),'')")
-    found = rows.groups(selected.shape, terms, own=f"{selected.argument_index}.")
+    found = rows.part(_groups, selected.shape, terms, own=selected.argument_index)
     return [
         Json("["),
         ("(SELECT coalesce(string_agg(", *text, " FROM (", found, f") {alias})"),
         Json("]"),
     ]
+
+
+def _counted(place: Place, relationship: Relationship, where: Condition | None) -> Select[Any]:
+    limit = place.parameter("limit", Integer, which=1)
+    return row_list(place, relationship, where).count_up_to(limit)
+
+
+def _aggregates(
+    place: Place, relationship: Relationship, where: Condition | None, terms: tuple[Term, ...]
+) -> Select[Any]:
+    return row_list(place, relationship, where).aggregates(terms)
+
+
+def _groups(
+    place: Place,
+    relationship: Relationship,
+    where: Condition | None,
+    shape: GroupingShape,
+    terms: tuple[Term, ...],
+) -> Select[Any]:
+    return row_list(place, relationship, where).groups(shape, terms, own=place.prefixes[1])
 
 
 class _Values:

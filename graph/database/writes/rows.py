@@ -33,7 +33,7 @@ async def lock(
 
 async def find(transaction: Transaction, entity: str, key: int, *columns: str) -> Any:
     """As `lock`, but the row is only read."""
-    return await transaction.first_in_world(_select(entity, columns), key)
+    return await transaction.first_in_world(select_by_key(entity, columns), key)
 
 
 async def exists_in_world(transaction: Transaction, entity: str, key: int) -> bool:
@@ -59,7 +59,7 @@ async def update(
 
 
 @cache
-def _select(entity: str, columns: tuple[str, ...]) -> Select[Any]:
+def select_by_key(entity: str, columns: tuple[str, ...]) -> Select[Any]:
     """Such as `SELECT items.stock FROM items WHERE items.id = $1`."""
     named = mapper_of(entity).columns
     key = bindparam("key", type_=named["id"].type)
@@ -69,29 +69,29 @@ def _select(entity: str, columns: tuple[str, ...]) -> Select[Any]:
 @cache
 def _lock(entity: str, columns: tuple[str, ...], *, deletes: bool) -> Select[Any]:
     """The same with `FOR NO KEY UPDATE`, or with `FOR UPDATE` if the row will be deleted."""
-    return _select(entity, columns).with_for_update(key_share=not deletes)
+    return select_by_key(entity, columns).with_for_update(key_share=not deletes)
 
 
 @cache
 def _insert(entity: str, attributes: tuple[str, ...]) -> str:
     """Such as `INSERT INTO items ("name", "stock") VALUES ($1, $2) RETURNING id`."""
-    columns = ", ".join(_column(entity, name) for name in attributes)
+    columns = ", ".join(column_name(entity, name) for name in attributes)
     placeholders = ", ".join(f"${nth}" for nth in range(1, len(attributes) + 1))
-    return f"INSERT INTO {_table(entity)} ({columns}) VALUES ({placeholders}) RETURNING id"  # noqa: S608  names of the models
+    return f"INSERT INTO {table_name(entity)} ({columns}) VALUES ({placeholders}) RETURNING id"  # noqa: S608  names of the models
 
 
 @cache
 def _update(entity: str, attributes: tuple[str, ...]) -> str:
     """Such as `UPDATE items SET "name" = $2 WHERE id = $1`."""
     columns = ", ".join(
-        f"{_column(entity, name)} = ${nth}" for nth, name in enumerate(attributes, start=2)
+        f"{column_name(entity, name)} = ${nth}" for nth, name in enumerate(attributes, start=2)
     )
-    return f"UPDATE {_table(entity)} SET {columns} WHERE id = $1"  # noqa: S608  as above
+    return f"UPDATE {table_name(entity)} SET {columns} WHERE id = $1"  # noqa: S608  as above
 
 
-def _table(entity: str) -> str:
+def table_name(entity: str) -> str:
     return str(mapper_of(entity).local_table)
 
 
-def _column(entity: str, attribute: str) -> str:
+def column_name(entity: str, attribute: str) -> str:
     return f'"{mapper_of(entity).columns[attribute].name}"'

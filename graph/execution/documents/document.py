@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from graph.errors import ErrorCode
 from graph.execution.documents.cache import SegmentedLRU
 from graph.execution.documents.limits import Limits, fields_in, parse_within
 from graph.execution.documents.operation import Operation
+from graph.execution.documents.sharing import SharedDocuments
 from graph.execution.documents.validation import validate_within
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
@@ -34,6 +35,7 @@ _MAX_CACHED_BYTES = 64 * 1024 * 1024
 # operations per field (measured: 900 bytes for each of the two variants that may be cached).
 _BYTES_PER_CHAR = 200
 _BYTES_PER_FIELD = 2_000
+_MAX_UTF8_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,12 @@ class Documents:
         self._cache = SegmentedLRU[str, Document](
             max_entries=_MAX_CACHED, max_weight=_MAX_CACHED_BYTES
         )
+        self._shared = SharedDocuments[Document](
+            schema,
+            self._limits.document_bytes // _MAX_UTF8_BYTES,
+            index=partial(_indexed, schema),
+            weigh=_weight,
+        )
         # By a hash of the text.
         self._refused = SegmentedLRU[bytes, RequestRejected](
             max_entries=_MAX_REFUSED, max_weight=_MAX_REFUSED
@@ -91,10 +99,16 @@ class Documents:
         document = self._cache.get(text)
         if document is None:
             document = self._read_unless_refused(text)
-            fields = fields_in(document.node, MAX_FIELDS)
-            weight = len(text) * _BYTES_PER_CHAR + fields * _BYTES_PER_FIELD
-            self._cache.put(text, document, weight=weight)
+            self._cache.put(text, document, weight=_weight(text, document.node))
+            self._shared.add(text, document.node)
         return document
+
+    def shared(self, text: str) -> tuple[Document, dict[str, Any]] | None:
+        """The document that a new text shares with others, and the values of its literals.
+
+        None if it must be read: it is known, or other texts differ in more than literals.
+        """
+        return None if text in self._cache else self._shared.find(text)
 
     def _read_unless_refused(self, text: str) -> Document:
         """Read a text; one that was refused lately is refused again, without work."""
@@ -112,6 +126,10 @@ class Documents:
         validate_within(self._limits, self._schema, text, node)
         _drop_tokens(node)
         return _indexed(self._schema, node)
+
+
+def _weight(text: str, node: DocumentNode) -> int:
+    return len(text) * _BYTES_PER_CHAR + fields_in(node, MAX_FIELDS) * _BYTES_PER_FIELD
 
 
 def _drop_tokens(document: DocumentNode) -> None:

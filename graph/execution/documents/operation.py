@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -30,18 +30,21 @@ from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
 from graph.execution.planning.history import History
+from graph.execution.planning.mutation import CompiledMutation
 from graph.execution.planning.select import select
 from graph.execution.planning.variables import Variables
 from graph.schema.fields import Meaning, meaning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema, SelectionNode
     from graphql.execution.values import VariableValues
 
     from graph.execution.planning.plan import Plan, Recipe
     from graph.selection import Value
+
+C = TypeVar("C")
 
 _CONDITIONS = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
 _PARTS = {GraphQLDeferDirective.name, GraphQLStreamDirective.name}
@@ -77,7 +80,7 @@ class Operation:
         deciding = [each for each in directives if each.name.value in _CONDITIONS]
         self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
         self._recipes: dict[Hashable, list[Recipe]] = {}
-        self._compiled: dict[Hashable, Compiled] = {}
+        self._compiled: dict[Hashable, Any] = {}
         self.history = History()  # of what is not compiled
         self._selected = 0  # fields in all compiled variants
         self._texts: dict[str, str] = {}
@@ -123,6 +126,20 @@ class Operation:
         Raises:
             RequestRejected: as `plan`.
         """
+        return self._variant(variables, compile_plan)
+
+    def mutation(self, variables: VariableValues) -> tuple[CompiledMutation, list[Value]]:
+        """As `compiled`, for a mutation.
+
+        Raises:
+            RequestRejected: as `plan`.
+        """
+        return self._variant(variables, partial(CompiledMutation, self._schema))
+
+    def _variant(
+        self, variables: VariableValues, compile_: Callable[[Plan], C]
+    ) -> tuple[C, list[Value]]:
+        """What is compiled for variables of this shape; an operation is compiled in one way."""
         plan: Plan | None = None
         conditions = tuple(variables.coerced.get(name) for name in self._conditions)
         recipes = self._recipes.get(conditions)
@@ -137,7 +154,7 @@ class Operation:
         if compiled is None:
             plan = plan or self.plan(variables)
             self._make_room(plan.selected)
-            compiled = self._compiled[shape] = compile_plan(plan)
+            compiled = self._compiled[shape] = compile_(plan)
         return compiled, values
 
     @property

@@ -19,6 +19,7 @@ from graphql import (
     ArgumentNode,
     FieldNode,
     FragmentSpreadNode,
+    GraphQLError,
     InlineFragmentNode,
     NameNode,
     OperationDefinitionNode,
@@ -34,7 +35,7 @@ from graph.execution.planning.variables import argument_reader
 from graph.schema.fields import Meaning, meaning_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from graphql import FragmentDefinitionNode, GraphQLSchema
     from graphql.execution.values import VariableValues
@@ -60,6 +61,25 @@ class Source:
     cursors: Operation
     _field: FieldNode
     _schema: GraphQLSchema
+
+    def path(self, path: Sequence[str]) -> tuple[str, ...]:
+        """The path in the subscription of a field of the query."""
+        if not self.is_stream:
+            return (self.response_key, *path)
+        return (path[0], *path[2:])  # without the edges
+
+    def placed(self, rejected: RequestRejected) -> RequestRejected:
+        """The same errors, at their places in the subscription."""
+        errors = [
+            GraphQLError(
+                error.message,
+                nodes=error.nodes,
+                path=error.path and self.path(error.path),  # type: ignore[arg-type]
+                original_error=error.original_error,
+            )
+            for error in rejected.errors
+        ]
+        return RequestRejected(errors, rejected.code)
 
     def after(self, variables: VariableValues) -> str | None:
         """The cursor that the client names."""

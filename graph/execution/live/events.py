@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING
 
-from graph.errors import TimedOut, TooExpensive, Unavailable
+from graph.errors import CursorExpired, TimedOut, TooExpensive, Unavailable
 from graph.execution.live.group import Group
 
 if TYPE_CHECKING:
@@ -157,6 +157,9 @@ class EventStream:
         """Read a page for this receiver alone."""
         query, settled = self._group.query, self._group.settled
         page = await query.page(self._number, settled, _OWN_PAGE_SIZE)
+        # Events may be pruned meanwhile, so only a look after the reading is safe.
+        if self._number < await query.pruned_through():
+            raise CursorExpired
         self._bill.add(page.cost)
         self._own.extend(page.events)
         self._own_end = page.end

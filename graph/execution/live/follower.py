@@ -85,8 +85,12 @@ class Follower:
         return self._marks[-1].number if self._marks else self.settled or 0
 
     async def first_replayed(self) -> int:
-        """The smallest number after which a stream may begin."""
-        return 0
+        """The smallest number after which a stream may begin.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        return await self._log.oldest_cursor(self.settled or 0)
 
     def wake(self) -> None:
         """Look at the log now: this worker has written to it, or somebody begins to listen."""

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from graph.execution.live.stream import Stream
     from graph.execution.planning.dependencies import Dependency
     from graph.execution.running.charging import Charging
-    from graph.execution.running.execute import Work
     from graph.execution.running.request import Request
+    from graph.execution.running.work import Work
     from graph.selection import Page
     from graph.viewer import Viewer
 
@@ -59,6 +59,7 @@ class Hub:
         self._schema = schema
         self._entity = log.log.entity
         self._sort = sort_of(self._entity)
+        self._log = log
         self._run = run
         self._charging = charging
         self._follower = Follower(log, self)
@@ -120,18 +121,26 @@ class Hub:
             InvalidCursor, CursorExpired, CursorUnknown: the stream cannot begin after the cursor.
         """
         settled = await self.catch_up()
-        query = Query(self._run, source, work.variables, request, viewer, self._sort)
+        query = Query(
+            self._run,
+            source,
+            work.variables,
+            request,
+            viewer,
+            self._sort,
+            lambda: self._follower.settled,
+            self._log.pruned_through,
+        )
         bill = Bill(self._charging, request.client)
         key = _key(source, work, request, viewer)
         if not source.is_stream:
             return LiveStream(self._live_group(key, query, work), bill)
-        after = request.last_event_id or source.after(work.variables)
-        number = settled if after is None else await self._number(query, after)
+        after = cast("Page", work.values[0]).after
+        number = settled if after is None else await self._resumed(*after)
         return EventStream(self._event_group(key, query, work, settled), number, bill)
 
-    async def _number(self, query: Query, cursor: str) -> int:
-        number = query.number_of(cursor)
-        if not isinstance(number, int) or number < 0:
+    async def _resumed(self, number: int) -> int:
+        if number < 0:
             raise InvalidCursor("after", "is not a cursor of this API.")
         if number > self._follower.last:
             raise CursorUnknown
@@ -184,6 +193,9 @@ class Hub:
         touched = None if events is None else self._stream_index.touched(events)
         for group in self._stream_index.groups():
             group.settle(number, is_touched=touched is None or group in touched)
+        for live in self._queries.values():
+            if live.query.source.query.reads_log:  # its list goes on
+                live.touch()
 
     def restarted(self) -> None:
         for group in self._stream_index.groups():

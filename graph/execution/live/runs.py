@@ -16,6 +16,8 @@ from graph.execution.running.answers import answer_to
 from graph.relay import decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
     from graph.execution.running.request import Answer, Request
@@ -62,13 +64,16 @@ class Query:
     viewer: Viewer
     # The name of the order of events, which is in their cursors.
     sort: str
+    # The last settled number, and that up to which the log was pruned, at any time.
+    settled: Callable[[], int | None]
+    pruned_through: Callable[[], Awaitable[int]]
 
     async def page(self, after: int, settled: int, first: int = _PAGE_SIZE) -> EventPage:
         """The next events after a number, at most `first`; raises as `Runner`.
 
         Where one of several has an error, it is the first event alone: each has its own errors.
         """
-        answer, cost = await self._run(self.source.query, after, settled, first)
+        answer, cost = await self._run_page(self.source.query, after, settled, first)
         before = b'{"data":{"%s":{"edges":' % self.source.response_key.encode()
         if answer.body.startswith(before) and answer.body.endswith(b"}}}"):
             edges = elements_of(answer.body[len(before) : -3])
@@ -83,7 +88,7 @@ class Query:
 
     async def whole(self) -> tuple[bytes, int]:
         """The result of a live query, and its cost; raises as `Runner`."""
-        answer, cost = await self.run(self.source.query, self.variables, self.request, self.viewer)
+        answer, cost = await self._run(self.source.query, {SETTLED: self.settled() or 0})
         key = self.source.response_key
         if answer.body.startswith(b'{"data":{') and answer.body.endswith(b"}}"):
             return b'{"data":{"%s":%s}}' % (key.encode(), answer.body[8:-1]), cost
@@ -111,7 +116,7 @@ class Query:
     ) -> tuple[list[Numbered], int]:
         """The one event of an answer with errors; its cursor is read apart."""
         result = orjson.loads(answer.body)
-        bare, cost = await self._run(self.source.cursors, after, settled, 1)
+        bare, cost = await self._run_page(self.source.cursors, after, settled, 1)
         key = self.source.response_key
         for edge in orjson.loads(bare.body)["data"][key]["edges"]:
             page = (result.get("data") or {}).get(key)
@@ -127,10 +132,14 @@ class Query:
             return [Numbered(self.number_of(cursor), StreamedResult(body, cursor))], cost
         return [], cost
 
-    async def _run(
+    async def _run_page(
         self, query: Operation, after: int, settled: int, first: int
     ) -> tuple[Answer, int]:
         own = {AFTER: self.cursor_of(after), FIRST: first, SETTLED: settled}
+        return await self._run(query, own)
+
+    async def _run(self, query: Operation, own: dict[str, Any]) -> tuple[Answer, int]:
+        """Run a query with these values of the variables that are not the client's."""
         sources, coerced = self.variables
         variables = VariableValues(sources, {**coerced, **own})
         return await self.run(query, variables, self.request, self.viewer)

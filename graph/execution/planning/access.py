@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphql import GraphQLError
 
@@ -37,7 +37,7 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from graph.database.worlds import World
     from graph.execution.planning.plan import Plan
@@ -73,6 +73,8 @@ class _Use:
 
 _MAX_KEPT = 64
 
+_Path: TypeAlias = tuple[str, ...]
+
 
 class Access:
     """What an operation of one shape needs; lives as long as its compiled statement."""
@@ -82,8 +84,10 @@ class Access:
         # By the viewer's permissions: roles are few.
         self._refused: dict[frozenset[str], tuple[_Use, ...]] = {}
 
-    def check(self, viewer: Viewer) -> None:
+    def check(self, viewer: Viewer, place: Callable[[_Path], _Path] = tuple) -> None:
         """Check that the viewer may read and change all of it.
+
+        `place` turns a path of the plan into that of the client's document.
 
         Raises:
             RequestRejected: not all; it lists every path, with the permissions that would do.
@@ -98,9 +102,9 @@ class Access:
                 self._refused.clear()
             self._refused[viewer.may] = refused
         if refused:
-            named = {".".join(use.path): use.permissions() for use in refused}
+            named = {".".join(place(use.path)): use.permissions() for use in refused}
             error = (Unauthenticated if viewer.subject is None else Forbidden)(named)
-            located = GraphQLError(str(error), path=refused[0].path, original_error=error)
+            located = GraphQLError(str(error), path=place(refused[0].path), original_error=error)
             raise RequestRejected([located], code=error.code)
 
 

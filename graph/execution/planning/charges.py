@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphql import GraphQLError, is_leaf_type
 
@@ -92,11 +92,10 @@ class Charges:
         times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
         self._plan.scans.append(Scan(selected.keys, times, argument_indexes, connection))
 
-    def add_rows(self, selected: SelectedField, rows: int) -> None:
-        """Record the rows that a mutation is given."""
-        if rows:
-            weight = rows * int(ROW.weight)
-            self._plan.charges.append(Charge(selected.keys, weight, (), is_object=False))
+    def add_rows(self, selected: SelectedField, argument_index: int) -> None:
+        """Record the cost of each row that a mutation is given."""
+        weight = int(ROW.weight)
+        self._plan.charges.append(Charge(selected.keys, weight, (argument_index,), is_object=False))
 
     def add_searches(self, selected: SelectedField, searches: int) -> None:
         if searches:
@@ -105,13 +104,3 @@ class Charges:
             self._plan.charges.append(
                 Charge(selected.keys, cost, argument_indexes, is_object=False)
             )
-
-
-def rows_in(value: Any) -> int:
-    """The number of elements of all lists in a mutation's arguments."""
-    match value:
-        case dict():
-            return sum(map(rows_in, value.values()))
-        case list():
-            return len(value) + sum(map(rows_in, value))
-    return 0

@@ -34,7 +34,7 @@ from graph.execution.planning.arguments import (
     lookup_key_of,
     page_of,
 )
-from graph.execution.planning.charges import Charges, rows_in
+from graph.execution.planning.charges import Charges
 from graph.execution.planning.deferral import initial_count, is_deferred
 from graph.execution.planning.plain import text_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
@@ -42,6 +42,7 @@ from graph.schema.fields import Meaning
 from graph.schema.node import ENTITIES
 from graph.selection import (
     Aggregates,
+    Arguments,
     Column,
     Connection,
     CountUpTo,
@@ -87,7 +88,7 @@ if TYPE_CHECKING:
     from graph.selection import Term
 
 F = TypeVar("F", ToOne, Connection, Nodes, CountUpTo, Aggregates, Groups, TermOf)
-V = TypeVar("V", Page, Key, Ids, Limit, Grouping)
+V = TypeVar("V", Page, Key, Ids, Limit, Grouping, Arguments)
 
 
 def select(
@@ -281,11 +282,12 @@ class _Selector:
         return EnumLookup(selected.response_key, choice.column, texts, choice.depends_on)
 
     def _mutation(self, selected: SelectedField) -> Mutate:
-        arguments = self._checked(selected, lambda: selected.reader()(self._variables), None)
-        self._charges.add_rows(selected, rows_in(arguments))
+        argument_index, _ = self._value(selected, Arguments, Arguments({}))
+        self._charges.add_rows(selected, argument_index)
         possible = self._schema.get_possible_types(selected.type)
         return Mutate(
             selected.response_key,
+            argument_index,
             tuple(Payload(type_.name, self._fields(selected, type_)) for type_ in possible),
             needs=catalog.changes.get(selected.name, frozenset()),
         )
@@ -309,6 +311,7 @@ class _Selector:
 
     def _resolved(self, selected: SelectedField) -> Resolved:
         """A field with a Python resolver; its value may still have relationships."""
+        argument_index, _ = self._value(selected, Arguments, Arguments({}))
         possible = (
             self._schema.get_possible_types(selected.type)
             if is_abstract_type(selected.type)
@@ -321,11 +324,11 @@ class _Selector:
             for type_ in possible
             if isinstance(type_, GraphQLObjectType)
         )
-        self._checked(selected, lambda: selected.reader()(self._variables), None)
         is_mutation = selected.parent is self._schema.mutation_type
         return Resolved(
             selected.response_key,
             f"{selected.parent.name}.{selected.details[0].node.name.value}",
+            argument_index,
             values,
             catalog.changes.get(selected.name, frozenset()) if is_mutation else frozenset(),
         )

@@ -1,7 +1,6 @@
-"""The variables of a request (specification, section 6.1.2), coerced without a walk if possible.
+"""The variables of a request (specification, section 6.1.2), coerced by coercers kept for it.
 
-Most variables are leaves: scalars and enum values. Their own type coerces them, and graphql-core's
-walk handles all others, and every value that does not fit.
+graphql-core judges every value that does not fit, and those that a coercer leaves to it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from graphql import (
     get_argument_values,
     get_variable_values,
     is_input_object_type,
-    is_leaf_type,
     is_list_type,
     is_non_null_type,
 )
@@ -29,22 +27,23 @@ from graphql.execution.values import VariableValues, VariableValueSource
 
 from graph.errors import ErrorCode, TooLarge
 from graph.execution.failures import RequestRejected
+from graph.execution.planning.coercion import coercer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from graphql import (
         FieldNode,
-        GraphQLEnumType,
         GraphQLField,
         GraphQLInputObjectType,
         GraphQLInputType,
-        GraphQLScalarType,
         GraphQLSchema,
         ValueNode,
         VariableDefinitionNode,
     )
     from graphql.execution.get_variable_signature import GraphQLVariableSignature
+
+    from graph.execution.planning.coercion import Coercer
 
 # Each of them prints the value that it is in.
 _MAX_ERRORS = 10
@@ -54,18 +53,16 @@ _MAX_VALUES = 6_000
 _MAX_VALUES_OF_MUTATION = 20_000
 _OBJECT = 3
 
+# Begins the names of variables that stand for literals (`documents.literals`); no client's do. They
+# have a value, which is not null.
+SLOT = "\0"
+
 # The variable with the number of the last settled event, which every request has; no client can
 # name it.
 SETTLED = "$settled"
 
 # Reads a part of a document for the variables of a request; Undefined where one is not given.
 Reader: TypeAlias = "Callable[[dict[str, Any]], Any]"
-
-# Returns the coerced value; Undefined for a value that only graphql-core can judge.
-Coercer: TypeAlias = "Callable[[Any], Any]"
-
-_TEXT: Coercer = lambda value: value if type(value) is str else Undefined  # noqa: E731
-_COERCERS: dict[str, Coercer] = {"String": _TEXT, "ID": _TEXT}
 
 
 class Variables:
@@ -81,7 +78,7 @@ class Variables:
         self._schema = schema
         self._most = _MAX_VALUES_OF_MUTATION if of_mutation else _MAX_VALUES
         self._definitions = definitions
-        self._leaves = _leaves(schema, definitions)
+        self._coercers = _coercers(schema, definitions)
 
     def coerced(self, given: dict[str, Any]) -> VariableValues:
         """The values of all variables.
@@ -89,27 +86,31 @@ class Variables:
         Raises:
             RequestRejected: values do not fit their types, or are too many.
         """
-        return self._coerced_leaves(given) or self._coerced_by_the_book(given)
+        _check_number(given, self._most)
+        try:
+            values = self._coerced(given)
+        except RecursionError:
+            values = None
+        return values or self._coerced_by_the_book(given)
 
-    def _coerced_leaves(self, given: dict[str, Any]) -> VariableValues | None:
-        """The values of all variables; None if one is no leaf, or does not fit."""
-        if self._leaves is None:
+    def _coerced(self, given: dict[str, Any]) -> VariableValues | None:
+        """The values of all variables; None if one does not fit."""
+        if self._coercers is None:
             return None
         sources, coerced = {}, {}
-        for name, signature, coerce, nullable in self._leaves:
+        for name, signature, coerce, is_required in self._coercers:
             value = given.get(name, Undefined)
             sources[name] = VariableValueSource(signature, value)
-            if value is None or value is Undefined:
-                if not nullable:
+            if value is Undefined:
+                if is_required:
                     return None
-            elif (value := coerce(value)) is Undefined:
+                continue
+            value = coerced[name] = coerce(value)
+            if value is Undefined:
                 return None
-            if value is not Undefined:
-                coerced[name] = value
         return VariableValues(sources, coerced)
 
     def _coerced_by_the_book(self, given: dict[str, Any]) -> VariableValues:
-        _check_number(given, self._most)
         outcome = get_variable_values(self._schema, self._definitions, given, _MAX_ERRORS)
         if isinstance(outcome, list):
             raise RequestRejected(outcome, code=ErrorCode.BAD_USER_INPUT)
@@ -146,23 +147,35 @@ def argument_reader(
         argument.name.value: _reader(argument.value, definition.args[argument.name.value].type)
         for argument in node.arguments or ()
     }
-    if None in readers.values() or any(
-        argument.default_value is not Undefined for argument in definition.args.values()
-    ):
+    if None in readers.values() or any(each.default for each in definition.args.values()):
         return by_the_book
 
     required = [
         name for name, argument in definition.args.items() if is_non_null_type(argument.type)
     ]
+    defaults = {
+        name: argument.default_value
+        for name, argument in definition.args.items()
+        if argument.default_value is not Undefined
+    }
 
     def read(variables: VariableValues) -> dict[str, Any]:
-        values = {name: read(variables.coerced) for name, read in readers.items() if read}
-        # A variable with a default is let in where null is not, and may be null all the same.
-        if any(values.get(name) is None for name in required):
+        try:
+            values = {name: read(variables.coerced) for name, read in readers.items() if read}
+        except _NullRefused:
             return by_the_book(variables)
-        return {name: value for name, value in values.items() if value is not Undefined}
+        given = {name: value for name, value in values.items() if value is not Undefined}
+        given = defaults | given
+        # A variable with a default is let in where null is not, and may be null all the same.
+        if any(given.get(name) is None for name in required):
+            return by_the_book(variables)
+        return given
 
     return read
+
+
+class _NullRefused(Exception):
+    """A variable is null where null is invalid; graphql-core reports it."""
 
 
 def names_variable(node: ValueNode) -> bool:
@@ -199,8 +212,17 @@ def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
 
 def _reader_within(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
     """As `_reader`, but a variable with a default may be null where null is invalid."""
-    refuses_null = is_non_null_type(type_) and isinstance(node, VariableNode)
-    return None if refuses_null else _reader(node, type_)
+    read = _reader(node, type_)
+    if read is None or not (is_non_null_type(type_) and isinstance(node, VariableNode)):
+        return read
+
+    def read_required(coerced: dict[str, Any]) -> Any:
+        value = read(coerced)
+        if value is None or value is Undefined:
+            raise _NullRefused
+        return value
+
+    return read_required
 
 
 def _reader_of_list(readers: list[Reader | None]) -> Reader | None:
@@ -232,30 +254,19 @@ def _reader_of_object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> R
     return read
 
 
-def _leaves(
+def _coercers(
     schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
 ) -> list[tuple[str, GraphQLVariableSignature, Coercer, bool]] | None:
-    """The name, signature, coercer and nullability of each variable; None if one is no leaf."""
+    """The name, signature and coercer of each variable, and whether it is required.
+
+    None if graphql-core must coerce them.
+    """
     found = []
     for definition in definitions:
         signature = get_variable_signature(schema, definition)
         if isinstance(signature, GraphQLError) or definition.default_value:
             return None
-        type_: Any = signature.type
+        type_ = signature.type
         required = isinstance(type_, GraphQLNonNull)
-        leaf = type_.of_type if required else type_
-        if not is_leaf_type(leaf):
-            return None
-        coerce = _COERCERS.get(leaf.name) or _coercer(leaf)
-        found.append((signature.name, signature, coerce, not required))
+        found.append((signature.name, signature, coercer_of(type_), required))
     return found
-
-
-def _coercer(leaf: GraphQLScalarType | GraphQLEnumType) -> Coercer:
-    def coerce(value: Any) -> Any:
-        try:
-            return leaf.coerce_input_value(value)
-        except Exception:  # noqa: BLE001  a scalar may raise anything; graphql-core reports it
-            return Undefined
-
-    return coerce

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from graph.execution.planning.compile import Compiled
     from graph.execution.planning.plan import Plan
-    from graph.execution.running.mutations import FieldResult
+    from graph.execution.running.mutation_fields import FieldResult
     from graph.selection import Value
 
 

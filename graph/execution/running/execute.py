@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from asyncio import Lock, sleep
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from time import perf_counter
@@ -50,6 +50,7 @@ from graph.execution.running.executor import run, run_in_parts
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
 from graph.execution.running.request import Answer, Request
+from graph.execution.running.work import Work
 from graph.loading.loaders import Loaders
 from graph.loading.prefetch import Prefetcher
 from graph.schema.context import Context
@@ -57,20 +58,18 @@ from graph.schema.node import ENTITIES
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
 
     import strawberry
     from graphql.execution.values import VariableValues
 
     from graph.database.engine import Database, ReadSession
+    from graph.database.replay import ReplayLimits
     from graph.database.stopwatch import Stopwatch
     from graph.database.worlds import World
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
-    from graph.execution.planning.compile import Compiled
-    from graph.execution.planning.cost import Price
-    from graph.execution.planning.history import History
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
     from graph.schema.context import FieldPath
@@ -79,31 +78,6 @@ if TYPE_CHECKING:
 
 
 _IDEMPOTENCY_POLICY = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
-
-
-@dataclass(slots=True)
-class Work:
-    """An operation with its variables, ready to run.
-
-    `values` are those of its arguments, by index. A query is `compiled`, as far as it can be; a
-    mutation, and a query whose answer comes in parts, has a `plan`.
-    """
-
-    operation: Operation
-    variables: VariableValues
-    values: Sequence[Value]
-    price: Price
-    access: Access
-    compiled: Compiled | None = None
-    plan: Plan | None = None
-    has_parts: bool = False
-    # Of a subscription, whose query this is.
-    source: Source | None = None
-
-    @property
-    def history(self) -> History:
-        """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
-        return self.compiled.history if self.compiled else self.operation.history
 
 
 class Execution:
@@ -121,6 +95,7 @@ class Execution:
         persisted: Persisted | None = None,
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
         limiters: Limiters | None = None,
+        replay: ReplayLimits | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
@@ -132,10 +107,11 @@ class Execution:
         # The subscriptions, if the store has a log of its changes.
         self.hub: Hub | None = None
         if catalog.log is not None:
-            log = LogReader(database, catalog.log)
+            log = LogReader(database, catalog.log, replay)
             self.hub = Hub(self._schema, log, self._run_again, self._charging)
         self._persisted = persisted or Persisted()
         self._compiles = mode is ExecutionMode.COMPILED
+        self._shares = self._compiles and self._persisted.takes_any
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {
             entity: _type_of(schema, entity)
@@ -177,18 +153,12 @@ class Execution:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
-        if self._documents.is_known(request.query):
-            work = self._planned(request, viewer)
-        else:
-            # One at a time, and others in between: a crowd of new texts would hold up the loop.
-            async with self._turn:
-                await sleep(0)
-                work = self._planned(request, viewer)
+        work = await self._read(request, viewer)
         if work.source is not None:
             return await self._subscribe(work, work.source, request, viewer)
         if self.hub is not None and work.operation.reads_log:
             await self.hub.catch_up()
-            work = self._planned(request, viewer)
+            work = await self._read(request, viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -207,27 +177,73 @@ class Execution:
                 )
         return await self._settle(answer, work, request, place)
 
-    def _planned(self, request: Request, viewer: Viewer) -> Work:
-        """Read, check and plan a request.
+    async def _read(self, request: Request, viewer: Viewer) -> Work:
+        """Read, check and plan a request. Raises as `_planned` and `_operation`."""
+        if (work := self._shared(request, viewer)) is not None:
+            return work
+        if self._documents.is_known(request.query):
+            return self._planned(self._operation(request), request, viewer)
+        # One at a time, and others in between: a crowd of new texts would hold up the loop.
+        async with self._turn:
+            await sleep(0)
+            return self._planned(self._operation(request), request, viewer)
+
+    def _shared(self, request: Request, viewer: Viewer) -> Work | None:
+        """The work for a text that differs from known ones in literals only.
+
+        None if the text must be read by itself, as when something is refused: errors have places.
+        """
+        text = request.query
+        if text is None or request.document is not None or not self._shares:
+            return None
+        if (shared := self._documents.shared(text)) is None:
+            return None
+        document, literals = shared
+        try:
+            operation = document.operation(request.operation_name)
+            work = self._planned(operation, request, viewer, literals)
+        except RequestRejected:
+            return None
+        return work if work.is_statement and not work.errors else None
+
+    def _planned(
+        self,
+        operation: Operation,
+        request: Request,
+        viewer: Viewer,
+        literals: Mapping[str, Value] | None = None,
+    ) -> Work:
+        """Check and plan an operation; `literals` are the values of its document's slots.
 
         Raises:
             RequestRejected: it is invalid, or the viewer may not see what it selects.
             MethodNotAllowed: it is for queries only, and this is none.
         """
-        operation = self._operation(request)
         if request.only_query and operation.is_mutation:
             raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
         variables = operation.variables.coerced(request.variables)
-        source: Source | None = None
+        variables.coerced.update(literals or {})
         if self.hub is not None:
             variables.coerced[SETTLED] = self.hub.settled or 0
             if operation.is_subscription:
                 source = self.hub.source(operation)
-                operation = source.query
-                variables.coerced.update({AFTER: None, FIRST: 1})
+                return self._planned_source(source, variables, request, viewer)
         work = self._work(operation, variables, request, world_of(viewer))
-        work.source = source
         work.access.check(viewer)
+        return work
+
+    def _planned_source(
+        self, source: Source, variables: VariableValues, request: Request, viewer: Viewer
+    ) -> Work:
+        """Check and plan the query of a subscription; raises as `_planned`."""
+        after = request.last_event_id or source.after(variables)
+        variables.coerced.update({AFTER: after, FIRST: 1})
+        try:
+            work = self._work(source.query, variables, request, world_of(viewer))
+        except RequestRejected as rejected:
+            raise source.placed(rejected) from None
+        work.source = source
+        work.access.check(viewer, source.path)
         return work
 
     def _operation(self, request: Request) -> Operation:
@@ -266,7 +282,11 @@ class Execution:
         if self._compiles and operation.is_query:
             compiled, values = operation.compiled(variables)
             price = compiled.prices.price(self._database.sizes, world)
-            return Work(operation, variables, values, price, compiled.access, compiled, plan)
+            return Work(operation, variables, values, price, compiled.access, compiled, plan=plan)
+        if operation.is_mutation:
+            mutation, values = operation.mutation(variables)
+            price = mutation.prices.price(self._database.sizes, world)
+            return Work(operation, variables, values, price, mutation.access, mutation=mutation)
         plan = plan or operation.plan(variables)
         price = PriceList(plan.charges, plan.scans).price(self._database.sizes, world)
         return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
@@ -335,12 +355,9 @@ class Execution:
                 else ()
             )
             return compiled_answer(compiled, columns, work.values)
+        if work.mutation is not None:
+            return combined(await self._mutations.run(work, request, viewer, place))
         plan = work.plan or work.operation.plan(work.variables)
-        if work.operation.is_mutation:
-            results = await self._mutations.run(
-                work.operation, plan, work.variables, request, viewer, place=place
-            )
-            return combined(results)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
         answer = await self._resolve(work, plan, request, viewer, place.reads)

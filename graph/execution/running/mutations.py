@@ -3,12 +3,15 @@
 A field goes through these steps in its transaction:
 
     claim     claim its idempotency key; if the key has an answer, that is the answer
-    change    call its resolver, and with it a rule of the store
+    change    call its rule, or its resolver
     read      read the selection of its success after all changes, by one statement
     keep      store the answer with the key
     commit    or roll back, for a dry run
 
-A domain error rolls the transaction back. Its selection is read afterwards and nothing is stored,
+A change that has no key and is no dry run is tried in one statement first, without a transaction of
+ours (`graph.database.writes.at_once`). If that does nothing, the steps follow.
+
+A domain error rolls the transaction back. Its selection is read in another, and nothing is stored,
 so the same key can be used again. A deadlock repeats the transaction. The fields of an `@atomic`
 operation share one transaction.
 """
@@ -23,11 +26,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import orjson
-from graphql import GraphQLError, get_directive_values
 
-from graph.database.transaction import RetryableConflict, Transaction, transaction
-from graph.database.worlds import changing_world
+from graph.database.transaction import (
+    LoadingTransaction,
+    RetryableConflict,
+    Transaction,
+    loading_transaction,
+    transaction,
+)
+from graph.database.worlds import NotChanged, changing_world
 from graph.database.writes import idempotency
+from graph.database.writes.at_once import change_at_once
 from graph.errors import (
     AnswerTooLarge,
     DomainError,
@@ -40,31 +49,32 @@ from graph.errors import (
     TryAgain,
 )
 from graph.execution.failures import RequestRejected
-from graph.execution.planning.compile import compile_payload
-from graph.execution.planning.plain import member
-from graph.execution.planning.variables import argument_reader
 from graph.execution.running.executor import run
-from graph.execution.running.idempotency_keys import kept_under, refused
+from graph.execution.running.idempotency_keys import refused
+from graph.execution.running.mutation_fields import FieldResult, MutationRequest, field_of
 from graph.loading.loaders import Loaders
 from graph.schema.context import Change, Context
 from graph.schema.error_types import shown
-from graph.selection import Key, Mutate, Resolved, Typename
+from graph.selection import Mutate, Resolved, Typename
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
-    from graphql import GraphQLSchema
-    from graphql.execution.values import VariableValues
+    from graphql import GraphQLError, GraphQLSchema
 
     from graph.database.engine import Database
-    from graph.execution.documents.operation import Operation
-    from graph.execution.planning.plan import Plan
+    from graph.database.writes.at_once import ChangeAtOnce
+    from graph.execution.planning.mutation import CompiledPayload, DirectMutation
     from graph.execution.running.concurrency import Place
+    from graph.execution.running.mutation_fields import MutationField
     from graph.execution.running.request import Request
+    from graph.execution.running.work import Work
     from graph.settings import Settings
     from graph.viewer import Viewer
 
 T = TypeVar("T")
+TX = TypeVar("TX", bound=Transaction)
 
 logger = logging.getLogger(__name__)
 
@@ -88,54 +98,12 @@ class IdempotencyPolicy:
         return cls(kept, settings.idempotency_wait_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldResult:
-    """The result of a field: its text, or errors; `replayed` if it is a stored answer."""
-
-    text: bytes | None
-    errors: Sequence[GraphQLError] = ()
-    replayed: bool = False
-
-
 class _Failed(Exception):
     """Resolvers could not answer the selection; nothing is changed."""
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__(errors[0].message)
         self.errors = errors
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """The common data of an operation's fields."""
-
-    operation: Operation
-    plan: Plan
-    variables: dict[str, Any]
-    viewer: Viewer
-    client: str
-    place: Place
-
-    def content_of(self, key: str) -> bytes:
-        """What an idempotency key stands for: the text of a field, and all variables."""
-        text = self.operation.text_of(self.plan, key).encode()
-        return text + b"\0" + orjson.dumps(self.variables, option=orjson.OPT_SORT_KEYS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One mutation of an operation."""
-
-    selected: Mutate | Resolved
-    request: _Request
-    key: idempotency.Key | None
-    is_dry_run: bool
-
-    def error(self, error: Exception) -> GraphQLError:
-        nodes = self.request.plan.nodes[self.selected.response_key]
-        return GraphQLError(
-            str(error), nodes=nodes, path=[self.selected.response_key], original_error=error
-        )
 
 
 @dataclass(slots=True)
@@ -150,114 +118,80 @@ class Mutations:
     _pause: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep)
 
     async def run(
-        self,
-        operation: Operation,
-        plan: Plan,
-        variables: VariableValues,
-        request: Request,
-        viewer: Viewer,
-        *,
-        place: Place,
+        self, work: Work, request: Request, viewer: Viewer, place: Place
     ) -> dict[str, FieldResult]:
         """The result of each field by response key, in order.
 
         Raises:
             RequestRejected: the request is invalid; nothing was run.
         """
-        selected = _Request(operation, plan, request.variables, viewer, request.client, place)
-        fields = self._fields(selected, variables, request.idempotency_key)
-        if operation.is_atomic:
+        assert work.mutation is not None  # noqa: S101  it is one
+        common = MutationRequest(work, work.mutation, request, viewer, place)
+        fields = self._fields(common)
+        if work.operation.is_atomic:
             done = await self._guarded_together(fields)
         else:
-            done = {each.selected.response_key: await self._guarded(each) for each in fields}
-        typenames = {root.response_key: root for root in plan.root if isinstance(root, Typename)}
+            done = {each.response_key: await self._guarded(each) for each in fields}
         return {
-            root.response_key: FieldResult(f'"{typenames[root.response_key].text}"'.encode())
-            if root.response_key in typenames
+            root.response_key: FieldResult(f'"{root.text}"'.encode())
+            if isinstance(root, Typename)
             else done[root.response_key]
-            for root in plan.root
+            for root in work.mutation.plan.root
         }
 
-    def _fields(
-        self, request: _Request, variables: VariableValues, header: str | None
-    ) -> list[_Field]:
+    def _fields(self, request: MutationRequest) -> list[MutationField]:
         roots = [root for root in request.plan.root if isinstance(root, Mutate | Resolved)]
-        if header is not None and len(roots) != 1:
+        if request.request.idempotency_key is not None and len(roots) != 1:
             raise refused(
                 InvalidKey("The header Idempotency-Key applies to a single mutation only.")
             )
-        fields = [self._field(root, request, variables, header) for root in roots]
-        if request.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
+        fields = [field_of(self.schema, request, root, compiles=self.compiles) for root in roots]
+        if request.work.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
                 code=ErrorCode.BAD_REQUEST,
             )
         return fields
 
-    def _field(
-        self,
-        selected: Mutate | Resolved,
-        request: _Request,
-        variables: VariableValues,
-        header: str | None,
-    ) -> _Field:
-        (node, *_) = request.plan.nodes[selected.response_key]
-        definition = self.schema.mutation_type.fields[node.name.value]  # type: ignore[union-attr]
-        arguments = argument_reader(definition, node)(variables)
-        given = self._given_keys(request, selected.response_key, variables) | ({header} - {None})
-        if len(given) > 1:
-            raise refused(
-                InvalidKey(f"'{selected.response_key}' has more than one idempotency key.")
-            )
-        key = None
-        if given:
-            content = request.content_of(selected.response_key)
-            key = kept_under(given.pop(), content, request.client, request.viewer)
-        return _Field(selected, request, key, is_dry_run=arguments.get("dryRun") is True)
-
-    def _given_keys(
-        self, request: _Request, key: str, variables: VariableValues
-    ) -> set[str | None]:
-        directive = self.schema.get_directive("idempotent")
-        if directive is None:
-            return set()
-        found = (
-            get_directive_values(directive, node, variables) for node in request.plan.nodes[key]
-        )
-        return {values["key"] for values in found if values is not None}
-
-    async def _guarded(self, field_: _Field) -> FieldResult:
+    async def _guarded(self, field_: MutationField) -> FieldResult:
         try:
-            return await self._persistently(field_, lambda tx: self._alone(tx, field_))
+            return await self._alone(field_)
         except _Failed as failed:
             return FieldResult(None, failed.errors)
         except Exception as error:  # noqa: BLE001  one field fails alone
             return FieldResult(None, [field_.error(error)])
 
-    async def _guarded_together(self, fields: Sequence[_Field]) -> dict[str, FieldResult]:
-        names = [each.selected.response_key for each in fields]
+    async def _guarded_together(self, fields: Sequence[MutationField]) -> dict[str, FieldResult]:
+        names = [each.response_key for each in fields]
         try:
-            done = await self._persistently(fields[0], lambda tx: self._together(tx, fields))
+            done = await self._persistently(
+                loading_transaction, fields[0], lambda tx: self._together(tx, fields)
+            )
         except _Failed as failed:
             done = [FieldResult(None, failed.errors), *(FieldResult(None) for _ in fields[1:])]
         except Exception as error:  # noqa: BLE001  they fail together
             done = [FieldResult(None, [each.error(error)]) for each in fields]
         return dict(zip(names, done, strict=True))
 
-    async def _persistently(self, field_: _Field, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def _persistently(
+        self,
+        begun: Callable[..., AbstractAsyncContextManager[TX]],
+        field_: MutationField,
+        work: Callable[[TX], Awaitable[T]],
+    ) -> T:
         """Do it in a transaction; where another is in the way, begin anew, so many times.
 
         Repeated transactions run one at a time, since they would conflict again.
         """
         for attempt in range(_ATTEMPTS):
             try:
-                viewer, is_dry_run = field_.request.viewer, field_.is_dry_run
-                async with transaction(
+                is_dry_run, place = field_.is_dry_run, field_.request.place
+                async with begun(
                     self.database,
-                    viewer,
+                    field_.request.viewer,
                     is_dry_run=is_dry_run,
-                    reads=field_.request.place.reads,
-                    changes=field_.request.place.changes,
+                    reads=place.reads,
+                    changes=place.changes,
                     max_seconds=_DRY_RUN_SECONDS if is_dry_run else _TRANSACTION_SECONDS,
                 ) as tx:
                     if attempt:
@@ -269,18 +203,69 @@ class Mutations:
                 await self._pause(random.uniform(0, most))  # noqa: S311  no secret
         raise TryAgain
 
-    async def _alone(self, tx: Transaction, field_: _Field) -> FieldResult:
-        try:
-            done = await self._change(tx, field_)
-        except DomainError as refusal:
-            await tx.rollback()
-            await tx.begin()
-            return await self._shown(tx, field_, refusal)
-        if not field_.is_dry_run:
-            await tx.commit()
-        return done
+    async def _alone(self, field_: MutationField) -> FieldResult:
+        done = await self._at_once(field_)
+        return await self._by_rule(field_) if done is None else done
 
-    async def _together(self, tx: Transaction, fields: Sequence[_Field]) -> list[FieldResult]:
+    async def _by_rule(self, field_: MutationField) -> FieldResult:
+        async def make(tx: Transaction) -> FieldResult:
+            done = await self._change(tx, field_)
+            if not field_.is_dry_run:
+                await tx.commit()
+            return done
+
+        begun = transaction if field_.direct else loading_transaction
+        try:
+            return await self._persistently(begun, field_, make)
+        except DomainError as error:
+            refusal = error
+        return await self._persistently(
+            loading_transaction, field_, lambda tx: self._shown(tx, field_, refusal)
+        )
+
+    async def _at_once(self, field_: MutationField) -> FieldResult | None:
+        """The result of a change that one statement makes; None if nothing was done.
+
+        A payload that reads other rows than those of the change is read by a second statement.
+        """
+        direct, change, viewer = field_.direct, field_.at_once(), field_.request.viewer
+        if direct is None or change is None:
+            return None
+        query, values = direct.payload.template.query, field_.request.work.values
+        if query is None:
+            return await self._in_two_statements(field_, direct, change)
+        stopwatch = field_.request.place.changes
+        try:
+            made = await change_at_once(
+                self.database, change, query, values, viewer=viewer, stopwatch=stopwatch
+            )
+        except NotChanged:
+            return await self._in_two_statements(field_, direct, change)
+        if made is None:
+            return None
+        key, columns = made
+        return FieldResult(direct.payload.body(columns, direct.declared.success.build(key)))
+
+    async def _in_two_statements(
+        self, field_: MutationField, direct: DirectMutation, change: ChangeAtOnce
+    ) -> FieldResult | None:
+        async def make(tx: Transaction) -> FieldResult | None:
+            row = await tx.first(change.statement, *change.parameters)
+            if row is None:
+                return None
+            success = direct.declared.success.build(row["id"])
+            text = self._checked(await self._payload(tx, field_, direct.payload, success))
+            await tx.commit()
+            return FieldResult(text)
+
+        try:
+            return await self._persistently(transaction, field_, make)
+        except DomainError:  # the rule may have more to say
+            return None
+
+    async def _together(
+        self, tx: LoadingTransaction, fields: Sequence[MutationField]
+    ) -> list[FieldResult]:
         done: list[FieldResult] = []
         for each in fields:
             try:
@@ -290,7 +275,7 @@ class Mutations:
                 await tx.begin()
                 because = Reason(
                     ReasonCode.ROLLED_BACK,
-                    f"Nothing was changed, as '{each.selected.response_key}' was refused.",
+                    f"Nothing was changed, as '{each.response_key}' was refused.",
                 )
                 return [
                     await self._shown(tx, one, refusal if one is each else NotAllowed(because))
@@ -300,7 +285,7 @@ class Mutations:
             await tx.commit()
         return done
 
-    async def _change(self, tx: Transaction, field_: _Field) -> FieldResult:
+    async def _change(self, tx: Transaction, field_: MutationField) -> FieldResult:
         """All steps of a field before its commit.
 
         Raises:
@@ -312,29 +297,54 @@ class Mutations:
             answer = await self._claimed(tx, key)
             if answer is not None:
                 return FieldResult(answer, replayed=True)
-        change = Change(tx)
         tx.changing = changing_world(field_.request.viewer, field_.selected.needs)
-        if isinstance(field_.selected, Mutate):
-            await self._resolve(field_, change, bare=True)
-            text = await self._payload(field_, change)
-        else:
-            text = await self._resolve(field_, change)
-        if len(text) > self.database.max_answer_bytes:
-            raise AnswerTooLarge(self.database.max_answer_bytes)
+        text = self._checked(await self._text(tx, field_))
         if key is not None:
             await idempotency.store(tx, key, text)
         return FieldResult(text)
 
+    def _checked(self, text: bytes) -> bytes:
+        if len(text) > self.database.max_answer_bytes:
+            raise AnswerTooLarge(self.database.max_answer_bytes)
+        return text
+
+    async def _text(self, tx: Transaction, field_: MutationField) -> bytes:
+        """Make the change; return the selection of its success."""
+        if field_.direct is not None:
+            declared = field_.direct.declared
+            outcome = await declared.rule(tx, field_.direct.values(field_.arguments))
+            success = declared.success.build(outcome)
+            return await self._payload(tx, field_, field_.direct.payload, success)
+        change = Change(tx)
+        if isinstance(field_.selected, Resolved):
+            return await self._resolve(field_, change)
+        await self._resolve(field_, change, bare=True)
+        name = type(change.outcome).__name__
+        payload = field_.request.mutation.payload(field_.selected, name) if self.compiles else None
+        if payload is None:
+            return await self._resolve(field_, change)
+        return await self._payload(tx, field_, payload, change.outcome)
+
+    async def _payload(
+        self, tx: Transaction, field_: MutationField, payload: CompiledPayload, success: Any
+    ) -> bytes:
+        """The selection of the success, whose rows are read by one statement."""
+        query = payload.template.query
+        values = payload.values(field_.request.work.values, success)
+        return payload.body(await tx.fetch_json(query, values) if query else (), success)
+
     async def _claimed(self, tx: Transaction, key: idempotency.Key) -> bytes | None:
-        idempotency_policy = self.idempotency_policy
+        policy = self.idempotency_policy
         try:
             return await idempotency.claim(
-                tx, key, kept=idempotency_policy.kept, wait_seconds=idempotency_policy.wait_seconds
+                tx, key, kept=policy.kept, wait_seconds=policy.wait_seconds
             )
         except RetryableConflict:
             raise TryAgain("A request with the same idempotency key is running.") from None
 
-    async def _shown(self, tx: Transaction, field_: _Field, refusal: DomainError) -> FieldResult:
+    async def _shown(
+        self, tx: Transaction, field_: MutationField, refusal: DomainError
+    ) -> FieldResult:
         """The domain error as a member of the field's union.
 
         An error if the union has no such member.
@@ -343,47 +353,22 @@ class Mutations:
             return FieldResult(None, [field_.error(refusal)])
         return FieldResult(await self._resolve(field_, Change(tx, shown(refusal))))
 
-    async def _payload(self, field_: _Field, change: Change) -> bytes:
-        """The selection of the success, by one statement if possible, else by resolvers."""
-        plan, success = field_.request.plan, change.outcome
-        assert isinstance(field_.selected, Mutate)  # noqa: S101
-        name = self.schema.type_map.get(type(success).__name__)
-        selected = next(
-            (each for each in field_.selected.payloads if name and each.type == name.name), None
-        )
-        compiled = (
-            compile_payload(selected, len(plan.values)) if self.compiles and selected else None
-        )
-        if compiled is None or selected is None:
-            return await self._resolve(field_, change)
-        found = [each for each in selected.fields if hasattr(each, "relationship")]
-        own_keys = [Key("id", getattr(success, each.relationship.source_column)) for each in found]
-        values = [*plan.values, *own_keys]
-        columns = (
-            await change.transaction.fetch_json(compiled.query, values) if compiled.query else ()
-        )
-        texts = {
-            each.response_key: orjson.dumps(member(success, name, each))
-            for each in selected.fields
-            if each.response_key in compiled.uncompiled
-        }
-        return compiled.body(columns, texts)
-
-    async def _resolve(self, field_: _Field, change: Change, *, bare: bool = False) -> bytes:
+    async def _resolve(self, field_: MutationField, change: Change, *, bare: bool = False) -> bytes:
         """The standard executor's answer for one field; `bare` leaves its selection out.
 
         Raises:
             DomainError, RetryableConflict, Unavailable: the resolver raised it.
             _Failed: a resolver failed in any other way.
         """
-        request, key = field_.request, field_.selected.response_key
-        fields = {} if bare else request.plan.below({key})
-        loaders = Loaders(change.transaction, fields.values(), request.plan.values, self.types)
-        operation, plan = request.operation, request.plan
+        request, key = field_.request, field_.response_key
+        operation, plan = request.work.operation, request.plan
+        fields = {} if bare else plan.below({key})
+        assert isinstance(change.transaction, LoadingTransaction)  # noqa: S101  see `_alone`
+        loaders = Loaders(change.transaction, fields.values(), request.work.values, self.types)
         document = operation.bare(plan, key) if bare else operation.only(plan, frozenset({key}))
         try:
             context = Context(request.viewer, loaders, fields, change)
-            result = await run(self.schema, document, context, request.variables)
+            result = await run(self.schema, document, context, request.request.variables)
         finally:
             await loaders.close()
         for error in result.errors or ():

@@ -23,6 +23,7 @@ class Mutation(BulkMutation):
     update_customer: results.UpdateCustomerResult | None = mutation(
         "Change a customer.",
         rule=customers.update,
+        at_once=customers.update_at_once,
         input=inputs.UpdateCustomerInput,
         success=saved(results.CustomerSaved, "customer_id"),
     )
@@ -41,6 +42,7 @@ class Mutation(BulkMutation):
     update_item: results.UpdateItemResult | None = mutation(
         "Change an item.",
         rule=items.update,
+        at_once=items.update_at_once,
         input=inputs.UpdateItemInput,
         success=saved(results.ItemSaved, "item_id"),
     )
@@ -53,6 +55,7 @@ class Mutation(BulkMutation):
     place_order: results.PlaceOrderResult | None = mutation(
         "Place an order at the current prices, and take its pieces from stock.",
         rule=orders.place,
+        at_once=orders.place_at_once,
         input=inputs.PlaceOrderInput,
         success=saved(results.OrderSaved, "order_id"),
     )

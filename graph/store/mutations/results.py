@@ -115,7 +115,7 @@ def imported(payload: type, row: type, attribute: str) -> Success:
         refused = sum(each.key is None for each in outcomes)
         return build(payload, saved=len(rows) - refused, refused=refused, rows=rows)
 
-    return build_payload
+    return Success(payload, build_payload)
 
 
 def _union(name: str) -> object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exists, func, or_, select, text
 
+from graph.database.pruning import begin_anew
 from graph.errors import StoreNotEmpty
 from graph.store.models import EVENTS, Base, Customer, Item, Order, OrderLine
 from graph.store.seed.sample import (
@@ -106,6 +107,7 @@ async def _claim_store(session: WriteSession, *, reset: bool) -> None:
     await session.execute(text(f"LOCK TABLE {_TABLE_NAMES} IN SHARE ROW EXCLUSIVE MODE"))
     if reset:
         await session.execute(text(f"TRUNCATE {_TABLE_NAMES} RESTART IDENTITY"))
+        await begin_anew(session, EVENTS.name)
     elif await session.scalar(select(or_(*(exists().select_from(entity) for entity in _STORE)))):
         customers = await session.scalar(select(func.count()).select_from(Customer))
         raise StoreNotEmpty(customers or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.database.writes import rows
+from graph.database.writes import at_once, rows
 from graph.database.writes.values import INPUT, Values, check_version
 from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graph.database.transaction import Transaction
+    from graph.database.worlds import World
+    from graph.database.writes.at_once import ChangeAtOnce
+    from graph.viewer import Viewer
 
 _TEXTS = ("first_name", "last_name", "username", "email", "address", "town")
 
@@ -48,18 +51,22 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
         NotFound: the customer does not exist.
         Conflict: its version is not the expected one.
     """
-    values = Values(given)
-    key, expected = values.key("id", "Customer"), values.expected_version()
-    texts = values.texts("Customer", *_TEXTS, required=False)
-    values.email("email")
-    if values.problems:
-        values.check()
+    values, key, expected, texts = _changes(given)
+    values.check()
     row = await rows.lock(transaction, "Customer", key, "version")
     check_version("Customer", key, expected=expected, row=row)
     if "username" in values or "email" in values:
         await _check_free(transaction, values, key)
     await rows.update(transaction, "Customer", key, texts)
     return key
+
+
+def update_at_once(viewer: Viewer, world: World, given: Mapping[str, Any]) -> ChangeAtOnce | None:
+    """As `update`, in one statement. A name that is taken violates a constraint."""
+    values, key, expected, texts = _changes(given)
+    if values.problems:
+        return None
+    return at_once.update_at_once(viewer, world, "Customer", key, expected=expected, values=texts)
 
 
 async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -77,6 +84,15 @@ async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
     if not await transaction.first(_DELETE, key):
         raise NotAllowed(Reason(ReasonCode.HAS_ORDERS, "The customer has orders."))
     return key
+
+
+def _changes(given: Mapping[str, Any]) -> tuple[Values, int, int | None, dict[str, str | None]]:
+    """The values of an update; the key, the expected version and the new texts in them."""
+    values = Values(given)
+    key, expected = values.key("id", "Customer"), values.expected_version()
+    texts = values.texts("Customer", *_TEXTS, required=False)
+    values.email("email")
+    return values, key, expected, texts
 
 
 async def _check_free(transaction: Transaction, values: Values, key: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graph.database.writes import rows
+from graph.database.writes import at_once, rows
 from graph.database.writes.values import INPUT, Values, check_version
 from graph.errors import InsufficientStock, NotAllowed, ProblemCode, Reason, ReasonCode, Shortage
 from graph.relay import INT4_MAX
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graph.database.transaction import Transaction
+    from graph.database.worlds import World
+    from graph.database.writes.at_once import ChangeAtOnce
+    from graph.viewer import Viewer
 
 _TEXTS = ("name",)
 _PRICES = ("cost_price", "selling_price")
@@ -44,15 +47,20 @@ async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
         NotFound: the item does not exist.
         Conflict: its version is not the expected one.
     """
-    values = Values(given)
-    key, expected = values.key("id", "Item"), values.expected_version()
-    texts = values.texts("Item", *_TEXTS, required=False)
-    prices = {name: values.money(name, required=False) for name in _PRICES if name in values}
+    values, key, expected, changes = _changes(given)
     values.check()
     row = await rows.lock(transaction, "Item", key, "version")
     check_version("Item", key, expected=expected, row=row)
-    await rows.update(transaction, "Item", key, texts | prices)
+    await rows.update(transaction, "Item", key, changes)
     return key
+
+
+def update_at_once(viewer: Viewer, world: World, given: Mapping[str, Any]) -> ChangeAtOnce | None:
+    """As `update`, in one statement."""
+    values, key, expected, changes = _changes(given)
+    if values.problems:
+        return None
+    return at_once.update_at_once(viewer, world, "Item", key, expected=expected, values=changes)
 
 
 async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -77,6 +85,15 @@ async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> in
     stock = to if by is None else _moved(key, row["stock"], by, change)
     await transaction.fetch(_SET_STOCK, key, stock)
     return key
+
+
+def _changes(given: Mapping[str, Any]) -> tuple[Values, int, int | None, dict[str, Any]]:
+    """The values of an update; the key, the expected version and the new values in them."""
+    values = Values(given)
+    key, expected = values.key("id", "Item"), values.expected_version()
+    texts = values.texts("Item", *_TEXTS, required=False)
+    prices = {name: values.money(name, required=False) for name in _PRICES if name in values}
+    return values, key, expected, texts | prices
 
 
 def _moved(key: int, stock: int | None, by: int, values: Values) -> int:

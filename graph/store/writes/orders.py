@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from graph.database.writes import rows
+from graph.database.writes.at_once import ChangeAtOnce, permitted
 from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
-from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode
+from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode, ValidationFailed
 from graph.store.models import OrderStatus
 from graph.store.writes import stock
 from graph.store.writes.rules import OrderAction, check_allowed, target
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graph.database.transaction import Transaction
+    from graph.database.worlds import World
     from graph.viewer import Viewer
 
 # One statement locks the items and looks up the customer, which is repeated in each row.
@@ -34,6 +37,38 @@ _PLACE = """
         JOIN items ON items.id = line.id
         ORDER BY line.nth)
     SELECT id FROM placed
+"""
+# The same as one statement. All items are counted, or none: the prices of others than those that
+# are locked would be from before the statement waited for a lock.
+_PLACE_AT_ONCE = """
+    wanted AS MATERIALIZED (
+        SELECT id, pieces FROM unnest($2::bigint[], $3::integer[]) AS wanted(id, pieces)),
+    counted AS MATERIALIZED (
+        SELECT id, stock, selling_price, name FROM items
+        WHERE id = ANY($2::bigint[]) AND stock IS NOT NULL ORDER BY id FOR NO KEY UPDATE),
+    found AS MATERIALIZED (
+        SELECT id, selling_price, name, TRUE AS is_counted FROM counted UNION ALL
+        SELECT id, selling_price, name, FALSE FROM items
+        WHERE id = ANY($2::bigint[]) AND stock IS NULL),
+    possible AS MATERIALIZED (
+        SELECT FROM (VALUES (1)) AS once
+        WHERE (SELECT count(*) FROM found) = cardinality($2::bigint[])
+        AND (SELECT count(*) FROM counted) IN (0, cardinality($2::bigint[]))
+        AND NOT EXISTS (SELECT FROM counted JOIN wanted USING (id) WHERE stock < pieces)
+        AND EXISTS (SELECT FROM ({customer}) AS customer)),
+    taken AS (
+        UPDATE items SET stock = items.stock - pieces FROM possible, wanted JOIN counted USING (id)
+        WHERE items.id = wanted.id),
+    placed AS (INSERT INTO orders (customer_id) SELECT $1 FROM possible RETURNING *),
+    lines AS (
+        INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name, taken)
+        SELECT placed.id, found.id, line.quantity, selling_price, name,
+               CASE WHEN is_counted THEN line.quantity ELSE 0 END
+        FROM placed
+        CROSS JOIN unnest($4::bigint[], $5::smallint[]) WITH ORDINALITY AS line(id, quantity, nth)
+        JOIN found ON found.id = line.id
+        ORDER BY line.nth
+        RETURNING *)
 """
 _MOVE = "UPDATE orders SET status = $2 WHERE id = $1"
 _LINES = """
@@ -61,15 +96,7 @@ async def place(
         InsufficientStock: items do not have enough stock; it lists all of them.
     """
     values = Values(given, path)
-    customer = _customer(values, transaction.viewer)
-    lines = values.within("lines")
-    if not 1 <= len(lines) <= MOST_LINES:
-        values.wrong(
-            "lines", ProblemCode.OUT_OF_RANGE, f"An order must have from 1 to {MOST_LINES} lines."
-        )
-        values.check()
-    items = [line.key("item_id", "Item") for line in lines]
-    quantities = [line.pieces() for line in lines]
+    customer, lines, items, quantities = _order(values, transaction.viewer)
     locked = await transaction.fetch(_LOCK_ALL, items, customer)
     found = {row["id"]: row["stock"] for row in locked}
     # In this order: a viewer finds out nothing from whether there is another statement.
@@ -80,10 +107,7 @@ async def place(
         if item and item not in found:
             line.wrong("item_id", ProblemCode.NOT_FOUND, "There is no such item.")
     values.check()
-    wanted: Counter[int] = Counter()
-    for item, quantity in zip(items, quantities, strict=True):
-        wanted[item] += quantity
-    taken = await stock.take(transaction, found, wanted)
+    taken = await stock.take(transaction, found, _pieces(items, quantities))
     # What is counted is taken whole. The row of an item that is not is not locked, and may be
     # counted by now: what was read decides.
     takes = [
@@ -92,6 +116,30 @@ async def place(
     row = await transaction.first(_PLACE, customer, items, quantities, takes)
     key: int = row["id"]
     return key
+
+
+def place_at_once(viewer: Viewer, world: World, given: Mapping[str, Any]) -> ChangeAtOnce | None:
+    """As `place`, in one statement."""
+    values = Values(given)
+    try:
+        customer, _, items, quantities = _order(values, viewer)
+    except ValidationFailed:
+        return None
+    if values.problems:
+        return None
+    wanted = _pieces(items, quantities)
+    queries, parameters = (
+        _place_at_once(world),
+        [customer, list(wanted), list(wanted.values()), items, quantities],
+    )
+    if "Customer" in world.rules:
+        parameters.append(viewer.own)
+    return ChangeAtOnce(queries, parameters, (("Order", "placed"), ("OrderLine", "lines")))
+
+
+@cache
+def _place_at_once(world: World) -> str:
+    return _PLACE_AT_ONCE.format(customer=permitted(world, "Customer", key=1, own=6))
 
 
 async def advance(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -153,6 +201,31 @@ async def lock(
     row = await rows.lock(transaction, "Order", key, "version", "status")
     check_version("Order", key, expected=expected, row=row)
     check_allowed(action, OrderStatus(row["status"]))
+
+
+def _order(values: Values, viewer: Viewer) -> tuple[int, list[Values], list[int], list[int]]:
+    """The customer, the lines, their items and their quantities in the values of an order.
+
+    Raises:
+        ValidationFailed: there are no lines or too many.
+    """
+    customer = _customer(values, viewer)
+    lines = values.within("lines")
+    if not 1 <= len(lines) <= MOST_LINES:
+        values.wrong(
+            "lines", ProblemCode.OUT_OF_RANGE, f"An order must have from 1 to {MOST_LINES} lines."
+        )
+        values.check()
+    items = [line.key("item_id", "Item") for line in lines]
+    return customer, lines, items, [line.pieces() for line in lines]
+
+
+def _pieces(items: list[int], quantities: list[int]) -> Counter[int]:
+    """The pieces of all lines, by item."""
+    pieces: Counter[int] = Counter()
+    for item, quantity in zip(items, quantities, strict=True):
+        pieces[item] += quantity
+    return pieces
 
 
 def _customer(values: Values, viewer: Viewer) -> int:

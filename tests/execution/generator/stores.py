@@ -115,10 +115,10 @@ async def write_tables(
             size = 25  # more than a page has when nobody says how long it is
         ids[table.name] = _ids(random, size, table, largest_key)
         if size:
-            await session.execute(_insert(table), _rows(random, table, ids))
+            await session.execute(insert_rows(table), rows_of(random, table, ids))
 
 
-def _insert(table: Table) -> Insert:
+def insert_rows(table: Table) -> Insert:
     """Times are given as text: the driver takes the first and last there are for infinity."""
     times = [column for column in table.columns if isinstance(column.type, DateTime | Date)]
     return insert(table).values(
@@ -139,7 +139,7 @@ def _ids(random: Random, size: int, table: Table, largest: int) -> list[Any]:
     return ids
 
 
-def _rows(random: Random, table: Table, ids: dict[str, list[Any]]) -> list[dict[str, Any]]:
+def rows_of(random: Random, table: Table, ids: dict[str, list[Any]]) -> list[dict[str, Any]]:
     # Few parents have all the children, the others none.
     parents = {
         key.parent.name: random.sample(known := ids[key.column.table.name], (len(known) + 1) // 2)

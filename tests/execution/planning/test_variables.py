@@ -74,6 +74,57 @@ def test_every_value_is_coerced_as_by_graphql_core(
     ]
 
 
+_LINES = st.lists(
+    st.fixed_dictionaries({}, optional={"itemId": _VALUES, "quantity": _VALUES, "x": _VALUES}),
+    max_size=3,
+)
+_INPUTS = {
+    "PlaceOrderInput": {"customerId": _VALUES, "lines": st.one_of(_LINES, _VALUES)},
+    "UpdateCustomerInput": {
+        "id": st.text(max_size=3),
+        "expectedVersion": st.one_of(
+            _VALUES, st.fixed_dictionaries({}, optional={"any": _VALUES, "version": _VALUES})
+        ),
+        "town": _VALUES,
+    },
+    "ImportCustomersInput": {"rows": st.just([]), "onError": _VALUES},
+    "CustomerWhere": {
+        "town": st.fixed_dictionaries({}, optional={"eq": _VALUES, "in": _VALUES}),
+        "and": st.lists(st.fixed_dictionaries({"not": st.just({"or": []})}), max_size=2),
+        "or": _VALUES,
+    },
+}
+
+
+@given(data=st.data(), input_=st.sampled_from(sorted(_INPUTS)), required=st.booleans())
+def test_every_object_is_coerced_as_by_graphql_core(
+    data: st.DataObject, input_: str, *, required: bool
+) -> None:
+    members = st.fixed_dictionaries({}, optional=_INPUTS[input_])
+    variables = data.draw(
+        st.fixed_dictionaries({}, optional={"a": st.one_of(members, members, _VALUES)})
+    )
+    definitions = definitions_of(f"query($a: {input_}{'!' * required}) {{ a }}")
+    expected = get_variable_values(_SCHEMA, definitions, variables, 50)
+    if isinstance(expected, list):
+        with pytest.raises(RequestRejected) as rejected:
+            Variables(_SCHEMA, definitions).coerced(variables)
+        assert [str(error) for error in rejected.value.errors] == [str(error) for error in expected]
+        return
+    coerced = Variables(_SCHEMA, definitions).coerced(variables)
+    assert repr(coerced.coerced) == repr(expected.coerced)
+
+
+def test_lists_that_recur_too_deeply_are_refused_by_graphql_core() -> None:
+    where: dict[str, Any] = {}
+    for _ in range(3_000):
+        where = {"not": where}
+    definitions = definitions_of("query($a: CustomerWhere) { a }")
+    with pytest.raises(RequestRejected) as rejected:
+        Variables(_SCHEMA, definitions, of_mutation=True).coerced({"a": where})
+    assert "nested too deeply" in str(rejected.value.errors[0])
+
+
 @pytest.mark.parametrize("leaf", _LEAVES)
 def test_a_missing_variable_is_not_null(leaf: str) -> None:
     definitions = definitions_of(f"query($a: {leaf}) {{ a }}")

@@ -1,0 +1,638 @@
+"""Live connections: who may open them, for how long, how many, and what they may send."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graph.database import api_keys
+from graph.server import live_connections
+from graph.server.tokens import issued
+from tests.server.live import (
+    BINARY,
+    CLOSE,
+    PING,
+    TEXT,
+    ClosedWith,
+    raw_socket,
+    shake_hands,
+    streaming_server,
+)
+from tests.server.provider import AUDIENCE, ISSUER, claims
+from tests.server.test_event_streams import APOLLO, EVENTS, events, requested
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from graph.settings import Settings
+    from tests.server.live import RawSocket, StreamingServer
+
+QUERY = "{ viewer { role } }"
+COUNT = "subscription ($to: Int) { count(to: $to) }"
+SECRET = "correct horse battery staple, twice"  # noqa: S105  of nothing
+SIGN_IN: dict[str, Any] = {
+    "jwt_issuer": ISSUER,
+    "jwt_audience": AUDIENCE,
+    "jwt_secret": SECRET,
+    "anonymous_role": "anonymous",
+}
+
+
+@pytest.fixture
+def changed() -> dict[str, Any]:
+    """The settings of the server under test; tests override it."""
+    return {}
+
+
+@pytest.fixture
+async def server(settings: Settings, changed: dict[str, Any]) -> AsyncIterator[StreamingServer]:
+    values = settings.model_dump() | {"database_url": settings.database_url} | changed
+    async with streaming_server(type(settings).model_validate(values)) as server:
+        yield server
+        await server.until_idle()
+
+
+def token(seconds: float = 600, **more: Any) -> str:
+    return issued(SECRET, claims(exp=time.time() + seconds, role="clerk", **more))
+
+
+async def role_of(socket: RawSocket) -> str:
+    socket.subscribe("role", QUERY)
+    result, _ = await socket.received(2)
+    role: str = result["payload"]["data"]["viewer"]["role"]
+    return role
+
+
+# Who signs in
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda value: {"Authorization": value},
+        lambda value: {"authorization": value},
+        lambda value: {"headers": {"Authorization": value}},
+        lambda value: {"headers": {"authorization": value}},
+    ],
+)
+async def test_a_token_may_come_with_the_initialisation(
+    server: StreamingServer, place: Any
+) -> None:
+    async with raw_socket(server.port, initialised=False) as socket:
+        ack = await socket.initialised(place(f"Bearer {token()}"))
+        assert await role_of(socket) == "clerk"
+
+    assert ack["payload"] == {"cursor": "0"}
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN])
+async def test_a_token_may_come_with_the_handshake(server: StreamingServer) -> None:
+    headers = {"Authorization": f"Bearer {token()}"}
+    async with raw_socket(server.port, headers=headers) as socket:
+        assert await role_of(socket) == "clerk"
+    # That of the initialisation takes precedence.
+    headers = {"Authorization": "Bearer of bad news"}
+    async with raw_socket(server.port, initialised=False, headers=headers) as socket:
+        await socket.initialised({"Authorization": f"Bearer {token()}"})
+        assert await role_of(socket) == "clerk"
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN])
+async def test_without_a_token_the_viewer_is_anonymous(server: StreamingServer) -> None:
+    async with raw_socket(server.port, initialised=False) as socket:
+        ack = await socket.initialised({"Authorization": None, "headers": None})
+        assert ack == {"type": "connection_ack"}  # it may not see events
+        assert await role_of(socket) == "anonymous"
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"Authorization": "Bearer x"},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": ""},
+        {"Authorization": "Bearer " + "x" * 100_000},
+        {"Authorization": 1},
+        {"headers": {"authorization": ["Bearer x"]}},
+        {"Authorization": f"Bearer {token(-60)}"},
+        {"Authorization": f"Bearer {token(-1)}"},  # the leeway is for requests
+        {"Authorization": f"Bearer {token(aud='another')}"},
+    ],
+)
+async def test_an_invalid_token_is_forbidden(server: StreamingServer, payload: Any) -> None:
+    async with raw_socket(server.port, initialised=False) as socket:
+        socket.send(type="connection_init", payload=payload)
+        code, reason = await socket.closed()
+
+    assert code == 4403
+    assert reason
+    assert "eyJ" not in reason
+
+
+# For how long
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN])
+async def test_a_token_that_expires_closes_its_socket_within_a_second(
+    server: StreamingServer,
+) -> None:
+    async with (
+        raw_socket(server.port, initialised=False) as socket,
+        raw_socket(server.port, initialised=False) as other,
+    ):
+        until = time.time() + 1.5
+        await socket.initialised({"Authorization": f"Bearer {token(1.5)}"})
+        await other.initialised({"Authorization": f"Bearer {token()}"})
+        socket.subscribe("a", COUNT, waits=True)
+        code, reason = await socket.closed()
+        assert 0 <= time.time() - until < 1
+        assert code == 4403
+        assert "expired" in reason
+        assert await role_of(other) == "clerk"
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN])
+@pytest.mark.parametrize("accept", [EVENTS, APOLLO])
+async def test_a_token_that_expires_ends_its_stream(server: StreamingServer, accept: str) -> None:
+    until = time.time() + 1.5
+    authorization = f"Bearer {token(1.5)}"
+    waiting = {"waits": True}
+    async with requested(
+        server, COUNT, waiting, accept=accept, authorization=authorization
+    ) as response:
+        assert response.status == 200
+        body = await response.rest()
+        assert 0 <= time.time() - until < 1
+    if accept == EVENTS:
+        (next_,) = events(body)  # and no `complete`
+        content = json.loads(next_[2])
+    else:
+        assert body.endswith(b"\r\n--graphql--\r\n")
+        content = json.loads(body.split(b"\r\n--graphql")[-2].split(b"\r\n\r\n")[1])
+        assert content["payload"] is None
+    assert content["errors"][0]["extensions"]["code"] == "INVALID_TOKEN"
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN])
+async def test_a_key_that_is_revoked_closes_its_sockets(
+    server: StreamingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_connections, "_VERIFY_SECONDS", 0.5)
+    monkeypatch.setattr("graph.server.api_keys._KEPT_SECONDS", 0.2)
+    database = server.state["database"]
+    key = await api_keys.add(database, "robot", frozenset({"store:read"}), None)
+    async with raw_socket(server.port, initialised=False) as socket:
+        await socket.initialised({"Authorization": f"Bearer {key}"})
+        assert await role_of(socket) == "service"
+        await asyncio.sleep(1.5)
+        socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+        await api_keys.revoke(database, key.split("_")[1])
+        code, _ = await socket.closed()
+        assert code == 4403
+
+
+# From where
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1", "http://localhost:1"]
+)
+async def test_a_page_of_a_foreign_origin_gets_no_socket(
+    server: StreamingServer, origin: str
+) -> None:
+    handshake = await shake_hands(server.port, headers={"Origin": origin})
+
+    assert handshake.status == 403
+    assert json.loads(handshake.body)["errors"][0]["extensions"]["code"] == "ORIGIN_NOT_ALLOWED"
+    assert b"x-content-type-options: nosniff" in handshake.head.lower()
+
+
+async def test_a_page_of_the_same_origin_gets_one(server: StreamingServer) -> None:
+    async with raw_socket(
+        server.port, headers={"Origin": f"http://127.0.0.1:{server.port}"}
+    ) as socket:
+        socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+    forged = {"Origin": f"http://127.0.0.1:{server.port}", "Sec-Fetch-Site": "cross-site"}
+    assert (await shake_hands(server.port, headers=forged)).status == 403
+
+
+@pytest.mark.parametrize("changed", [{"cors_origins": ("https://shop.example",)}])
+async def test_a_page_of_an_allowed_origin_gets_one(server: StreamingServer) -> None:
+    headers = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"}
+    async with raw_socket(server.port, headers=headers) as socket:
+        socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+    assert (await shake_hands(server.port, headers={"Origin": "https://a.example"})).status == 403
+
+
+async def test_a_foreign_host_gets_no_socket(server: StreamingServer) -> None:
+    handshake = await shake_hands(server.port, headers={"Host": "evil.example"})
+
+    assert handshake.status == 421
+    assert json.loads(handshake.body)["errors"][0]["extensions"]["code"] == "HOST_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("path", ["/", "/graphql/", "/health/live", "/graphiql/assets/a.js", "/x"])
+async def test_other_paths_have_no_sockets(
+    server: StreamingServer, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    handshake = await shake_hands(server.port, path=path)
+
+    assert handshake.status == 404
+    assert caplog.text == ""
+
+
+# How many
+
+
+@pytest.mark.parametrize("changed", [{"max_live_connections": 3}])
+async def test_a_worker_holds_so_many_connections(server: StreamingServer) -> None:
+    async with (
+        raw_socket(server.port),
+        raw_socket(server.port, initialised=False),
+        requested(server, COUNT, {"waits": True}) as third,
+    ):
+        await third.chunk()
+        refused = await shake_hands(server.port)
+        assert refused.status == 429
+        assert code_of(refused.body) == "TOO_MANY_SUBSCRIPTIONS"
+        async with requested(server, COUNT, {"waits": True}) as response:
+            assert response.status == 429
+            assert code_of(await response.rest()) == "TOO_MANY_SUBSCRIPTIONS"
+        async with requested(server, "{ __typename }") as response:
+            assert response.status == 200
+    await server.until_idle()
+    async with raw_socket(server.port):
+        pass
+
+
+@pytest.mark.parametrize("changed", [SIGN_IN | {"max_live_connections_per_client": 1}])
+async def test_a_client_holds_so_many_connections(server: StreamingServer) -> None:
+    bearer = {"Authorization": f"Bearer {token()}"}
+    async with raw_socket(server.port, initialised=False) as socket:
+        await socket.initialised(bearer)
+        async with raw_socket(server.port, initialised=False) as second:
+            second.send(type="connection_init", payload=bearer)
+            code, reason = await second.closed()
+            assert code == 1013
+            assert "A client may hold 1" in reason
+        async with requested(server, authorization=bearer["Authorization"]) as response:
+            assert response.status == 429
+        async with raw_socket(server.port):  # another client: an address
+            pass
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"max_subscriptions": 2},
+        {"max_subscriptions_per_client": 2},
+        {"max_subscriptions_per_connection": 2},
+    ],
+)
+async def test_so_many_subscriptions_are_held(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as socket:
+        for id_ in "abc":
+            socket.subscribe(id_, COUNT, waits=True)
+        error = await socket.receive()
+        assert (error["id"], error["type"]) == ("c", "error")
+        assert error["payload"][0]["extensions"]["code"] == "TOO_MANY_SUBSCRIPTIONS"
+        socket.send(id="a", type="complete")
+        await asyncio.sleep(0.1)
+        socket.subscribe("d", COUNT, to=1)
+        assert [message["id"] for message in await socket.received(2)] == ["d", "d"]
+
+
+async def test_the_connections_of_an_address_are_counted_across_protocols(
+    settings: Settings,
+) -> None:
+    few = settings.model_copy(update={"max_connections_per_address": 3})
+    async with streaming_server(few) as server:
+        for _ in range(10):  # each gives its place back
+            async with raw_socket(server.port):
+                pass
+            (await shake_hands(server.port, path="/x")).socket.writer.close()
+        async with raw_socket(server.port), raw_socket(server.port), raw_socket(server.port):
+            with pytest.raises(ClosedWith):
+                await shake_hands(server.port)
+        await asyncio.sleep(0.1)
+        assert not server.state["connection_limits"].by_address
+
+
+# What documents
+
+
+@pytest.mark.parametrize("changed", [{"max_cost": 10}])
+async def test_the_cost_of_an_operation_is_limited(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as socket:
+        socket.subscribe("a", "{ customers(first: 100) { nodes { id } } }")
+        assert (await error_of(socket))["code"] == "COST_LIMIT_EXCEEDED"
+
+
+@pytest.mark.parametrize("changed", [{"cost_capacity": 100, "max_cost": 100, "cost_per_second": 1}])
+async def test_the_operations_of_a_client_share_its_bucket(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as socket:
+        for nth in range(5):
+            socket.subscribe(str(nth), "{ customers(first: 50) { nodes { id } } }")
+        errors = [
+            message["payload"][0]["extensions"]["code"]
+            for message in await socket.received(6)
+            if message["type"] == "error"
+        ]
+    assert errors
+    assert set(errors) == {"RATE_LIMITED"}
+
+
+async def test_a_document_may_be_named_by_its_hash(server: StreamingServer) -> None:
+    hash_ = "ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": hash_}}
+    async with raw_socket(server.port) as socket:
+        payload: dict[str, Any] = {"extensions": extensions}
+        socket.send(id="a", type="subscribe", payload=payload)
+        assert (await error_of(socket))["code"] == "PERSISTED_QUERY_NOT_FOUND"
+        socket.send(id="a", type="subscribe", payload=payload | {"query": "{__typename}"})
+        assert [message["type"] for message in await socket.received(2)] == ["next", "complete"]
+        for empty in ({}, {"query": ""}, {"query": None}):
+            socket.send(id="a", type="subscribe", payload=payload | empty)
+            result, _ = await socket.received(2)
+            assert result["payload"] == {"data": {"__typename": "Query"}}
+
+
+async def test_only_trusted_documents_may_be_all_there_are(
+    settings: Settings, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"known": "{ __typename }"}), "utf-8")
+    trusted = {"documents": "trusted-only", "documents_manifest": manifest}
+    values = settings.model_dump() | {"database_url": settings.database_url} | trusted
+    async with (
+        streaming_server(type(settings).model_validate(values)) as server,
+        raw_socket(server.port) as socket,
+    ):
+        socket.subscribe("a", "{ customers { totalCount } }")
+        assert (await error_of(socket))["code"] == "DOCUMENT_NOT_TRUSTED"
+        socket.send(id="a", type="subscribe", payload={"documentId": "known"})
+        assert [message["type"] for message in await socket.received(2)] == ["next", "complete"]
+
+
+async def test_the_limits_of_documents_and_variables_apply(server: StreamingServer) -> None:
+    variables = {"text": "x" * 600_000}
+    async with raw_socket(server.port) as socket:
+        for query, more, code in (
+            ("{" + "a " * 6_000 + "}", {}, "OPERATION_TOO_LARGE"),
+            ("{ __typename }", variables, "PAYLOAD_TOO_LARGE"),
+            ("query ($n: Int!) { customers(first: $n) { totalCount } }", {}, "BAD_USER_INPUT"),
+        ):
+            socket.subscribe("a", query, **more)
+            assert (await error_of(socket))["code"] == code
+
+
+@pytest.mark.parametrize(
+    "changed", [{"operation_timeout_seconds": 0.2, "statement_timeout_seconds": 0.1}]
+)
+async def test_the_timeout_of_operations_applies(
+    server: StreamingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.server.live.StreamingExecution.answer", never)
+    async with raw_socket(server.port) as socket:
+        socket.subscribe("a", QUERY)
+        assert (await error_of(socket))["code"] == "TIMEOUT"
+
+
+async def never(*_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+# What they may send
+
+
+@pytest.mark.parametrize("changed", [{"max_body_bytes": 10_000}])
+async def test_a_giant_message_closes_the_socket(server: StreamingServer) -> None:
+    for pieces in (1, 20):
+        async with raw_socket(server.port) as socket:
+            piece = b"x" * (20_000 // pieces)
+            for nth in range(pieces):
+                socket.frame(0 if nth else TEXT, piece, fin=nth == pieces - 1)
+            assert (await socket.closed())[0] == 1009
+
+
+async def test_a_message_in_thousands_of_fragments_closes_the_socket(
+    server: StreamingServer,
+) -> None:
+    async with raw_socket(server.port) as socket:
+        socket.frame(TEXT, b"{", fin=False)
+        for _ in range(5_000):
+            socket.frame(0, b" ", fin=False)
+        assert (await socket.closed())[0] == 1009
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        lambda socket: socket.frame(TEXT, b"{}", fin=False) or socket.frame(TEXT, b"{}"),
+        lambda socket: socket.frame(0, b"{}"),
+        lambda socket: socket.frame(3, b"{}"),
+        lambda socket: socket.frame(PING, b"x" * 200),
+        lambda socket: socket.writer.write(b"\x81\x02{}"),  # without a mask
+        lambda socket: socket.writer.write(b"\xf1\x82abcd{}"),  # with reserved bits
+        lambda socket: socket.frame(CLOSE, b"\x00"),
+        lambda socket: socket.writer.write(os.urandom(5_000)),
+    ],
+)
+async def test_malformed_frames_close_the_socket(
+    server: StreamingServer, frame: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_socket(server.port) as socket:
+        socket.subscribe("a", COUNT, waits=True)
+        frame(socket)
+        code, _ = await socket.closed()
+    assert code in {0, 1002, 1007, 1009, 4400}
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Sec-WebSocket-Version": "8"},
+        {"Sec-WebSocket-Key": "AAAA"},
+        {"X-Long": "x" * 10_000},
+        {"Sec-WebSocket-Protocol": "graphql-transport-ws\xff"},
+    ],
+)
+async def test_a_malformed_handshake_is_answered(
+    server: StreamingServer, fields: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    handshake = await shake_hands(server.port, headers=fields)
+
+    assert 400 <= handshake.status < 500
+    assert "Traceback" not in caplog.text
+    await asyncio.sleep(0.05)
+    assert not server.state["connection_limits"].by_address
+
+
+async def test_a_flood_of_messages_delays_no_one_else(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as flooding, raw_socket(server.port) as other:
+        before = resident_megabytes()
+        one = json.dumps({"type": "ping"}).encode()
+        end = asyncio.create_task(flood(flooding, lambda: flooding.frame(TEXT, one)))
+        took = [await round_trip(other) for _ in range(20)]
+        end.cancel()
+        assert sorted(took)[10] < 1
+        assert resident_megabytes() - before < 80
+        flooding.writer.transport.abort()
+
+
+@pytest.mark.parametrize("opcode", [PING, BINARY])
+async def test_a_flood_of_frames_whose_answers_are_not_read_is_bounded(
+    server: StreamingServer, opcode: int
+) -> None:
+    async with raw_socket(server.port) as socket:
+        socket.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001
+        before = resident_megabytes()
+        end = asyncio.create_task(flood(socket, lambda: socket.frame(opcode, b"x" * 120)))
+        await asyncio.sleep(1.5)
+        end.cancel()
+        assert resident_megabytes() - before < 40
+        socket.writer.transport.abort()
+
+
+async def flood(socket: RawSocket, write: Any) -> None:
+    for _ in range(100_000):
+        write()
+        await socket.writer.drain()
+        await asyncio.sleep(0)
+
+
+async def round_trip(socket: RawSocket) -> float:
+    began = time.monotonic()
+    socket.send(type="ping")
+    await socket.receive()
+    return time.monotonic() - began
+
+
+async def test_subscribing_and_completing_without_end_is_bounded(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as socket:
+        for _ in range(2_000):
+            socket.subscribe("a", COUNT, waits=True)
+            socket.send(id="a", type="complete")
+        socket.subscribe("b", COUNT, to=1)
+        assert [message["id"] for message in await socket.received(2)] == ["b", "b"]
+        assert server.streams.open <= 1
+
+
+async def test_a_slow_reader_holds_back_its_own_results_only(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as slow, raw_socket(server.port) as quick:
+        slow.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001
+        before = resident_megabytes()
+        for nth in range(20):
+            slow.subscribe(str(nth), COUNT, bytes=100_000)
+        await asyncio.sleep(0.5)
+        taken = server.streams.taken
+        await asyncio.sleep(0.5)
+        assert server.streams.taken == taken
+        assert resident_megabytes() - before < 60
+        quick.subscribe("a", COUNT, to=100)
+        assert len(await quick.received(101)) == 101
+        slow.reader._transport.resume_reading()  # type: ignore[attr-defined]  # noqa: SLF001
+        numbers = [message for message in await slow.received(taken + 100) if message["id"] == "0"]
+        counts = [message["payload"]["data"]["count"] for message in numbers]
+        assert counts == list(range(1, len(counts) + 1))
+
+
+# Pings
+
+
+@pytest.mark.parametrize("changed", [{"ping_seconds": 0.3}])
+async def test_a_socket_is_pinged_and_a_dead_one_is_closed(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as alive, raw_socket(server.port) as dead:
+        dead.answers_pings = False
+        dead.subscribe("a", COUNT, waits=True)
+        listening = asyncio.create_task(alive.receive())  # it answers pings meanwhile
+        assert (await dead.closed())[0] == 1011
+        assert not listening.done()
+        listening.cancel()
+        await asyncio.wait((listening,))
+        assert await role_of(alive)
+
+
+@pytest.mark.parametrize("changed", [{"ping_seconds": 0.3}])
+async def test_a_dead_peer_that_reads_nothing_is_cut_off(server: StreamingServer) -> None:
+    async with raw_socket(server.port) as dead:
+        dead.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001
+        dead.subscribe("a", COUNT, bytes=1_000_000)
+        await asyncio.sleep(0.2)
+        assert server.gauges["subscriptions"] == 1
+        await server.until_idle()
+
+
+# Shutdown
+
+
+async def test_shutdown_closes_sockets_so_that_clients_come_back(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    async with streaming_server(settings) as server:
+        async with raw_socket(server.port) as socket, raw_socket(server.port) as stalled:
+            stalled.reader._transport.pause_reading()  # type: ignore[attr-defined]  # noqa: SLF001
+            stalled.subscribe("a", COUNT, bytes=1_000_000)
+            socket.subscribe("a", COUNT, waits=True)
+            await asyncio.sleep(0.3)
+            began = loop.time()
+            server.server.should_exit = True
+            with pytest.raises(ClosedWith) as closed:
+                await socket.receive()
+            assert closed.value.code == 1012
+            while server.server.server_state.connections:  # noqa: ASYNC110  it has no event
+                await asyncio.sleep(0.05)
+            assert loop.time() - began < 2.5
+        await server.until_idle()
+
+
+# Memory
+
+
+async def test_an_idle_connection_takes_little_memory(settings: Settings) -> None:
+    many = {"max_connections": 2_000, "max_connections_per_address": 2_000}
+    many |= {"max_live_connections": 1_500, "max_live_connections_per_client": 1_500}
+    async with streaming_server(settings.model_copy(update=many)) as server:
+        warm = [await shake_hands(server.port) for _ in range(100)]
+        before = resident_megabytes()
+        count = 300
+        sockets = [(await shake_hands(server.port)).socket for _ in range(count)]
+        for socket in sockets:
+            await socket.initialised()
+            socket.subscribe("a", COUNT, waits=True)
+        await asyncio.sleep(0.3)
+        assert server.gauges["subscriptions"] == count
+        # The clients' ends are in this process, too.
+        kilobytes = (resident_megabytes() - before) * 1000 / count
+        for socket in sockets + [each.socket for each in warm]:
+            socket.writer.transport.abort()
+        await server.until_idle()
+    assert kilobytes < 60
+
+
+def resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def code_of(body: bytes) -> str:
+    code: str = json.loads(body)["errors"][0]["extensions"]["code"]
+    return code
+
+
+async def error_of(socket: RawSocket) -> dict[str, Any]:
+    message = await socket.receive()
+    assert message["type"] == "error", message
+    extensions: dict[str, Any] = message["payload"][0]["extensions"]
+    return extensions
