@@ -32,6 +32,7 @@ TABLES_OF_SETTINGS = (
     "Cost",
     "Mutations",
     "Retention",
+    "Sending webhooks",
     "Who signs in",
     "What others can see",
 )
