@@ -141,11 +141,10 @@ class _Run:
 
     async def _settled(self) -> int:
         """A number up to which no row can still appear; 0 if a transaction does not end in time."""
-        last = await self._log.last()
-        writers, until = await self._log.writers(), monotonic() + _SETTLE_SECONDS
+        (last, writers), until = await self._log.look(), monotonic() + _SETTLE_SECONDS
         while writers and monotonic() < until:
             await asyncio.sleep(_POLL_SECONDS)
-            writers &= await self._log.writers()
+            writers &= (await self._log.look())[1]
         if writers:
             logger.warning("%s: a transaction has not ended; nothing is pruned", self._table)
         return 0 if writers else last

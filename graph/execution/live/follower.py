@@ -142,14 +142,14 @@ class Follower:
 
     async def _poll(self) -> None:
         self._polls += 1
-        last = await self._log.last()
         newest = self._marks[-1].number if self._marks else self.settled
+        last, writers = await self._log.look(None if self._marks else newest)
         if newest is not None and last < newest:
             self._restart()
+            last, writers = await self._log.look()
             newest = None
         if last == newest and not self._marks:
             return
-        writers = await self._log.writers()
         if last != newest:
             self._marks.append(_Mark(last, writers))
         passed = takewhile(lambda mark: mark.writers.isdisjoint(writers), self._marks)
