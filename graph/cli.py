@@ -21,6 +21,7 @@ from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.prune_command import prune
 from graph.schema_command import schema
 from graph.settings import Settings, read_settings
+from graph.webhook_commands import webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,6 +206,7 @@ def doctor() -> None:
 documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
+app.add_typer(webhooks, name="webhook")
 app.command()(token)
 app.command()(forget)
 app.command()(prune)

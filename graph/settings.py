@@ -140,6 +140,10 @@ class Settings(BaseSettings):
     events_kept_days: float | None = Field(default=None, ge=0.001, le=36_500)
     replay_events: int = Field(default=1_000_000, ge=0)
     replay_hours: float = Field(default=168, ge=0, le=876_000)
+    # Networks that webhooks may send to beside the internet, separated by commas; and how long a
+    # message may fail until its webhook is paused.
+    webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    webhook_pause_hours: float = Field(default=24, ge=0.001, le=8_760)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
     # The limits of a document (`graph.execution.documents.limits`).
@@ -341,6 +345,7 @@ class Settings(BaseSettings):
         "cors_origins",
         "jwt_roles",
         "trusted_proxies",
+        "webhook_networks",
         mode="before",
     )
     @classmethod

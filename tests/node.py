@@ -30,15 +30,11 @@ def run_client(script: str, *arguments: str, seconds: float = 120) -> Any:
 
     Skips the test where there is no Node or no packages; in CI that is a failure.
     """
-    problem = _packages()
-    if problem:
-        if os.environ.get("CI") == "true":
-            pytest.fail(problem)
-        pytest.skip(problem)
+    require_packages()
     done = subprocess.run(
         ["node", script, *arguments],
         cwd=_CLIENTS,
-        env=os.environ | {"PATH": _PATH},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -46,6 +42,21 @@ def run_client(script: str, *arguments: str, seconds: float = 120) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def require_packages() -> Path:
+    """The folder of the packages; skips the test or fails as `run_client` does."""
+    problem = _packages()
+    if problem:
+        if os.environ.get("CI") == "true":
+            pytest.fail(problem)
+        pytest.skip(problem)
+    return _CLIENTS / "node_modules"
+
+
+def environment() -> dict[str, str]:
+    """The environment in which `node` is found."""
+    return os.environ | {"PATH": _PATH}
 
 
 @cache
@@ -67,7 +78,7 @@ def _install(npm: str) -> str:
         subprocess.run(
             [npm, "ci", "--loglevel=error"],
             cwd=_CLIENTS,
-            env=os.environ | {"PATH": _PATH},
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=_INSTALL_SECONDS,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 from sqlalchemy import exists, or_, select, text
 
+from graph.database import webhooks
 from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
 from graph.database.engine import Database, server_settings
@@ -140,6 +141,7 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
     lines += [_sequence_line(*each) for each in used]
     if revision == head and catalog.log is not None:
         lines += await log_lines(database, catalog.log)
+        lines += [f"Danger: {each}" for each in await webhooks.problems(database)]
     if settings.pool_size > most:
         lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
     if not folds:

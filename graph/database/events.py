@@ -9,8 +9,10 @@ the transactions that hold the lock now have ended (`graph.execution.live.follow
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, null, select
@@ -27,19 +29,23 @@ if TYPE_CHECKING:
 
     from graph.database.engine import Database
 
+_POLL_SECONDS = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class EventLog:
     """What a store declares of its log.
 
-    `entity` is that of the events in the schema. `changed`, `key` and `columns` tell of each row of
-    `table` which entity's row was changed, its key, and the names of the changed columns: NULL for
-    a row that was created or deleted. `owner` is the key of the viewer whose own row it concerns;
-    the rules that need the permission `own` show a viewer no other events.
+    `entity` is that of the events in the schema. `kind` is what happened. `changed`, `key` and
+    `columns` tell of each row of `table` which entity's row was changed, its key, and the names of
+    the changed columns: NULL for a row that was created or deleted. `owner` is the key of the
+    viewer whose own row it concerns; the rules that need the permission `own` show a viewer no
+    other events.
     """
 
     entity: str
     table: Table
+    kind: ColumnElement[str]
     changed: ColumnElement[str]
     key: ColumnElement[Any]
     columns: ColumnElement[Any]
@@ -99,6 +105,14 @@ class LogReader:
         name = self.log.table.name
         last, writers = await self._database.first(_LOOK, f"{name}_id_seq", name, known)
         return last, frozenset(writers or ())
+
+    async def settle(self, seconds: float) -> int | None:
+        """The last number, once it has settled; None if a transaction does not end in time."""
+        (last, writers), until = await self.look(), monotonic() + seconds
+        while writers and monotonic() < until:
+            await asyncio.sleep(_POLL_SECONDS)
+            writers &= (await self.look())[1]
+        return None if writers else last
 
     async def oldest_cursor(self, last: int) -> int:
         """The smallest number after which all events up to `last` are replayed."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import text
@@ -44,7 +43,6 @@ _LOCK_ATTEMPTS = 20
 _PAUSE_SECONDS = 0.3
 _LOCK_NOT_AVAILABLE = {"55P03", "40P01"}
 _SETTLE_SECONDS = 30.0
-_POLL_SECONDS = 0.05
 
 _OLD = """
     WITH batch AS (
@@ -137,17 +135,10 @@ class _Run:
             self._limit = await connection.scalar(limit, {"older_than": self._older_than})
             self._after = await connection.scalar(_THROUGH, {"table": self._table}) or 0
             self._partitions = await connection.run_sync(partitions_of, self._table)
-        self._upto = await self._settled()
-
-    async def _settled(self) -> int:
-        """A number up to which no row can still appear; 0 if a transaction does not end in time."""
-        (last, writers), until = await self._log.look(), monotonic() + _SETTLE_SECONDS
-        while writers and monotonic() < until:
-            await asyncio.sleep(_POLL_SECONDS)
-            writers &= (await self._log.look())[1]
-        if writers:
+        settled = await self._log.settle(_SETTLE_SECONDS)
+        if settled is None:
             logger.warning("%s: a transaction has not ended; nothing is pruned", self._table)
-        return 0 if writers else last
+        self._upto = settled or 0
 
     async def step(self) -> bool:
         """Remove a partition or a batch; False when nothing is left to remove."""

@@ -8,12 +8,15 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
     func,
     text,
 )
@@ -85,6 +88,36 @@ pruned_logs = Table(
     Column("log", String(63), primary_key=True),
     Column("through", BigInteger, nullable=False),
     Column("pruned_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+# The receivers of events over HTTP (`webhooks`). Messages up to the event `position` were stored.
+webhooks = Table(
+    "webhooks",
+    METADATA,
+    Column("id", BigInteger, primary_key=True),
+    Column("url", String(2000), nullable=False),
+    Column("role", String(200), nullable=False),
+    Column("query", Text, nullable=False),
+    Column("secret", String(100), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("paused_at", DateTime(timezone=True)),
+    Column("problem", String(500)),
+)
+
+# The messages that wait to be delivered; those of one subject are delivered in order.
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    METADATA,
+    Column("webhook_id", BigInteger, ForeignKey("webhooks.id", ondelete="CASCADE")),
+    Column("event", BigInteger, nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("type", String(200), nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("failing_since", DateTime(timezone=True)),
+    PrimaryKeyConstraint("webhook_id", "event"),
 )
 
 # The token buckets that several processes share (`token_buckets`). A crash may empty the table. A

@@ -36,6 +36,7 @@ from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.sockets import Sockets
+from graph.server.webhooks.delivery import Deliverer
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
@@ -101,6 +102,8 @@ def build_app(
             await until_the_end.enter_async_context(authenticator.running(database))
             if keeps_order:
                 await until_the_end.enter_async_context(Upkeep(database, settings).running())
+                deliverer = Deliverer(schema, database, settings, roles)
+                await until_the_end.enter_async_context(deliverer.running())
             execution = Execution(
                 schema,
                 database,

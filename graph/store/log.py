@@ -14,6 +14,7 @@ _CHANGED: ColumnElement[Any] = literal_column("ARRAY(SELECT jsonb_object_keys(ev
 LOG = EventLog(
     entity="Event",
     table=EVENTS,
+    kind=EVENTS.c.kind,
     changed=EVENTS.c.entity,
     key=EVENTS.c.entity_id,
     columns=case(

@@ -32,16 +32,18 @@ TABLES_OF_SETTINGS = (
     "Cost",
     "Mutations",
     "Retention",
+    "Sending webhooks",
     "Who signs in",
     "What others can see",
 )
 SETTINGS = {row[0]: row for heading in TABLES_OF_SETTINGS for row in rows(OPERATIONS, heading)}
-# Names that begin like settings, and belong to the tests.
+# Names that begin like settings, and belong to the tests or to examples of clients.
 OTHERS = {
     "GRAPH_MIGRATION_EVENTS",
     "GRAPH_MIGRATION_LINES",
     "GRAPH_PROVE_ROUNDS",
     "GRAPH_TEST_EXAMPLES",
+    "GRAPH_URL",
 }
 
 

@@ -168,6 +168,36 @@ async def test_a_link_holds_the_query_and_parts_are_merged(page: Page) -> None:
     await expect(result.get_by_text('"town"')).to_have_count(2)
 
 
+LIVE = "subscription { live { viewer { role } customer(by: {databaseId: 1}) { town } } }"
+
+
+@pytest.mark.parametrize("page", [urlencode({"query": LIVE})], indirect=True)
+async def test_a_subscription_shows_each_result(page: Page, live_server: LiveServer) -> None:
+    result = page.locator(".result-window")
+    async with page.expect_websocket() as socket:
+        await page.get_by_label("Execute query").click()
+    await expect(result).to_contain_text('"town"')
+
+    await move(live_server, "Elsewhere")
+
+    await expect(result).to_contain_text('"Elsewhere"')
+    opened_socket = await socket.value
+    async with opened_socket.expect_event("close"):
+        await page.get_by_label("Stop query").click()
+    await move(live_server, "Nowhere")
+    await expect(result).not_to_contain_text('"Nowhere"', timeout=1_000)
+
+
+async def move(server: LiveServer, town: str) -> None:
+    change = """mutation ($town: String!) { updateCustomer(
+      input: {id: "Q3VzdG9tZXI6MQ==", expectedVersion: {any: true}, town: $town}
+    ) { __typename } }"""
+    async with httpx.AsyncClient() as http:
+        body = {"query": change, "variables": {"town": town}}
+        answer = (await http.post(f"{server.url}/graphql", json=body)).json()
+    assert answer["data"]["updateCustomer"]["__typename"] == "CustomerSaved", answer
+
+
 async def test_a_field_is_completed_from_the_schema(page: Page) -> None:
     await page.locator(".view-line", has_text="firstName").click()
     await page.keyboard.press("End")
@@ -252,6 +282,18 @@ async def test_a_role_can_be_picked_and_is_kept_for_the_tab_only(picker: Page) -
     assert await authorization_of_next_run(picker) is None
 
 
+async def test_a_subscription_has_the_role_that_was_picked(picker: Page) -> None:
+    await picker.get_by_text("Sign in", exact=True).click()
+    await picker.get_by_label("Role").select_option("clerk")
+    await picker.get_by_role("button", name="Try it").click()
+    await expect(picker.get_by_text("Signed in: clerk")).to_be_visible()
+    await load(picker, f"{picker.url}?{urlencode({'query': LIVE})}")
+
+    await picker.get_by_label("Execute query").click()
+
+    await expect(picker.locator(".result-window")).to_contain_text('"clerk"')
+
+
 async def test_a_customer_has_an_id(picker: Page) -> None:
     await picker.get_by_text("Sign in", exact=True).click()
     await picker.get_by_label("Role").select_option("customer")
@@ -324,6 +366,24 @@ async def test_elsewhere_no_role_is_offered(changed: dict[str, Any]) -> None:
 
     assert roles.status_code == 404 or roles.json() == {"roles": []}
     assert token.status_code in {404, 405}
+
+
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"]
+)
+async def test_through_a_proxy_no_role_is_offered(name: str) -> None:
+    async with http_to(host="127.0.0.1") as http:
+        direct = await http.get("/graphiql/roles")
+        # The proxy has written a loopback name into Host.
+        roles = await http.get("/graphiql/roles", headers={name: "203.0.113.9"})
+        token = await http.post(
+            "/graphiql/tokens", json={"role": "clerk"}, headers={name: "203.0.113.9"}
+        )
+
+    assert direct.json()["roles"]
+    assert roles.json() == {"roles": []}
+    assert token.status_code == 400
+    assert "token" not in token.json()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import "./page.css";
 import { createGraphiQLFetcher } from "@graphiql/toolkit";
 import { GraphiQL } from "graphiql";
 import { createRoot } from "react-dom/client";
-import { fetchSignedIn, SignIn } from "./sign-in.jsx";
+import { connectionParams, fetchSignedIn, SignIn } from "./sign-in.jsx";
 
 const OPENING_QUERY = `# A store: who bought what, and when.
 # Ctrl-Enter runs this. Docs: top left.
@@ -43,9 +43,17 @@ query {
 // A link may say what is to be asked; it runs when the reader runs it.
 const link = new URLSearchParams(window.location.search);
 
+// A subscription opens a WebSocket, and closes it at its end.
+const fetcher = createGraphiQLFetcher({
+  url: "/graphql",
+  fetch: fetchSignedIn,
+  subscriptionUrl: new URL("/graphql", window.location.href.replace(/^http/, "ws")).href,
+  wsConnectionParams: connectionParams,
+});
+
 createRoot(document.getElementById("graphiql")).render(
   <GraphiQL
-    fetcher={createGraphiQLFetcher({ url: "/graphql", fetch: fetchSignedIn })}
+    fetcher={fetcher}
     defaultQuery={OPENING_QUERY}
     initialQuery={link.get("query") ?? undefined}
     initialVariables={link.get("variables") ?? undefined}

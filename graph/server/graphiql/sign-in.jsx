@@ -15,6 +15,14 @@ export function fetchSignedIn(url, init) {
   return fetch(url, { ...init, headers });
 }
 
+/** What a WebSocket begins with: the token of this tab, unless the editor has headers of its own. */
+export const connectionParams = {
+  get headers() {
+    const token = sessionStorage.getItem(TOKEN);
+    return token ? { authorization: `Bearer ${token}` } : {};
+  },
+};
+
 /** Who runs the operations of this tab: paste a token, or pick a role where the server offers some. */
 export function SignIn() {
   const [name, setName] = useState(sessionStorage.getItem(NAME));

@@ -1,0 +1,130 @@
+"""Sends one message to a receiver: one request, its time and the size of its response bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+import orjson
+
+from graph.server.webhooks.network import PublicTransport
+from graph.server.webhooks.signing import headers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
+    from ipaddress import IPv4Network, IPv6Network
+    from typing import Any
+
+# The whole attempt, with look-up, connection and TLS.
+TIMEOUT_SECONDS = 10.0
+_MAX_RESPONSE_BYTES = 65_536
+_MOST_URL_CHARS = 2_000
+_GONE = 410
+
+
+class DeliveryFailed(Exception):
+    """The receiver has not taken a message. `is_final` if it wants no others."""
+
+    def __init__(self, problem: str, *, is_final: bool = False) -> None:
+        super().__init__(problem)
+        self.is_final = is_final
+
+
+def checked_url(url: str, *, allows_http: bool) -> str:
+    """A receiver's URL.
+
+    Raises:
+        ValueError: it is not one that can be used; the message says why.
+    """
+    try:
+        parts = urlsplit(url)
+        has_user = parts.username is not None or parts.password is not None
+        is_url = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        is_url = has_user = False
+    if not is_url or len(url) > _MOST_URL_CHARS or not url.isascii() or not url.isprintable():
+        raise ValueError("it must be a URL such as https://shop.example/hooks")
+    if has_user or parts.fragment:
+        raise ValueError("it must have no user name, no password and no fragment")
+    if parts.scheme == "https" or (parts.scheme == "http" and allows_http):
+        return url
+    raise ValueError(
+        "it must begin with https://; http:// is for networks in GRAPH_WEBHOOK_NETWORKS"
+    )
+
+
+def body_of(type_: str, moment: datetime, data: Any) -> bytes:
+    """A message as Standard Webhooks has it: its type, when it occurred, and its data."""
+    return orjson.dumps({"type": type_, "timestamp": moment, "data": data}, option=orjson.OPT_UTC_Z)
+
+
+class Sender:
+    """Sends to any receiver. `networks` are those that it may connect to beside the internet."""
+
+    def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._networks = networks
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep connections meanwhile."""
+        tls = await asyncio.to_thread(ssl.create_default_context)
+        self._clients = {
+            scheme: httpx.AsyncClient(
+                transport=PublicTransport(self._networks, tls, is_inside=scheme == "http"),
+                timeout=TIMEOUT_SECONDS,
+                follow_redirects=False,
+                trust_env=False,
+                headers={"content-type": "application/json", "user-agent": "graph"},
+            )
+            for scheme in ("http", "https")
+        }
+        try:
+            yield
+        finally:
+            for client in self._clients.values():
+                await client.aclose()
+
+    async def send(self, url: str, secret: str, message: str, body: bytes) -> None:
+        """Send a message once.
+
+        Raises:
+            DeliveryFailed: there was no 2xx in time.
+        """
+        signed = headers(secret, message, int(time.time()), body)
+        client = self._clients[urlsplit(url).scheme]
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                client.stream("POST", url, content=body, headers=signed) as response,
+            ):
+                await _read(response)
+        except TimeoutError as error:
+            raise DeliveryFailed(f"no response within {TIMEOUT_SECONDS:.0f} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, httpcore.ConnectError, ssl.SSLError) as error:
+            raise DeliveryFailed(_reason(error)) from error
+        if not response.is_success:
+            is_final = response.status_code == _GONE
+            raise DeliveryFailed(f"status {response.status_code}", is_final=is_final)
+
+
+async def _read(response: httpx.Response) -> None:
+    """Read a response, so that the connection can be kept; a large one is left."""
+    size = 0
+    async for part in response.aiter_raw():
+        size += len(part)
+        if size > _MAX_RESPONSE_BYTES:
+            return
+
+
+def _reason(error: Exception) -> str:
+    text = f"{error}".partition("\n")[0] or type(error).__name__
+    return text[:400]
