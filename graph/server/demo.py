@@ -1,7 +1,7 @@
 """Tokens to try roles out: what `graph token` prints, and GraphiQL's picker of roles.
 
 The issuer is graph itself, in development only. GraphiQL offers roles on a loopback address only,
-to pages of this server: anybody else could take a role without the key.
+to pages of this server and not through a proxy: anybody else could take a role without the key.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ OWN_CLAIM = "own"
 _SECONDS = 12 * 3_600
 _MAX_BODY_BYTES = 1_024
 _MAX_OWN = 2**63 - 1
+_OF_PROXIES = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"}
 
 
 def demo_token(secret: str, role: str, own: int | None, *, seconds: int) -> str:
@@ -57,8 +58,8 @@ def demo_routes(settings: Settings, roles: Mapping[str, frozenset[str]]) -> list
     is_local = settings.host in LOOPBACK and hosts is not None and hosts <= LOOPBACK
     offered = tuple(roles) if is_ours and is_local else ()
 
-    async def list_roles(_request: Request) -> JsonResponse:
-        return JsonResponse({"roles": offered})
+    async def list_roles(request: Request) -> JsonResponse:
+        return JsonResponse({"roles": () if _is_forwarded(request) else offered})
 
     async def make_token(request: Request) -> JsonResponse:
         assert settings.jwt_secret is not None  # noqa: S101  else no role is offered
@@ -79,8 +80,11 @@ async def _read(request: Request, offered: tuple[str, ...]) -> tuple[str, int | 
     """The role and the row that a page asks for.
 
     Raises:
-        RequestError: it is a page of another origin, or asks for something else.
+        RequestError: it came through a proxy, or from a page of another origin, or asks for
+            something else.
     """
+    if _is_forwarded(request):
+        raise BadRequest("Roles can be tried out on this machine only, not through a proxy.")
     origin = header(request.scope, b"origin")
     if origin and not is_same_origin(request.scope, origin):
         raise OriginNotAllowed(origin)
@@ -93,3 +97,8 @@ async def _read(request: Request, offered: tuple[str, ...]) -> tuple[str, int | 
     if own is not None and not (type(own) is int and 0 < own <= _MAX_OWN):
         raise BadRequest("'own' must be the key of a row, or null.")
     return role, own
+
+
+def _is_forwarded(request: Request) -> bool:
+    """Whether a proxy sent it, for somebody elsewhere; it may have rewritten Host."""
+    return not _OF_PROXIES.isdisjoint(name for name, _ in request.scope["headers"])

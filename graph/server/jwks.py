@@ -20,6 +20,7 @@ from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from graph.errors import InvalidToken, ProviderUnavailable
+from graph.server.tokens import fully_specified
 
 if TYPE_CHECKING:
     import ssl
@@ -181,6 +182,8 @@ def _key_of(entry: Any) -> PublicKey | None:
 def _imported(type_: type[PublicKey], entry: dict[str, Any]) -> PublicKey | None:
     # Private members, if a provider published them by mistake, are not kept.
     public = {name: value for name, value in entry.items() if name not in _PRIVATE}
+    if isinstance(public.get("alg"), str):
+        public["alg"] = fully_specified(public["alg"])
     try:
         with warnings.catch_warnings(action="ignore", category=SecurityWarning):
             key = type_.import_key(public)

@@ -40,6 +40,11 @@ _DECIMAL = re.compile(r"[0-9]{1,19}", re.ASCII)
 _SERVICE = "service"
 
 
+def fully_specified(algorithm: str) -> str:
+    """Providers still use the old name EdDSA (RFC 8037). It means Ed25519 here, never Ed448."""
+    return "Ed25519" if algorithm == "EdDSA" else algorithm
+
+
 class Keys(Protocol):
     """The keys of a token's issuer."""
 
@@ -71,6 +76,9 @@ class SharedSecret:
 class _Registry(JWSRegistry):
     max_header_length = 4_096
     max_payload_length = 8_192
+
+    def get_alg(self, name: str) -> Any:  # joserfc does not export its class
+        return super().get_alg(fully_specified(name))
 
     def check_header(self, header: dict[str, Any]) -> None:
         super().check_header(header)

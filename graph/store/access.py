@@ -40,7 +40,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
     OWN: "See the viewer's own customer and orders, and change them.",
     READ: "See all customers, orders and lines, and the history of orders.",
     COSTS: "See what the store pays for items.",
-    HISTORY: "See the history of customers, items and orders.",
+    HISTORY: "See the history of items, and of those customers that the viewer may see.",
     SELL: "Place, change and cancel anybody's orders.",
     ADVANCE: "Record that orders were paid, shipped and delivered.",
     CUSTOMERS: "Add customers, and change them.",
@@ -62,12 +62,15 @@ def _with(*permissions: Permission, rows: ColumnElement[bool] | Any = None) -> R
 
 _OWN_KEY = own_key(BigInteger())
 
+# An event exists for those for whom its row does.
 catalog.rows |= {
     "Customer": (_with(READ), _with(OWN, rows=Customer.id == _OWN_KEY)),
     "Order": (_with(READ), _with(OWN, rows=Order.customer_id == _OWN_KEY)),
     "OrderLine": (_with(READ), _with(OWN, rows=exists_to(OrderLine.order))),
     "Event": (
-        _with(HISTORY),
+        _with(HISTORY, READ),
+        _with(HISTORY, rows=Event.item_id.is_not(None)),
+        _with(HISTORY, OWN, rows=Event.customer_id == _OWN_KEY),
         _with(READ, rows=Event.order_id.is_not(None)),
         _with(OWN, rows=Event.order_id.in_(select(Order.id))),
     ),

@@ -63,9 +63,10 @@ _REPLACE_IN_EVENTS = """
 _REPLACE_ACTOR = "UPDATE events SET actor = 'forgotten' WHERE actor = $1 RETURNING id"
 _HAS = "EXISTS (SELECT FROM unnest(${}::bytea[]) AS named(text) WHERE position(text IN answer) > 0)"
 _ANSWERS = f"""
-    SELECT viewer, key, answer FROM idempotency_keys
-    WHERE answer IS NOT NULL
-    AND ({_HAS.format(1)} OR ({_HAS.format(2)} AND {_HAS.format(3)}))
+    SELECT viewer, key, answer, told OR (has_first AND has_last) AS told FROM idempotency_keys
+    CROSS JOIN LATERAL (SELECT {_HAS.format(1)} AS told, {_HAS.format(2)} AS has_first,
+                               {_HAS.format(3)} AS has_last) AS each
+    WHERE answer IS NOT NULL AND (told OR has_first OR has_last)
 """  # noqa: S608  nothing of it is a client's
 _REPLACE_ANSWER = "UPDATE idempotency_keys SET answer = $3 WHERE viewer = $1 AND key = $2"
 
@@ -123,15 +124,21 @@ def _replacements(customer: int) -> dict[str, str]:
 async def _forget_in_answers(
     tx: Transaction, customer: int, old: Iterable[tuple[str, str]], new: Mapping[str, str]
 ) -> int:
-    """Replace the values in kept answers that name the customer; return how many there are."""
+    """Replace the values in kept answers that name the customer; return how many there are.
+
+    A first and a last name tell it together, each as a whole value. One of them alone does not
+    tell whose it is, and is replaced all the same. It may be another person's: until kept answers
+    expire, a repetition of that request gets the new name.
+    """
     old = list(old)
     telling = [text for name, text in old if name in _TELLING and text]
     named = [orjson.dumps(text)[1:-1] for text in (to_global_id("Customer", customer), *telling)]
-    by_old = {text: new[name] for name, text in old}
-    # A first and a last name tell it together, each as a whole value.
     names = [[orjson.dumps(text) for name, text in old if name == each] for each in _NAMES]
+    all_by_old = {text: new[name] for name, text in old}
+    names_by_old = {text: new[name] for name, text in old if name in _NAMES}
     rows = await tx.fetch(_ANSWERS, named, *names)
     for row in rows:
+        by_old = all_by_old if row["told"] else names_by_old
         answer = orjson.dumps(_replaced(orjson.loads(row["answer"]), by_old))
         await tx.fetch(_REPLACE_ANSWER, row["viewer"], row["key"], answer)
     return len(rows)

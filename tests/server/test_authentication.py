@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 import time
+import warnings
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,7 +21,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from joserfc import jwt
-from joserfc.jwk import OctKey
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import OctKey, OKPKey
 
 from graph.errors import InvalidSetting, InvalidToken, ProviderUnavailable
 from graph.server import jwks
@@ -475,6 +477,37 @@ async def test_a_token_is_verified_by_the_key_that_it_names(
             header = {"alg": algorithm, "kid": other}
             wrong = jwt.encode(header, claims(), provider.keys[algorithm], [algorithm])
             assert "no key" in await refusal(authenticator, wrong)
+
+
+@pytest.mark.parametrize("named", [None, "Ed25519", "EdDSA"])
+async def test_the_old_name_of_ed25519_is_accepted(provider: Provider, named: str | None) -> None:
+    key = OKPKey.generate_key("Ed25519", {"kid": "1"})
+    published = key.as_dict(private=False) | ({"alg": named} if named else {})
+    provider.body = json.dumps({"keys": [published]}).encode()
+    token = _eddsa(key)
+    async with trusting(provider) as authenticator:
+        assert (await viewer_of(authenticator, token)).subject
+        forged = _eddsa(OKPKey.generate_key("Ed25519", {"kid": "1"}))
+        assert "signature" in await refusal(authenticator, forged)
+
+
+async def test_eddsa_is_accepted_with_keys_of_ed25519_only(
+    provider: Provider, shared: Authenticator
+) -> None:
+    key = OKPKey.generate_key("Ed448", {"kid": "1"})
+    published = [key.as_dict(private=False) | {"alg": "EdDSA"}]
+    published.append(new_key("ES256", "2").as_dict(private=False))
+    provider.body = json.dumps({"keys": published}).encode()
+    async with trusting(provider) as authenticator:
+        assert "no key" in await refusal(authenticator, _eddsa(key))
+
+    # A shared secret has one algorithm.
+    assert "algorithm" in await refusal(shared, _eddsa(key))
+
+
+def _eddsa(key: OKPKey) -> str:
+    with warnings.catch_warnings(action="ignore", category=SecurityWarning):
+        return jwt.encode({"alg": "EdDSA", "kid": "1"}, claims(), key, ["EdDSA"])
 
 
 async def test_a_key_needs_no_name_where_it_is_the_only_one(provider: Provider) -> None:

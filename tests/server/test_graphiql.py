@@ -368,6 +368,24 @@ async def test_elsewhere_no_role_is_offered(changed: dict[str, Any]) -> None:
     assert token.status_code in {404, 405}
 
 
+@pytest.mark.parametrize(
+    "name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"]
+)
+async def test_through_a_proxy_no_role_is_offered(name: str) -> None:
+    async with http_to(host="127.0.0.1") as http:
+        direct = await http.get("/graphiql/roles")
+        # The proxy has written a loopback name into Host.
+        roles = await http.get("/graphiql/roles", headers={name: "203.0.113.9"})
+        token = await http.post(
+            "/graphiql/tokens", json={"role": "clerk"}, headers={name: "203.0.113.9"}
+        )
+
+    assert direct.json()["roles"]
+    assert roles.json() == {"roles": []}
+    assert token.status_code == 400
+    assert "token" not in token.json()
+
+
 @asynccontextmanager
 async def http_to(**changed: Any) -> AsyncIterator[httpx.AsyncClient]:
     trust = {name.removeprefix("GRAPH_").lower(): value for name, value in OWN_ISSUER.items()}
