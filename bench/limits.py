@@ -89,9 +89,9 @@ class _OpenExecution(Execution):
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         del viewer
-        operation = self._operation(request)
+        operation = self._planner.operation(request)
         variables = operation.variables.coerced(request.variables)
-        if request.takes_parts or not (self._compiles and operation.is_query):
+        if request.takes_parts or not operation.is_query:
             raise AssertionError(request)
         compiled, values = operation.compiled(variables)
         if compiled.uncompiled or compiled.query is None or operation.is_mutation:

@@ -85,11 +85,8 @@ class _Noting(Execution):
     work: Work | None = None
     seconds = 0.0
 
-    def _work(self, *arguments: Any) -> Work:
-        self.work = super()._work(*arguments)
-        return self.work
-
     async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
+        self.work = work
         try:
             return await super()._run(work, request, viewer, place)
         finally:

@@ -20,14 +20,18 @@ from graph.database.migrate import migrate
 from graph.database.poolers import Pooling, pooling_of
 from graph.database.revisions import store
 from graph.database.transfer.files import Format
+from graph.database.upkeep import Upkeep
 from graph.errors import DatabaseUnsuitable, MigrationRefused, TimedOut
 from graph.relay import to_global_id
 from graph.store.seed import seed
 from tests.conftest import client_of, settings_for
+from tests.database.test_pruning import hourly, numbers
 from tests.docs.pages import ROOT
 from tests.mutations import mutation
 from tests.pooler import IGNORED, can_track_statements, pooler
 from tests.rows import fill
+from tests.server.webhooks.receiver import receiving
+from tests.server.webhooks.stored import added, delivering, last
 from tests.store.test_transfer import customer, exported, imported, ndjson
 
 if TYPE_CHECKING:
@@ -270,6 +274,24 @@ async def revision_of(database: Database) -> str | None:
 
 
 # Time
+
+
+async def test_old_events_are_removed(behind: Pooler, pooled: Database) -> None:
+    """By a lease that is no lock of a session."""
+    await hourly(pooled, 48)
+    upkeep = [Upkeep(pooled, settings_for(behind.url, events_kept_days=0.5)) for _ in range(2)]
+
+    assert [await each.run() for each in upkeep] == [True, False]
+    assert len(await numbers(pooled)) == 12
+
+
+async def test_events_are_sent_to_webhooks(behind: Pooler, pooled: Database) -> None:
+    async with receiving() as receiver:
+        await added(pooled, receiver.url)
+        await fill(pooled, customers=2)
+        async with delivering(pooled, settings_for(behind.url)):
+            count = await last(pooled)
+            await receiver.has(lambda: len(set(receiver.events)) == count)
 
 
 async def test_what_takes_too_long_is_ended(behind: Pooler, database: Database) -> None:

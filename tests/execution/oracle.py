@@ -206,7 +206,8 @@ async def opened(
         sides[mode] = Side(state["execution"], state["database"])
     compiled, standard = sides[ExecutionMode.COMPILED], sides[ExecutionMode.RESOLVERS]
     # A third of the time would go into parsing and validating, which both do alike.
-    standard.execution._documents = compiled.execution._documents  # noqa: SLF001
+    planners = (standard.execution._planner, compiled.execution._planner)  # noqa: SLF001
+    planners[0].documents = planners[1].documents
     await write(standard.database, store)
     core = schema._schema  # noqa: SLF001
     known = known_of(core, await standard.data(survey(core)))

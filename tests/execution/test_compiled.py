@@ -659,7 +659,7 @@ async def test_a_flood_of_documents_leaves_little_behind(flooded: Execution) -> 
             data = await data_of(flooded, f"{{ items {{ a{nth}: totalCount }} }}")
             assert data == {"items": {f"a{nth}": 0}}
 
-    assert len(flooded._documents._cache) <= documents._MAX_CACHED
+    assert len(flooded._planner.documents._cache) <= documents._MAX_CACHED
     assert json_statement.cache_info().currsize <= 1024
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS
 
@@ -678,7 +678,7 @@ async def test_a_flood_of_shapes_of_one_operation_leaves_little_behind(flooded: 
             data = await data_of(flooded, query, **variables)
             assert data == {"items": {name: 0 for name in names if variables[name]}}
 
-    operation = flooded._documents.read(query).operation(None)
+    operation = flooded._planner.documents.read(query).operation(None)
     assert len(operation._compiled) <= operations._MAX_VARIANTS
     assert len(operation._recipes) <= operations._MAX_VARIANTS
     assert json_statement.cache_info().currsize <= 1024

@@ -98,11 +98,12 @@ class Twice:
     def __init__(self, execution: Execution) -> None:
         self.met = Counter[str]()
         self._execution = execution
-        self._documents = execution._documents  # noqa: SLF001
+        self._planner = execution._planner  # noqa: SLF001
+        self._documents = self._planner.documents
         self._alone = Documents(SCHEMA)
         self._alone.shared = lambda _: None  # type: ignore[method-assign, assignment]
-        self._find = execution._shared  # noqa: SLF001
-        execution._shared = self._counted  # type: ignore[method-assign]  # noqa: SLF001
+        self._find = self._planner.shared
+        self._planner.shared = self._counted  # type: ignore[method-assign]
 
     def _counted(self, request: Request, viewer: Any) -> Any:
         work = self._find(request, viewer)
@@ -111,9 +112,9 @@ class Twice:
 
     async def answers(self, request: Request) -> tuple[Answer, Answer]:
         shared = await self._execution.answer(request, SYSTEM)
-        self._execution._documents = self._alone  # noqa: SLF001
+        self._planner.documents = self._alone
         alone = await self._execution.answer(request, SYSTEM)
-        self._execution._documents = self._documents  # noqa: SLF001
+        self._planner.documents = self._documents
         self.met["errors" if b'"errors"' in alone.body else "data"] += 1
         return shared, alone
 

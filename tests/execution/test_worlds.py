@@ -161,7 +161,8 @@ async def _opened(
         sides.append(await opened(stack, cluster.url(name), store, schema, write_store))
     # Each text is read and planned once, whoever sends it: most of the time would go there.
     for part in sides[1:]:
-        part.compiled.execution._documents = sides[0].compiled.execution._documents  # noqa: SLF001
+        planner = part.compiled.execution._planner  # noqa: SLF001
+        planner.documents = sides[0].compiled.execution._planner.documents  # noqa: SLF001
     return sides
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections import defaultdict
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -18,12 +19,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from graph.database import pruning
 from graph.database.engine import Database
 from graph.database.migrate import migrate
-from graph.database.partitions import partitions_of
+from graph.database.partitions import add_ahead, partitions_of
+from graph.database.replay import pruned_through
 from graph.errors import MigrationRefused
+from graph.store.log import LOG
 from graph.store.seed import seed
 from tests.conftest import settings_for
+from tests.rows import fill as fill_store
 from tests.store.test_key_migration import durable_cluster, interrupted_after
 from tests.store.test_migrations import dumped
 
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from graph.database.embedded import Cluster
+    from tests.conftest import Client
 
 __all__ = ["durable_cluster"]
 
@@ -72,6 +78,11 @@ async def one(database: Database, statement: str) -> Any:
         return (await session.execute(text(statement))).one()
 
 
+AN_HOUR_LATER = (
+    "ALTER TABLE events DISABLE TRIGGER events_refuse_change",
+    "UPDATE events SET occurred_at = occurred_at - interval '1 hour'",
+    "ALTER TABLE events ENABLE TRIGGER events_refuse_change",
+)
 ROWS = "SELECT count(*), sum(hashtext(to_jsonb(rows)::text)) FROM {} AS rows WHERE id <= {}"
 
 
@@ -268,3 +279,31 @@ async def test_a_reset_store_has_the_partitions_of_a_new_one(database: Database)
 
     assert await partitions() == new
     assert tuple(await one(database, "SELECT count(*) FROM pruned_logs")) == (0,)
+
+
+async def test_what_is_left_of_a_history_is_right(client: Client) -> None:
+    """In partitions that are dropped, in batches, and in the rows that stay."""
+    await fill_store(client.database, customers=3, orders=1)
+    async with client.database.engine.begin() as connection:
+        await connection.execute(text("SELECT setval('events_id_seq', 9999999)"))
+        await connection.run_sync(add_ahead, "events")
+    for status in ("PAID", "SHIPPED", "DELIVERED"):
+        async with client.database.engine.begin() as connection:
+            await connection.execute(text("UPDATE orders SET status = :status"), {"status": status})
+            for statement in AN_HOUR_LATER:
+                await connection.execute(text(statement))
+
+    history = """{ orders(orderBy: {databaseId: ASC}) { nodes {
+        history { totalCount nodes { databaseId kind payload } } } } }"""
+    before = await client(history)
+    done = await pruning.prune(client.database, LOG, older_than=timedelta(hours=1, minutes=30))
+    after = await client(history)
+
+    assert done.partitions == 1
+    through = await pruned_through(client.database, "events")
+    kept = [
+        [node for node in order["history"]["nodes"] if int(node["databaseId"]) > through]
+        for order in before["orders"]["nodes"]
+    ]
+    assert [order["history"]["nodes"] for order in after["orders"]["nodes"]] == kept
+    assert [order["history"]["totalCount"] for order in after["orders"]["nodes"]] == [1, 1, 1]

@@ -32,6 +32,7 @@ from graphql import (
 )
 from graphql.language.ast import QUERY_DOCUMENT_KEYS
 from graphql.language.visitor import EnterLeaveVisitor
+from graphql.pyutils import RefMap
 from graphql.validation.validate import FragmentNestingVisitor, ValidationAbortedError
 from graphql.validation.validation_context import VariableUsageVisitor
 
@@ -190,7 +191,17 @@ def errors_in(
 
 
 class _Context(ValidationContext):
-    """graphql-core's context, whose own walks are this module's."""
+    """graphql-core's context, whose own walks are this module's.
+
+    Its caches are by the identity of nodes: the hash of a node takes a walk of all below it.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        by_identity: Any = RefMap
+        self._fragment_spreads = by_identity()
+        self._variable_usages = by_identity()
+        self._recursive_variable_usages = by_identity()
 
     def walk(self, node: Node, visitors: Sequence[Visitor]) -> None:
         """Visit a node and all below it with several visitors, which do not change anything."""

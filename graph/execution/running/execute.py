@@ -7,7 +7,6 @@ connection and one snapshot, which includes the statement of the compiled fields
 
 from __future__ import annotations
 
-from asyncio import Lock, sleep
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -25,17 +24,13 @@ from graph.database.worlds import world_of
 from graph.errors import (
     AnswerTooLarge,
     MethodNotAllowed,
-    RequestError,
     StreamNotAccepted,
 )
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
-from graph.execution.documents.subscriptions import AFTER, FIRST
 from graph.execution.failures import RequestRejected, rejection, unavailability
 from graph.execution.live.hub import Hub
-from graph.execution.planning.access import Access
-from graph.execution.planning.cost import CostLimits, PriceList, objects_in
-from graph.execution.planning.variables import SETTLED
+from graph.execution.planning.cost import CostLimits, objects_in
 from graph.execution.running.answers import (
     answer_to,
     build_answer,
@@ -49,8 +44,8 @@ from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
+from graph.execution.running.planner import Planner
 from graph.execution.running.request import Answer, Request
-from graph.execution.running.work import Work
 from graph.loading.loaders import Loaders
 from graph.loading.prefetch import Prefetcher
 from graph.schema.context import Context
@@ -66,14 +61,14 @@ if TYPE_CHECKING:
     from graph.database.engine import Database, ReadSession
     from graph.database.replay import ReplayLimits
     from graph.database.stopwatch import Stopwatch
-    from graph.database.worlds import World
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
+    from graph.execution.running.work import Work
     from graph.schema.context import FieldPath
-    from graph.selection import DataField, Value
+    from graph.selection import DataField
     from graph.viewer import Viewer
 
 
@@ -99,19 +94,22 @@ class Execution:
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
-        self._documents = Documents(self._schema, limits)
         self._cost_limits = cost_limits or CostLimits()
         self._charging = charging or Charging()
         self._limiters = limiters or Limiters()
-        self._turn = Lock()
         # The subscriptions, if the store has a log of its changes.
         self.hub: Hub | None = None
         if catalog.log is not None:
             log = LogReader(database, catalog.log, replay)
             self.hub = Hub(self._schema, log, self._run_again, self._charging)
-        self._persisted = persisted or Persisted()
-        self._compiles = mode is ExecutionMode.COMPILED
-        self._shares = self._compiles and self._persisted.takes_any
+        compiles = mode is ExecutionMode.COMPILED
+        self._planner = Planner(
+            Documents(self._schema, limits),
+            persisted or Persisted(),
+            database.sizes,
+            self.hub,
+            compiles=compiles,
+        )
         # The schema's own types: one that was extended may have others than graph.schema.
         self._types = {
             entity: _type_of(schema, entity)
@@ -119,7 +117,7 @@ class Execution:
             if entity in self._schema.type_map
         }
         self._mutations = Mutations(
-            self._schema, database, self._types, idempotency_policy, compiles=self._compiles
+            self._schema, database, self._types, idempotency_policy, compiles=compiles
         )
 
     @asynccontextmanager
@@ -153,12 +151,12 @@ class Execution:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
-        work = await self._read(request, viewer)
+        work = await self._planner.read(request, viewer)
         if work.source is not None:
             return await self._subscribe(work, work.source, request, viewer)
         if self.hub is not None and work.operation.reads_log:
             await self.hub.catch_up()
-            work = await self._read(request, viewer)
+            work = await self._planner.read(request, viewer)
         place = await self._admit(work, request)
         answer = None
         try:
@@ -178,120 +176,6 @@ class Execution:
         if self._charging.token_buckets is None and not request.wants_cost:
             return answer
         return await self._settle(answer, work, request, place)
-
-    async def _read(self, request: Request, viewer: Viewer) -> Work:
-        """Read, check and plan a request. Raises as `_planned` and `_operation`."""
-        if (work := self._shared(request, viewer)) is not None:
-            return work
-        if self._documents.is_known(request.query):
-            return self._planned(self._operation(request), request, viewer)
-        # One at a time, and others in between: a crowd of new texts would hold up the loop.
-        async with self._turn:
-            await sleep(0)
-            return self._planned(self._operation(request), request, viewer)
-
-    def _shared(self, request: Request, viewer: Viewer) -> Work | None:
-        """The work for a text that differs from known ones in literals only.
-
-        None if the text must be read by itself, as when something is refused: errors have places.
-        """
-        text = request.query
-        if text is None or request.document is not None or not self._shares:
-            return None
-        if (shared := self._documents.shared(text)) is None:
-            return None
-        document, literals = shared
-        try:
-            operation = document.operation(request.operation_name)
-            work = self._planned(operation, request, viewer, literals)
-        except RequestRejected:
-            return None
-        return work if work.is_statement and not work.errors else None
-
-    def _planned(
-        self,
-        operation: Operation,
-        request: Request,
-        viewer: Viewer,
-        literals: Mapping[str, Value] | None = None,
-    ) -> Work:
-        """Check and plan an operation; `literals` are the values of its document's slots.
-
-        Raises:
-            RequestRejected: it is invalid, or the viewer may not see what it selects.
-            MethodNotAllowed: it is for queries only, and this is none.
-        """
-        if request.only_query and operation.is_mutation:
-            raise MethodNotAllowed("Only queries may be sent by GET; use POST.")
-        variables = operation.variables.coerced(request.variables)
-        variables.coerced.update(literals or {})
-        if self.hub is not None:
-            variables.coerced[SETTLED] = self.hub.settled or 0
-            if operation.is_subscription:
-                source = self.hub.source(operation)
-                return self._planned_source(source, variables, request, viewer)
-        work = self._work(operation, variables, request, world_of(viewer))
-        work.access.check(viewer)
-        return work
-
-    def _planned_source(
-        self, source: Source, variables: VariableValues, request: Request, viewer: Viewer
-    ) -> Work:
-        """Check and plan the query of a subscription; raises as `_planned`."""
-        after = request.last_event_id or source.after(variables)
-        variables.coerced.update({AFTER: after, FIRST: 1})
-        try:
-            work = self._work(source.query, variables, request, world_of(viewer))
-        except RequestRejected as rejected:
-            raise source.placed(rejected) from None
-        work.source = source
-        work.access.check(viewer, source.path)
-        return work
-
-    def _operation(self, request: Request) -> Operation:
-        """The operation to run; its document is cached, or parsed now.
-
-        Raises:
-            RequestRejected: the document does not exist or is invalid, or lacks the operation.
-        """
-        query, document = request.query, request.document
-        if document is not None or not self._persisted.takes_any:
-            try:
-                query = self._persisted.text(query, document, is_hash=request.document_is_hash)
-            except RequestError as error:
-                raise RequestRejected.because(str(error), code=error.code) from None
-        assert query is not None  # noqa: S101  a request has one of them
-        return self._documents.read(query).operation(request.operation_name)
-
-    def _work(
-        self, operation: Operation, variables: VariableValues, request: Request, world: World
-    ) -> Work:
-        """The operation, compiled to a statement or planned for the standard executor.
-
-        Raises:
-            RequestRejected: an argument has an invalid value.
-        """
-        self._database.sizes.refresh_if_due()
-        plan: Plan | None = None
-        if request.takes_parts and operation.is_query and operation.may_have_parts:
-            plan = operation.plan(variables)
-            if plan.has_parts:
-                prices = PriceList([*plan.charges, *plan.charges_of_parts], plan.scans)
-                price, access = prices.price(self._database.sizes, world), Access(plan)
-                return Work(
-                    operation, variables, plan.values, price, access, plan=plan, has_parts=True
-                )
-        if self._compiles and operation.is_query:
-            compiled, values = operation.compiled(variables)
-            price = compiled.prices.price(self._database.sizes, world)
-            return Work(operation, variables, values, price, compiled.access, compiled, plan=plan)
-        if operation.is_mutation:
-            mutation, values = operation.mutation(variables)
-            price = mutation.prices.price(self._database.sizes, world)
-            return Work(operation, variables, values, price, mutation.access, mutation=mutation)
-        plan = plan or operation.plan(variables)
-        price = PriceList(plan.charges, plan.scans).price(self._database.sizes, world)
-        return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
 
     async def _admit(self, work: Work, request: Request) -> Place:
         """Charge for the operation, and acquire a place to run in; the caller releases it.
@@ -335,7 +219,7 @@ class Execution:
         self, operation: Operation, variables: VariableValues, request: Request, viewer: Viewer
     ) -> tuple[Answer, int]:
         """Run the query of subscriptions; its answer, and what it costs."""
-        work = self._work(operation, variables, request, world_of(viewer))
+        work = self._planner.work(operation, variables, request, world_of(viewer))
         requested = work.price.total(work.values)
         place = await self._limiters.acquire(requested, work.history, is_query=True)
         try:

@@ -350,13 +350,14 @@ async def test_a_crowd_of_new_texts_lets_others_run_in_between(database: Databas
     execution = Execution(schema, database)
     beats = 0
     seen = []
-    planned = execution._planned  # noqa: SLF001
+    planner = execution._planner  # noqa: SLF001
+    planned = planner.planned
 
     def noted(*arguments: Any) -> Any:
         seen.append(beats)
         return planned(*arguments)
 
-    execution._planned = noted  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    planner.planned = noted  # type: ignore[method-assign,assignment]
 
     async def beat() -> None:
         nonlocal beats

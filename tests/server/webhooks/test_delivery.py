@@ -20,6 +20,7 @@ from graph.server.webhooks.signing import headers, new_secret
 from graph.store.access import ROLES
 from graph.store.log import LOG
 from graph.store.schema import schema
+from graph.store.seed import seed
 from tests.rows import fill
 from tests.server.webhooks.receiver import status
 from tests.server.webhooks.stored import added, change, delivering, last
@@ -236,6 +237,23 @@ async def test_of_two_workers_one_delivers(
         await receiver.has(lambda: len(receiver.got) >= count)
         await asyncio.sleep(0.3)
     assert sorted(receiver.events) == list(range(1, count + 1))
+
+
+async def test_a_log_that_begins_anew_is_sent_from_its_new_numbers(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    """A store that was reset: its sample is no news, and what comes after is."""
+    await fill(database, customers=20)
+    webhook = await added(database, receiver.url)
+    await seed(database, customers=2, reset=True)
+    sample = await last(database)
+    assert sample < webhook.position
+    async with delivering(database, settings):
+        async with asyncio.timeout(10):
+            while (await webhooks.every(database))[0].position != sample:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await change(database, "UPDATE orders SET status = 'PAID' WHERE id = 1")
+        await receiver.has(lambda: receiver.events == [sample + 1])
 
 
 async def test_events_that_were_pruned_before_they_were_sent_are_reported(
