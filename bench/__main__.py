@@ -14,6 +14,7 @@ from rich.console import Console
 from bench import report
 from bench.comparison import compare
 from bench.errors import BenchError
+from bench.live import LIVE, measure_live
 from bench.rounds import Plan
 from bench.servers import SERVERS
 from bench.workloads import LIMIT, WORKLOADS
@@ -29,7 +30,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def bench(  # noqa: PLR0917  typer passes them by name
     workload: Annotated[
-        list[str] | None, typer.Option(help=f"{', '.join(WORKLOADS)}; may be repeated.")
+        list[str] | None, typer.Option(help=f"{', '.join(WORKLOADS)}; may be repeated. Or {LIVE}.")
     ] = None,
     server: Annotated[
         list[str] | None, typer.Option(help=f"{', '.join(SERVERS)}; may be repeated.")
@@ -51,6 +52,9 @@ def bench(  # noqa: PLR0917  typer passes them by name
     ] = None,
 ) -> None:
     """Compare what the same requests cost several servers, in CPU seconds before all else."""
+    if workload == [LIVE]:
+        measure_live(rounds=rounds)
+        return
     workloads = [WORKLOADS[name] for name in _known("workload", workload, WORKLOADS)]
     # Ratios are to the limit, so it always takes part.
     names = dict.fromkeys((LIMIT, *_known("server", server, SERVERS)))

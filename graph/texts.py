@@ -34,6 +34,8 @@ def composed(value: Any) -> Any:
 
 def trimmed(text: str) -> str:
     """In Normalization Form C, without blanks and control characters at either end."""
+    if text.isascii() and text.isprintable():
+        return text.strip(" ")
     text = normalize("NFC", text)
     start, end = 0, len(text)
     while start < end and _is_blank(text[start]):

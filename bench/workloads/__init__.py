@@ -11,7 +11,7 @@ from bench.workloads.aggregate import AGGREGATE
 from bench.workloads.customer_list import LIST
 from bench.workloads.filtered_page import PAGE
 from bench.workloads.nested import NESTED
-from bench.workloads.place_order import PLACE
+from bench.workloads.place_order import HOT, PLACE
 from bench.workloads.point import POINT
 from bench.workloads.texts import LITERALS, NEW
 from bench.workloads.update_customer import UPDATE
@@ -21,4 +21,4 @@ from bench.workloads.workload import LIMIT, LIMIT_FEATURES, NUMBER, Cursor, Text
 __all__ = ["LIMIT", "LIMIT_FEATURES", "NUMBER", "WORKLOADS", "Cursor", "Texts", "Workload"]
 
 _READS = (POINT, LIST, NESTED, WIDE, PAGE, AGGREGATE, *LITERALS, *NEW)
-WORKLOADS = {workload.name: workload for workload in (*_READS, UPDATE, PLACE)}
+WORKLOADS = {workload.name: workload for workload in (*_READS, UPDATE, PLACE, HOT)}

@@ -5,6 +5,7 @@ Items that are asked for here are never sold out: the store's have no limit, thr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from bench.workloads.workload import Workload, global_id, key_in, spread
@@ -47,6 +48,12 @@ def _variables(number: int, customers: int) -> dict[str, Any]:
     items = [1 + (number * _LINES + line * 61) % _ITEMS for line in range(_LINES)]
     lines = [{"itemId": global_id("Item", item), "quantity": 1 + item % 3} for item in items]
     return {"input": {"customerId": global_id("Customer", customer), "lines": lines}}
+
+
+def _hot_variables(number: int, customers: int) -> dict[str, Any]:
+    customer = 1 + spread(number, _REQUESTS, customers)
+    line = {"itemId": global_id("Item", 1), "quantity": 1}
+    return {"input": {"customerId": global_id("Customer", customer), "lines": [line]}}
 
 
 def _parameters(variables: dict[str, Any]) -> tuple[Any, ...]:
@@ -95,4 +102,10 @@ mutation place($input: PlaceOrderInput!) {
         "yoga": "its schema only reads",
         "postgraphile": "its mutations write one row each",
     },
+)
+HOT = replace(
+    PLACE,
+    name="hot",
+    what="an order of one piece of the item that everybody orders",
+    variables=_hot_variables,
 )

@@ -95,20 +95,23 @@ class LogReader:
         self._database = database
         self._replay = replay or ReplayLimits()
 
-    async def last(self) -> int:
-        """The last number that was given away; it may be of an event that is not visible yet."""
-        (number,) = await self._database.first(
-            "SELECT coalesce(pg_sequence_last_value($1::text::regclass), 0)",
-            f"{self.log.table.name}_id_seq",
-        )
-        return number  # type: ignore[no-any-return]
+    async def look(self, known: int | None = None) -> tuple[int, frozenset[str]]:
+        """The last number that was given away, and who is writing.
+
+        The number may be of an event that is not visible yet. The transactions that have written
+        events and have not ended are those after the number was read. While the number is `known`,
+        nobody looks for them.
+        """
+        name = self.log.table.name
+        last, writers = await self._database.first(_LOOK, f"{name}_id_seq", name, known)
+        return last, frozenset(writers or ())
 
     async def settle(self, seconds: float) -> int | None:
         """The last number, once it has settled; None if a transaction does not end in time."""
-        last, writers, until = await self.last(), await self.writers(), monotonic() + seconds
+        (last, writers), until = await self.look(), monotonic() + seconds
         while writers and monotonic() < until:
             await asyncio.sleep(_POLL_SECONDS)
-            writers &= await self.writers()
+            writers &= (await self.look())[1]
         return None if writers else last
 
     async def oldest_cursor(self, last: int) -> int:
@@ -118,11 +121,6 @@ class LogReader:
     async def pruned_through(self) -> int:
         """As `replay.pruned_through`."""
         return await pruned_through(self._database, self.log.table.name)
-
-    async def writers(self) -> frozenset[str]:
-        """The transactions that have written events and have not ended."""
-        (found,) = await self._database.first(_WRITERS, self.log.table.name)
-        return frozenset(found)
 
     async def holders(self, writers: frozenset[str]) -> list[Holder]:
         """What is known of these transactions."""
@@ -164,11 +162,15 @@ class LogReader:
 
 
 # RowExclusiveLock is that of a statement which writes. An entry without a backend is a prepared
-# transaction, which is a writer as well.
-_WRITERS = """
-    SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
-    WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND relation = $1::text::regclass
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+# transaction, which is a writer as well. The condition on the number makes PostgreSQL read the
+# locks after it.
+_LOOK = """
+    SELECT last, CASE WHEN last IS DISTINCT FROM $3::bigint THEN (
+        SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
+        WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND last IS NOT NULL
+          AND relation = $2::text::regclass
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END
+    FROM (SELECT coalesce(pg_sequence_last_value($1::text::regclass), 0) AS last OFFSET 0) AS given
 """
 _HOLDERS = """
     SELECT DISTINCT pid, coalesce(application_name, ''), coalesce(state, ''),

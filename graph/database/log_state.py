@@ -44,7 +44,8 @@ async def log_lines(database: Database, log: EventLog) -> list[str]:
         other = default_of(table)
         overflows = await connection.scalar(text(_HAS_ROWS.format(table=other)))
     reader = LogReader(database, log)
-    last, holders = await reader.last(), await reader.holders(await reader.writers())
+    last, writers = await reader.look()
+    holders = await reader.holders(writers)
     pruned = await reader.pruned_through()
     grown = {
         name: last - await last_before(database, table, hours=hours, after=pruned, last=last)

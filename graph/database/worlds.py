@@ -195,11 +195,14 @@ def changing_world(viewer: Viewer, needs: frozenset[str]) -> World:
 
     A permission that shows rows, such as one's own, permits the change of these rows only.
     """
-    if viewer.may is None:
-        return EVERYTHING
-    if not needs or viewer.has(needs - _ruling()):
-        return _world_of(viewer.may)
-    return _world_of(viewer.may & needs)
+    return EVERYTHING if viewer.may is None else _changing(viewer.may, needs)
+
+
+@lru_cache(maxsize=1024)
+def _changing(may: frozenset[str], needs: frozenset[str]) -> World:
+    if not needs or not may.isdisjoint(needs - _ruling()):
+        return _world_of(may)
+    return _world_of(may & needs)
 
 
 @lru_cache(maxsize=1024)

@@ -165,6 +165,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.send_400_response("The connection cannot be upgraded.")
             return
         super().handle_websocket_upgrade()
+        # They refer to each other, and would stay until the next garbage collection.
+        self.parser = None  # type: ignore[assignment]
 
     def shutdown(self) -> None:
         """End this connection, and with it all streams of this worker."""

@@ -50,7 +50,9 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
-        if message["type"] == "websocket.http.response.body":
+        if message["type"] == "websocket.accept":
+            del self.request, self.response  # nothing reads them any more
+        elif message["type"] == "websocket.http.response.body":
             self.handshake_complete = True  # uvicorn would log that it is not
 
     def pause_writing(self) -> None:

@@ -98,6 +98,21 @@ class Sockets:
 class _Socket:
     """One connection; a `LiveConnection` once it is initialised. One task runs each operation."""
 
+    __slots__ = (
+        "_closed",
+        "_endpoint",
+        "_has_begun",
+        "_held",
+        "_is_acknowledged",
+        "_operations",
+        "_receive",
+        "_send",
+        "_task",
+        "client",
+        "scope",
+        "viewer",
+    )
+
     def __init__(
         self, endpoint: Sockets, scope: Scope, receive: Receive, send: Send, held: ExitStack
     ) -> None:

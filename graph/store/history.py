@@ -22,7 +22,7 @@ from graph.database.relationships import mapper_of
 from graph.database.types import JsonText
 from graph.database.worlds import world_of_dialect
 from graph.schema.entities import entity_of
-from graph.store.triggers import LOGGED
+from graph.store.log_functions import LOGGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
     touch            increments a changed row's version, and sets a customer's `updated_on`
     price_line       gives a line without a price or name those of its item
-    log_changes      writes an event for every changed row, in the same transaction
+    log_<table>      writes an event for every changed row, in the same transaction: `log_functions`
     touch_orders     increments the version of a changed line's order, once per transaction, and
                      sets an order to CANCELLED when none of its pieces is left
     refuse_change    forbids changing and deleting events, in each partition as well
@@ -20,10 +20,36 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import DDL, event
 
+from graph.store.log_functions import LOGGED, ROWS, create_log_functions, log_triggers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import MetaData
+    from sqlalchemy import Connection, MetaData
+
+_LEFT = """
+                SELECT FROM order_lines
+                WHERE order_id = orders.id AND quantity > cancelled_quantity"""
+_MOVED = """
+                SELECT unnest(ARRAY[o.order_id, n.order_id])
+                FROM old_rows o JOIN new_rows n USING (id)
+                WHERE (o.*) IS DISTINCT FROM (n.*)"""
+
+
+def _touch(orders: str) -> str:
+    """Increment the versions of orders; they are CANCELLED when no piece of them is left.
+
+    Those that this transaction has written already have a new version, or are new. They are written
+    again only to become CANCELLED. No variable is used, so that the plan is made only once.
+    """
+    return f"""
+            UPDATE orders SET version = version + 1, status = CASE
+                WHEN EXISTS ({_LEFT})
+                THEN status ELSE 'CANCELLED' END
+            WHERE id = ANY(ARRAY({orders}))
+            AND (xmin <> pg_current_xact_id()::xid
+                 OR (status <> 'CANCELLED' AND NOT EXISTS ({_LEFT})));"""  # noqa: S608  ours
+
 
 _FUNCTIONS = {
     "touch": """
@@ -55,72 +81,18 @@ _FUNCTIONS = {
         RETURN NEW;
     END
     """,
-    "log_changes": """
+    "touch_orders": f"""
     BEGIN
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
         END IF;
-        IF TG_OP = 'UPDATE' THEN
-            INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
-            SELECT TG_ARGV[0], id, kind, payload,
-                   nullif(current_setting('graph.actor', true), ''), (after ->> TG_ARGV[1])::bigint
-            FROM (SELECT n.id, to_jsonb(o) AS before, to_jsonb(n) AS after
-                  FROM old_rows o JOIN new_rows n ON n.id = o.id) AS changes
-            CROSS JOIN LATERAL (
-                SELECT jsonb_object_agg(key, jsonb_build_array(was.value, becomes.value)) AS payload
-                FROM jsonb_each(before) AS was JOIN jsonb_each(after) AS becomes USING (key)
-                WHERE was.value <> becomes.value) AS differing
-            CROSS JOIN LATERAL (
-                -- An order that moves on names the event; PLACED is where it comes from.
-                SELECT CASE WHEN payload ? 'status' AND after ->> 'status' <> 'PLACED'
-                       THEN after ->> 'status' ELSE 'CHANGED' END AS kind) AS naming
-            WHERE payload IS NOT NULL
-            ORDER BY id;
-        ELSIF TG_OP = 'INSERT' THEN
-            INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
-            SELECT TG_ARGV[0], n.id, 'CREATED', to_jsonb(n) - 'id',
-                   nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(n) ->> TG_ARGV[1])::bigint
-            FROM new_rows n ORDER BY n.id;
-        ELSE
-            INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
-            SELECT TG_ARGV[0], o.id, 'DELETED', to_jsonb(o) - 'id',
-                   nullif(current_setting('graph.actor', true), ''),
-                   (to_jsonb(o) ->> TG_ARGV[1])::bigint
-            FROM old_rows o ORDER BY o.id;
+        IF TG_OP = 'INSERT' THEN{_touch("SELECT order_id FROM new_rows")}
+        ELSIF TG_OP = 'DELETE' THEN{_touch("SELECT order_id FROM old_rows")}
+        ELSE{_touch(_MOVED)}
         END IF;
         RETURN NULL;
     END
-    """,
-    # Orders that this transaction has written already have a new version, or are new. They are
-    # written again only to become CANCELLED.
-    "touch_orders": """
-    DECLARE
-        touched bigint[];
-    BEGIN
-        IF current_setting('graph.logging', true) = 'off' THEN
-            RETURN NULL;
-        END IF;
-        IF TG_OP = 'INSERT' THEN
-            touched := ARRAY(SELECT DISTINCT order_id FROM new_rows);
-        ELSIF TG_OP = 'DELETE' THEN
-            touched := ARRAY(SELECT DISTINCT order_id FROM old_rows);
-        ELSE
-            touched := ARRAY(SELECT DISTINCT unnest(ARRAY[o.order_id, n.order_id])
-                             FROM old_rows o JOIN new_rows n USING (id)
-                             WHERE (o.*) IS DISTINCT FROM (n.*));
-        END IF;
-        UPDATE orders SET version = version + 1,
-            status = CASE WHEN pieces > 0 THEN status ELSE 'CANCELLED' END
-        FROM (SELECT id AS touched_id,
-                     (SELECT coalesce(sum(quantity - cancelled_quantity), 0) FROM order_lines
-                      WHERE order_id = given.id) AS pieces
-              FROM unnest(touched) AS given(id) OFFSET 0) AS remaining
-        WHERE id = touched_id
-        AND (xmin <> pg_current_xact_id()::xid OR (pieces = 0 AND status <> 'CANCELLED'));
-        RETURN NULL;
-    END
-    """,
+    """,  # noqa: S608  ours
     "refuse_change": """
     BEGIN
         IF TG_OP = 'DELETE' AND current_setting('graph.pruning', true) = 'on' THEN
@@ -139,27 +111,27 @@ _NEXT_KEY = """
         ELSE '{table}_id_seq'::regclass END)
 """
 _KEYED = ("customers", "items", "orders", "order_lines", "events")
-# The entity in a table's events, and the column with the key of the order.
-LOGGED = {
-    "customers": ("Customer", ""),
-    "items": ("Item", ""),
-    "orders": ("Order", "id"),
-    "order_lines": ("OrderLine", "order_id"),
-}
-_ROWS = {
-    "INSERT": "NEW TABLE AS new_rows",
-    "UPDATE": "OLD TABLE AS old_rows NEW TABLE AS new_rows",
-    "DELETE": "OLD TABLE AS old_rows",
-}
 
 
 def create_with(metadata: MetaData) -> None:
     """Let `create_all` and `drop_all` create and drop the functions and triggers as well."""
+    event.listen(metadata, "after_create", _create_log_functions)
     for statement in statements():
         event.listen(metadata, "after_create", _ddl(statement))
-    for name in _FUNCTIONS:
+    for name in (*_FUNCTIONS, *(f"log_{table}" for table in LOGGED)):
         event.listen(metadata, "after_drop", _ddl(f"DROP FUNCTION IF EXISTS {name}()"))
     event.listen(metadata, "after_drop", _ddl("DROP SEQUENCE IF EXISTS dry_run_keys"))
+
+
+def _create_log_functions(_metadata: MetaData, connection: Connection, **_: object) -> None:
+    create_log_functions(connection)
+
+
+def function(name: str) -> str:
+    return (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+        f"{' SET enable_nestloop = off' * (name == 'touch_orders')} AS $${_FUNCTIONS[name]}$$"
+    )
 
 
 def _ddl(statement: str) -> DDL:
@@ -171,8 +143,8 @@ def statements() -> Iterator[str]:
     yield _DRY_RUN_KEYS
     for table in _KEYED:
         yield _NEXT_KEY.format(table=table)
-    for name, body in _FUNCTIONS.items():
-        yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+    for name in _FUNCTIONS:
+        yield function(name)
     for table, touch in (
         ("customers", "touch_customer"),
         ("items", "touch"),
@@ -187,14 +159,9 @@ def statements() -> Iterator[str]:
         " WHEN (NEW.unit_price IS NULL OR NEW.item_name IS NULL) EXECUTE FUNCTION price_line()"
     )
     # Triggers of one statement run in the order of their names: order_lines_touch runs last.
-    for table, (entity, order_column) in LOGGED.items():
-        for operation, rows in _ROWS.items():
-            yield (
-                f"CREATE TRIGGER {table}_log_{operation.lower()} AFTER {operation} ON {table}"
-                f" REFERENCING {rows} FOR EACH STATEMENT"
-                f" EXECUTE FUNCTION log_changes('{entity}', '{order_column}')"
-            )
-    for operation, rows in _ROWS.items():
+    for table in LOGGED:
+        yield from log_triggers(table)
+    for operation, rows in ROWS.items():
         yield (
             f"CREATE TRIGGER order_lines_touch_{operation.lower()} AFTER {operation}"
             f" ON order_lines REFERENCING {rows} FOR EACH STATEMENT"

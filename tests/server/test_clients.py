@@ -78,3 +78,20 @@ def stored(url: str) -> list[tuple[str, ...]]:
         return [tuple(row) for row in rows]
 
     return asyncio.run(read())
+
+
+def test_clients_of_subscriptions_get_answers_as_they_change(live_server: LiveServer) -> None:
+    results: dict[str, Any] = run_client("subscriptions.mjs", f"{live_server.url}/graphql")
+
+    towns = ["Town 1", "Town 2", "Town 3"]
+    assert set(results) == {
+        "graphql-ws",
+        "graphql-sse",
+        "apollo, socket",
+        "apollo, multipart",
+        "urql, socket",
+        "urql, events",
+        "relay",
+    }
+    for name, result in results.items():
+        assert result == {"towns": towns, "refused": "GRAPHQL_VALIDATION_FAILED"}, name

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sqlalchemy import FromClause
     from sqlalchemy.types import TypeEngine
 
+    from graph.database.catalog import DeclaredColumn
     from graph.selection import Relationship
 
 _MOST: ColumnElement[float] = raw_sql("1.7976931348623157e308::float8", Double)
@@ -70,8 +71,12 @@ def scalar_of_column(entity: str, name: str) -> Scalar:
     """The description of a column's values, from its field or else from its model."""
     if entity in catalog.unions:
         return Scalar(_kind_of_union(entity) if name == "id" else ScalarKind.TEXT)
+    return _scalar(entity, name, catalog.columns.get((entity, name)))
+
+
+@cache
+def _scalar(entity: str, name: str, declared: DeclaredColumn | None) -> Scalar:
     column = attribute_of(entity, name)
-    declared = catalog.columns.get((entity, name))
     kind = declared.kind if declared else kind_of_type(column.type)
     assert kind is not None, f"{entity}.{name}"  # noqa: S101  refused when the schema was built
     return Scalar(

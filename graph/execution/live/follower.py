@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
 _IDLE_SECONDS = 1.0
+# Many commits are looked at together.
+_LEAST_SECONDS = 0.02
 # While numbers are about to settle, for the first second.
 _SOON_SECONDS = 0.01
 # Longer transactions hold the log up, and are named in the server's log.
@@ -75,6 +77,7 @@ class Follower:
         self._newest = 0  # of the events that the listener has heard of
         self._told = set[int]()  # among them, those that are not settled
         self._polls = 0
+        self._polled_at = 0.0
         self._polling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._is_failing = False
@@ -118,9 +121,11 @@ class Follower:
                 async with asyncio.timeout(self._pause_seconds):
                     await self._wake.wait()
             self._wake.clear()
+            await asyncio.sleep(self._polled_at + _LEAST_SECONDS - monotonic())
             try:
                 async with self._polling:
                     await self._poll()
+                    self._polled_at = monotonic()
                 await self._report_long_writers()
                 self._is_failing = False
             except Unavailable as error:
@@ -137,14 +142,14 @@ class Follower:
 
     async def _poll(self) -> None:
         self._polls += 1
-        last = await self._log.last()
         newest = self._marks[-1].number if self._marks else self.settled
+        last, writers = await self._log.look(None if self._marks else newest)
         if newest is not None and last < newest:
             self._restart()
+            last, writers = await self._log.look()
             newest = None
         if last == newest and not self._marks:
             return
-        writers = await self._log.writers()
         if last != newest:
             self._marks.append(_Mark(last, writers))
         passed = takewhile(lambda mark: mark.writers.isdisjoint(writers), self._marks)

@@ -6,6 +6,7 @@ that PostgreSQL cannot store. Each error is a `RequestError` with a stable code.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from graph.selection import Condition, Cursor
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def page_of(arguments: Mapping[str, Any], entity: str, default_order: Sequence[str] = ()) -> Page:
@@ -169,7 +173,8 @@ def check_text(name: str, value: object) -> None:
     """
     match value:
         case str():
-            if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            is_unpaired = not value.isascii() and _SURROGATE.search(value)
+            if "\0" in value or is_unpaired:
                 raise InvalidText(name)
         case dict():
             for key, inner in value.items():

@@ -34,8 +34,8 @@ from sqlalchemy import (
 
 from graph.database.types import JsonText
 from graph.relay import INT4_MAX, INT8_MAX
+from graph.store.log_functions import LOGGED
 from graph.store.models import Base
-from graph.store.triggers import LOGGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -95,7 +95,8 @@ async def items(database: Database) -> None:
 
 
 async def last_number(database: Database) -> int:
-    return await log_of(database).last()
+    last, _ = await log_of(database).look()
+    return last
 
 
 TAKE = "UPDATE items SET stock = stock - 1 WHERE id = $1"
