@@ -87,6 +87,11 @@ class Follower:
         """The last number that was given away, when the log was looked at last."""
         return self._marks[-1].number if self._marks else self.settled or 0
 
+    @property
+    def last_settled(self) -> int:
+        """As `settled`, of a follower that has caught up."""
+        return self.settled or 0
+
     async def first_replayed(self) -> int:
         """The smallest number after which a stream may begin.
 
@@ -154,12 +159,29 @@ class Follower:
             self._marks.append(_Mark(last, writers))
         passed = takewhile(lambda mark: mark.writers.isdisjoint(writers), self._marks)
         numbers = [mark.number for mark in passed]
-        settled = numbers[-1] if numbers else self.settled
-        # If the log cannot be read now, nothing has settled yet.
-        await self._tell(settled)
-        for _ in numbers:
-            self._marks.popleft()
-        self.settled = settled
+        if numbers:
+            # If the log cannot be read now, nothing has settled yet.
+            await self._settle(numbers[-1])
+            for _ in numbers:
+                self._marks.popleft()
+        if self._marks and self.settled is not None and self._listener.is_listening:
+            after = max(self.settled, self._newest - _WINDOW)
+            last = self._marks[-1].number
+            self._tell_of(await self._log.events(after, last, limit=_WINDOW))
+
+    async def _settle(self, number: int) -> None:
+        """Tell of the events up to a number, which is the last settled one from then on."""
+        if self.settled is None or not self._listener.is_listening:
+            self._newest = number
+            self._told.clear()
+        elif number > self.settled:
+            events = await self._log.events(self.settled, number, limit=_MOST_EVENTS + 1)
+            known = None if len(events) > _MOST_EVENTS else events
+            self._tell_of(known)
+            self._listener.settled_up_to(known, number)
+            self._newest = max(self._newest, number)
+            self._told = {told for told in self._told if told > number}
+        self.settled = number
 
     def _restart(self) -> None:
         logger.warning("the numbers of events have begun anew")
@@ -167,27 +189,6 @@ class Follower:
         self._marks.clear()
         self._told.clear()
         self._listener.restarted()
-
-    async def _tell(self, settled: int | None) -> None:
-        """Tell of what is visible: up to `settled` for good."""
-        before = self.settled
-        if settled is None:
-            return
-        if before is None or not self._listener.is_listening:
-            self._newest = settled
-            self._told.clear()
-            return
-        if settled > before:
-            events = await self._log.events(before, settled, limit=_MOST_EVENTS + 1)
-            known = None if len(events) > _MOST_EVENTS else events
-            self._tell_of(known)
-            self._listener.settled_up_to(known, settled)
-            self._newest = max(self._newest, settled)
-            self._told = {number for number in self._told if number > settled}
-        last = self._marks[-1].number
-        if last > settled:
-            after = max(settled, self._newest - _WINDOW)
-            self._tell_of(await self._log.events(after, last, limit=_WINDOW))
 
     def _tell_of(self, events: Sequence[Event] | None) -> None:
         if events is None:

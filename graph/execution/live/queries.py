@@ -98,8 +98,9 @@ class LiveStream:
             if is_new and group.version > self._version:
                 self._version = group.version
                 return group.result
-            await self._bill.settle(group)
-            if group.version == self._version or not is_new:
+            if self._bill.is_due(group):
+                await self._bill.settle(group)  # and look again: there may be something new
+            else:
                 await group.wait(self)
         return None
 
