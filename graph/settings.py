@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: LogLevel = LogLevel.INFO
+    # Where Prometheus reads metrics. Without a port there are none. Of several workers each takes
+    # the next free port.
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
     # None means embedded: graph starts its own PostgreSQL in `data_dir`.
     database_url: SecretStr | None = None

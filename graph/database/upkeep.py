@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -39,6 +40,8 @@ class Upkeep:
         self._keys_kept = timedelta(hours=settings.idempotency_key_hours)
         days = settings.events_kept_days
         self._events_kept = None if days is None else timedelta(days=days)
+        # What was removed, and how the runs of this worker ended.
+        self.counts = Counter[str]()
         self._lease = Lease(database, "upkeep", seconds=_LEASE_SECONDS)
 
     @asynccontextmanager
@@ -63,11 +66,13 @@ class Upkeep:
         if not await self._lease.take():
             return False
         removed = await idempotency.prune(self._database, kept=self._keys_kept)
+        self.counts["keys"] += removed
         if removed:
             logger.info("removed %d expired idempotency keys", removed)
         if catalog.log is not None:
             await pruning.add_partitions(self._database, catalog.log)
             await self._prune(catalog.log)
+        self.counts["done"] += 1
         return True
 
     async def _prune(self, log: EventLog) -> None:
@@ -76,6 +81,7 @@ class Upkeep:
         pruned = await pruning.prune(
             self._database, log, older_than=self._events_kept, go_on=self._lease.take
         )
+        self.counts["events"] += pruned.rows
         if pruned.rows:
             logger.info("removed %d old events", pruned.rows)
 
@@ -84,6 +90,7 @@ class Upkeep:
             try:
                 await self.run()
             except Exception as error:  # noqa: BLE001  it is tried again
+                self.counts["failed"] += 1
                 reason = f"{error}".partition("\n")[0] or type(error).__name__
                 logger.warning("upkeep failed, and is tried again: %s", reason)
             await asyncio.sleep(_EVERY_SECONDS)

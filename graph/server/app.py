@@ -17,10 +17,11 @@ from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
 from graph.errors import Unavailable
 from graph.execution.documents.limits import Limits
-from graph.execution.documents.persisted import Persisted, read_manifest
+from graph.execution.documents.persisted import Persisted, operation_names, read_manifest
 from graph.execution.planning.cost import CostLimits
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiter, Limiters
+from graph.execution.running.counts import CountedBuckets, OperationCounts
 from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
@@ -31,6 +32,7 @@ from graph.server.cors import CrossOrigin, Origins
 from graph.server.demo import demo_routes
 from graph.server.graphql import GraphQL
 from graph.server.live_connections import LiveConnections, LiveLimits
+from graph.server.metric_sources import Sources
 from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
@@ -42,6 +44,7 @@ from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractContextManager
 
     from starlette.requests import Request
 
@@ -100,30 +103,30 @@ def build_app(
         async with AsyncExitStack() as until_the_end:
             until_the_end.push_async_callback(database.close)
             await until_the_end.enter_async_context(authenticator.running(database))
+            upkeep = deliverer = None
             if keeps_order:
-                await until_the_end.enter_async_context(Upkeep(database, settings).running())
+                upkeep = Upkeep(database, settings)
+                await until_the_end.enter_async_context(upkeep.running())
                 deliverer = Deliverer(schema, database, settings, roles)
                 await until_the_end.enter_async_context(deliverer.running())
-            execution = Execution(
+            metered = settings.metrics_port is not None
+            counts = _counts(persisted) if metered else None
+            buckets = _token_buckets(settings, database)
+            counted = CountedBuckets(buckets) if metered and buckets is not None else None
+            execution = _execution(
                 schema,
+                settings,
                 database,
-                settings.execution,
-                Limits.of(settings),
-                idempotency_policy=IdempotencyPolicy.of(settings),
-                cost_limits=CostLimits(settings.max_cost, settings.scan_limit),
-                charging=Charging(_token_buckets(settings, database), settings.cost_per_ms),
                 persisted=persisted,
-                replay=ReplayLimits.of(settings),
-                limiters=Limiters(
-                    most=settings.max_in_flight,
-                    most_waiting=settings.max_waiting,
-                    most_unproven=settings.max_unproven,
-                    most_expensive=settings.expensive_places,
-                    expensive_from=settings.expensive_cost,
-                    expensive_after_seconds=settings.expensive_after_ms / 1000,
-                ),
+                token_buckets=counted or buckets,
+                counts=counts,
             )
             await until_the_end.enter_async_context(execution.running())
+            if counts is not None:
+                sources = Sources(
+                    database, execution, counts, connections, counted, upkeep, deliverer
+                )
+                until_the_end.enter_context(_serving_metrics(sources, settings))
             yield {
                 "database": database,
                 "execution": execution,
@@ -159,6 +162,50 @@ def build_app(
     # It would redirect to the host that the client names.
     app.router.redirect_slashes = False
     return app
+
+
+def _execution(
+    schema: Schema,
+    settings: Settings,
+    database: Database,
+    *,
+    persisted: Persisted,
+    token_buckets: TokenBuckets | None,
+    counts: OperationCounts | None,
+) -> Execution:
+    return Execution(
+        schema,
+        database,
+        settings.execution,
+        Limits.of(settings),
+        idempotency_policy=IdempotencyPolicy.of(settings),
+        cost_limits=CostLimits(settings.max_cost, settings.scan_limit),
+        charging=Charging(token_buckets, settings.cost_per_ms),
+        persisted=persisted,
+        replay=ReplayLimits.of(settings),
+        limiters=Limiters(
+            most=settings.max_in_flight,
+            most_waiting=settings.max_waiting,
+            most_unproven=settings.max_unproven,
+            most_expensive=settings.expensive_places,
+            expensive_from=settings.expensive_cost,
+            expensive_after_seconds=settings.expensive_after_ms / 1000,
+        ),
+        counts=counts,
+    )
+
+
+def _counts(persisted: Persisted) -> OperationCounts:
+    """The counts of operations; a manifest's names are the only ones where there is one."""
+    return OperationCounts(operation_names({*persisted.trusted.values()}))
+
+
+def _serving_metrics(sources: Sources, settings: Settings) -> AbstractContextManager[None]:
+    # Where metrics are off, nothing of Prometheus is loaded.
+    from graph.server.metrics import serving_metrics  # noqa: PLC0415
+
+    assert settings.metrics_port is not None  # noqa: S101  it is why this runs
+    return serving_metrics(sources, settings.metrics_host, settings.metrics_port)
 
 
 def _graphiql(settings: Settings, roles: Mapping[str, frozenset[str]]) -> list[BaseRoute]:

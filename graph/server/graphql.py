@@ -21,6 +21,7 @@ from graph.errors import (
     BadRequest,
     BatchTooLarge,
     BodyTooSlow,
+    ErrorCode,
     InvalidKey,
     InvalidToken,
     MethodNotAllowed,
@@ -29,9 +30,11 @@ from graph.errors import (
     Unavailable,
     UnsupportedEncoding,
 )
+from graph.execution.running.observation import DISCONNECTED
 from graph.server.accept import HTML, negotiated
 from graph.server.csrf import check_preflight
 from graph.server.deadlines import Deadlines
+from graph.server.observing import end_unanswered, note
 from graph.server.pages import graphiql_page
 from graph.server.requests import (
     check_body_format,
@@ -123,9 +126,14 @@ class GraphQL:
         try:
             response = await self._response(scope, receive)
         except (RequestError, TimedOut) as error:
+            end_unanswered(scope, error.code)
             response = error_response(error, _HEADERS.get(type(error), ()))
         except ClientDisconnect:
+            end_unanswered(scope, DISCONNECTED)
             return
+        except Exception:
+            end_unanswered(scope, ErrorCode.INTERNAL_SERVER_ERROR)
+            raise
         if self._may_compress(response, scope):
             scope["graph.response"] = response
             if response.size_bytes < _LARGE_BYTES:
@@ -171,6 +179,7 @@ class GraphQL:
         try:
             viewer = self._authenticator.known(scope) or await self._authenticator.identify(scope)
         except (InvalidToken, Unavailable) as error:
+            end_unanswered(scope, error.code)
             return error_response(error, _HEADERS.get(type(error), ()), accepted.whole)
         if method == "GET":
             return await self._get(scope, receive, accepted, viewer)
@@ -287,6 +296,7 @@ class GraphQL:
 
 
 def _answer(scope: Scope, request: Request, viewer: Viewer) -> Awaitable[Answer]:
+    note(scope, request, viewer)
     execution: Execution = scope["state"]["execution"]
     return execution.answer(request, viewer)
 

@@ -22,7 +22,9 @@ from graph.errors import (
     TooManySubscriptions,
     Unavailable,
 )
+from graph.execution.running.observation import Observation
 from graph.server.deadlines import Deadlines
+from graph.server.observing import end
 from graph.server.requests import check_size, request_of
 from graph.server.responses import described, error_response, logged
 from graph.server.socket_messages import (
@@ -233,10 +235,13 @@ class _Socket:
 
     async def _operate(self, id_: str, payload: dict[str, Any]) -> None:
         """Send the results of an operation. Cancelled when the client does not want them."""
+        observation = Observation()
         with suppress(ClientDisconnected):
             try:
-                last = await self._results(id_, payload)
+                last = await self._results(id_, payload, observation)
             except (RequestError, TimedOut) as error:
+                if observation.seconds is None:
+                    end(self.scope, observation, error.code)
                 last = error_message(id_, [described(error)])
             except ClientDisconnected:
                 raise
@@ -246,9 +251,10 @@ class _Socket:
             self._operations.pop(id_, None)
             await self._send(last)
 
-    async def _results(self, id_: str, payload: dict[str, Any]) -> Any:
+    async def _results(self, id_: str, payload: dict[str, Any], observation: Observation) -> Any:
         """Send all results but an error; return the last message."""
-        answer = await self._answer(self._request(payload))
+        request = replace(self._request(payload), observation=observation)
+        answer = await self._answer(request)
         if answer.stream is None:
             return await self._send_result(id_, answer.body) or complete_message(id_)
         try:

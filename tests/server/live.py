@@ -84,6 +84,8 @@ class CountingStream:
 class StreamingExecution:
     """The server's execution; only subscriptions are the test's."""
 
+    counts = None
+
     def __init__(self, execution: Execution, streams: Streams) -> None:
         self._execution = execution
         self._streams = streams

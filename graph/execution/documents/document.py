@@ -85,6 +85,11 @@ class Documents:
         self._refused = SegmentedLRU[bytes, RequestRejected](
             max_entries=_MAX_REFUSED, max_weight=_MAX_REFUSED
         )
+        # How often a text was read: known, shared with others, or new.
+        self.hits = self.shared_hits = self.misses = 0
+
+    def __len__(self) -> int:
+        return len(self._cache)
 
     def is_known(self, text: str | None) -> bool:
         """Whether a text was read before, so that it takes no work."""
@@ -97,7 +102,10 @@ class Documents:
             RequestRejected: the text is not GraphQL, or not valid for the schema.
         """
         document = self._cache.get(text)
-        if document is None:
+        if document is not None:
+            self.hits += 1
+        else:
+            self.misses += 1
             document = self._read_unless_refused(text)
             self._cache.put(text, document, weight=_weight(text, document.node))
             self._shared.add(text, document.node)
@@ -108,7 +116,10 @@ class Documents:
 
         None if it must be read: it is known, or other texts differ in more than literals.
         """
-        return None if text in self._cache else self._shared.find(text)
+        if text in self._cache or (found := self._shared.find(text)) is None:
+            return None
+        self.shared_hits += 1
+        return found
 
     def _read_unless_refused(self, text: str) -> Document:
         """Read a text; one that was refused lately is refused again, without work."""

@@ -68,6 +68,8 @@ class Operation:
         fragments: dict[str, FragmentDefinitionNode],
     ) -> None:
         self.node = node
+        self.name = node.name.value if node.name else None
+        self.type = node.operation.value
         self.variables = Variables(
             schema, node.variable_definitions or (), of_mutation=self.is_mutation
         )

@@ -8,9 +8,12 @@ or folder that the build of the clients writes.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+
+from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from graph.errors import (
     BadRequest,
@@ -24,7 +27,7 @@ from graph.execution.documents.cache import SegmentedLRU
 from graph.settings import DocumentsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _MAX_CACHED = 10_000
@@ -127,6 +130,19 @@ def _entries(path: Path) -> Iterator[tuple[str, str]]:
         if not isinstance(text, str):
             raise TypeError(f"the text of {id_} must be a string")
         yield id_, text
+
+
+def operation_names(texts: Iterable[str]) -> set[str]:
+    """The names of the operations in these documents; a text that is not GraphQL has none."""
+    names: set[str] = set()
+    for text in texts:
+        with suppress(GraphQLError):
+            names |= {
+                definition.name.value
+                for definition in parse(text).definitions
+                if isinstance(definition, OperationDefinitionNode) and definition.name
+            }
+    return names
 
 
 def names_document(id_: object, persisted: object) -> tuple[str | None, bool]:

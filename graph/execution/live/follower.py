@@ -88,6 +88,12 @@ class Follower:
         return self._marks[-1].number if self._marks else self.settled or 0
 
     @property
+    def lag_seconds(self) -> float:
+        """How long the oldest number that is not settled has been waited for."""
+        marks = tuple(self._marks)
+        return monotonic() - marks[0].since if marks else 0.0
+
+    @property
     def last_settled(self) -> int:
         """As `settled`, of a follower that has caught up."""
         return self.settled or 0

@@ -87,6 +87,17 @@ class Hub:
         """The last settled event's number; None before the first look at the log is over."""
         return self._follower.settled
 
+    @property
+    def gauges(self) -> dict[str, float]:
+        """How far the log is read, and how many groups of subscriptions there are."""
+        return {
+            "last": self._follower.last,
+            "settled": self._follower.last_settled,
+            "lag_seconds": self._follower.lag_seconds,
+            "event_groups": len(self._streams),
+            "query_groups": len(self._queries),
+        }
+
     async def catch_up(self) -> int:
         """As `Follower.catch_up`."""
         return await self._follower.catch_up()

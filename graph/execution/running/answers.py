@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from graphql import GraphQLError
@@ -29,7 +29,7 @@ def compiled_answer(
     """The answer of a statement that answers all fields."""
     body = compiled.body(columns, {})
     if compiled.lists_of_ids and (errors := compiled.errors(values)):
-        return Answer(_with_errors(body, errors))
+        return _answer(body, errors)
     return Answer(body, cache_control=compiled.cache_control)
 
 
@@ -50,8 +50,7 @@ def build_answer(
         texts = {key: orjson.dumps(value) for key, value in result.data.items()}
         body = compiled.body(columns, texts)
     errors = [*(compiled.errors(plan.values) if compiled else ()), *(result.errors or ())]
-    cache_control = None if errors else plan.cache_control
-    return Answer(_with_errors(body, errors), cache_control=cache_control)
+    return _answer(body, errors, cache_control=None if errors else plan.cache_control)
 
 
 def combined(done: Mapping[str, FieldResult]) -> Answer:
@@ -62,11 +61,12 @@ def combined(done: Mapping[str, FieldResult]) -> Answer:
     members = b",".join(
         b'"%s":%s' % (key.encode(), each.text or b"null") for key, each in done.items()
     )
-    body = _with_errors(b'{"data":{%s}}' % members, errors)
+    answer = _answer(b'{"data":{%s}}' % members, errors)
     replayed = [key for key, each in done.items() if each.replayed]
     if replayed:
-        body = body[:-1] + b',"extensions":' + orjson.dumps({"replayed": replayed}) + b"}"
-    return Answer(body)
+        extensions = orjson.dumps({"replayed": replayed})
+        return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
+    return answer
 
 
 def answer_to(error: Exception) -> Answer:
@@ -92,7 +92,7 @@ def answer_to(error: Exception) -> Answer:
 def rejected(rejected: RequestRejected) -> Answer:
     errors = [refusal(error, rejected.code) for error in rejected.errors]
     status = getattr(rejected.errors[0].original_error, "status", 400)
-    return Answer(orjson.dumps({"errors": errors}), status=status)
+    return Answer(orjson.dumps({"errors": errors}), status=status, codes=_codes(errors))
 
 
 def failed(errors: Sequence[GraphQLError]) -> Answer:
@@ -102,12 +102,23 @@ def failed(errors: Sequence[GraphQLError]) -> Answer:
         error = {"message": str(reason), "extensions": {"code": reason.code}}
         wait = getattr(reason, "retry_after_seconds", None)
         return Answer(
-            orjson.dumps({"errors": [error]}), status=reason.status, retry_after_seconds=wait
+            orjson.dumps({"errors": [error]}),
+            status=reason.status,
+            retry_after_seconds=wait,
+            codes=(reason.code,),
         )
-    return Answer(_with_errors(b'{"data":null}', errors))
+    return _answer(b'{"data":null}', errors)
 
 
-def _with_errors(body: bytes, errors: Sequence[GraphQLError] | None) -> bytes:
+def _answer(
+    body: bytes, errors: Sequence[GraphQLError], *, cache_control: bytes | None = None
+) -> Answer:
     if not errors:
-        return body
-    return body[:-1] + b',"errors":' + orjson.dumps([failure(error) for error in errors]) + b"}"
+        return Answer(body, cache_control=cache_control)
+    failures = [failure(error) for error in errors]
+    body = body[:-1] + b',"errors":' + orjson.dumps(failures) + b"}"
+    return Answer(body, cache_control=cache_control, codes=_codes(failures))
+
+
+def _codes(errors: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(error["extensions"]["code"] for error in errors)

@@ -33,7 +33,7 @@ class Limiter:
     """Admits a number of holders at once, and a number of waiters, first come, first served."""
 
     def __init__(self, most: int, most_waiting: int) -> None:
-        self._free = most
+        self._most = self._free = most
         self._most_waiting = most_waiting
         # There is a free place, or there are waiters; never both.
         self._waiting = deque[Future[None]]()
@@ -65,6 +65,15 @@ class Limiter:
             if not turn.cancelled():
                 self.release()  # its turn had come at that moment
             raise
+
+    @property
+    def gauges(self) -> dict[str, int]:
+        """The places, those in use, and those who wait for one."""
+        return {
+            "places": self._most,
+            "in_use": self._most - self._free,
+            "waiting": len(self._waiting),
+        }
 
     def release(self) -> None:
         while self._waiting:
@@ -100,6 +109,11 @@ class Place:
         return self._changes
 
     @property
+    def statement_seconds(self) -> float:
+        """The time of all statements, as it was measured."""
+        return self.reads.seconds + (self._changes.seconds if self._changes else 0.0)
+
+    @property
     def seconds(self) -> float:
         """The time that its client pays for."""
         observed = min(self.reads.seconds, self.observed_seconds + _TICK_SECONDS)
@@ -126,6 +140,12 @@ class Limiters:
         self._expensive = Limiter(most_expensive, most_waiting)
         self._running = set[Place]()
         self._is_ticking = False
+
+    @property
+    def gauges(self) -> dict[str, dict[str, int]]:
+        """Those of each line."""
+        lines = {"proven": self._proven, "unproven": self._unproven, "expensive": self._expensive}
+        return {name: limiter.gauges for name, limiter in lines.items()}
 
     def acquire_now(self, cost: int, history: History, *, is_query: bool) -> Place | None:
         """Acquire a place in the operation's line if one is free. The caller must release it."""

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from graph.execution.documents.subscriptions import Source
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
+    from graph.execution.running.counts import OperationCounts
     from graph.execution.running.work import Work
     from graph.schema.context import FieldPath
     from graph.selection import DataField
@@ -91,12 +92,14 @@ class Execution:
         idempotency_policy: IdempotencyPolicy = _IDEMPOTENCY_POLICY,
         limiters: Limiters | None = None,
         replay: ReplayLimits | None = None,
+        counts: OperationCounts | None = None,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
         self._cost_limits = cost_limits or CostLimits()
         self._charging = charging or Charging()
-        self._limiters = limiters or Limiters()
+        self.limiters = limiters or Limiters()
+        self.counts = counts
         # The subscriptions, if the store has a log of its changes.
         self.hub: Hub | None = None
         if catalog.log is not None:
@@ -126,6 +129,11 @@ class Execution:
         async with self.hub.running() if self.hub is not None else nullcontext():
             yield
 
+    @property
+    def documents(self) -> Documents:
+        """The cache of documents."""
+        return self._planner.documents
+
     def live_cursor(self, viewer: Viewer) -> str | None:
         """Where a subscription to events would begin now; None if the viewer sees none."""
         return self.hub.cursor(viewer) if self.hub is not None else None
@@ -138,33 +146,37 @@ class Execution:
         """
         began = perf_counter()
         try:
-            return await self._answer(request, viewer)
+            answer = await self._answer(request, viewer)
         except RequestRejected as error:
             await self._charging.settle_refused(request.client, seconds=perf_counter() - began)
-            return rejected(error)
+            answer = rejected(error)
         except MethodNotAllowed:
             raise
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
-            return answer_to(error)
+            answer = answer_to(error)
+        request.observation.end(answer.codes)
+        if self.counts is not None:
+            self.counts.add(request.observation)
+        return answer
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
-        work = await self._planner.read(request, viewer)
+        work = request.observation.work = await self._planner.read(request, viewer)
         if work.source is not None:
             return await self._subscribe(work, work.source, request, viewer)
         if self.hub is not None and work.operation.reads_log:
             await self.hub.catch_up()
             work = await self._planner.read(request, viewer)
-        place = await self._admit(work, request)
+        place = request.observation.place = await self._admit(work, request)
         answer = None
         try:
             answer = await self._run(work, request, viewer, place)
         finally:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
-                self._limiters.release(place, work.history)
+                self.limiters.release(place, work.history)
             if self.hub is not None and work.operation.is_mutation:
                 self.hub.wake()
             if answer is None:
@@ -186,14 +198,15 @@ class Execution:
             Overloaded: too many operations are waiting already.
         """
         requested = work.price.check(work.values, self._cost_limits)
+        request.observation.cost = requested
         is_query = work.operation.is_query
         if self._charging.token_buckets is not None:
             await self._charging.consume(request.client, requested)
-        place = self._limiters.acquire_now(requested, work.history, is_query=is_query)
+        place = self.limiters.acquire_now(requested, work.history, is_query=is_query)
         if place is not None:
             return place
         try:
-            return await self._limiters.acquire(requested, work.history, is_query=is_query)
+            return await self.limiters.acquire(requested, work.history, is_query=is_query)
         except BaseException:  # it did no work
             await self._charging.refund(request.client, requested)
             raise
@@ -212,6 +225,7 @@ class Execution:
         if not request.takes_stream:
             raise StreamNotAccepted
         requested = work.price.check(work.values, self._cost_limits)
+        request.observation.cost = requested
         await self._charging.consume(request.client, requested)
         return Answer(b"", stream=await self.hub.subscribe(source, work, request, viewer))
 
@@ -221,11 +235,11 @@ class Execution:
         """Run the query of subscriptions; its answer, and what it costs."""
         work = self._planner.work(operation, variables, request, world_of(viewer))
         requested = work.price.total(work.values)
-        place = await self._limiters.acquire(requested, work.history, is_query=True)
+        place = await self.limiters.acquire(requested, work.history, is_query=True)
         try:
             answer = await self._run(work, request, viewer, place)
         finally:
-            self._limiters.release(place, work.history)
+            self.limiters.release(place, work.history)
         _, actual = work.price.total_and_actual(work.values, objects_in(answer.body))
         return answer, max(actual, self._charging.cost_of(place.seconds))
 
@@ -236,7 +250,7 @@ class Execution:
             planned = partial(
                 self._database.planned_cost, compiled.query, work.values, viewer, place.reads
             )
-            await self._limiters.check_plan(place, work.history, planned)
+            await self.limiters.check_plan(place, work.history, planned)
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
             columns = (
@@ -246,7 +260,9 @@ class Execution:
             )
             return compiled_answer(compiled, columns, work.values)
         if work.mutation is not None:
-            return combined(await self._mutations.run(work, request, viewer, place))
+            done = await self._mutations.run(work, request, viewer, place)
+            request.observation.replayed = sum(each.replayed for each in done.values())
+            return combined(done)
         plan = work.plan or work.operation.plan(work.variables)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
@@ -310,7 +326,7 @@ class Execution:
                 await result.subsequent_results.aclose()
                 return rejected(refused) if refused else failed(errors)
             parts = Parts(result, close, self._database.max_answer_bytes)
-            held.callback(self._limiters.release, place, work.history)
+            held.callback(self.limiters.release, place, work.history)
             rest = held.pop_all()
         return Answer(parts.first, parts=parts)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from graph.execution.running.observation import Observation
 
 if TYPE_CHECKING:
     from graph.execution.live.stream import Stream
@@ -34,6 +36,8 @@ class Request:
     takes_stream: bool = False
     # The cursor of the last event that the client has, in place of the argument `after`.
     last_event_id: str | None = None
+    # What becomes of it.
+    observation: Observation = field(default_factory=Observation, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,5 @@ class Answer:
     cache_control: bytes | None = None
     parts: Parts | None = None
     stream: Stream | None = None
+    # Of its errors, in order.
+    codes: tuple[str, ...] = ()

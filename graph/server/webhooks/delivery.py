@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -69,8 +69,15 @@ class Deliverer:
         self._pause_seconds = settings.webhook_pause_hours * 3_600
         self._lease = Lease(database, "webhooks", seconds=_LEASE_SECONDS)
         self._taken_at = float("-inf")
+        # Messages by their outcome, and webhooks that were paused.
+        self.counts = Counter[str]()
         self._under_way = defaultdict[int, dict[int, asyncio.Task[None]]](dict)
         self._wake = asyncio.Event()
+
+    @property
+    def under_way(self) -> int:
+        """Messages that are being sent."""
+        return sum(len(each) for each in tuple(self._under_way.values()))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -188,11 +195,13 @@ class Deliverer:
                 return
             body = body_of(message.type, message.occurred_at, data)
             await self._sender.send(webhook.url, webhook.secret, str(message.event), body)
+            self.counts["delivered"] += 1
         await webhooks.delivered(self._database, message)
         if webhook.problem is not None and message.attempts > 0:
             await webhooks.clear_problem(self._database, webhook.id)
 
     async def _retry(self, webhook: Webhook, message: Message, error: Exception) -> None:
+        self.counts["failed"] += 1
         problem = f"event {message.event}: {error}"[:_MOST_PROBLEM_CHARS]
         seconds = retry_seconds(message.attempts)
         with suppress(Exception):  # it is due again at once
@@ -201,6 +210,7 @@ class Deliverer:
             )
             if failing >= self._pause_seconds or getattr(error, "is_final", False):
                 await webhooks.pause(self._database, webhook.id, problem)
+                self.counts["paused"] += 1
                 logger.error("webhook %d is paused: %s", webhook.id, problem)
             else:
                 logger.warning("webhook %d: %s; again in %.0f s", webhook.id, problem, seconds)

@@ -1,0 +1,22 @@
+"""How the pool of connections is used at present."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from graph.database.engine import Database
+    from graph.database.pool import Pool
+
+
+def pool_gauges(database: Database) -> dict[str, int]:
+    """The most connections, those in use, and the operations that wait for one.
+
+    Any thread may call it.
+    """
+    pool = cast("Pool", database.engine.pool)
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "waiting": len(pool._pool._waiting),  # noqa: SLF001  SQLAlchemy has no name for it
+    }
