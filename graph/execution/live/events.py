@@ -109,11 +109,12 @@ class EventStream:
 
     async def next(self) -> StreamedResult | None:
         while not self._is_over:
-            found = self._found()
-            if found is not None:
-                return found
             try:
                 await self._bill.settle(self._group)
+                # Nothing may be read for the group between this look and the waiting.
+                found = self._found()
+                if found is not None:
+                    return found
                 if self._number < self._group.since:
                     await self._read_own()
                     continue

@@ -137,14 +137,17 @@ class Hub:
             return LiveStream(self._live_group(key, query, work), bill)
         after = cast("Page", work.values[0]).after
         number = settled if after is None else await self._resumed(*after)
+        # A new group hears of all events after this number, which may be a later one by now.
+        settled = self._follower.settled or 0
         return EventStream(self._event_group(key, query, work, settled), number, bill)
 
     async def _resumed(self, number: int) -> int:
         if number < 0:
             raise InvalidCursor("after", "is not a cursor of this API.")
+        oldest = await self._follower.first_replayed()
         if number > self._follower.last:
             raise CursorUnknown
-        if number < await self._follower.first_replayed():
+        if number < oldest:
             raise CursorExpired
         return number
 
@@ -208,7 +211,8 @@ def _key(source: Source, work: Work, request: Request, viewer: Viewer) -> _Key:
 
     A Python resolver may look at the viewer. A statement sees the viewer's world and own key only.
     """
-    variables = json.dumps(request.variables, sort_keys=True)
+    given = {name: value for name, value in request.variables.items() if name in source.names}
+    variables = json.dumps(given, sort_keys=True)
     if work.compiled is None or work.compiled.uncompiled:
         return source.query, variables, viewer
     world = world_of(viewer)
