@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 class Meaning(Enum):
     """The meaning of a field for the store."""
 
+    # Enum computes it in Python, from the name; each of them exists once.
+    __hash__ = object.__hash__
+
     COLUMN = auto()
     GLOBAL_ID = auto()
     TO_ONE = auto()

@@ -29,17 +29,34 @@ if TYPE_CHECKING:
 
 # A string of RFC 9651, or a bare value as most clients send it. A comma would join two headers.
 _IDEMPOTENCY_KEY = re.compile(r'"(?P<quoted>(?:[^"\\]|\\["\\])+)"|(?P<bare>[^",]+)')
+_KEPT = "graph.headers"
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
 def header(scope: Scope, name: bytes) -> str:
     """A header's value, or ""; repeated headers are joined by commas (RFC 9110, section 5.2)."""
-    return b",".join(header_values(scope, name)).decode("latin-1")
+    value = _headers(scope).get(name)
+    return value.decode("latin-1") if value else ""
 
 
 def header_values(scope: Scope, name: bytes) -> list[bytes]:
     """The value of each header of this name."""
+    if name not in _headers(scope):
+        return []
     return [value for key, value in scope["headers"] if key == name]
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by name. A request has ten readers of them, so they are kept in its scope."""
+    headers = scope["headers"]
+    of, found = scope.get(_KEPT, (None, {}))
+    if of is headers:  # a scope may be copied, and get others
+        return found  # type: ignore[no-any-return]
+    found = dict(headers)
+    if len(found) < len(headers):
+        found = {name: b",".join(v for key, v in headers if key == name) for name in found}
+    scope[_KEPT] = headers, found
+    return found
 
 
 def check_body_format(scope: Scope) -> None:
@@ -84,9 +101,9 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
         BodyTooLarge: its Content-Length, or the bytes received so far, exceed `max_bytes`.
         ClientDisconnect: the client disconnected before the end.
     """
-    for key, value in scope["headers"]:
-        if key == b"content-length" and value.isdigit() and int(value) > max_bytes:
-            raise BodyTooLarge(max_bytes)
+    length = _headers(scope).get(b"content-length", b"")
+    if length.isdigit() and int(length) > max_bytes:
+        raise BodyTooLarge(max_bytes)
     chunks, size_bytes = [], 0
     while True:
         message = await receive()

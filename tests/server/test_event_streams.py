@@ -146,6 +146,35 @@ async def test_last_event_id_resumes(server: StreamingServer) -> None:
     assert request.last_event_id == "3"
 
 
+# The blank keeps it from the numbers that stand in for events elsewhere on this page.
+REAL = " subscription { events { node { kind entity } } }"
+CREATE = """mutation ($name: String!) { createItem(
+  input: {name: $name, costPrice: "1.00", sellingPrice: "2.00"}) { __typename } }"""
+
+
+async def test_a_browser_that_comes_back_misses_no_event(server: StreamingServer) -> None:
+    async with requested(server, REAL) as response:
+        start = (await response.chunk()).split(b"\n")[0].removeprefix(b"id: ").decode()
+        response.writer.transport.abort()
+    await created(server, "Kettle")
+    async with requested(server, REAL, last_event_id=start) as response:
+        await response.chunk()
+        ((first, *event),) = events(await response.chunk())
+        assert event == ["next", '{"data":{"events":{"node":{"kind":"CREATED","entity":"ITEM"}}}}']
+        await created(server, "Pot")
+        ((second, *_),) = events(await response.chunk())
+    async with requested(server, REAL, last_event_id=first) as response:
+        await response.chunk()
+        ((again, *_),) = events(await response.chunk())
+    assert len({start, first, second}) == 3
+    assert again == second
+
+
+async def created(server: StreamingServer, name: str) -> None:
+    async with requested(server, CREATE, {"name": name}, accept="application/json") as response:
+        assert b"ItemSaved" in await response.rest()
+
+
 @pytest.mark.parametrize("query", ["{ nothing }", "subscription { nothing }", "{"])
 async def test_an_error_before_the_execution_is_an_event(
     server: StreamingServer, query: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from pathlib import Path
@@ -610,6 +611,45 @@ async def test_shutdown_closes_sockets_so_that_clients_come_back(settings: Setti
                 await asyncio.sleep(0.05)
             assert loop.time() - began < 2.5
         await server.until_idle()
+
+
+# The log
+
+
+async def test_a_socket_has_one_line_in_the_log(
+    server: StreamingServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "graph.server.middleware")
+    async with raw_socket(server.port, headers={"X-Request-ID": "abc"}) as socket:
+        socket.subscribe("a", QUERY)
+        await socket.received(2)
+    await shake_hands(server.port, headers={"Origin": "https://evil.example"})
+    await server.until_idle()
+
+    lines = [
+        record.getMessage().rpartition(" 101 ")[0] or record.getMessage()[:22]
+        for record in caplog.records
+        if record.name == "graph.server.middleware"
+    ]
+    assert sorted(lines) == ["WEBSOCKET /graphql", "WEBSOCKET /graphql 403"]
+
+
+@pytest.mark.parametrize("changed", [{"compress_sockets": True}])
+async def test_messages_are_compressed_if_a_setting_says_so(server: StreamingServer) -> None:
+    offer = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    handshake = await shake_hands(server.port, headers=offer)
+    handshake.socket.writer.close()
+
+    assert b"permessage-deflate" in handshake.head
+
+
+async def test_messages_are_not_compressed_by_default(server: StreamingServer) -> None:
+    offer = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    handshake = await shake_hands(server.port, headers=offer)
+    handshake.socket.writer.close()
+
+    assert handshake.status == 101
+    assert b"permessage-deflate" not in handshake.head
 
 
 # Memory

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Each takes a connection; the other ones are for requests.
-_AT_ONCE = 4
-
 
 class Dispatcher:
-    """One per worker. A group is refreshed by one task at a time."""
+    """A group is refreshed by one task at a time, and so many groups at once.
 
-    def __init__(self) -> None:
+    Each takes a connection; the other ones are for requests.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
         self._due = asyncio.Queue["Group"]()
         self._requested = set["Group"]()
         self._running = set["Group"]()
@@ -38,7 +39,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Refresh groups until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(_AT_ONCE):
+            for _ in range(self._at_once):
                 tasks.create_task(self._work())
 
     async def _work(self) -> None:

@@ -109,23 +109,24 @@ class EventStream:
 
     async def next(self) -> StreamedResult | None:
         while not self._is_over:
+            found = self._found()
+            if found is not None:
+                return found
+            is_behind = self._number < self._group.since
+            if not is_behind and self._group.failure is not None:
+                return self._failed(self._group.failure)
             try:
-                await self._bill.settle(self._group)
-                # Nothing may be read for the group between this look and the waiting.
-                found = self._found()
-                if found is not None:
-                    return found
-                if self._number < self._group.since:
+                # After each of these, there may be something new: only then is there time to wait.
+                if self._bill.is_due(self._group):
+                    await self._bill.settle(self._group)
+                elif is_behind:
                     await self._read_own()
-                    continue
+                else:
+                    await self._wait()
             except Exception as error:  # noqa: BLE001  the receiver is told
                 if not may_pass(error):
                     return self._failed(self._group.query.failure(error))
                 await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            if self._group.failure is not None:
-                return self._failed(self._group.failure)
-            await self._wait()
         return None
 
     async def close(self) -> None:
@@ -148,6 +149,7 @@ class EventStream:
         return result
 
     async def _wait(self) -> None:
+        """Wait for more than has been read; all of that has been taken."""
         group = self._group
         self._number = max(self._number, group.read)
         if group.read < group.settled:

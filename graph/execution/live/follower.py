@@ -93,6 +93,11 @@ class Follower:
         """The last number that was given away, when the log was looked at last."""
         return self._marks[-1].number if self._marks else self.settled or 0
 
+    @property
+    def last_settled(self) -> int:
+        """As `settled`, of a follower that has caught up."""
+        return self.settled or 0
+
     async def first_replayed(self) -> int:
         """The smallest number after which a stream may begin.
 

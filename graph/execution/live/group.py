@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LEAST_CHARGE = 20
 _LONGEST_WAIT_SECONDS = 10.0
+_RETRY_SECONDS = 1.0
 # Receivers that are woken in one turn of the event loop; between turns, others have theirs.
 _IN_ONE_TURN = 50
 
@@ -81,11 +82,12 @@ class Bill:
     def add(self, cost: float) -> None:
         self._owed += cost
 
+    def is_due(self, group: Group) -> bool:
+        return self._due(group) >= _LEAST_CHARGE
+
     async def settle(self, group: Group) -> None:
         """Charge what has come together; wait where the client's bucket does not hold it."""
         cost = self._due(group)
-        if cost < _LEAST_CHARGE:
-            return
         self._owed -= cost
         try:
             await self._charging.consume(self._client, cost)
@@ -94,6 +96,7 @@ class Bill:
             await asyncio.sleep(min(limited.retry_after_seconds, _LONGEST_WAIT_SECONDS))
         except Unavailable:
             self._owed += cost
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def close(self, group: Group) -> None:
         """Charge the rest."""

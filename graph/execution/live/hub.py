@@ -63,7 +63,8 @@ class Hub:
         self._run = run
         self._charging = charging
         self._follower = Follower(log, self)
-        self._dispatcher = Dispatcher()
+        # Streams do not wait for live queries, which may be slow.
+        self._of_streams, self._of_queries = Dispatcher(at_once=2), Dispatcher(at_once=4)
         self._sources = WeakKeyDictionary["Operation", "Source"]()
         self._streams: dict[_Key, EventGroup] = {}
         self._queries: dict[_Key, LiveGroup] = {}
@@ -72,10 +73,8 @@ class Hub:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the log meanwhile."""
-        tasks = [
-            asyncio.create_task(self._follower.run()),
-            asyncio.create_task(self._dispatcher.run()),
-        ]
+        runners = (self._follower, self._of_streams, self._of_queries)
+        tasks = [asyncio.create_task(runner.run()) for runner in runners]
         try:
             yield
         finally:
@@ -120,7 +119,7 @@ class Hub:
             Unavailable: the log cannot be read.
             InvalidCursor, CursorExpired, CursorUnknown: the stream cannot begin after the cursor.
         """
-        settled = await self.catch_up()
+        await self.catch_up()
         query = Query(
             self._run,
             source,
@@ -136,10 +135,11 @@ class Hub:
         if not source.is_stream:
             return LiveStream(self._live_group(key, query, work), bill)
         after = cast("Page", work.values[0]).after
-        number = settled if after is None else await self._resumed(*after)
-        # A new group hears of all events after this number, which may be a later one by now.
-        settled = self._follower.settled or 0
-        return EventStream(self._event_group(key, query, work, settled), number, bill)
+        number = None if after is None else await self._resumed(*after)
+        # Whatever settles from here on, the group hears of.
+        settled = self._follower.last_settled
+        group = self._event_group(key, query, work, settled)
+        return EventStream(group, settled if number is None else number, bill)
 
     async def _resumed(self, number: int) -> int:
         if number < 0:
@@ -154,7 +154,7 @@ class Hub:
     def _event_group(self, key: _Key, query: Query, work: Work, settled: int) -> EventGroup:
         group = self._streams.get(key)
         if group is None or group.failure is not None:
-            group = self._streams[key] = EventGroup(self._dispatcher, query, settled)
+            group = self._streams[key] = EventGroup(self._of_streams, query, settled)
             parts = parts_of(cast("Page", work.values[0]), query.viewer)
             self._stream_index.add(parts, group)
             group.on_empty = lambda: self._drop_stream(key, group, parts)
@@ -165,7 +165,7 @@ class Hub:
         if group is None:
             plan = work.plan or query.source.query.plan(query.variables)
             read = dependencies_of(plan, world_of(query.viewer))
-            group = self._queries[key] = LiveGroup(self._dispatcher, query)
+            group = self._queries[key] = LiveGroup(self._of_queries, query)
             self._live_index.add(read, group)
             group.on_empty = lambda: self._drop_query(key, group, read)
         return group

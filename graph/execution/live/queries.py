@@ -106,11 +106,13 @@ class LiveStream:
     async def next(self) -> StreamedResult | None:
         group = self._group
         while not self._is_over:
-            await self._bill.settle(group)
             if group.version > self._version and group.answered >= self._first:
                 self._version = group.version
                 return group.result
-            await group.wait(self)
+            if self._bill.is_due(group):
+                await self._bill.settle(group)  # and look again: there may be something new
+            else:
+                await group.wait(self)
         return None
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import orjson
 from graphql.execution.values import VariableValues
 
+from graph.errors import AnswerTooLarge
 from graph.execution.documents.subscriptions import AFTER, CURSOR, FIRST
 from graph.execution.live.json_splitting import elements_of
 from graph.execution.live.stream import StreamedResult
@@ -71,9 +72,15 @@ class Query:
     async def page(self, after: int, settled: int, first: int = _PAGE_SIZE) -> EventPage:
         """The next events after a number, at most `first`; raises as `Runner`.
 
-        Where one of several has an error, it is the first event alone: each has its own errors.
+        Where one of several has an error, or all are too large together, it is the first event
+        alone.
         """
-        answer, cost = await self._run_page(self.source.query, after, settled, first)
+        try:
+            answer, cost = await self._run_page(self.source.query, after, settled, first)
+        except AnswerTooLarge:
+            if first == 1:
+                raise
+            return await self.page(after, settled, first=1)
         before = b'{"data":{"%s":{"edges":' % self.source.response_key.encode()
         if answer.body.startswith(before) and answer.body.endswith(b"}}}"):
             edges = elements_of(answer.body[len(before) : -3])

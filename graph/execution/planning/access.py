@@ -7,6 +7,7 @@ exist, which is no error: see `graph.database.worlds`.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -131,11 +132,16 @@ def _is_optional_reference(part: Any) -> bool:
 
 def parts_within(part: Any) -> Iterator[Any]:
     """The parts of a part."""
-    for each in fields(part):
-        value = getattr(part, each.name)
+    for name in _names_within(type(part)):  # type: ignore[arg-type]
+        value = getattr(part, name)
         for within in value if isinstance(value, tuple) else (value,):
-            if is_dataclass(within) and each.name != "relationship":
+            if is_dataclass(within):
                 yield within
+
+
+@cache
+def _names_within(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.name != "relationship")
 
 
 def entity_within(part: Any) -> str | None:

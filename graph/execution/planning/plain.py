@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
 def text_of(value: Any, type_: Any, fields: Sequence[Any]) -> str:
     """The JSON text of the selection of a value of a GraphQL type."""
     return orjson.dumps(plain(value, type_, fields)).decode()
+
+
+def texts_of(choice: Any, type_: Any, fields: Sequence[Any]) -> tuple[Any, ...]:
+    """The JSON for each possible value of an enum look-up, by what is permitted."""
+    return tuple(
+        (
+            permitted,
+            tuple(
+                (value.name, text_of(choice.value_of(value, *permitted), type_, fields))
+                for value in choice.values
+            ),
+        )
+        for permitted in product((False, True), repeat=len(choice.depends_on))
+    )
 
 
 def plain(value: Any, type_: Any, fields: Sequence[Any]) -> Any:

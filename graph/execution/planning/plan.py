@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graphql import get_named_type
-
 from graph.database import relationships
 from graph.database.catalog import catalog
 from graph.execution.planning.arguments import check_text
 from graph.execution.planning.variables import SETTLED, argument_reader, names_variable
-from graph.schema.fields import Meaning, meaning_of
+from graph.schema.fields import Meaning
 from graph.schema.node import ENTITIES
 from graph.selection import Attribute, Measure, Through
 from graph.texts import composed
@@ -92,24 +90,18 @@ class SelectedField:
     definition: GraphQLField
     details: list[FieldDetails]
     above: SelectedField | None
+    type: Any  # without lists and non-nulls
+    meaning: Meaning | None
 
     @property
     def keys(self) -> KeyPath:
         return tuple(key for _, key in self.path)
 
     @property
-    def meaning(self) -> Meaning | None:
-        return meaning_of(self.definition.extensions.get("strawberry-definition"))
-
-    @property
     def entity(self) -> str:
         """The entity that the field concerns, if its type does not determine it."""
         entity: str = self.definition.extensions["strawberry-definition"].metadata["entity"]
         return entity
-
-    @property
-    def type(self) -> Any:
-        return get_named_type(self.definition.type)
 
     @property
     def more(self) -> Any:

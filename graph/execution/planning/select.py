@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from graphql import (
@@ -36,9 +35,9 @@ from graph.execution.planning.arguments import (
 )
 from graph.execution.planning.charges import Charges
 from graph.execution.planning.deferral import initial_count, is_deferred
-from graph.execution.planning.plain import text_of
+from graph.execution.planning.plain import texts_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
-from graph.schema.fields import Meaning
+from graph.schema.fields import Meaning, meaning_of
 from graph.schema.node import ENTITIES
 from graph.selection import (
     Aggregates,
@@ -150,11 +149,14 @@ class _Selector:
             definition=definition,
             details=details,
             above=above,
+            type=get_named_type(definition.type),
+            meaning=meaning_of(declared),
         )
-        meaning = selected.meaning
         self._charges.add(selected)
         self._note_parts(selected)
-        return self._SELECTS[meaning](self, selected) if meaning else self._resolved(selected)
+        if selected.meaning is None:
+            return self._resolved(selected)
+        return self._SELECTS[selected.meaning](self, selected)
 
     def _note_parts(self, selected: SelectedField) -> None:
         """Record whether the field, or elements of its list, may come in a later part."""
@@ -266,19 +268,9 @@ class _Selector:
         )
 
     def _enum_lookup(self, selected: SelectedField) -> EnumLookup:
-        """The JSON for each possible value of the field, computed now."""
-        choice, type_ = selected.more, selected.definition.type
+        choice = selected.more
         fields = self._fields(selected, selected.type)
-        texts = tuple(
-            (
-                permitted,
-                tuple(
-                    (value.name, text_of(choice.value_of(value, *permitted), type_, fields))
-                    for value in choice.values
-                ),
-            )
-            for permitted in product((False, True), repeat=len(choice.depends_on))
-        )
+        texts = texts_of(choice, selected.definition.type, fields)
         return EnumLookup(selected.response_key, choice.column, texts, choice.depends_on)
 
     def _mutation(self, selected: SelectedField) -> Mutate:
@@ -366,40 +358,28 @@ class _Selector:
 
     # By the field's meaning; kept on the class, so that a plan leaves no cycle behind.
     _SELECTS: ClassVar[dict[Meaning, Callable[[_Selector, SelectedField], Any]]] = {
-        Meaning.COLUMN: lambda _, selected: Column(selected.response_key, selected.name),
-        Meaning.GLOBAL_ID: lambda _, selected: GlobalId(selected.response_key),
+        Meaning.COLUMN: lambda _, at: Column(at.response_key, at.name),
+        Meaning.GLOBAL_ID: lambda _, at: GlobalId(at.response_key),
         Meaning.TO_ONE: _relationship,
         Meaning.CONNECTION: _connection,
         Meaning.LOOKUP: _lookup,
         Meaning.NODE: _nodes,
         Meaning.NODES: _nodes,
-        Meaning.NODE_LIST: lambda self, selected: NodeList(
-            selected.response_key, self._rows(selected)
-        ),
-        Meaning.EDGE_LIST: lambda self, selected: EdgeList(
-            selected.response_key, self._fields(selected, selected.type)
-        ),
-        Meaning.PAGE_INFO: lambda self, selected: PageInfo(
-            selected.response_key, self._fields(selected, selected.type)
-        ),
-        Meaning.TOTAL_COUNT: lambda _, selected: TotalCount(selected.response_key),
+        Meaning.NODE_LIST: lambda self, at: NodeList(at.response_key, self._rows(at)),
+        Meaning.EDGE_LIST: lambda self, at: EdgeList(at.response_key, self._fields(at, at.type)),
+        Meaning.PAGE_INFO: lambda self, at: PageInfo(at.response_key, self._fields(at, at.type)),
+        Meaning.TOTAL_COUNT: lambda _, at: TotalCount(at.response_key),
         Meaning.SEARCH: _search,
         Meaning.COUNT: _count,
         Meaning.AGGREGATES: _aggregates,
         Meaning.GROUPS: _groups,
-        Meaning.TERMS: lambda self, selected: Terms(
-            selected.response_key, self._fields(selected, selected.type)
-        ),
-        Meaning.MEASURE: lambda self, selected: self._term(selected, measure_of(selected)),
-        Meaning.GROUP_KEY: lambda self, selected: self._term(selected, group_key_of(selected)),
-        Meaning.EDGE_NODE: lambda self, selected: EdgeNode(
-            selected.response_key, self._rows(selected)
-        ),
-        Meaning.EDGE_CURSOR: lambda _, selected: EdgeCursor(selected.response_key),
+        Meaning.TERMS: lambda self, at: Terms(at.response_key, self._fields(at, at.type)),
+        Meaning.MEASURE: lambda self, at: self._term(at, measure_of(at)),
+        Meaning.GROUP_KEY: lambda self, at: self._term(at, group_key_of(at)),
+        Meaning.EDGE_NODE: lambda self, at: EdgeNode(at.response_key, self._rows(at)),
+        Meaning.EDGE_CURSOR: lambda _, at: EdgeCursor(at.response_key),
         Meaning.ENUM_LOOKUP: _enum_lookup,
-        Meaning.PLAIN: lambda self, selected: Plain(
-            selected.response_key, selected.name, self._fields(selected, selected.type)
-        ),
+        Meaning.PLAIN: lambda self, at: Plain(at.response_key, at.name, self._fields(at, at.type)),
         Meaning.MUTATION: _mutation,
         Meaning.REFERENCE: _reference,
         Meaning.CURRENT: _current,

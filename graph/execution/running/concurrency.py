@@ -82,20 +82,28 @@ class Place:
     as such an operation is not slow by itself.
     """
 
-    __slots__ = ("changes", "limiter", "observed_seconds", "reads")
+    __slots__ = ("_changes", "limiter", "observed_seconds", "reads")
 
     def __init__(self, limiter: Limiter) -> None:
         self.limiter: Limiter | None = limiter
-        self.reads, self.changes = Stopwatch(), Stopwatch()
+        self.reads = Stopwatch()
+        self._changes: Stopwatch | None = None
         # By the number of ticks at which a statement was running. While this process is busy, a
         # statement that has ended seems to run on; then there are few ticks.
         self.observed_seconds = 0.0
 
     @property
+    def changes(self) -> Stopwatch:
+        """The stopwatch of rules; queries have none."""
+        if self._changes is None:
+            self._changes = Stopwatch()
+        return self._changes
+
+    @property
     def seconds(self) -> float:
         """The time that its client pays for."""
         observed = min(self.reads.seconds, self.observed_seconds + _TICK_SECONDS)
-        return observed + self.changes.seconds
+        return observed + (self._changes.seconds if self._changes else 0.0)
 
 
 class Limiters:
@@ -119,6 +127,11 @@ class Limiters:
         self._running = set[Place]()
         self._is_ticking = False
 
+    def acquire_now(self, cost: int, history: History, *, is_query: bool) -> Place | None:
+        """Acquire a place in the operation's line if one is free. The caller must release it."""
+        limiter = self._line(cost, history, is_query=is_query)
+        return self._placed(limiter) if limiter.acquire_now() else None
+
     async def acquire(self, cost: int, history: History, *, is_query: bool) -> Place:
         """Wait for a place in the operation's line. The caller must release it.
 
@@ -134,6 +147,9 @@ class Limiters:
                 limiter.release()
                 await line.acquire()
                 limiter = line
+        return self._placed(limiter)
+
+    def _placed(self, limiter: Limiter) -> Place:
         place = Place(limiter)
         self._running.add(place)
         if not self._is_ticking:

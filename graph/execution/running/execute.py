@@ -173,6 +173,8 @@ class Execution:
                     work.price.total(work.values),
                     seconds=place.seconds,
                 )
+        if self._charging.token_buckets is None and not request.wants_cost:
+            return answer
         return await self._settle(answer, work, request, place)
 
     async def _admit(self, work: Work, request: Request) -> Place:
@@ -184,8 +186,12 @@ class Execution:
             Overloaded: too many operations are waiting already.
         """
         requested = work.price.check(work.values, self._cost_limits)
-        await self._charging.consume(request.client, requested)
         is_query = work.operation.is_query
+        if self._charging.token_buckets is not None:
+            await self._charging.consume(request.client, requested)
+        place = self._limiters.acquire_now(requested, work.history, is_query=is_query)
+        if place is not None:
+            return place
         try:
             return await self._limiters.acquire(requested, work.history, is_query=is_query)
         except BaseException:  # it did no work
@@ -251,8 +257,6 @@ class Execution:
 
     async def _settle(self, answer: Answer, work: Work, request: Request, place: Place) -> Answer:
         """Charge the actual cost, and report it on request."""
-        if self._charging.token_buckets is None and not request.wants_cost:
-            return answer
         if answer.parts is not None:  # its actual cost is known after the last one
             return self._with_cost(answer, work, {}) if request.wants_cost else answer
         actual = await self._charge(work, request, place, objects_in(answer.body))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.execution.live import events as streams
+from graph.execution.live import group
+from graph.execution.live.group import Bill, Group
 from graph.relay import encode_cursor, to_global_id
 from graph.store.access import ROLES
 from graph.viewer import ANONYMOUS, SYSTEM, Viewer
@@ -292,3 +294,53 @@ async def test_both_wide_pages_and_long_logs_fit_into_pages_of_the_log(
         numbers = [int(each["data"]["events"]["node"]["databaseId"]) for each in got]
         assert numbers == list(range(numbers[0], numbers[0] + 61))
         assert await events.is_quiet()
+
+
+async def test_a_receiver_that_pays_meanwhile_misses_nothing(
+    client: Client, subscribe: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrives while a receiver is charged is not taken for what it has."""
+
+    async def settle(bill: Bill, _group: Group) -> None:
+        bill._owed -= int(bill._owed)  # noqa: SLF001
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(Bill, "settle", settle)
+    monkeypatch.setattr(group, "_LEAST_CHARGE", 1)
+    await fill(client.database, customers=20, orders=1)
+    async with subscribe(EVENTS) as events, subscribe(LIVE, id=1) as live:
+        await live.next()
+        taking = asyncio.create_task(events.take(20))
+        for order in range(1, 21):
+            await pay(client, order)
+        got = [each["data"]["events"]["node"]["orderId"] for each in await taking]
+        assert got == [to_global_id("Order", order) for order in range(1, 21)]
+        assert (await live.next())["data"]["live"]["order"]["status"] == "PAID"
+
+
+async def test_a_stream_that_begins_while_others_settle_misses_nothing(
+    client: Client, subscribe: Subscriptions, execution: Execution
+) -> None:
+    await fill(client.database, customers=40, orders=1)
+    assert execution.hub is not None
+    resumed = execution.hub._resumed  # noqa: SLF001
+
+    async def slowly(number: int) -> int:
+        number = await resumed(number)
+        await pay(client, 2)
+        await asyncio.sleep(0.2)  # it settles, and other receivers hear of it
+        return number
+
+    execution.hub._resumed = slowly  # type: ignore[method-assign]  # noqa: SLF001
+    page = await client("{ events(last: 1) { edges { cursor } } }")
+    where = {"orderId": {"in": [to_global_id("Order", order) for order in (2, 3)]}}
+    async with (
+        subscribe(EVENTS) as other,
+        subscribe(EVENTS, after=page["events"]["edges"][0]["cursor"], where=where) as events,
+    ):
+        await other.next()
+        await pay(client, 1)
+        await other.next()
+        await pay(client, 3)
+        got = [each["data"]["events"]["node"]["orderId"] for each in await events.take(2)]
+        assert got == [to_global_id("Order", order) for order in (2, 3)]

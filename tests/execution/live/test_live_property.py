@@ -153,12 +153,13 @@ def is_time(column: Any) -> bool:
 async def settle(execution: Execution) -> None:
     """Wait until every live query has been run after all changes."""
     hub: Any = execution.hub
+    dispatcher = hub._of_queries  # noqa: SLF001
     await hub.catch_up()
     for _ in range(20_000):
-        if not hub._dispatcher._requested and not hub._dispatcher._running:  # noqa: SLF001
+        if not dispatcher._requested and not dispatcher._running:  # noqa: SLF001
             return
         await asyncio.sleep(0.001)
-    waiting = [group.query.request.query for group in hub._dispatcher._requested]  # noqa: SLF001
+    waiting = [group.query.request.query for group in dispatcher._requested]  # noqa: SLF001
     raise TimeoutError(waiting)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
+import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -128,6 +131,28 @@ def test_signatures_are_those_of_the_standard() -> None:
         b'{"test": 2432232314}',
     )
     assert signed["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_the_page_for_receivers_verifies_what_is_sent() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
+    ((code,),) = [re.findall(r"```python\n(import base64.*?)```", page, re.DOTALL)]
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102  it is ours
+    secret, now, body = new_secret(), int(time.time()), b'{"type": "order.paid"}'
+
+    names["verify"](secret, headers(secret, "7", now, body), body)
+    for bad_secret, bad_time, bad_body in (
+        (new_secret(), now, body),
+        (secret, now - 400, body),
+        (secret, now, body + b" "),
+    ):
+        signed = headers(secret, "7", bad_time, body)
+        with pytest.raises(ValueError, match=r"too old|not signed"):
+            names["verify"](bad_secret, signed, bad_body)
+    # A second signature, of another secret or version, does no harm.
+    signed = headers(secret, "7", now, body)
+    signed["webhook-signature"] = f"v1a,xyz {signed['webhook-signature']}"
+    names["verify"](secret, signed, body)
 
 
 # Failures
