@@ -85,6 +85,14 @@ class Holder(NamedTuple):
     seconds: float
 
 
+def is_prepared(writer: str) -> bool:
+    """Whether a transaction was prepared before the database restarted.
+
+    It has another name since. So it may be any that wrote before, and no number is settled.
+    """
+    return writer.startswith("-1/")
+
+
 class LogReader:
     """Reads a log by the connections of operations. It also works behind a pooler."""
 
@@ -111,7 +119,8 @@ class LogReader:
         (last, writers), until = await self.look(), monotonic() + seconds
         while writers and monotonic() < until:
             await asyncio.sleep(_POLL_SECONDS)
-            writers &= (await self.look())[1]
+            now = (await self.look())[1]
+            writers = (writers & now) | set(filter(is_prepared, now))
         return None if writers else last
 
     async def oldest_cursor(self, last: int) -> int:

@@ -244,3 +244,33 @@ async def test_a_pool_of_one_connection_is_enough(database_url: str, items: None
         await writer.execute(TAKE, 1)
         await collector.reaches(await last_number(database))
     await database.close()
+
+
+async def test_changes_are_told_of_however_long_an_older_transaction_takes(
+    database: Database, database_url: str, items: None
+) -> None:
+    del items
+    async with (
+        following(database) as (follower, collector),
+        connected(database_url) as oldest,
+        connected(database_url) as older,
+        connected(database_url) as quick,
+    ):
+        begun = follower.settled or 0
+        transactions = [oldest.transaction(), older.transaction()]
+        for connection, transaction, item in zip(
+            (oldest, older), transactions, (1, 2), strict=True
+        ):
+            await transaction.start()
+            await connection.execute(TAKE, item)
+        await until(lambda: follower.last == begun + 2)
+        for _ in range(250):
+            await quick.execute(TAKE, 3)
+        await until(lambda: begun + 252 in collector.seen)
+        await transactions[1].commit()
+        await until(lambda: begun + 2 in collector.seen)
+        assert collector.order == []
+        await transactions[0].commit()
+        await collector.reaches(begun + 252)
+        assert collector.order == list(range(begun + 1, begun + 253))
+        assert sorted(collector.seen) == collector.order
