@@ -80,6 +80,7 @@ class Follower:
         self._log = log
         self._listener = listener
         self._marks = deque[_Mark]()
+        self._sequence = 0  # its file
         self._last = 0  # the number that was looked at last
         # The listener has heard of what is visible up to this number,
         self._heard = 0
@@ -160,11 +161,12 @@ class Follower:
     async def _poll(self) -> None:
         self._polls += 1
         newest = self._marks[-1].number if self._marks else self.settled
-        last, writers = await self._log.look(None if self._marks else newest)
-        if newest is not None and last < newest:
+        last, writers, sequence = await self._log.look(None if self._marks else newest)
+        if newest is not None and (last < newest or sequence != self._sequence):
             self._restart()
-            last, writers = await self._log.look()
+            last, writers, sequence = await self._log.look()
             newest = None
+        self._sequence = sequence
         if last == newest and not self._marks:
             return
         if last != newest:
