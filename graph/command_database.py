@@ -23,6 +23,6 @@ def with_database(run: Callable[[Database], Awaitable[None]]) -> None:
             await run(database)
 
     settings = read_settings()
-    start_logging(settings.log_level)
+    start_logging(settings.log_level, settings.log_format)
     with reachable_store(settings) as store:
         asyncio.run(connect_and_run(store))

@@ -41,6 +41,11 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
 class ExecutionMode(StrEnum):
     COMPILED = "compiled"  # one SQL statement per operation, resolvers for fields without SQL
     RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
@@ -91,6 +96,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     log_level: LogLevel = LogLevel.INFO
+    # None is text on a terminal, and JSON otherwise.
+    log_format: LogFormat | None = None
     # Where Prometheus reads metrics. Without a port there are none. Of several workers each takes
     # the next free port.
     metrics_host: str = "127.0.0.1"

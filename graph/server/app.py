@@ -68,7 +68,7 @@ def build_app(
     `roles` are the permissions of each role, the least powerful first. With `keeps_order` it also
     does the upkeep of the database, in turn with other workers.
     """
-    start_logging(settings.log_level)
+    start_logging(settings.log_level, settings.log_format)
     manifest = settings.documents_manifest
     persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
     authenticator = Authenticator(settings, roles)

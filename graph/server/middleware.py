@@ -16,9 +16,10 @@ from starlette.responses import PlainTextResponse
 
 from graph.errors import HostNotAllowed
 from graph.server.headers import missing_defaults
+from graph.server.observing import log_requests
 from graph.server.requests import header
 from graph.server.responses import error_response, internal_error
-from graph.telemetry import request_id
+from graph.telemetry import Fields, request_id
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,15 +27,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
-_SWITCHING_PROTOCOLS = 101
+_MOST_PATH_CHARS = 200
+_OK, _SWITCHING_PROTOCOLS = 200, 101
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class RequestLog:
-    """Log each request in one line, and add its id, its duration and the default headers.
+    """Log each operation in one line, and add a request's id, its duration and the default headers.
 
-    The id is the client's X-Request-ID if that is well-formed. Server-Timing holds the milliseconds
-    until the response started, the log those until its end. A WebSocket is one request.
+    A request without an operation is a line as well. The id is the client's X-Request-ID if that is
+    well-formed. Server-Timing holds the milliseconds until the response started, the log those
+    until its end. A WebSocket is one request, and each of its operations is a line.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -68,9 +71,18 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            duration_ms = (perf_counter() - began) * 1000
-            method = scope.get("method", "WEBSOCKET")
-            logger.info("%s %s %s %.1f ms", method, scope["path"], status, duration_ms)
+            seconds = perf_counter() - began
+            if not log_requests(scope, status):
+                _log(scope, status, seconds)
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    """Log a request without an operation; a healthy check is no news."""
+    is_quiet = scope["path"].startswith("/health/") and status == _OK
+    method = scope.get("method", "WEBSOCKET")
+    path = scope["path"][:_MOST_PATH_CHARS]
+    fields = Fields(method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+    logger.log(logging.DEBUG if is_quiet else logging.INFO, fields)
 
 
 class AllowedHosts:

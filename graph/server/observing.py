@@ -1,10 +1,15 @@
-"""Notes the requests of a connection's scope, and ends those that got no answer."""
+"""Notes the requests of a connection's scope, ends those that got no answer, and logs them all."""
 
 from __future__ import annotations
 
+import logging
+from hashlib import sha256
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from graph.execution.running.observation import Observation
+from graph.server.requests import header
+from graph.telemetry import Fields
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -13,8 +18,15 @@ if TYPE_CHECKING:
     from graph.execution.running.request import Request
     from graph.viewer import Viewer
 
+logger = logging.getLogger(__name__)
+
 REQUESTS = "graph.requests"
 VIEWER = "graph.viewer"
+_UNREAD = "graph.unread"
+# A client's texts are cut off in the log.
+_MOST_CHARS = 100
+_CLIENT_NAMES = (b"apollographql-client-name", b"graphql-client-name")
+_CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
 
 
 def note(scope: Scope, request: Request, viewer: Viewer) -> None:
@@ -29,14 +41,76 @@ def end_unanswered(scope: Scope, code: str) -> None:
     A request that could not be read is one as well.
     """
     observations = [request.observation for request in scope.get(REQUESTS, ())]
-    for observation in observations or [scope.setdefault("graph.unread", Observation())]:
-        if observation.seconds is None:
-            end(scope, observation, code)
+    for observation in observations or [scope.setdefault(_UNREAD, Observation())]:
+        end(scope, observation, code)
 
 
 def end(scope: Scope, observation: Observation, code: str) -> None:
-    """Note the end of one request without an answer, and count it."""
+    """Note the end of one request, and count it; one that has ended keeps its codes."""
+    if observation.seconds is not None:
+        return
     execution: Execution = scope["state"]["execution"]
     observation.end((code,))
     if execution.counts is not None:
         execution.counts.add(observation)
+
+
+def log_requests(scope: Scope, status: int) -> bool:
+    """Log a line for each request that was noted; False if there was none."""
+    requests, unread = scope.get(REQUESTS), scope.get(_UNREAD)
+    if requests is None and unread is None:
+        return False
+    for request in requests or ():
+        log_operation(scope, request, request.observation, scope[VIEWER], status)
+    if unread is not None:
+        log_operation(scope, None, unread, None, status)
+    return True
+
+
+def log_operation(
+    scope: Scope,
+    request: Request | None,
+    observation: Observation,
+    viewer: Viewer | None,
+    status: int = 101,
+) -> None:
+    """Log a request that has ended; `request` is None if it could not be read.
+
+    The time is that until the end of the answer. The status of a WebSocket is 101.
+    """
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    name = request.operation_name if request is not None else None
+    if observation.work is not None:
+        name = observation.work.operation.name
+    fields = Fields(
+        method=scope.get("method", "WEBSOCKET"),
+        path=scope["path"],
+        status=status,
+        ms=round((perf_counter() - observation.began) * 1000, 1),
+        sql_ms=round(observation.sql_seconds * 1000, 1),
+        type=observation.operation_type,
+        cost=observation.cost,
+    )
+    if name:
+        fields["operation"] = name[:_MOST_CHARS]
+    if request is not None:
+        fields["document"] = _document(request)
+    if viewer is not None:
+        fields["role"] = viewer.role
+    if observation.codes:
+        fields["codes"] = observation.codes[:10]
+    if observation.replayed:
+        fields["replayed"] = observation.replayed
+    for key, headers in (("client", _CLIENT_NAMES), ("client_version", _CLIENT_VERSIONS)):
+        text = header(scope, headers[0]) or header(scope, headers[1])
+        if text:
+            fields[key] = text[:_MOST_CHARS]
+    logger.info(fields)
+
+
+def _document(request: Request) -> str:
+    """The SHA-256 of a document's text; the name of one that was not sent."""
+    if request.query is None:
+        return (request.document or "")[:_MOST_CHARS]
+    return sha256(request.query.encode(errors="surrogatepass")).hexdigest()

@@ -16,15 +16,16 @@ import orjson
 from uvicorn.protocols.utils import ClientDisconnected
 
 from graph.errors import (
+    ErrorCode,
     InvalidToken,
     RequestError,
     TimedOut,
     TooManySubscriptions,
     Unavailable,
 )
-from graph.execution.running.observation import Observation
+from graph.execution.running.observation import DISCONNECTED, Observation
 from graph.server.deadlines import Deadlines
-from graph.server.observing import end
+from graph.server.observing import end, log_operation
 from graph.server.requests import check_size, request_of
 from graph.server.responses import described, error_response, logged
 from graph.server.socket_messages import (
@@ -236,24 +237,29 @@ class _Socket:
     async def _operate(self, id_: str, payload: dict[str, Any]) -> None:
         """Send the results of an operation. Cancelled when the client does not want them."""
         observation = Observation()
-        with suppress(ClientDisconnected):
-            try:
-                last = await self._results(id_, payload, observation)
-            except (RequestError, TimedOut) as error:
-                if observation.seconds is None:
+        request = None
+        try:
+            with suppress(ClientDisconnected):
+                try:
+                    request = replace(self._request(payload), observation=observation)
+                    last = await self._results(id_, request)
+                except (RequestError, TimedOut) as error:
                     end(self.scope, observation, error.code)
-                last = error_message(id_, [described(error)])
-            except ClientDisconnected:
-                raise
-            except Exception as error:  # noqa: BLE001  it is masked, and logged
-                last = error_message(id_, [logged(error)])
-            # The client may use the id again as soon as it has the last message.
-            self._operations.pop(id_, None)
-            await self._send(last)
+                    last = error_message(id_, [described(error)])
+                except ClientDisconnected:
+                    raise
+                except Exception as error:  # noqa: BLE001  it is masked, and logged
+                    end(self.scope, observation, ErrorCode.INTERNAL_SERVER_ERROR)
+                    last = error_message(id_, [logged(error)])
+                # The client may use the id again as soon as it has the last message.
+                self._operations.pop(id_, None)
+                await self._send(last)
+        finally:
+            end(self.scope, observation, DISCONNECTED)
+            log_operation(self.scope, request, observation, self.viewer)
 
-    async def _results(self, id_: str, payload: dict[str, Any], observation: Observation) -> Any:
+    async def _results(self, id_: str, request: Request) -> Any:
         """Send all results but an error; return the last message."""
-        request = replace(self._request(payload), observation=observation)
         answer = await self._answer(request)
         if answer.stream is None:
             return await self._send_result(id_, answer.body) or complete_message(id_)

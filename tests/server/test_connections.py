@@ -205,9 +205,9 @@ def test_a_steady_slow_reader_gets_all_of_its_answer(bounded: LiveServer) -> Non
 def test_no_line_of_the_log_is_a_clients() -> None:
     code = """
 import logging
-from graph.settings import LogLevel
+from graph.settings import LogFormat, LogLevel
 from graph.telemetry import start_logging
-start_logging(LogLevel.INFO)
+start_logging(LogLevel.INFO, LogFormat.TEXT)
 try:
     {}["a\\n2026-01-01 00:00:00,000 INFO graph [-] forged \\x1b[2J\\u2028 b"]
 except KeyError:

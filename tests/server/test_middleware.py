@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -164,13 +165,26 @@ async def test_a_responses_own_headers_replace_the_defaults() -> None:
 async def test_a_request_is_one_line_in_the_log_with_its_id_and_duration(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async with http_to(log_level="info") as http:
-        await http.get("/health/live?secret=1", headers={"x-request-id": "mine"})
+    async with http_to(log_level="info", log_format="text") as http:
+        await http.get("/schema.graphql?secret=1", headers={"x-request-id": "mine"})
 
     (line,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
-        r"\S+ \S+ INFO graph.server.middleware \[mine\] GET /health/live 200 \d+\.\d ms", line
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO graph.server.middleware \[mine\]"
+        r' method="GET" path="/schema.graphql" status=200 ms=\d+\.\d',
+        line,
     )
+
+
+async def test_a_healthy_check_is_no_line_and_a_failing_one_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with http_to(log_level="info") as http:
+        await http.get("/health/live")
+        assert capsys.readouterr().err == ""
+        await http.get("/health/ready")
+
+    assert [json.loads(line)["status"] for line in capsys.readouterr().err.splitlines()] == [503]
 
 
 # The limit
