@@ -39,10 +39,18 @@ def build_answer(
     compiled: Compiled | None = None,
     columns: Sequence[bytes] = (),
 ) -> Answer:
-    """The answer of the executor, combined with the columns of compiled fields."""
+    """The answer of the executor, combined with the columns of compiled fields.
+
+    Raises:
+        RequestRejected: a statement has found that the operation asks for too much.
+        Unavailable: the database was lost on the way.
+    """
     if rejected := rejection(result.errors or []):
         raise rejected
-    if result.data is None or unavailability(result.errors or []):
+    # One snapshot and one connection: when the store was lost on the way, all of the answer is.
+    if reason := unavailability(result.errors or []):
+        raise reason
+    if result.data is None:
         return failed(result.errors or [])
     if compiled is None:
         body = orjson.dumps({"data": result.data})
