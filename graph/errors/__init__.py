@@ -21,6 +21,7 @@
      │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
      │   ├─ CursorExpired         events after it are not replayed any more      CURSOR_EXPIRED
      │   ├─ CursorUnknown         it is beyond the last event                    CURSOR_UNKNOWN
+     │   ├─ NotFollowed           a live query of rows without events            NOT_FOLLOWED
      │   ├─ StreamNotAccepted     a subscription, by a transport for one answer  NOT_ACCEPTABLE
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
@@ -124,6 +125,7 @@ from graph.errors.requests import (
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
+    NotFollowed,
     NotPermitted,
     NotTrusted,
     OriginNotAllowed,
@@ -200,6 +202,7 @@ __all__ = [
     "NoPreflight",
     "NotAcceptable",
     "NotAllowed",
+    "NotFollowed",
     "NotFound",
     "NotPermitted",
     "NotTrusted",

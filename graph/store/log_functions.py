@@ -37,11 +37,13 @@ _COLUMNS = text("""
     AND attnum > 0 AND NOT attisdropped AND attname <> 'id' ORDER BY attname
 """)
 _EXISTS = text("SELECT to_regproc(CAST(:name AS text)) IS NOT NULL")
-# The plan is made for the first rows that a session changes, and kept: with a nested loop for one
-# row, ten thousand would take minutes.
+# The rows before and after a statement. The plan is made for the first rows that a session changes,
+# and kept. A nested loop over ten thousand rows would take minutes: there is none for a full join,
+# of which only the pairs are taken.
+PAIRS = """old_rows o FULL JOIN new_rows n ON n.id = o.id
+            WHERE coalesce(n.id = o.id, FALSE)"""
 _FUNCTION = """
-    CREATE OR REPLACE FUNCTION log_{table}() RETURNS trigger LANGUAGE plpgsql
-    SET enable_nestloop = off AS $$
+    CREATE OR REPLACE FUNCTION log_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
@@ -51,8 +53,7 @@ _FUNCTION = """
             SELECT '{entity}', n.id, {kind},
                    ('{{' || substr(concat({changes}), 2) || '}}')::jsonb,
                    nullif(current_setting('graph.actor', true), ''), {new_order}
-            FROM old_rows o JOIN new_rows n ON n.id = o.id
-            WHERE (o.*) IS DISTINCT FROM (n.*)
+            FROM {pairs} AND (o.*) IS DISTINCT FROM (n.*)
             ORDER BY n.id;
         ELSIF TG_OP = 'INSERT' THEN
             INSERT INTO events (entity, entity_id, kind, payload, actor, order_id)
@@ -99,6 +100,7 @@ def _function(connection: Connection, table: str) -> str:
     entity, order = LOGGED[table]
     return _FUNCTION.format(
         table=table,
+        pairs=PAIRS,
         entity=entity,
         kind=_KIND if "status" in {column.name for column in columns} else "'CHANGED'",
         changes=", ".join(map(_change, columns)),

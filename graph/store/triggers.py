@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import DDL, event
 
-from graph.store.log_functions import LOGGED, ROWS, create_log_functions, log_triggers
+from graph.store.log_functions import LOGGED, PAIRS, ROWS, create_log_functions, log_triggers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 _LEFT = """
                 SELECT FROM order_lines
                 WHERE order_id = orders.id AND quantity > cancelled_quantity"""
-_MOVED = """
+_MOVED = f"""
                 SELECT unnest(ARRAY[o.order_id, n.order_id])
-                FROM old_rows o JOIN new_rows n USING (id)
-                WHERE (o.*) IS DISTINCT FROM (n.*)"""
+                FROM {PAIRS}
+                AND (o.*) IS DISTINCT FROM (n.*)"""  # noqa: S608  ours
 
 
 def _touch(orders: str) -> str:
@@ -127,13 +127,6 @@ def _create_log_functions(_metadata: MetaData, connection: Connection, **_: obje
     create_log_functions(connection)
 
 
-def function(name: str) -> str:
-    return (
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
-        f"{' SET enable_nestloop = off' * (name == 'touch_orders')} AS $${_FUNCTIONS[name]}$$"
-    )
-
-
 def _ddl(statement: str) -> DDL:
     return DDL(statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
 
@@ -143,8 +136,8 @@ def statements() -> Iterator[str]:
     yield _DRY_RUN_KEYS
     for table in _KEYED:
         yield _NEXT_KEY.format(table=table)
-    for name in _FUNCTIONS:
-        yield function(name)
+    for name, body in _FUNCTIONS.items():
+        yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
     for table, touch in (
         ("customers", "touch_customer"),
         ("items", "touch"),

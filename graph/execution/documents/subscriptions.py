@@ -22,6 +22,7 @@ from graphql import (
     GraphQLError,
     InlineFragmentNode,
     NameNode,
+    Node,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -59,6 +60,8 @@ class Source:
     query: Operation
     # The query of a stream that selects nothing but cursors.
     cursors: Operation
+    # The client's variables that the query names; where a stream begins is no part of it.
+    names: frozenset[str]
     _field: FieldNode
     _schema: GraphQLSchema
 
@@ -122,10 +125,26 @@ def source_of(
                 selections=(_page(field, selected),) if is_stream else selected
             ),
         )
-        return Operation(schema, operation, fragments)
+        made = Operation(schema, operation, fragments)
+        made.may_have_parts = False  # each result is whole
+        return made
 
-    key = (field.alias or field.name).value
-    return Source(key, is_stream, query(*selections), query(), field, schema)
+    key, main = (field.alias or field.name).value, query(*selections)
+    names = frozenset(_variables_in(main.node.selection_set, *fragments.values()))
+    return Source(key, is_stream, main, query(), names, field, schema)
+
+
+def _variables_in(*nodes: Node) -> Iterator[str]:
+    """The names of all variables in nodes of a document."""
+    ahead = [*nodes]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, VariableNode):
+            yield node.name.value
+        for key in node.keys:
+            value = getattr(node, key)
+            within = value if isinstance(value, tuple) else (value,)
+            ahead += (each for each in within if isinstance(each, Node))
 
 
 def _root_fields(

@@ -1,7 +1,8 @@
 """Follows the event log: which events are settled, and which rows have changed.
 
-It asks the sequence for its last number every 50 ms while somebody listens, and once a second
-otherwise; the worker's own commits wake it at once. Where the number has moved, it notes which
+While somebody listens it asks the sequence for its last number every 50 ms, every 100 ms where
+nothing has happened for some seconds, and otherwise once a second. The worker's own commits wake it
+at once. Where the number has moved, it notes which
 transactions are writing. The number is settled when none of these is left. It needs no connection
 of its own, no notification and no column: it works behind any pooler, and costs writers nothing.
 """
@@ -17,6 +18,7 @@ from itertools import takewhile
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from graph.database.events import is_prepared
 from graph.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -27,15 +29,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+_QUIET_POLL_SECONDS = 0.1
 _IDLE_SECONDS = 1.0
+# After so long without an event.
+_QUIET_AFTER_SECONDS = 5.0
 # Many commits are looked at together.
 _LEAST_SECONDS = 0.02
 # While numbers are about to settle, for the first second.
 _SOON_SECONDS = 0.01
 # Longer transactions hold the log up, and are named in the server's log.
 _LONG_SECONDS = 5.0
-# Events that became visible in another order than that of their numbers are this close together.
-_WINDOW = 200
 # More events at once change so much that everything is taken for changed.
 _MOST_EVENTS = 2_000
 
@@ -65,6 +68,9 @@ class _Mark:
     since: float = field(default_factory=monotonic)
     is_reported: bool = False
 
+    def has_settled(self, writers: frozenset[str]) -> bool:
+        return self.writers.isdisjoint(writers) and not any(map(is_prepared, writers))
+
 
 class Follower:
     """One per worker."""
@@ -74,10 +80,15 @@ class Follower:
         self._log = log
         self._listener = listener
         self._marks = deque[_Mark]()
-        self._newest = 0  # of the events that the listener has heard of
-        self._told = set[int]()  # among them, those that are not settled
+        self._sequence = 0  # its file
+        self._last = 0  # the number that was looked at last
+        # The listener has heard of what is visible up to this number,
+        self._heard = 0
+        # but for what these write: each has numbers above its own here.
+        self._writers = dict[str, int]()
+        self._told = set[int]()  # events that are not settled
         self._polls = 0
-        self._polled_at = 0.0
+        self._polled_at = self._moved_at = 0.0
         self._polling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._is_failing = False
@@ -142,53 +153,74 @@ class Follower:
     def _pause_seconds(self) -> float:
         if self._is_failing or (not self._marks and not self._listener.is_listening):
             return _IDLE_SECONDS
-        is_new = bool(self._marks) and monotonic() - self._marks[0].since < 1
-        return _SOON_SECONDS if is_new else _POLL_SECONDS
+        if self._marks and monotonic() - self._marks[0].since < 1:
+            return _SOON_SECONDS
+        is_quiet = monotonic() - self._moved_at > _QUIET_AFTER_SECONDS
+        return _QUIET_POLL_SECONDS if is_quiet else _POLL_SECONDS
 
     async def _poll(self) -> None:
         self._polls += 1
         newest = self._marks[-1].number if self._marks else self.settled
-        last, writers = await self._log.look(None if self._marks else newest)
-        if newest is not None and last < newest:
+        last, writers, sequence = await self._log.look(None if self._marks else newest)
+        if newest is not None and (last < newest or sequence != self._sequence):
             self._restart()
-            last, writers = await self._log.look()
+            last, writers, sequence = await self._log.look()
             newest = None
+        self._sequence = sequence
         if last == newest and not self._marks:
             return
         if last != newest:
             self._marks.append(_Mark(last, writers))
-        passed = takewhile(lambda mark: mark.writers.isdisjoint(writers), self._marks)
-        numbers = [mark.number for mark in passed]
-        if numbers:
-            # If the log cannot be read now, nothing has settled yet.
-            await self._settle(numbers[-1])
-            for _ in numbers:
-                self._marks.popleft()
-        if self._marks and self.settled is not None and self._listener.is_listening:
-            after = max(self.settled, self._newest - _WINDOW)
-            last = self._marks[-1].number
-            self._tell_of(await self._log.events(after, last, limit=_WINDOW))
+            self._moved_at = monotonic()
+        self._look_at(last, writers)
+        passed = list(takewhile(lambda mark: mark.has_settled(writers), self._marks))
+        # If the log cannot be read now, nothing has settled yet.
+        await self._tell(passed[-1].number if passed else self.settled, last)
+        for _ in passed:
+            self._marks.popleft()
 
-    async def _settle(self, number: int) -> None:
-        """Tell of the events up to a number, which is the last settled one from then on."""
-        if self.settled is None or not self._listener.is_listening:
-            self._newest = number
-            self._told.clear()
-        elif number > self.settled:
-            events = await self._log.events(self.settled, number, limit=_MOST_EVENTS + 1)
-            known = None if len(events) > _MOST_EVENTS else events
-            self._tell_of(known)
-            self._listener.settled_up_to(known, number)
-            self._newest = max(self._newest, number)
-            self._told = {told for told in self._told if told > number}
-        self.settled = number
+    def _look_at(self, last: int, writers: frozenset[str]) -> None:
+        """Note after which number events may have become visible since the look before."""
+        for ended in self._writers.keys() - writers:
+            self._heard = min(self._heard, self._writers.pop(ended))
+        for writer in writers:
+            # A writer that was not there had not taken a number.
+            self._writers.setdefault(writer, 0 if is_prepared(writer) else self._last)
+        self._last = last
 
     def _restart(self) -> None:
         logger.warning("the numbers of events have begun anew")
         self.settled = None
         self._marks.clear()
         self._told.clear()
+        self._writers.clear()
+        self._heard = self._last = 0
         self._listener.restarted()
+
+    async def _tell(self, settled: int | None, last: int) -> None:
+        """Tell of what is visible: up to `settled` for good."""
+        before = self.settled
+        if settled is None:
+            return
+        if before is None or not self._listener.is_listening:
+            self.settled, self._heard = settled, last
+            self._told.clear()
+            return
+        if settled > before:
+            known = await self._events(before, settled)
+            # Who begins to listen from now on begins after it.
+            self.settled = settled
+            self._tell_of(known)
+            self._listener.settled_up_to(known, settled)
+            self._told = {number for number in self._told if number > settled}
+        after = max(settled, self._heard)
+        if last > after:
+            self._tell_of(await self._events(after, last))
+        self._heard = last
+
+    async def _events(self, after: int, upto: int) -> Sequence[Event] | None:
+        events = await self._log.events(after, upto, limit=_MOST_EVENTS + 1)
+        return None if len(events) > _MOST_EVENTS else events
 
     def _tell_of(self, events: Sequence[Event] | None) -> None:
         if events is None:
@@ -196,8 +228,9 @@ class Follower:
             return
         news = [event for event in events if event.number not in self._told]
         if news:
+            if len(self._told) > _MOST_EVENTS:
+                self._told.clear()  # to be told twice does no harm
             self._told |= {event.number for event in news}
-            self._newest = max(self._newest, news[-1].number)
             self._listener.changed(news)
 
     async def _report_long_writers(self) -> None:

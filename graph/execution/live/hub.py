@@ -111,9 +111,11 @@ class Hub:
         return source
 
     async def subscribe(
-        self, source: Source, work: Work, request: Request, viewer: Viewer
+        self, source: Source, work: Work, request: Request, viewer: Viewer, page_size: int
     ) -> Stream:
         """Join the group of a subscription, whose query is planned and permitted as `work`.
+
+        A page of events has `page_size` at most.
 
         Raises:
             Unavailable: the log cannot be read.
@@ -129,6 +131,7 @@ class Hub:
             self._sort,
             lambda: self._follower.settled,
             self._log.pruned_through,
+            page_size,
         )
         bill = Bill(self._charging, request.client)
         key = _key(source, work, request, viewer)
@@ -144,9 +147,10 @@ class Hub:
     async def _resumed(self, number: int) -> int:
         if number < 0:
             raise InvalidCursor("after", "is not a cursor of this API.")
+        oldest = await self._follower.first_replayed()
         if number > self._follower.last:
             raise CursorUnknown
-        if number < await self._follower.first_replayed():
+        if number < oldest:
             raise CursorExpired
         return number
 
@@ -210,7 +214,8 @@ def _key(source: Source, work: Work, request: Request, viewer: Viewer) -> _Key:
 
     A Python resolver may look at the viewer. A statement sees the viewer's world and own key only.
     """
-    variables = json.dumps(request.variables, sort_keys=True)
+    given = {name: value for name, value in request.variables.items() if name in source.names}
+    variables = json.dumps(given, sort_keys=True)
     if work.compiled is None or work.compiled.uncompiled:
         return source.query, variables, viewer
     world = world_of(viewer)

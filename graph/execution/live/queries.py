@@ -35,6 +35,8 @@ class LiveGroup(Group):
         self.version = 0
         self.is_stale = True
         self.has_failed = False
+        # Runs are numbered; the result is of `answered`, or the one before with the same answer.
+        self.begun = self.answered = 0
         self._ended_at = self._took_seconds = 0.0
         self._retry_seconds = _RETRY_SECONDS
         dispatcher.request(self)
@@ -50,12 +52,20 @@ class LiveGroup(Group):
         pause = max(_LEAST_PAUSE_SECONDS, _PAUSES_PER_RUN * self._took_seconds)
         return self._ended_at + pause - monotonic()
 
+    @property
+    def next_fresh(self) -> int:
+        """The first run whose answer is not older than now; while it fails, its failure is."""
+        return self.begun + (self.is_stale and not self.has_failed)
+
     async def refresh(self) -> float | None:
         """Run the query if it is stale."""
         if not self.is_stale:
             return None
+        if not self.has_failed and (pause := self._pause_seconds) > 0:
+            return pause
         began = monotonic()
         self.is_stale = False  # what changes from now on makes it stale again
+        self.begun += 1
         try:
             body, cost = await self.query.whole()
         except Exception as error:  # noqa: BLE001  every receiver is told
@@ -73,6 +83,7 @@ class LiveGroup(Group):
         return self._pause_seconds if self.is_stale else None
 
     def _take(self, result: StreamedResult) -> None:
+        self.answered = self.begun
         if self.result is None or result.body != self.result.body:
             self.result = result
             self.version += 1
@@ -85,6 +96,8 @@ class LiveStream:
         self.cursor: str | None = None
         self._group = group
         self._version = 0
+        # The first answer is not older than the subscription.
+        self._first = group.next_fresh
         self._bill = bill
         self._is_over = False
         bill.begin(group)
@@ -93,9 +106,7 @@ class LiveStream:
     async def next(self) -> StreamedResult | None:
         group = self._group
         while not self._is_over:
-            # The first answer is not older than the subscription.
-            is_new = self._version or not group.is_stale or group.has_failed
-            if is_new and group.version > self._version:
+            if group.version > self._version and group.answered >= self._first:
                 self._version = group.version
                 return group.result
             if self._bill.is_due(group):

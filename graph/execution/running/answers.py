@@ -43,13 +43,10 @@ def build_answer(
 
     Raises:
         RequestRejected: a statement has found that the operation asks for too much.
-        Unavailable: the database was lost on the way.
+        Unavailable: the database was lost on the way, and so is the whole answer.
     """
-    if rejected := rejection(result.errors or []):
-        raise rejected
-    # One snapshot and one connection: when the store was lost on the way, all of the answer is.
-    if reason := unavailability(result.errors or []):
-        raise reason
+    if error := rejection(result.errors or []) or unavailability(result.errors or []):
+        raise error
     if result.data is None:
         return failed(result.errors or [])
     if compiled is None:

@@ -213,7 +213,8 @@ class Execution:
             raise StreamNotAccepted
         requested = work.price.check(work.values, self._cost_limits)
         await self._charging.consume(request.client, requested)
-        return Answer(b"", stream=await self.hub.subscribe(source, work, request, viewer))
+        size = self._cost_limits.times(requested, work.price.scanned(work.values))
+        return Answer(b"", stream=await self.hub.subscribe(source, work, request, viewer, size))
 
     async def _run_again(
         self, operation: Operation, variables: VariableValues, request: Request, viewer: Viewer

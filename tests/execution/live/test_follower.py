@@ -95,8 +95,7 @@ async def items(database: Database) -> None:
 
 
 async def last_number(database: Database) -> int:
-    last, _ = await log_of(database).look()
-    return last
+    return (await log_of(database).look()).last
 
 
 TAKE = "UPDATE items SET stock = stock - 1 WHERE id = $1"
@@ -211,6 +210,22 @@ async def test_numbers_that_begin_anew_are_noticed(
         await until(lambda: follower.settled == 1)
 
 
+async def test_numbers_that_begin_anew_are_noticed_though_there_are_as_many(
+    database: Database, database_url: str, items: None
+) -> None:
+    del items
+    async with following(database) as (follower, collector), connected(database_url) as admin:
+        last = follower.settled or 0
+        async with admin.transaction():
+            await admin.execute("TRUNCATE events RESTART IDENTITY")
+            await admin.execute("SELECT setval('events_id_seq', $1)", last)
+        await until(lambda: bool(collector.restarts))
+        await until(lambda: follower.settled == last)
+        await admin.execute(TAKE, 1)
+        await collector.reaches(last + 1)
+        assert collector.restarts == 1
+
+
 async def test_a_lost_database_delays_and_loses_nothing(
     database: Database, database_url: str, items: None
 ) -> None:
@@ -244,3 +259,33 @@ async def test_a_pool_of_one_connection_is_enough(database_url: str, items: None
         await writer.execute(TAKE, 1)
         await collector.reaches(await last_number(database))
     await database.close()
+
+
+async def test_changes_are_told_of_however_long_an_older_transaction_takes(
+    database: Database, database_url: str, items: None
+) -> None:
+    del items
+    async with (
+        following(database) as (follower, collector),
+        connected(database_url) as oldest,
+        connected(database_url) as older,
+        connected(database_url) as quick,
+    ):
+        begun = follower.settled or 0
+        transactions = [oldest.transaction(), older.transaction()]
+        for connection, transaction, item in zip(
+            (oldest, older), transactions, (1, 2), strict=True
+        ):
+            await transaction.start()
+            await connection.execute(TAKE, item)
+        await until(lambda: follower.last == begun + 2)
+        for _ in range(250):
+            await quick.execute(TAKE, 3)
+        await until(lambda: begun + 252 in collector.seen)
+        await transactions[1].commit()
+        await until(lambda: begun + 2 in collector.seen)
+        assert collector.order == []
+        await transactions[0].commit()
+        await collector.reaches(begun + 252)
+        assert collector.order == list(range(begun + 1, begun + 253))
+        assert sorted(collector.seen) == collector.order

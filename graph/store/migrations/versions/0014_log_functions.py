@@ -96,8 +96,7 @@ _OLD_TOUCH_ORDERS = """
     $$
 """
 _TOUCH_ORDERS = """
-    CREATE OR REPLACE FUNCTION touch_orders() RETURNS trigger LANGUAGE plpgsql
-    SET enable_nestloop = off AS $$
+    CREATE OR REPLACE FUNCTION touch_orders() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
@@ -132,8 +131,9 @@ _TOUCH_ORDERS = """
                 THEN status ELSE 'CANCELLED' END
             WHERE id = ANY(ARRAY(
                 SELECT unnest(ARRAY[o.order_id, n.order_id])
-                FROM old_rows o JOIN new_rows n USING (id)
-                WHERE (o.*) IS DISTINCT FROM (n.*)))
+                FROM old_rows o FULL JOIN new_rows n ON n.id = o.id
+            WHERE coalesce(n.id = o.id, FALSE)
+                AND (o.*) IS DISTINCT FROM (n.*)))
             AND (xmin <> pg_current_xact_id()::xid
                  OR (status <> 'CANCELLED' AND NOT EXISTS (
                 SELECT FROM order_lines
