@@ -36,14 +36,15 @@ _POLL_SECONDS = 0.05
 class EventLog:
     """What a store declares of its log.
 
-    `entity` is that of the events in the schema. `kind` is what happened. `changed`, `key` and
-    `columns` tell of each row of `table` which entity's row was changed, its key, and the names of
-    the changed columns: NULL for a row that was created or deleted. `owner` is the key of the
-    viewer whose own row it concerns; the rules that need the permission `own` show a viewer no
-    other events.
+    `entity` is that of the events in the schema; `entities` are those whose changes are logged.
+    `kind` is what happened. `changed`, `key` and `columns` tell of each row of `table` which
+    entity's row was changed, its key, and the names of the changed columns: NULL for a row that was
+    created or deleted. `owner` is the key of the viewer whose own row it concerns; the rules that
+    need the permission `own` show a viewer no other events.
     """
 
     entity: str
+    entities: frozenset[str]
     table: Table
     kind: ColumnElement[str]
     changed: ColumnElement[str]
