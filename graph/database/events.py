@@ -36,14 +36,15 @@ _POLL_SECONDS = 0.05
 class EventLog:
     """What a store declares of its log.
 
-    `entity` is that of the events in the schema. `kind` is what happened. `changed`, `key` and
-    `columns` tell of each row of `table` which entity's row was changed, its key, and the names of
-    the changed columns: NULL for a row that was created or deleted. `owner` is the key of the
-    viewer whose own row it concerns; the rules that need the permission `own` show a viewer no
-    other events.
+    `entity` is that of the events in the schema; `entities` are those whose changes are logged.
+    `kind` is what happened. `changed`, `key` and `columns` tell of each row of `table` which
+    entity's row was changed, its key, and the names of the changed columns: NULL for a row that was
+    created or deleted. `owner` is the key of the viewer whose own row it concerns; the rules that
+    need the permission `own` show a viewer no other events.
     """
 
     entity: str
+    entities: frozenset[str]
     table: Table
     kind: ColumnElement[str]
     changed: ColumnElement[str]
@@ -85,6 +86,17 @@ class Holder(NamedTuple):
     seconds: float
 
 
+class Look(NamedTuple):
+    """The last number that was given away, who is writing, and the file of the sequence.
+
+    The sequence has another file once its numbers have begun anew.
+    """
+
+    last: int
+    writers: frozenset[str]
+    sequence: int
+
+
 def is_prepared(writer: str) -> bool:
     """Whether a transaction was prepared before the database restarted.
 
@@ -103,23 +115,23 @@ class LogReader:
         self._database = database
         self._replay = replay or ReplayLimits()
 
-    async def look(self, known: int | None = None) -> tuple[int, frozenset[str]]:
-        """The last number that was given away, and who is writing.
+    async def look(self, known: int | None = None) -> Look:
+        """Look at the log.
 
         The number may be of an event that is not visible yet. The transactions that have written
         events and have not ended are those after the number was read. While the number is `known`,
         nobody looks for them.
         """
         name = self.log.table.name
-        last, writers = await self._database.first(_LOOK, f"{name}_id_seq", name, known)
-        return last, frozenset(writers or ())
+        last, writers, sequence = await self._database.first(_LOOK, f"{name}_id_seq", name, known)
+        return Look(last, frozenset(writers or ()), sequence)
 
     async def settle(self, seconds: float) -> int | None:
         """The last number, once it has settled; None if a transaction does not end in time."""
-        (last, writers), until = await self.look(), monotonic() + seconds
+        (last, writers, _), until = await self.look(), monotonic() + seconds
         while writers and monotonic() < until:
             await asyncio.sleep(_POLL_SECONDS)
-            now = (await self.look())[1]
+            now = (await self.look()).writers
             writers = (writers & now) | set(filter(is_prepared, now))
         return None if writers else last
 
@@ -178,7 +190,8 @@ _LOOK = """
         SELECT coalesce(array_agg(DISTINCT virtualtransaction), '{}') FROM pg_locks
         WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND last IS NOT NULL
           AND relation = $2::text::regclass
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END,
+        pg_relation_filenode($1::text::regclass)::bigint
     FROM (SELECT coalesce(pg_sequence_last_value($1::text::regclass), 0) AS last OFFSET 0) AS given
 """
 _HOLDERS = """

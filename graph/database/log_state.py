@@ -44,7 +44,7 @@ async def log_lines(database: Database, log: EventLog) -> list[str]:
         other = default_of(table)
         overflows = await connection.scalar(text(_HAS_ROWS.format(table=other)))
     reader = LogReader(database, log)
-    last, writers = await reader.look()
+    last, writers, _ = await reader.look()
     holders = await reader.holders(writers)
     pruned = await reader.pruned_through()
     grown = {

@@ -21,6 +21,7 @@
      │   ├─ InvalidCursor         the cursor is malformed, or of another sort    INVALID_CURSOR
      │   ├─ CursorExpired         events after it are not replayed any more      CURSOR_EXPIRED
      │   ├─ CursorUnknown         it is beyond the last event                    CURSOR_UNKNOWN
+     │   ├─ NotFollowed           a live query of rows without events            NOT_FOLLOWED
      │   ├─ StreamNotAccepted     a subscription, by a transport for one answer  NOT_ACCEPTABLE
      │   ├─ InvalidPage           page sizes contradict, or exceed the maximum   INVALID_PAGE
      │   ├─ AnswerTooLarge        the answer exceeds its limit in bytes          ANSWER_TOO_LARGE
@@ -44,6 +45,8 @@
      │   ├─ NotAllowed            the state of the row does not permit it        NOT_ALLOWED
      │   └─ IdempotencyMismatch   the key was used for a different request   IDEMPOTENCY_MISMATCH
      ├─ Unavailable               the database cannot be reached; retry later    SERVICE_UNAVAILABLE
+     │   ├─ Interrupted           the connection was lost; a read runs once more
+     │   ├─ ReadOnly              the server is a standby; nothing was changed
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
@@ -71,9 +74,11 @@ INTERNAL_SERVER_ERROR with an error id.
 """
 
 from graph.errors.availability import (
+    Interrupted,
     OutcomeUnknown,
     Overloaded,
     ProviderUnavailable,
+    ReadOnly,
     TimedOut,
     TooExpensive,
     TooMuchStorage,
@@ -120,6 +125,7 @@ from graph.errors.requests import (
     MethodNotAllowed,
     NoPreflight,
     NotAcceptable,
+    NotFollowed,
     NotPermitted,
     NotTrusted,
     OriginNotAllowed,
@@ -178,6 +184,7 @@ __all__ = [
     "HostNotAllowed",
     "IdempotencyMismatch",
     "InsufficientStock",
+    "Interrupted",
     "InvalidCursor",
     "InvalidFilter",
     "InvalidGroups",
@@ -195,6 +202,7 @@ __all__ = [
     "NoPreflight",
     "NotAcceptable",
     "NotAllowed",
+    "NotFollowed",
     "NotFound",
     "NotPermitted",
     "NotTrusted",
@@ -209,6 +217,7 @@ __all__ = [
     "ProblemCode",
     "ProviderUnavailable",
     "RateLimited",
+    "ReadOnly",
     "Reason",
     "ReasonCode",
     "RequestError",

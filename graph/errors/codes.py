@@ -78,6 +78,7 @@ class ErrorCode(_Code):
     INVALID_CURSOR = "INVALID_CURSOR", "The cursor is malformed, or of another list or order."
     CURSOR_EXPIRED = "CURSOR_EXPIRED", "Events after the cursor are not replayed any more."
     CURSOR_UNKNOWN = "CURSOR_UNKNOWN", "The cursor is beyond the last event."
+    NOT_FOLLOWED = "NOT_FOLLOWED", "A live query reads rows whose changes are not logged."
     INVALID_PAGE = "INVALID_PAGE", "Page arguments contradict each other, or exceed a limit."
     INVALID_FILTER = "INVALID_FILTER", "A condition is null, or the filter exceeds a limit."
     INVALID_ORDER = "INVALID_ORDER", "There are too many sorts, or a rank without a search."

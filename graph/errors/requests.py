@@ -195,6 +195,17 @@ class CursorUnknown(RequestError):
         )
 
 
+class NotFollowed(RequestError):
+    """A live query reads what has no events: it would not be told of changes."""
+
+    code = ErrorCode.NOT_FOLLOWED
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(
+            f"A live query cannot follow {', '.join(names)}: changes there are not logged."
+        )
+
+
 class InvalidPage(RequestError):
     code = ErrorCode.INVALID_PAGE
 

@@ -1,7 +1,8 @@
 """Follows the event log: which events are settled, and which rows have changed.
 
-It asks the sequence for its last number every 50 ms while somebody listens, and once a second
-otherwise; the worker's own commits wake it at once. Where the number has moved, it notes which
+While somebody listens it asks the sequence for its last number every 50 ms, every 100 ms where
+nothing has happened for some seconds, and otherwise once a second. The worker's own commits wake it
+at once. Where the number has moved, it notes which
 transactions are writing. The number is settled when none of these is left. It needs no connection
 of its own, no notification and no column: it works behind any pooler, and costs writers nothing.
 """
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+_QUIET_POLL_SECONDS = 0.1
 _IDLE_SECONDS = 1.0
+# After so long without an event.
+_QUIET_AFTER_SECONDS = 5.0
 # Many commits are looked at together.
 _LEAST_SECONDS = 0.02
 # While numbers are about to settle, for the first second.
@@ -76,6 +80,7 @@ class Follower:
         self._log = log
         self._listener = listener
         self._marks = deque[_Mark]()
+        self._sequence = 0  # its file
         self._last = 0  # the number that was looked at last
         # The listener has heard of what is visible up to this number,
         self._heard = 0
@@ -83,7 +88,7 @@ class Follower:
         self._writers = dict[str, int]()
         self._told = set[int]()  # events that are not settled
         self._polls = 0
-        self._polled_at = 0.0
+        self._polled_at = self._moved_at = 0.0
         self._polling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._is_failing = False
@@ -148,21 +153,25 @@ class Follower:
     def _pause_seconds(self) -> float:
         if self._is_failing or (not self._marks and not self._listener.is_listening):
             return _IDLE_SECONDS
-        is_new = bool(self._marks) and monotonic() - self._marks[0].since < 1
-        return _SOON_SECONDS if is_new else _POLL_SECONDS
+        if self._marks and monotonic() - self._marks[0].since < 1:
+            return _SOON_SECONDS
+        is_quiet = monotonic() - self._moved_at > _QUIET_AFTER_SECONDS
+        return _QUIET_POLL_SECONDS if is_quiet else _POLL_SECONDS
 
     async def _poll(self) -> None:
         self._polls += 1
         newest = self._marks[-1].number if self._marks else self.settled
-        last, writers = await self._log.look(None if self._marks else newest)
-        if newest is not None and last < newest:
+        last, writers, sequence = await self._log.look(None if self._marks else newest)
+        if newest is not None and (last < newest or sequence != self._sequence):
             self._restart()
-            last, writers = await self._log.look()
+            last, writers, sequence = await self._log.look()
             newest = None
+        self._sequence = sequence
         if last == newest and not self._marks:
             return
         if last != newest:
             self._marks.append(_Mark(last, writers))
+            self._moved_at = monotonic()
         self._look_at(last, writers)
         passed = list(takewhile(lambda mark: mark.has_settled(writers), self._marks))
         # If the log cannot be read now, nothing has settled yet.

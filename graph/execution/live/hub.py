@@ -115,9 +115,11 @@ class Hub:
         return source
 
     async def subscribe(
-        self, source: Source, work: Work, request: Request, viewer: Viewer
+        self, source: Source, work: Work, request: Request, viewer: Viewer, page_size: int
     ) -> Stream:
         """Join the group of a subscription, whose query is planned and permitted as `work`.
+
+        A page of events has `page_size` at most.
 
         Raises:
             Unavailable: the log cannot be read.
@@ -135,6 +137,7 @@ class Hub:
             self._sort,
             lambda: self._follower.settled,
             self._log.pruned_through,
+            page_size,
         )
         bill = Bill(self._charging, request.client)
         key = _key(source, work, request, viewer)

@@ -68,6 +68,8 @@ class Query:
     # The last settled number, and that up to which the log was pruned, at any time.
     settled: Callable[[], int | None]
     pruned_through: Callable[[], Awaitable[int]]
+    # The most events of a page, so that it costs no more than one operation may.
+    most: int
 
     async def page(self, after: int, settled: int, first: int = _PAGE_SIZE) -> EventPage:
         """The next events after a number, at most `first`; raises as `Runner`.
@@ -75,6 +77,7 @@ class Query:
         Where one of several has an error, or all are too large together, it is the first event
         alone.
         """
+        first = min(first, self.most)
         try:
             answer, cost = await self._run_page(self.source.query, after, settled, first)
         except AnswerTooLarge:
@@ -114,7 +117,8 @@ class Query:
     def _numbered(self, edge: bytes) -> Numbered:
         """The event of an edge whose first member is its cursor."""
         cursor = edge[len(_CURSOR) : edge.index(b'"', len(_CURSOR))].decode()
-        rest = b"{" + edge[len(_CURSOR) + len(cursor) + 2 :]
+        # There may be no other member: @skip may leave out all that the client selects.
+        rest = b"{" + edge[len(_CURSOR) + len(cursor) + 1 :].removeprefix(b",")
         body = b'{"data":{"%s":%s}}' % (self.source.response_key.encode(), rest)
         return Numbered(self.number_of(cursor), StreamedResult(body, cursor))
 

@@ -6,6 +6,7 @@ operation is a short sum of products, computed for each request from the sizes o
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from math import ceil, inf, prod
@@ -95,6 +96,11 @@ class CostLimits:
             yield TooCostly(cost, self.most, most_expensive)
         if self.most_scanned is not None and scanned > self.most_scanned:
             yield ScansTooCostly(scanned, self.most_scanned, most_expensive)
+
+    def times(self, total: int, scanned: int) -> int:
+        """How often an operation that exceeds neither limit may be done in one; once at least."""
+        most, most_scanned = self.most or sys.maxsize, self.most_scanned or sys.maxsize
+        return max(1, min(most // max(total - scanned, 1), most_scanned // max(scanned, 1)))
 
 
 class Price:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.catalog import catalog
 from graph.database.lineage import is_entity, reads_of, reads_of_column
+from graph.errors import NotFollowed
 from graph.execution.planning.access import entity_within, parts_within
 from graph.selection import (
     Attribute,
@@ -90,16 +91,24 @@ def changed_rows(event: Event) -> list[tuple[Rows, frozenset[str] | None]]:
 
 
 def dependencies_of(plan: Plan, world: World) -> list[Dependency] | None:
-    """What a query depends on in a world; None is everything."""
+    """What a query depends on in a world; None is everything.
+
+    Raises:
+        NotFollowed: it reads rows whose changes are not in the log.
+    """
     reads = _Reads(plan.values, world)
     for root in plan.root:
         reads.add(root, Rows(""))
+    if reads.unlogged:
+        raise NotFollowed(sorted(reads.unlogged))
     return None if reads.is_unknown else reads.dependencies()
 
 
 class _Reads:
     def __init__(self, values: Sequence[Any], world: World) -> None:
         self.is_unknown = False
+        # Entities, and tables of many-to-many relationships, that have no events.
+        self.unlogged = set[str]()
         self._values = values
         self._world = world
         self._columns = defaultdict[Rows, set[str]](set)
@@ -147,7 +156,7 @@ class _Reads:
         """The rows of a relationship, and the columns by which it leads to them."""
         target, column = relationship.target, relationship.target_column
         if relationship.association is not None:
-            self.is_unknown = True  # its table has no events
+            self.unlogged.add(relationship.association.table)
         if relationship.source_column and is_entity(around.entity):
             self._read(around, relationship.source_column)
         if column is None:
@@ -184,6 +193,8 @@ class _Reads:
         """Note that these rows are read, by the rules of the world, and a column of them."""
         if not is_entity(rows.entity):
             return
+        if not is_logged(rows.entity):
+            self.unlogged.add(rows.entity)
         is_new = rows not in self._columns
         self._columns[rows].add(_KEY)
         if is_new and (rule := self._world.rules.get(rows.entity)) is not None:
@@ -201,6 +212,12 @@ class _Reads:
                 self._moves[Rows(read.entity)].add(read.on)
             self._read(of)
             self._columns[of] |= read.columns
+
+
+def is_logged(entity: str) -> bool:
+    """Whether changes of the entity's rows are events, or its rows are events themselves."""
+    log = catalog.log
+    return log is not None and (entity in log.entities or entity == log.entity)
 
 
 def _names(column: str, entity: str) -> bool:

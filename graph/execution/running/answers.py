@@ -39,10 +39,15 @@ def build_answer(
     compiled: Compiled | None = None,
     columns: Sequence[bytes] = (),
 ) -> Answer:
-    """The answer of the executor, combined with the columns of compiled fields."""
-    if rejected := rejection(result.errors or []):
-        raise rejected
-    if result.data is None or unavailability(result.errors or []):
+    """The answer of the executor, combined with the columns of compiled fields.
+
+    Raises:
+        RequestRejected: a statement has found that the operation asks for too much.
+        Unavailable: the database was lost on the way, and so is the whole answer.
+    """
+    if error := rejection(result.errors or []) or unavailability(result.errors or []):
+        raise error
+    if result.data is None:
         return failed(result.errors or [])
     if compiled is None:
         body = orjson.dumps({"data": result.data})

@@ -95,8 +95,7 @@ async def items(database: Database) -> None:
 
 
 async def last_number(database: Database) -> int:
-    last, _ = await log_of(database).look()
-    return last
+    return (await log_of(database).look()).last
 
 
 TAKE = "UPDATE items SET stock = stock - 1 WHERE id = $1"
@@ -209,6 +208,22 @@ async def test_numbers_that_begin_anew_are_noticed(
         await until(lambda: bool(collector.restarts))
         await admin.execute(TAKE, 1)
         await until(lambda: follower.settled == 1)
+
+
+async def test_numbers_that_begin_anew_are_noticed_though_there_are_as_many(
+    database: Database, database_url: str, items: None
+) -> None:
+    del items
+    async with following(database) as (follower, collector), connected(database_url) as admin:
+        last = follower.settled or 0
+        async with admin.transaction():
+            await admin.execute("TRUNCATE events RESTART IDENTITY")
+            await admin.execute("SELECT setval('events_id_seq', $1)", last)
+        await until(lambda: bool(collector.restarts))
+        await until(lambda: follower.settled == last)
+        await admin.execute(TAKE, 1)
+        await collector.reaches(last + 1)
+        assert collector.restarts == 1
 
 
 async def test_a_lost_database_delays_and_loses_nothing(

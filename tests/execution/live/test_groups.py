@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from graph.database.catalog import catalog
 from graph.execution.live import events as streams
 from graph.execution.live import group
 from graph.execution.live.group import Bill, Group
@@ -344,3 +346,16 @@ async def test_a_stream_that_begins_while_others_settle_misses_nothing(
         await pay(client, 3)
         got = [each["data"]["events"]["node"]["orderId"] for each in await events.take(2)]
         assert got == [to_global_id("Order", order) for order in (2, 3)]
+
+
+async def test_what_has_no_events_cannot_be_followed(
+    subscribe: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert catalog.log is not None
+    log = replace(catalog.log, entities=catalog.log.entities - {"Item"})
+    monkeypatch.setattr(catalog, "log", log)
+    (error,) = await subscribe.refused("subscription { live { items { totalCount } } }")
+    assert error["extensions"]["code"] == "NOT_FOLLOWED"
+    assert "Item" in error["message"]
+    async with subscribe("subscription { live { customers { totalCount } } }") as live:
+        await live.next()

@@ -7,13 +7,17 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from graphql import ExecutionResult, GraphQLError
 
 from graph.database.events import LogReader
+from graph.errors import Unavailable
 from graph.execution.live import group as groups
 from graph.execution.live.runs import Query
+from graph.execution.planning.cost import CostLimits
+from graph.execution.running import execute
 from graph.execution.running.charging import Charging
 from graph.execution.running.request import Request
-from graph.relay import to_global_id
+from graph.relay import encode_cursor, to_global_id
 from graph.viewer import SYSTEM
 from tests.conftest import recorded
 from tests.execution.live.test_follower import until
@@ -135,10 +139,12 @@ async def test_the_first_answer_is_no_older_than_the_subscription(
     async with subscribe(LIVE, id=1) as live:
         await live.next()
         monkeypatch.setattr(Query, "whole", slowly)
+        receiving = asyncio.create_task(live.next())
         await pay(client, 1)
         await running.wait()
         async with subscribe(LIVE, id=1) as late:
             assert (await late.next())["data"]["live"]["order"]["status"] == "PAID"
+        await receiving
 
 
 @pytest.mark.parametrize("field", ["live", "events"])
@@ -182,3 +188,97 @@ async def test_texts_that_differ_in_literals_are_different_subscriptions(
             await pay(client, order)
             result = await streams[order - 1].next()
             assert result["data"]["events"]["node"]["orderId"] == id_
+
+
+async def test_an_event_without_members_is_json(client: Client, subscribe: Subscriptions) -> None:
+    await fill(client.database, customers=1)
+    async with subscribe("subscription { events { node @skip(if: true) { kind } } }") as events:
+        await pay(client, 1)
+        assert await events.next() == {"data": {"events": {}}}
+
+
+async def test_a_page_of_events_costs_no_more_than_an_operation_may(
+    client: Client, subscribe: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(client.database, customers=1)
+    query = """subscription ($after: String) { events(after: $after) { node { order { customer {
+        orders(first: 3) { nodes { lineItems(first: 20) { nodes { id } } } } } } } } }"""
+    limits = CostLimits(200, None)
+    monkeypatch.setattr(client.execution, "_cost_limits", limits)
+    pages: list[int] = []
+    run_page = Query._run_page  # noqa: SLF001
+
+    async def recording(*arguments: Any) -> Any:
+        pages.append(arguments[-1])
+        return await run_page(*arguments)
+
+    monkeypatch.setattr(Query, "_run_page", recording)
+    async with subscribe(query, after=encode_cursor("Event:id", 0)) as events:
+        await events.take(3)
+        assert pages
+        assert max(pages) < 10
+
+
+async def test_a_live_query_with_resolvers_outlasts_a_lost_database(
+    client: Client, subscribe: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(client.database, customers=1)
+    async with subscribe(
+        "subscription { live { viewer { role } order(by: {databaseId: 1}) { status } } }"
+    ) as live:
+        await live.next()
+        found: Any = execute.run  # type: ignore[attr-defined]
+        lost = ExecutionResult(None, [GraphQLError("", original_error=Unavailable())])
+
+        async def fails_once(*arguments: Any) -> ExecutionResult:
+            monkeypatch.setattr(execute, "run", found)
+            await found(*arguments)
+            return lost
+
+        monkeypatch.setattr(execute, "run", fails_once)
+        await pay(client, 1)
+        assert (await live.next())["data"]["live"]["order"]["status"] == "PAID"
+        assert vars(execute)["run"] is found
+
+
+async def test_nothing_is_read_for_receivers_in_debt(
+    client: Client, subscribe: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(client.database, customers=2, orders=1)
+    hub = client.execution.hub
+    assert hub is not None
+    paid = asyncio.Event()
+
+    class Debt(SlowBuckets):
+        async def consume(self, client: str, cost: int) -> None:
+            del client, cost
+            await paid.wait()
+
+        charge = SlowBuckets.refund
+
+    monkeypatch.setattr(groups, "_LEAST_CHARGE", 1)
+    async with subscribe(LIVE, id=1) as live, subscribe(EVENTS) as events:
+        await live.next()
+        receiving = [asyncio.create_task(each.next()) for each in (live, events)]
+        await asyncio.sleep(0.1)
+        for each in (live, events):
+            each.stream._bill._charging = Charging(Debt())  # type: ignore[attr-defined]  # noqa: SLF001
+        await pay(client, 1)
+        await asyncio.gather(*receiving)
+        receiving = [asyncio.create_task(each.next()) for each in (live, events)]
+        await asyncio.sleep(0.1)
+        run, runs = Query._run, list[Query]()  # noqa: SLF001
+
+        async def recording(query: Query, *arguments: Any) -> Any:
+            runs.append(query)
+            return await run(query, *arguments)
+
+        monkeypatch.setattr(Query, "_run", recording)
+        await ship(client, 1)
+        await asyncio.sleep(0.5)
+        assert not runs
+        paid.set()
+        shipped, event = await asyncio.gather(*receiving)
+        assert shipped["data"]["live"]["order"]["status"] == "SHIPPED"
+        assert event["data"]["events"]["node"]["kind"] == "SHIPPED"
+        assert len(runs) == 2
