@@ -108,6 +108,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".graph")
     pool_size: int = Field(default=10, ge=1, le=1000)
     pool_timeout_seconds: _Seconds = 10
+    # A connection that has been open for longer is replaced before its next use.
+    pool_recycle_seconds: _Seconds = 1800
     connect_timeout_seconds: _Seconds = 5
     statement_timeout_seconds: _Seconds = 10
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select, update
 
-from graph.database.engine import translated
+from graph.database.driver_errors import translated
 from graph.database.tables import api_keys
 
 if TYPE_CHECKING:

@@ -14,10 +14,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import sqlalchemy
-from asyncpg import InvalidCachedStatementError
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -26,6 +24,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from graph.database.driver_errors import translated
 from graph.database.pool import Pool
 from graph.database.poolers import Connector
 from graph.database.readiness import Readiness
@@ -33,8 +32,7 @@ from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
 from graph.database.table_sizes import TableSizes
 from graph.database.worlds import OWN, dialect_in, world_of
-from graph.errors import TimedOut, TooManyBuckets, TooMuchStorage, Unavailable
-from graph.selection import MAX_FILLED_GROUPS, MAX_GROUPS
+from graph.errors import Interrupted, ReadOnly
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
@@ -60,13 +58,6 @@ _VERSION_WITH_JSON_SCALAR = 17
 
 # In the first line of a plan.
 _TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
-
-_QUERY_CANCELED = "57014"
-_INVALID_TEXT = "22P02"
-_LIMIT_EXCEEDED = "53400"
-# What begins a SQLSTATE that says "not now": connection, authorization, no such database,
-# resources, a database that takes no connections, operator intervention.
-_TRANSIENT = ("08", "28", "3D", "53", "55000", "57")
 
 
 class ReadSession:
@@ -98,20 +89,20 @@ class ReadSession:
             TimedOut: the statement ran longer than `statement_timeout_seconds`.
         """
         async with self._lock:
+            connection = await self._connection()  # the wait for one does not count
             try:
-                connection = await self._session.connection()  # the wait for one does not count
                 with self._stopwatch:
                     return (
                         await execute_in(self.world, connection, statement, parameters, self._own)
                     ).all()
             except Exception as error:
-                raise translated(error) from error
+                raise await self._failed(connection, error) from error
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, within the session's snapshot."""
         async with self._lock:
+            connection = await self._connection()
             try:
-                connection = await self._session.connection()
                 driver = (await connection.get_raw_connection()).driver_connection
                 statement = query.statement(
                     json_function(driver), self.world, self.max_answer_bytes
@@ -121,7 +112,20 @@ class ReadSession:
                     columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
                 return check_size(columns, self.max_answer_bytes)
             except Exception as error:
-                raise translated(error) from error
+                raise await self._failed(connection, error) from error
+
+    async def _connection(self) -> AsyncConnection:
+        try:
+            return await self._session.connection()
+        except Exception as error:
+            raise translated(error) from error
+
+    async def _failed(self, connection: AsyncConnection, error: Exception) -> Exception:
+        """As `Database.failed`."""
+        failure = translated(error)
+        if isinstance(failure, Interrupted) and not connection.invalidated:
+            await connection.invalidate()
+        return failure
 
     async def close(self) -> None:
         await self._session.close()
@@ -147,7 +151,7 @@ class Database:
         )
         self._read = async_sessionmaker(snapshot, autoflush=False, expire_on_commit=False)
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
-        self._readiness = Readiness(spare, translated)
+        self._readiness = Readiness(spare)
         self.sizes = TableSizes(spare)
         self._turn = asyncio.Lock()
 
@@ -165,6 +169,7 @@ class Database:
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_seconds,
+            pool_recycle=settings.pool_recycle_seconds,
             pool_use_lifo=True,
             hide_parameters=True,
         )
@@ -214,7 +219,7 @@ class Database:
                 )
             return check_size(columns, self.max_answer_bytes)
         except Exception as error:
-            raise translated(error) from error
+            raise self.failed(driver, error) from error
         finally:
             self.give(connection)
 
@@ -236,7 +241,7 @@ class Database:
                 prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
                 plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
         except Exception as error:
-            raise translated(error) from error
+            raise self.failed(driver, error) from error
         finally:
             self.give(connection)
         cost = _TOTAL_COST.search(plan)
@@ -259,7 +264,7 @@ class Database:
                 listener(sql, parameters)
             return cast("Sequence[Any]", await driver.fetch(sql, *parameters))
         except Exception as error:
-            raise translated(error) from error
+            raise self.failed(driver, error) from error
         finally:
             self.give(connection)
 
@@ -282,6 +287,19 @@ class Database:
         except Exception as error:
             raise translated(error) from error
 
+    def failed(self, driver: Any, error: Exception) -> Exception:
+        """The typed error for one that a statement on a connection ended with.
+
+        A connection that was lost, or that leads to a standby, is not used again. The pool opens
+        another, which may reach the new primary; so it does for all those to a standby.
+        """
+        failure = translated(error)
+        if isinstance(failure, Interrupted | ReadOnly):
+            driver.terminate()
+        if isinstance(failure, ReadOnly):
+            cast("Pool", self.engine.pool).distrust()
+        return failure
+
     def give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
         """Return a connection from `take`."""
         if isinstance(connection, ConnectionPoolEntry):
@@ -301,10 +319,11 @@ class Database:
         return await prepared.fetchrow(*parameters)
 
     async def check_ready(self) -> None:
-        """Check that the store can be read, on a connection that no operation uses.
+        """Check that the store can be used, on a connection that no operation uses.
 
         Raises:
             Unavailable: the database cannot be reached, or is not at the head revision.
+            ReadOnly: it is a standby.
         """
         await self._readiness.check()
 
@@ -354,34 +373,6 @@ def server_settings(settings: Settings) -> dict[str, str]:
         "random_page_cost": "1.1",
         "max_parallel_workers_per_gather": "0",
     }
-
-
-def translated(error: Exception) -> Exception:
-    """The typed error for an error of the driver.
-
-    Any other error is returned as it is, to be masked.
-    """
-    original = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(original, "sqlstate", None) or ""
-    if state == _QUERY_CANCELED:
-        return TimedOut()
-    if state == _INVALID_TEXT and TooManyBuckets.MARK in str(original):
-        return TooManyBuckets(MAX_GROUPS, MAX_FILLED_GROUPS)
-    if state == _LIMIT_EXCEEDED:
-        return TooMuchStorage()
-    lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    lost = lost or isinstance(error, PoolTimeout | OSError) or is_outdated(error)
-    if lost or state.startswith(_TRANSIENT):
-        return Unavailable()
-    return error
-
-
-def is_outdated(error: Exception) -> bool:
-    """Whether a statement was kept from before a migration; the driver has dropped it by now."""
-    cause: BaseException | None = error  # SQLAlchemy puts errors of its own around the driver's
-    while cause is not None and not isinstance(cause, InvalidCachedStatementError):
-        cause = cause.__cause__
-    return cause is not None
 
 
 def _refuse_closed_connection(

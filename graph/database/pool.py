@@ -4,23 +4,35 @@ A checkout runs in a greenlet, wraps the connection, and rolls back on return: i
 look-up by key. A single statement leaves nothing to roll back, and a transaction of ours ends by
 itself, so `take` hands out an idle entry directly. Both ways wait in one queue, first come, first
 served.
+
+Where PostgreSQL has no room for one connection more (`max_connections`, or the limit of a role or
+database), a request waits for one that lives, of this pool or of any other.
 """
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
+from asyncio import get_running_loop, sleep
 from collections import deque
 from contextlib import suppress
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_
 from sqlalchemy.util.queue import Empty, Full, QueueCommon
 
+from graph.database.driver_errors import TOO_MANY_CONNECTIONS, sqlstate
+
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Callable
 
-    from sqlalchemy.pool import ConnectionPoolEntry
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+# How often a request that found no room tries again to open a connection.
+_TRY_AGAIN_SECONDS = 0.1
+# Where a standby is all there is, its connections are not replaced with each change.
+_DISTRUST_SECONDS = 1.0
 
 
 class _Queue(QueueCommon[Any]):
@@ -54,6 +66,17 @@ class _Queue(QueueCommon[Any]):
         if self.full():
             raise Full
         self._idle.append(item)
+
+    def put_first(self, item: Any) -> None:
+        """Put what the next `get` returns."""
+        self._idle.append(item)
+
+    def pick(self, is_wanted: Callable[[Any], bool]) -> Any:
+        """Take an idle item that is wanted, or None."""
+        found = next((item for item in self._idle if is_wanted(item)), None)
+        if found is not None:
+            self._idle.remove(found)
+        return found
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
         """Put without blocking: the queue has room for every connection of the pool."""
@@ -123,7 +146,7 @@ class Pool(AsyncAdaptedQueuePool):
             return None
         else:
             entry = await self._pool.turn(self._timeout)
-        if _is_usable(entry, self._invalidate_time):
+        if self._is_usable(entry):
             return entry  # type: ignore[no-any-return]
         self.give(entry)
         return None
@@ -132,9 +155,46 @@ class Pool(AsyncAdaptedQueuePool):
         """Return a connection from `take`."""
         self._do_return_conn(entry)
 
+    def distrust(self) -> None:
+        """Replace all connections before their next use, but not more often than once a second."""
+        now = time()
+        if now - self._invalidate_time > _DISTRUST_SECONDS:
+            self._invalidate_time = now
 
-def _is_usable(entry: Any, invalidate_time: float) -> bool:
-    driver = entry.driver_connection
-    # After a lost connection the pool distrusts all connections that were opened before it.
-    trusted: bool = entry.last_connect_time >= invalidate_time
-    return trusted and driver is not None and not driver.is_closed()
+    def connect(self) -> PoolProxiedConnection:
+        """Check out a connection; where there is no room for one more, wait until one is free.
+
+        Raises:
+            Exception: whatever opening a connection raises; also after `timeout` without room.
+        """
+        try:
+            return super().connect()
+        except Exception as error:
+            if sqlstate(error) != TOO_MANY_CONNECTIONS:
+                raise
+        return self._connect_in_time()
+
+    def _connect_in_time(self) -> PoolProxiedConnection:
+        loop = get_running_loop()
+        deadline = loop.time() + self._timeout
+        while True:
+            entry = self._pool.pick(self._is_usable)
+            if entry is None:
+                with suppress(TimeoutError):
+                    entry = await_(self._pool.turn(_TRY_AGAIN_SECONDS))
+            if entry is not None:
+                self._pool.put_first(entry)
+            try:
+                return super().connect()
+            except Exception as error:
+                if sqlstate(error) != TOO_MANY_CONNECTIONS or loop.time() > deadline:
+                    raise
+            # A dead entry that is back in the queue would be tried again and again.
+            await_(sleep(_TRY_AGAIN_SECONDS))
+
+    def _is_usable(self, entry: Any) -> bool:
+        driver = entry.driver_connection
+        # After a lost connection the pool distrusts all connections that were opened before it.
+        trusted: bool = entry.last_connect_time >= self._invalidate_time
+        fresh = self._recycle < 0 or time() - entry.last_connect_time <= self._recycle
+        return trusted and fresh and driver is not None and not driver.is_closed()

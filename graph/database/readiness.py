@@ -1,8 +1,11 @@
-"""Whether the store can be read, answered soon whatever else runs.
+"""Whether the store can be used, answered soon whatever else runs.
 
 The check has a connection of its own, so it does not wait for operations. Probes at the same time
 share one check. Where a busy machine takes too long for it, the last result is the answer while it
 is fresh.
+
+A standby is not ready: it can be read, but takes no changes. The connection to it is closed, so
+that the next check meets the primary once the address leads there.
 """
 
 from __future__ import annotations
@@ -11,33 +14,36 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
+
+from graph.database.driver_errors import translated
 from graph.database.revisions import applied_revision, head_revision
-from graph.errors import Unavailable
+from graph.errors import ReadOnly, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 # A probe is answered within 100 ms.
 _SOON_SECONDS = 0.05
 _FRESH_SECONDS = 15.0
 
+_IS_STANDBY = text("SELECT pg_is_in_recovery()")
+
 
 class Readiness:
     """The readiness of one database. `engine` has one connection, for this alone."""
 
-    def __init__(self, engine: AsyncEngine, translated: Callable[[Exception], Exception]) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._translated = translated
         self._check: asyncio.Task[None] | None = None
         self._was_ready_at: float | None = None
 
     async def check(self) -> None:
-        """Check that the store can be read.
+        """Check that the store can be used.
 
         Raises:
             Unavailable: the database cannot be reached, or is not at the head revision.
+            ReadOnly: it is a standby.
         """
         if self._check is None or self._check.done():
             self._check = asyncio.create_task(self._checked())
@@ -61,10 +67,13 @@ class Readiness:
     async def _checked(self) -> None:
         try:
             async with self._engine.connect() as connection:
+                if await connection.scalar(_IS_STANDBY):
+                    await connection.invalidate()
+                    raise ReadOnly  # noqa: TRY301  the handler is for any failure
                 revision = await connection.run_sync(applied_revision)
         except Exception as error:
             self._was_ready_at = None
-            raise self._translated(error) from error
+            raise translated(error) from error
         self._was_ready_at = monotonic() if revision == head_revision() else None
         if self._was_ready_at is None:
             raise Unavailable

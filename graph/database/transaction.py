@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
-from graph.database.engine import execute_in, is_outdated, json_function, translated
+from graph.database.driver_errors import is_lost, is_outdated, translated
+from graph.database.engine import execute_in, json_function
 from graph.database.reads import check_size
 from graph.database.stopwatch import Stopwatch
 from graph.database.worlds import OWN, text_in, world_of
@@ -175,7 +176,8 @@ class Transaction:
             try:
                 await self._driver.execute("COMMIT")
             except Exception as error:
-                if self._driver.is_closed():
+                if self._driver.is_closed() or is_lost(error):
+                    self._driver.terminate()
                     raise OutcomeUnknown from error
                 raise self._translated(error) from error
 
@@ -199,7 +201,7 @@ class Transaction:
         if self._driver.is_closed():  # PostgreSQL ends the connection with the transaction
             overdue = self._max_seconds and monotonic() - self._began >= self._max_seconds
             return TimedOut() if overdue else Unavailable()
-        return translated(error)
+        return self._database.failed(self._driver, error)
 
 
 class LoadingTransaction(Transaction):

@@ -45,6 +45,8 @@
      │   ├─ NotAllowed            the state of the row does not permit it        NOT_ALLOWED
      │   └─ IdempotencyMismatch   the key was used for a different request   IDEMPOTENCY_MISMATCH
      ├─ Unavailable               the database cannot be reached; retry later    SERVICE_UNAVAILABLE
+     │   ├─ Interrupted           the connection was lost; a read runs once more
+     │   ├─ ReadOnly              the server is a standby; nothing was changed
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
@@ -72,9 +74,11 @@ INTERNAL_SERVER_ERROR with an error id.
 """
 
 from graph.errors.availability import (
+    Interrupted,
     OutcomeUnknown,
     Overloaded,
     ProviderUnavailable,
+    ReadOnly,
     TimedOut,
     TooExpensive,
     TooMuchStorage,
@@ -180,6 +184,7 @@ __all__ = [
     "HostNotAllowed",
     "IdempotencyMismatch",
     "InsufficientStock",
+    "Interrupted",
     "InvalidCursor",
     "InvalidFilter",
     "InvalidGroups",
@@ -212,6 +217,7 @@ __all__ = [
     "ProblemCode",
     "ProviderUnavailable",
     "RateLimited",
+    "ReadOnly",
     "Reason",
     "ReasonCode",
     "RequestError",

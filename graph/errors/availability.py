@@ -13,13 +13,27 @@ class Unavailable(GraphError):
 
     code: ClassVar[ErrorCode] = ErrorCode.SERVICE_UNAVAILABLE
     status = 503
+    # None where the same request would fail again.
+    retry_after_seconds: ClassVar[int | None] = 1
 
     def __init__(self, message: str = "The database cannot be reached. Try again later.") -> None:
         super().__init__(message)
 
 
+class Interrupted(Unavailable):
+    """A connection was lost, or a standby ended a statement: a read may run again elsewhere."""
+
+
+class ReadOnly(Unavailable):
+    """The server is a standby. Another one is the primary, or this one becomes it."""
+
+    def __init__(self) -> None:
+        super().__init__("The database accepts no changes at present. Try again later.")
+
+
 class TimedOut(Unavailable):
     code = ErrorCode.TIMEOUT
+    retry_after_seconds = None
 
     def __init__(self) -> None:
         super().__init__("The operation took longer than is allowed. Request less at once.")
@@ -55,7 +69,6 @@ class ProviderUnavailable(Unavailable):
 
 class Overloaded(Unavailable):
     code = ErrorCode.OVERLOADED
-    retry_after_seconds = 1
 
     def __init__(
         self, message: str = "Too many operations are waiting already. Try again in a moment."
@@ -75,6 +88,7 @@ class TooExpensive(Overloaded):
 
 class TooMuchStorage(Unavailable):
     code = ErrorCode.TOO_MUCH_STORAGE
+    retry_after_seconds = None
 
     def __init__(self) -> None:
         super().__init__(

@@ -312,3 +312,81 @@ async def test_nothing_is_left_open(database_url: str) -> None:
         assert len(await backends(database_url)) == 5
 
     assert await backends(database_url) == set()
+
+
+async def test_connections_that_were_open_for_long_are_replaced(database_url: str) -> None:
+    async with pool_of(1, database_url, pool_recycle_seconds=0.5) as database:
+        pids = {await value_of(database)}
+        assert {await value_of(database), await value_in_session(database)} == pids
+        for read in (value_of, value_in_session):
+            await asyncio.sleep(0.6)
+            pids.add(await read(database))
+
+        assert len(pids) == 3
+        assert len(await backends(database_url)) == 1
+        assert idle(database)
+
+
+# No room in PostgreSQL
+
+
+@asynccontextmanager
+async def role_of(url: str, connections: int) -> AsyncIterator[str]:
+    """The URL of a role that may have so many connections."""
+    role = f"narrow_{url.partition('clone_')[2].partition('?')[0]}"
+    async with administrator(url) as connection:
+        await connection.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT {connections}")
+        yield url.replace("//graph@", f"//{role}@")
+        await connection.execute(f"DROP ROLE {role}")
+
+
+async def test_where_there_is_no_room_all_wait_for_the_connections_there_are(
+    database_url: str,
+) -> None:
+    async with role_of(database_url, 2) as url, pool_of(8, url) as database:
+        one = [value_of(database, NAP) for _ in range(20)]
+        many = [value_in_session(database, "SELECT pg_sleep(0.05)") for _ in range(20)]
+        answers = await asyncio.gather(
+            *(each for pair in zip(one, many, strict=True) for each in pair)
+        )
+
+        assert len(answers) == 40
+        assert len(await backends(database_url)) == 2
+        assert idle(database)
+
+
+async def test_where_there_is_no_room_one_waits_until_another_client_is_gone(
+    database_url: str,
+) -> None:
+    async with role_of(database_url, 1) as url, pool_of(2, url) as database:
+        async with administrator(url):
+            waits = [asyncio.create_task(each) for each in (value_of(database), value_of(database))]
+            await asyncio.sleep(0.3)
+            assert not any(wait.done() for wait in waits)
+        assert len(set(await asyncio.gather(*waits))) == 1
+
+        # The connection is lost, and somebody else takes its place.
+        await end(database_url, *await backends(database_url))
+        async with administrator(url):
+            wait = asyncio.create_task(value_in_session(database))
+            await asyncio.sleep(0.3)
+            assert not wait.done()
+        assert await wait
+        assert idle(database)
+
+
+async def test_where_there_is_no_room_for_too_long_the_database_is_unavailable(
+    database_url: str,
+) -> None:
+    async with (
+        role_of(database_url, 1) as url,
+        administrator(url),
+        pool_of(2, url, pool_timeout_seconds=0.3) as database,
+    ):
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Unavailable):
+            await value_of(database)
+        with pytest.raises(Unavailable):
+            await value_in_session(database)
+        assert asyncio.get_running_loop().time() - began >= 0.6
+        assert idle(database)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from graph.database.engine import json_function, translated
+from graph.database.driver_errors import is_lost, sqlstate, translated
+from graph.database.engine import json_function
 from graph.database.relationships import mapper_of
 from graph.database.worlds import OWN, text_in, world_of
 from graph.database.writes.rows import column_name, select_by_key, table_name
-from graph.errors import OutcomeUnknown
+from graph.errors import OutcomeUnknown, ReadOnly, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from graph.selection import Value
     from graph.viewer import Viewer
 
-_QUERY_CANCELED = "57014"
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
@@ -103,7 +103,7 @@ async def change_at_once(
 
     Raises:
         NotChanged: the payload reads other rows than those of the change.
-        Unavailable, TimedOut: as `Database.fetch_json`; nothing was done.
+        Unavailable, TimedOut, ReadOnly: as `Database.fetch_json`; nothing was done.
         OutcomeUnknown: the connection was lost before the statement was confirmed.
     """
     connection = await database.take()
@@ -122,7 +122,7 @@ async def change_at_once(
         for listener in database.listeners:
             listener(sql, parameters)
         with stopwatch:
-            row = await _first(driver, sql, parameters)
+            row = await _first(database, driver, sql, parameters)
     finally:
         database.give(connection)
     if row is None or row["key"] is None:
@@ -131,17 +131,16 @@ async def change_at_once(
     return key, columns
 
 
-async def _first(driver: Any, sql: str, parameters: Sequence[Any]) -> Any:
+async def _first(database: Database, driver: Any, sql: str, parameters: Sequence[Any]) -> Any:
     """The row of a statement that is its own transaction; None if it failed."""
     try:
         return await driver.fetchrow(sql, *parameters)
     except Exception as error:
-        state = getattr(error, "sqlstate", None)
-        if driver.is_closed() and state is None:
-            raise OutcomeUnknown from error
-        if driver.is_closed() or state == _QUERY_CANCELED:
-            raise translated(error) from error
-        return None
+        is_gone = driver.is_closed() or is_lost(error)
+        if not is_gone and not isinstance(translated(error), TimedOut | ReadOnly):
+            return None
+        failure = database.failed(driver, error)
+        raise (failure if sqlstate(error) else OutcomeUnknown()) from error
 
 
 @lru_cache(maxsize=1024)

@@ -23,6 +23,7 @@ from graph.database.events import LogReader
 from graph.database.worlds import world_of
 from graph.errors import (
     AnswerTooLarge,
+    Interrupted,
     MethodNotAllowed,
     StreamNotAccepted,
 )
@@ -36,7 +37,6 @@ from graph.execution.running.answers import (
     build_answer,
     combined,
     compiled_answer,
-    failed,
     rejected,
 )
 from graph.execution.running.charging import Charging
@@ -245,7 +245,21 @@ class Execution:
         return answer, max(actual, self._charging.cost_of(place.seconds))
 
     async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
-        """Run a mutation, a compiled statement, or resolvers together with a compiled statement."""
+        """Run an operation. A query that was interrupted is run once more.
+
+        Its place and its deadline stay the same. The second run has another connection.
+        """
+        if work.mutation is not None:
+            done = await self._mutations.run(work, request, viewer, place)
+            request.observation.replayed = sum(each.replayed for each in done.values())
+            return combined(done)
+        try:
+            return await self._read(work, request, viewer, place)
+        except Interrupted:
+            return await self._read(work, request, viewer, place)
+
+    async def _read(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
+        """Run a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
         if compiled is not None and work.price.has_scans:
             planned = partial(
@@ -260,10 +274,6 @@ class Execution:
                 else ()
             )
             return compiled_answer(compiled, columns, work.values)
-        if work.mutation is not None:
-            done = await self._mutations.run(work, request, viewer, place)
-            request.observation.replayed = sum(each.replayed for each in done.values())
-            return combined(done)
         plan = work.plan or work.operation.plan(work.variables)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
@@ -322,10 +332,9 @@ class Execution:
             if isinstance(result, ExecutionResult):  # all deferred fields are below a null
                 return build_answer(result, plan)
             errors = result.initial_result.errors or []
-            refused = rejection(errors)
-            if refused or unavailability(errors):
+            if refused := rejection(errors) or unavailability(errors):
                 await result.subsequent_results.aclose()
-                return rejected(refused) if refused else failed(errors)
+                raise refused
             parts = Parts(result, close, self._database.max_answer_bytes)
             held.callback(self.limiters.release, place, work.history)
             rest = held.pop_all()
