@@ -56,8 +56,8 @@ class Dispatcher:
 
     async def _refreshed(self, group: Group) -> float | None:
         """The seconds after which a group must be refreshed again; None if it need not be."""
-        if not group.members:
-            return None
+        if len(group.members) <= group.paying:
+            return None  # who has paid asks for it
         try:
             again = await group.refresh()
             await group.wake()

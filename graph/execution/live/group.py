@@ -31,6 +31,8 @@ class Group(ABC):
         self.shares = 0.0
         # Called when the last member has left.
         self.on_empty: Callable[[], None] = lambda: None
+        # How many members pay at present; they may have to wait for it.
+        self.paying = 0
         self._waiting = dict[object, asyncio.Future[None]]()
 
     @abstractmethod
@@ -89,6 +91,7 @@ class Bill:
         """Charge what has come together; wait where the client's bucket does not hold it."""
         cost = self._due(group)
         self._owed -= cost
+        group.paying += 1
         try:
             await self._charging.consume(self._client, cost)
         except RateLimited as limited:
@@ -97,6 +100,8 @@ class Bill:
         except Unavailable:
             self._owed += cost
             await asyncio.sleep(_RETRY_SECONDS)
+        finally:
+            group.paying -= 1
 
     async def close(self, group: Group) -> None:
         """Charge the rest."""

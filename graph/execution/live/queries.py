@@ -45,7 +45,11 @@ class LiveGroup(Group):
         """Rows have changed that the query reads."""
         if not self.is_stale:
             self.is_stale = True
-            self.dispatcher.request(self, self._pause_seconds)
+            self.request()
+
+    def request(self) -> None:
+        """Run the query soon; it rests between two runs."""
+        self.dispatcher.request(self, self._pause_seconds)
 
     @property
     def _pause_seconds(self) -> float:
@@ -112,6 +116,8 @@ class LiveStream:
             if self._bill.is_due(group):
                 await self._bill.settle(group)  # and look again: there may be something new
             else:
+                if group.is_stale:
+                    group.request()
                 await group.wait(self)
         return None
 

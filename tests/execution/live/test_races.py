@@ -139,10 +139,12 @@ async def test_the_first_answer_is_no_older_than_the_subscription(
     async with subscribe(LIVE, id=1) as live:
         await live.next()
         monkeypatch.setattr(Query, "whole", slowly)
+        receiving = asyncio.create_task(live.next())
         await pay(client, 1)
         await running.wait()
         async with subscribe(LIVE, id=1) as late:
             assert (await late.next())["data"]["live"]["order"]["status"] == "PAID"
+        await receiving
 
 
 @pytest.mark.parametrize("field", ["live", "events"])
@@ -237,3 +239,46 @@ async def test_a_live_query_with_resolvers_outlasts_a_lost_database(
         await pay(client, 1)
         assert (await live.next())["data"]["live"]["order"]["status"] == "PAID"
         assert vars(execute)["run"] is found
+
+
+async def test_nothing_is_read_for_receivers_in_debt(
+    client: Client, subscribe: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(client.database, customers=2, orders=1)
+    hub = client.execution.hub
+    assert hub is not None
+    paid = asyncio.Event()
+
+    class Debt(SlowBuckets):
+        async def consume(self, client: str, cost: int) -> None:
+            del client, cost
+            await paid.wait()
+
+        charge = SlowBuckets.refund
+
+    monkeypatch.setattr(groups, "_LEAST_CHARGE", 1)
+    async with subscribe(LIVE, id=1) as live, subscribe(EVENTS) as events:
+        await live.next()
+        receiving = [asyncio.create_task(each.next()) for each in (live, events)]
+        await asyncio.sleep(0.1)
+        for each in (live, events):
+            each.stream._bill._charging = Charging(Debt())  # type: ignore[attr-defined]  # noqa: SLF001
+        await pay(client, 1)
+        await asyncio.gather(*receiving)
+        receiving = [asyncio.create_task(each.next()) for each in (live, events)]
+        await asyncio.sleep(0.1)
+        run, runs = Query._run, list[Query]()  # noqa: SLF001
+
+        async def recording(query: Query, *arguments: Any) -> Any:
+            runs.append(query)
+            return await run(query, *arguments)
+
+        monkeypatch.setattr(Query, "_run", recording)
+        await ship(client, 1)
+        await asyncio.sleep(0.5)
+        assert not runs
+        paid.set()
+        shipped, event = await asyncio.gather(*receiving)
+        assert shipped["data"]["live"]["order"]["status"] == "SHIPPED"
+        assert event["data"]["events"]["node"]["kind"] == "SHIPPED"
+        assert len(runs) == 2
