@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from graphql import (
     BREAK,
     SKIP,
+    ExecutableDefinitionNode,
     FragmentDefinitionNode,
     GraphQLError,
     NoSchemaIntrospectionCustomRule,
@@ -171,7 +172,9 @@ def errors_in(
         errors.append(error)
 
     context = _Context(schema, document, TypeInfo(schema), on_error, hide_suggestions)
-    marks = tuple(mark for mark in _MARKS if mark in text)
+    # Definitions of types, which are refused, are looked at by all rules.
+    is_plain = all(isinstance(each, ExecutableDefinitionNode) for each in document.definitions)
+    marks = tuple(mark for mark in _MARKS if mark in text or not is_plain)
     visitors = [rule(context) for rule in _rules_for(rules, marks)]
     fragments = {
         definition.name.value: definition
