@@ -271,6 +271,7 @@ class _Socket:
 
     def _request(self, payload: dict[str, Any]) -> Request:
         content = dict(payload)
+        payload.clear()  # a subscription lasts, and would keep all that came with it
         # Clients that name a document send an empty text.
         if not content.get("query"):
             content.pop("query", None)

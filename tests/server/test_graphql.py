@@ -265,16 +265,16 @@ async def test_an_ambiguous_operation_does_not_run(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_the_schema_has_no_subscriptions(http: httpx.AsyncClient, method: str) -> None:
-    request_: dict[str, Any] = {"query": "subscription { anything }"}
+async def test_a_subscription_needs_a_client_that_accepts_a_stream(
+    http: httpx.AsyncClient, method: str
+) -> None:
+    request_: dict[str, Any] = {"query": "subscription { events { cursor } }"}
     request_ = {"params": request_} if method == "GET" else {"json": request_}
 
     response = await http.request(method, "/graphql", **request_)
 
-    assert sole_error(response)["message"] == (
-        "The subscription operation is not supported by the schema."
-    )
-    assert code_of(response) == "GRAPHQL_VALIDATION_FAILED"
+    assert "text/event-stream" in sole_error(response)["message"]
+    assert code_of(response) == "NOT_ACCEPTABLE"
 
 
 async def test_a_mutation_does_not_run_by_get(cluster: Cluster) -> None:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from graph.database.worlds import world_of
-from graph.errors import CursorExpired, CursorUnknown, InvalidCursor
+from graph.errors import CursorExpired, CursorUnknown, InvalidCursor, VariablesTooLarge
 from graph.execution.documents.subscriptions import source_of
 from graph.execution.live.dispatcher import Dispatcher
 from graph.execution.live.events import EventGroup, EventStream
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from graph.execution.running.work import Work
     from graph.selection import Page
     from graph.viewer import Viewer
+
+# A subscription may last for days, and a client may hold a thousand.
+_MAX_KEPT_BYTES = 20_000
 
 # What subscriptions of one group have in common.
 _Key: TypeAlias = tuple[Any, ...]
@@ -119,8 +123,10 @@ class Hub:
 
         Raises:
             Unavailable: the log cannot be read.
+            VariablesTooLarge: its variables are too large to be kept.
             InvalidCursor, CursorExpired, CursorUnknown: the stream cannot begin after the cursor.
         """
+        request = _kept(request, source)
         await self.catch_up()
         query = Query(
             self._run,
@@ -209,13 +215,20 @@ class Hub:
         self.changed(None)
 
 
+def _kept(request: Request, source: Source) -> Request:
+    """A request with nothing but what its query reads: it is kept as long as the subscription."""
+    given = {name: value for name, value in request.variables.items() if name in source.names}
+    if len(json.dumps(given)) > _MAX_KEPT_BYTES:
+        raise VariablesTooLarge(_MAX_KEPT_BYTES)
+    return replace(request, query=None, variables=given)
+
+
 def _key(source: Source, work: Work, request: Request, viewer: Viewer) -> _Key:
     """Equal for subscriptions whose results are equal.
 
     A Python resolver may look at the viewer. A statement sees the viewer's world and own key only.
     """
-    given = {name: value for name, value in request.variables.items() if name in source.names}
-    variables = json.dumps(given, sort_keys=True)
+    variables = json.dumps(request.variables, sort_keys=True)
     if work.compiled is None or work.compiled.uncompiled:
         return source.query, variables, viewer
     world = world_of(viewer)

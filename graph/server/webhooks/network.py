@@ -25,6 +25,8 @@ _Address: TypeAlias = IPv4Address | IPv6Address
 
 # Addresses of IPv4 within IPv6, for networks that have IPv6 only (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
+# Global unicast (RFC 4291): Python takes site-local addresses, fec0::/10, for global ones.
+_INTERNET = IPv6Network("2000::/3")
 
 
 class AddressRefused(httpcore.ConnectError):
@@ -98,6 +100,8 @@ class PublicTransport(httpx.AsyncHTTPTransport):
 def is_public(address: _Address) -> bool:
     """Whether an address is of the internet: not private, loopback, link-local or the like."""
     real = _within(address)
+    if isinstance(real, IPv6Address) and real not in _INTERNET:
+        return False
     return real.is_global and not real.is_multicast and not real.is_reserved
 
 

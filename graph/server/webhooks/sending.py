@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -83,6 +84,8 @@ class Sender:
                 timeout=TIMEOUT_SECONDS,
                 follow_redirects=False,
                 trust_env=False,
+                # Receivers' cookies would be kept, more each time, and sent to other webhooks.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
                 headers={"content-type": "application/json", "user-agent": "graph"},
             )
             for scheme in ("http", "https")

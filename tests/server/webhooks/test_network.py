@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import tracemalloc
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
         *((each, False) for each in ("::1", "::", "fe80::1", "fd00::1", "ff02::1")),
         *((each, False) for each in ("::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::")),
         *((each, False) for each in ("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe")),
+        # Site-local, IPv4-compatible, IPv4-translated, local-use NAT64, Teredo, 6to4, discard-only.
+        *((each, False) for each in ("fec0::1", "::7f00:1", "::ffff:0:7f00:1", "100::1")),
+        *((each, False) for each in ("64:ff9b:1::7f00:1", "2001:0:1:1::80ff:fffe", "2002:a00:1::")),
         ("64:ff9b::5db8:d822", True),
     ],
 )
@@ -98,6 +103,52 @@ async def test_responses_are_bounded_and_redirects_are_not_followed(
         assert "no response within" in await problem(status(200), delay=2)
         assert await problem(b"garbage\r\n\r\n") != ""
         assert await problem(b"HTTP/1.1 200 X\r\n" + b"a: b\r\n" * 100_000) != ""
+
+
+async def test_cookies_of_receivers_are_not_kept(receiver: Receiver) -> None:
+    receiver.answer = lambda got: (
+        b"HTTP/1.1 204 X\r\nset-cookie: c%d=%b\r\n\r\n" % (got.event, b"x" * 4_000)
+    )
+    sender = Sender([ip_network("127.0.0.0/8")])
+    async with sender.running():
+        for number in range(40):
+            await sender.send(receiver.url, new_secret(), f"{number}", b"{}")
+    assert [got for got in receiver.got if "cookie" in got.headers] == []
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+    ],
+)
+async def test_a_response_without_end_ends_in_time(
+    receiver: Receiver, endless: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
+    receiver.answer = lambda _: endless * (1 if b"200" in endless else 200_000)
+    sender = Sender([ip_network("127.0.0.0/8")])
+    async with sender.running(), asyncio.timeout(20):
+        with pytest.raises(DeliveryFailed, match="no response within"):
+            await sender.send(receiver.url, new_secret(), "1", b"{}")
+
+
+async def test_a_compressed_response_is_not_unpacked(receiver: Receiver) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    receiver.answer = lambda _: (
+        (b"HTTP/1.1 200 X\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb))
+        + bomb
+    )
+    sender = Sender([ip_network("127.0.0.0/8")])
+    tracemalloc.start()
+    try:
+        async with sender.running():
+            await sender.send(receiver.url, new_secret(), "1", b"{}")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
