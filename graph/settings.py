@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     # The longest time for one operation, and for a client to send a request or read the response.
     operation_timeout_seconds: _Seconds = 15
     client_timeout_seconds: _Seconds = 10
+    # After SIGTERM, the time in which balancers learn that this process is not ready any more.
+    drain_seconds: float = Field(default=0, ge=0, le=86_400, allow_inf_nan=False)
     # Connections: how long an idle one is kept (longer than proxies keep theirs: 60 s), and bounds
     # by worker and by address. A head is a request line and its header fields.
     keep_alive_seconds: int = Field(default=75, ge=1, le=86_400)

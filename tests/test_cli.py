@@ -269,6 +269,22 @@ def test_a_command_line_that_is_wrong_is_answered_with_its_usage() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_setting_that_no_worker_can_start_with_ends_the_command(
+    database_url: str, workers: str
+) -> None:
+    environment = {
+        "GRAPH_DATABASE_URL": database_url,
+        "GRAPH_DOCUMENTS": "trusted-only",
+        "GRAPH_DOCUMENTS_MANIFEST": "/nowhere/manifest.json",
+    }
+    done = graph("serve", "--port", "0", "--workers", workers, **environment)
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("graph: GRAPH_DOCUMENTS_MANIFEST is invalid: ")
+
+
 # help, schema, migrate, seed
 
 

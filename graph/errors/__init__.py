@@ -59,6 +59,7 @@
          ├─ InvalidSchema         a type or field of the store that cannot be served
          ├─ InvalidSchemaFile     no schema to compare with; the exit code is 2
          ├─ AddressUnavailable    the server cannot listen on host and port
+         ├─ WorkerFailed          a process of the server could not start
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    graph cannot run on this database
          ├─ PendingMigrations     the database schema is older or newer than the code
@@ -161,6 +162,7 @@ from graph.errors.startup import (
     StartupError,
     StoreNotEmpty,
     TransferFailed,
+    WorkerFailed,
 )
 
 __all__ = [
@@ -241,4 +243,5 @@ __all__ = [
     "UnsupportedMediaType",
     "ValidationFailed",
     "VariablesTooLarge",
+    "WorkerFailed",
 ]

@@ -35,6 +35,11 @@ class AddressUnavailable(StartupError):
         )
 
 
+class WorkerFailed(StartupError):
+    def __init__(self) -> None:
+        super().__init__("a worker could not start. The log has the cause.")
+
+
 class DatabaseUnreachable(StartupError):
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(

@@ -30,6 +30,7 @@ from graph.server.authentication import Authenticator
 from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
 from graph.server.demo import demo_routes
+from graph.server.drain import Drain
 from graph.server.graphql import GraphQL
 from graph.server.live_connections import LiveConnections, LiveLimits
 from graph.server.metric_sources import Sources
@@ -127,11 +128,15 @@ def build_app(
                     database, execution, counts, connections, counted, upkeep, deliverer
                 )
                 until_the_end.enter_context(_serving_metrics(sources, settings))
+            connection_limits = ConnectionLimits.of(settings)
+            drain = Drain(connection_limits, settings.drain_seconds)
+            until_the_end.enter_context(drain.running())
             yield {
                 "database": database,
                 "execution": execution,
                 "schema_text": text_of(schema),
-                "connection_limits": ConnectionLimits.of(settings),
+                "connection_limits": connection_limits,
+                "drain": drain,
                 "live_connections": connections,
             }
 
@@ -244,7 +249,9 @@ async def live(_request: Request) -> JsonResponse:
 
 
 async def ready(request: Request) -> JsonResponse:
-    """200 if the database can be reached and is migrated, else 503."""
+    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end."""
+    if request.state.drain.has_begun:
+        return JsonResponse({"status": "draining"}, status=503)
     try:
         await request.state.database.check_ready()
     except Exception as error:  # noqa: BLE001  any failure means that nothing can be served

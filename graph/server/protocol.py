@@ -64,6 +64,8 @@ class ConnectionLimits:
     by_address: Counter[str] = field(default_factory=Counter)
     # Connections without a complete request, oldest first.
     idle: dict[BoundedProtocol, None] = field(default_factory=dict)
+    # Whether each answer ends its connection: the worker is about to end (`graph.server.drain`).
+    are_closing: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> ConnectionLimits:
@@ -215,6 +217,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._stop()
         super().on_headers_complete()
+        if self._limits.are_closing:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._in_body = False

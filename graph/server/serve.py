@@ -9,9 +9,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.importer import import_from_string
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
-from graph.errors import AddressUnavailable
+from graph.errors import AddressUnavailable, WorkerFailed
 from graph.server.protocol import BoundedProtocol
 from graph.server.socket_protocol import BoundedSocketProtocol
 
@@ -49,6 +51,10 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
     """Serve until SIGINT or SIGTERM, then let running requests end, and return.
 
     Workers are separate processes and read the settings from the environment.
+
+    Raises:
+        InvalidSetting: a variable holds a value with which nothing can be served.
+        WorkerFailed: a worker could not start.
     """
     os.environ.update(settings.environment())
     config = uvicorn.Config(
@@ -74,7 +80,13 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
     if reload:
         ChangeReload(config, target=server.run, sockets=[listener]).run()
     elif workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        # A setting that an application cannot be made with is refused here: a worker would fail
+        # with it again and again.
+        import_from_string(_FACTORY)()
+        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+            raise WorkerFailed
     else:
         # uvicorn raises the signal again after draining; the caller must still clean up.
         with suppress(KeyboardInterrupt):
