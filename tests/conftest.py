@@ -206,6 +206,16 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
             yield Client(http, state["database"], with_state, state["execution"])
 
 
+async def all_returned(database: Database) -> bool:
+    """Whether no connection is checked out, but for a moment by the follower of the log."""
+    pool: Any = database.engine.pool
+    for _ in range(1_000):
+        if not pool.checkedout():
+            return True
+        await asyncio.sleep(0.001)
+    return False
+
+
 @asynccontextmanager
 async def from_address(client: Client, address: str) -> AsyncIterator[Client]:
     """Another client of the same application, at another address."""

@@ -46,7 +46,7 @@ from graph.settings import ExecutionMode
 from graph.store.queries import CustomerLookup
 from graph.store.schema import schema as the_schema
 from graph.viewer import SYSTEM
-from tests.conftest import client_of, recorded, settings_for
+from tests.conftest import all_returned, client_of, recorded, settings_for
 from tests.execution.oracle import compilations
 from tests.execution.test_failures import NESTED, end_connections, locked, waiting_for_a_lock
 from tests.rows import NOON, cursor_of, fill
@@ -529,16 +529,6 @@ async def test_resolvers_see_the_snapshot_of_compiled_fields(
 # A clean pool, whatever happens
 
 
-async def all_returned(client: Client) -> bool:
-    """Whether no connection is checked out, but for a moment by the follower of the log."""
-    pool: Any = client.database.engine.pool
-    for _ in range(1_000):
-        if not pool.checkedout():
-            return True
-        await asyncio.sleep(0.001)
-    return False
-
-
 @pytest.fixture
 async def narrow(database_url: str, database: Database) -> AsyncIterator[Client]:
     """A client of a server with one connection, and half a second for a statement."""
@@ -560,7 +550,7 @@ async def test_an_operation_may_be_cancelled_at_any_moment(narrow: Client) -> No
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-        assert await all_returned(narrow)
+        assert await all_returned(narrow.database)
         assert await narrow(NESTED) == expected
 
 
@@ -573,7 +563,7 @@ async def test_a_statement_that_is_cancelled_stops(narrow: Client, database_url:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
-        assert await all_returned(narrow)
+        assert await all_returned(narrow.database)
         # The one connection is free again: it waits for nothing.
         assert await narrow("{ items { totalCount } }") == {"items": {"totalCount": 5}}
     assert await narrow(NESTED) == expected
@@ -586,7 +576,7 @@ async def test_a_statement_that_takes_too_long_leaves_the_pool_clean(
     async with locked(database_url, "orders"):
         late = await narrow.answer(NESTED)
 
-        assert await all_returned(narrow)
+        assert await all_returned(narrow.database)
         assert await narrow("{ items { totalCount } }") == {"items": {"totalCount": 5}}
 
     assert late["errors"][0]["extensions"]["code"] == "TIMEOUT"
@@ -601,7 +591,7 @@ async def test_a_connection_that_died_in_the_pool_is_not_noticed(
         await end_connections(database_url)
 
         assert await narrow(NESTED) == expected
-        assert await all_returned(narrow)
+        assert await all_returned(narrow.database)
 
 
 async def test_a_connection_that_dies_in_mid_statement_is_one_error(
@@ -616,7 +606,7 @@ async def test_a_connection_that_dies_in_mid_statement_is_one_error(
             lost = await running
 
         assert [error["extensions"]["code"] for error in lost["errors"]] == ["SERVICE_UNAVAILABLE"]
-        assert await all_returned(narrow)
+        assert await all_returned(narrow.database)
         assert await narrow(NESTED) == expected
 
 
@@ -624,7 +614,7 @@ async def test_sixty_four_operations_share_one_connection(narrow: Client) -> Non
     answers = await asyncio.gather(*(narrow(NESTED) for _ in range(64)))
 
     assert all(answer == answers[0] for answer in answers)
-    assert await all_returned(narrow)
+    assert await all_returned(narrow.database)
 
 
 # Floods

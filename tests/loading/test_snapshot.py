@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from graph.app import create_app
 from graph.database.embedded import Cluster, binary
-from tests.conftest import client_of, settings_for
+from tests.conftest import all_returned, client_of, settings_for
 from tests.loading.test_statements import NESTED
 from tests.rows import fill
 
@@ -70,7 +70,7 @@ async def test_sixty_four_operations_share_five_connections(database_url: str) -
         answers = await asyncio.gather(*(client(NESTED) for _ in range(64)))
 
         assert all(answer == answers[0] for answer in answers)
-        assert client.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert await all_returned(client.database)
 
 
 async def test_an_operation_holds_one_connection_however_wide_it_is(client: Client) -> None:
@@ -100,5 +100,5 @@ async def test_an_operation_that_is_cancelled_gives_its_connection_back(
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
-        assert client.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert await all_returned(client.database)
     assert await client("{ customers { totalCount } }") == {"customers": {"totalCount": 3}}

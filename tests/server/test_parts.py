@@ -16,7 +16,7 @@ import pytest
 
 from graph.app import create_app
 from graph.settings import ExecutionMode
-from tests.conftest import client_of, serving
+from tests.conftest import all_returned, client_of, serving
 from tests.rows import fill
 from tests.server.test_time import HEAD, connected, plain, running, until
 
@@ -198,7 +198,7 @@ async def test_the_deadline_ends_all_parts(
     hurried = settings.model_copy(update={"operation_timeout_seconds": 1.0})
     async with locked_orders(database_url), client_of(create_app(hurried)) as client:
         first, last = multipart(await post(client, "multipart/mixed", LATER))
-        assert client.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert await all_returned(client.database)
 
     assert first["data"] == {"customers": {"nodes": [{"username": "user1"}]}}
     (completed,) = last["completed"]
