@@ -601,11 +601,14 @@ async def test_a_connection_that_dies_in_mid_statement_is_one_error(
     for _ in range(3):
         async with locked(database_url, "orders"):
             running = asyncio.create_task(narrow.answer(NESTED))
-            await waiting_for_a_lock(database_url)
-            await end_connections(database_url)
+            for _ in range(2):  # a read is tried once more
+                await waiting_for_a_lock(database_url)
+                await end_connections(database_url)
             lost = await running
 
-        assert [error["extensions"]["code"] for error in lost["errors"]] == ["SERVICE_UNAVAILABLE"]
+        # On a busy machine the second try may be over before it is ended.
+        (error,) = lost["errors"]
+        assert error["extensions"]["code"] in {"SERVICE_UNAVAILABLE", "TIMEOUT"}
         assert await all_returned(narrow.database)
         assert await narrow(NESTED) == expected
 
