@@ -121,8 +121,10 @@ class ReadSession:
             raise translated(error) from error
 
     async def _failed(self, connection: AsyncConnection, error: Exception) -> Exception:
-        """As `Database.failed`."""
+        """As `Database.failed`; but a change is refused here by the session, so it is a defect."""
         failure = translated(error)
+        if isinstance(failure, ReadOnly):
+            return error
         if isinstance(failure, Interrupted) and not connection.invalidated:
             await connection.invalidate()
         return failure
