@@ -136,7 +136,7 @@ async def all_hear_of_a_change(server: LiveServer, sockets: list[RawSocket]) -> 
     """One change, one statement, and a message for each subscription."""
     before = processor_seconds(server)
     answer = await asyncio.to_thread(httpx.post, f"{server.url}/graphql", json={"query": CREATE})
-    assert answer.json()["data"]["createCustomer"]["__typename"] == "CustomerSaved"
+    customer = answer.json()["data"]["createCustomer"]["customer"]
     for socket in sockets:
         ids = set[str]()
         while len(ids) < 100:
@@ -144,10 +144,16 @@ async def all_hear_of_a_change(server: LiveServer, sockets: list[RawSocket]) -> 
             assert message["type"] == "next"
             ids.add(message["id"])
     assert processor_seconds(server) - before < 3
+    deleted = {"query": DELETE, "variables": customer}  # others use this store too
+    answer = await asyncio.to_thread(httpx.post, f"{server.url}/graphql", json=deleted)
+    assert answer.json()["data"]["deleteCustomer"]["__typename"] == "CustomerDeleted"
 
 
 CREATE = """mutation { createCustomer(input: {firstName: "A", lastName: "B", username: "thousand",
-  email: "thousand@x.example", address: "C", town: "D"}) { __typename } }"""
+  email: "thousand@x.example", address: "C", town: "D"})
+  { ... on CustomerSaved { customer { id version } } } }"""
+DELETE = """mutation ($id: ID!, $version: Int!) { deleteCustomer(input: {id: $id,
+  expectedVersion: {version: $version}}) { __typename } }"""
 
 
 @pytest.mark.parametrize("changed", [{"max_live_connections": 20}])
