@@ -52,6 +52,7 @@ _EVENTS = "subscription { events { cursor node { databaseId kind entity occurred
 _OF_ORDER = """subscription ($id: ID!) { events(where: {orderId: {eq: $id}})
     { cursor node { kind } } }"""
 _PER_SECOND = 5
+_BUYERS = 16
 _CONNECTING_AT_ONCE = 50
 
 _LIMITS = (
@@ -171,13 +172,20 @@ class _Bench:
         return committed
 
     async def place(self, number: int) -> float:
-        """The CPU seconds of an order."""
+        """The CPU seconds of an order, of clients that place them one after the other."""
+
+        async def order(nth: int) -> None:
+            lines = [{"itemId": to_global_id("Item", 1 + nth % 200), "quantity": 1}]
+            customer = to_global_id("Customer", 1 + nth % self._store.customers)
+            await self._ask(client, _PLACE, input={"customerId": customer, "lines": lines})
+
+        async def buy(first: int) -> None:
+            for nth in range(first, number, _BUYERS):
+                await order(nth)
+
         async with httpx.AsyncClient(timeout=60) as client:
             began = self.cpu()
-            for nth in range(number):
-                lines = [{"itemId": to_global_id("Item", 1 + nth % 200), "quantity": 1}]
-                customer = to_global_id("Customer", 1 + nth % self._store.customers)
-                await self._ask(client, _PLACE, input={"customerId": customer, "lines": lines})
+            await asyncio.gather(*(buy(first) for first in range(_BUYERS)))
             return (self.cpu() - began) / number
 
     async def idle(self, seconds: float) -> float:
@@ -198,13 +206,13 @@ def measure(bench: _Bench, running: Running, number: int, *, rounds: int) -> _Re
     alone = [_p99(run(bench.latencies(500))) for _ in range(rounds)]
     results.add("point, idle: p99", f"{median(alone) * 1000:.1f} ms")
     results.add("idle, nobody listens: of a core", f"{run(bench.idle(5)):.2%}")
-    placed = [run(bench.place(200)) for _ in range(rounds)]
+    placed = [run(bench.place(400)) for _ in range(rounds)]
     before = running.resident_bytes()
     with _subscribers(running, number, of_orders=True):
         each = (running.resident_bytes() - before) / number
         results.add("memory of a waiting connection", f"{each / 1024:.1f} KiB")
         results.add("idle, all wait: of a core", f"{run(bench.idle(5)):.2%}")
-        beside = [run(bench.place(200)) for _ in range(rounds)]
+        beside = [run(bench.place(400)) for _ in range(rounds)]
         ratio = f"{median(beside) / median(placed):.2f}"
         results.add(f"place, {number:,} subscribers of other orders / none: CPU", ratio)
     with _subscribers(running, number) as pipe:
