@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -31,8 +32,14 @@ _CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
 
 def note(scope: Scope, request: Request, viewer: Viewer) -> None:
     """Note a request that is about to be executed; a batch has several."""
-    scope.setdefault(REQUESTS, []).append(request)
+    kept = without_variables(request) if request.takes_stream else request
+    scope.setdefault(REQUESTS, []).append(kept)
     scope[VIEWER] = viewer
+
+
+def without_variables(request: Request) -> Request:
+    """The request of a stream, as it is logged in the end: a stream lasts."""
+    return replace(request, variables={})
 
 
 def end_unanswered(scope: Scope, code: str) -> None:

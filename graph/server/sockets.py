@@ -25,7 +25,7 @@ from graph.errors import (
 )
 from graph.execution.running.observation import DISCONNECTED, Observation
 from graph.server.deadlines import Deadlines
-from graph.server.observing import end, log_operation
+from graph.server.observing import end, log_operation, without_variables
 from graph.server.requests import check_size, request_of
 from graph.server.responses import described, error_response, logged
 from graph.server.socket_messages import (
@@ -242,7 +242,9 @@ class _Socket:
             with suppress(ClientDisconnected):
                 try:
                     request = replace(self._request(payload), observation=observation)
-                    last = await self._results(id_, request)
+                    answer = await self._answer(request)
+                    request = without_variables(request)
+                    last = await self._results(id_, answer)
                 except (RequestError, TimedOut) as error:
                     end(self.scope, observation, error.code)
                     last = error_message(id_, [described(error)])
@@ -258,9 +260,8 @@ class _Socket:
             end(self.scope, observation, DISCONNECTED)
             log_operation(self.scope, request, observation, self.viewer)
 
-    async def _results(self, id_: str, request: Request) -> Any:
+    async def _results(self, id_: str, answer: Answer) -> Any:
         """Send all results but an error; return the last message."""
-        answer = await self._answer(request)
         if answer.stream is None:
             return await self._send_result(id_, answer.body) or complete_message(id_)
         try:

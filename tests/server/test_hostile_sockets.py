@@ -99,7 +99,7 @@ async def test_a_subscription_keeps_only_what_its_query_reads(
             await in_turn(socket)
             if nth == 4:  # what all of them share, and what the allocator keeps
                 before = megabytes(public)
-        assert megabytes(public) - before < 25  # else 50 and 1,300
+        assert megabytes(public) - before < 38  # 5 to 27; else 50 and 1,300
 
 
 async def test_large_variables_of_a_subscription_are_refused(public: LiveServer) -> None:
