@@ -33,8 +33,8 @@ _QUIET_POLL_SECONDS = 0.1
 _IDLE_SECONDS = 1.0
 # After so long without an event.
 _QUIET_AFTER_SECONDS = 5.0
-# Many commits are looked at together.
-_LEAST_SECONDS = 0.02
+# A worker that commits often looks at several commits together.
+_LEAST_SECONDS = 0.05
 # While numbers are about to settle, for the first second.
 _SOON_SECONDS = 0.01
 # Longer transactions hold the log up, and are named in the server's log.
@@ -88,7 +88,7 @@ class Follower:
         self._writers = dict[str, int]()
         self._told = set[int]()  # events that are not settled
         self._polls = 0
-        self._polled_at = self._moved_at = 0.0
+        self._woken_at = self._moved_at = 0.0
         self._polling = asyncio.Lock()
         self._wake = asyncio.Event()
         self._is_failing = False
@@ -139,21 +139,26 @@ class Follower:
     async def run(self) -> None:
         """Follow the log until it is cancelled; it goes on after every failure."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pause_seconds):
-                    await self._wake.wait()
-            self._wake.clear()
-            await asyncio.sleep(self._polled_at + _LEAST_SECONDS - monotonic())
+            await self._pause()
             try:
                 async with self._polling:
                     await self._poll()
-                    self._polled_at = monotonic()
                 await self._report_long_writers()
                 self._is_failing = False
             except Unavailable as error:
                 self._report(logging.WARNING, "the event log cannot be read: %s", error)
             except Exception:  # noqa: BLE001  it is logged, and subscriptions go on
                 self._report(logging.ERROR, "the event log cannot be followed", exc_info=True)
+
+    async def _pause(self) -> None:
+        """Wait until the log must be looked at: woken, or after some time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_seconds):
+                await self._wake.wait()
+        if self._wake.is_set():
+            await asyncio.sleep(self._woken_at + _LEAST_SECONDS - monotonic())
+            self._woken_at = monotonic()
+            self._wake.clear()
 
     @property
     def _pause_seconds(self) -> float:

@@ -18,7 +18,7 @@ _LEAST_CHARGE = 20
 _LONGEST_WAIT_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
 # Receivers that are woken in one turn of the event loop; between turns, others have theirs.
-_IN_ONE_TURN = 50
+_IN_ONE_TURN = 10
 
 
 class Group(ABC):
