@@ -60,29 +60,37 @@ def compare(
         report.print_head(out, facts, store, plan)
         report.print_servers(out, [server.server for server in servers], left_out)
 
-        for workload in workloads:
-            tell(f"{workload.name}: compares the data")
-            those = _taking_part(workload, servers)
-            bodies = _answers_if_same(workload, those, generator)
-            report.print_same(out, workload, len(those), bodies)
-        out.print()
-
         cells: list[Cell] = []
         measuring = Measuring(servers, store, generator, plan, tell)
         try:
-            for workload in workloads:
-                tell(f"{workload.name}: counts statements")
-                those = _taking_part(workload, servers)
-                statements = _statements(workload, those, store, generator)
-                for row in measuring.rows(workload, statements):
-                    report.print_cells(out, row)
-                    cells += row
+            for group in _reading_first(workloads):
+                for workload in group:
+                    tell(f"{workload.name}: compares the data")
+                    those = _taking_part(workload, servers)
+                    bodies = _answers_if_same(workload, those, generator)
+                    report.print_same(out, workload, len(those), bodies)
+                out.print()
+                for workload in group:
+                    tell(f"{workload.name}: counts statements")
+                    those = _taking_part(workload, servers)
+                    statements = _statements(workload, those, store, generator)
+                    for row in measuring.rows(workload, statements):
+                        report.print_cells(out, row)
+                        cells += row
         finally:
             # Minutes of measuring are not thrown away when a server fails at last.
             if cells:
                 report.print_ratios(out, cells)
                 report.print_legend(out)
     return {"machine": facts, "store": store.rows, "cells": [cell.as_json() for cell in cells]}
+
+
+def _reading_first(workloads: Sequence[Workload]) -> list[list[Workload]]:
+    """Those that change rows come last: what others read would not be the same any more."""
+    groups: list[list[Workload]] = [[], []]
+    for workload in workloads:
+        groups[workload.text.lstrip().startswith("mutation")].append(workload)
+    return [group for group in groups if group]
 
 
 def _start(
