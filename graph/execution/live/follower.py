@@ -1,10 +1,12 @@
 """Follows the event log: which events are settled, and which rows have changed.
 
-While somebody listens it asks the sequence for its last number every 50 ms, every 100 ms where
-nothing has happened for some seconds, and otherwise once a second. The worker's own commits wake it
-at once. Where the number has moved, it notes which
-transactions are writing. The number is settled when none of these is left. It needs no connection
-of its own, no notification and no column: it works behind any pooler, and costs writers nothing.
+While somebody listens, it asks the sequence for its last number every 50 ms, or every 100 ms if
+nothing has happened for some seconds. Otherwise it asks once a second. A commit of this worker
+wakes it; a worker that commits often wakes it every 50 ms at most.
+
+When the number has moved, it notes which transactions are writing. The number is settled when none
+of these is left. This needs no connection of its own, no notification and no column. It works
+behind any pooler, and costs writers nothing.
 """
 
 from __future__ import annotations

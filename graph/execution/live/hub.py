@@ -1,10 +1,10 @@
-"""Subscriptions: who wants what of the log's events, and hears of them.
+"""The subscriptions of a worker: which groups exist, and what the follower tells them.
 
-follower    reads the log: which events are settled, which rows have changed
-index       which groups an event may concern
-events      groups of streams: pages of the log
-queries     groups of live queries: run again when what they read has changed
-dispatcher  refreshes the groups, a few at once
+    follower    reads the log: which events are settled, which rows have changed
+    index       which groups an event may concern
+    events      groups of streams: pages of the log
+    queries     groups of live queries: run again when what they read has changed
+    dispatcher  refreshes the groups, a few at once
 """
 
 from __future__ import annotations
