@@ -5,6 +5,8 @@
     events      groups of streams: pages of the log
     queries     groups of live queries: run again when what they read has changed
     dispatcher  refreshes the groups, a few at once
+
+The subscriptions of a group have the same query, the same values and the same world.
 """
 
 from __future__ import annotations
