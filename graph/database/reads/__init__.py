@@ -5,6 +5,7 @@
     connections, summaries, sql_fragments            the fragments of that text
     columns, expressions, nullability, keyset, lists     the clauses that both share
     parts            clauses as text, which SQLAlchemy writes once for each structure
+    placeholders     the columns that a Python resolver needs, inside the text
 
 Statements are built once per shape: the values of an operation's arguments are parameters.
 """
@@ -19,6 +20,7 @@ from graph.database.reads.columns import (
 )
 from graph.database.reads.expressions import can_be_null, scalar_of
 from graph.database.reads.json_query import JsonQuery, JsonStatement, check_size, json_statement
+from graph.database.reads.placeholders import MARK, Decoder, columns_of_placeholder
 from graph.database.reads.rows import (
     ROOT_KEY,
     aggregates,
@@ -34,13 +36,16 @@ from graph.database.reads.rows import (
 )
 
 __all__ = [
+    "MARK",
     "ROOT_KEY",
+    "Decoder",
     "JsonQuery",
     "JsonStatement",
     "aggregates",
     "all_columns",
     "can_be_null",
     "check_size",
+    "columns_of_placeholder",
     "counts",
     "counts_up_to",
     "groups",

@@ -30,6 +30,7 @@ from sqlalchemy import literal_column as raw_sql
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
 from graph.database.reads.parts import Part, joined
+from graph.database.reads.placeholders import placeholder
 from graph.database.reads.sql_fragments import (
     Expression,
     Json,
@@ -49,6 +50,7 @@ from graph.selection import (
     EnumLookup,
     GlobalId,
     Nodes,
+    Resolved,
     Selection,
     ToOne,
     Typename,
@@ -240,6 +242,8 @@ class RowWriter:
                 return self._relationship(field, alias)
             case Connection():
                 return ConnectionWriter(self, field, parent=alias).text()
+            case Resolved():
+                return placeholder(entity, field, alias, self.json_function)
         raise NotImplementedError(field)
 
     def _column(self, entity: str, name: str, alias: str) -> SqlText:

@@ -33,29 +33,28 @@ def compiled_answer(
     return Answer(body, cache_control=compiled.cache_control)
 
 
-def build_answer(
-    result: ExecutionResult,
-    plan: Plan,
-    compiled: Compiled | None = None,
-    columns: Sequence[bytes] = (),
-) -> Answer:
-    """The answer of the executor, combined with the columns of compiled fields.
+def build_answer(result: ExecutionResult, plan: Plan) -> Answer:
+    """The answer of the executor; raises as `check`."""
+    check(result.errors or [])
+    if result.data is None:
+        return failed(result.errors or [])
+    return answer_of(orjson.dumps({"data": result.data}), result.errors or [], plan.cache_control)
+
+
+def check(errors: Sequence[GraphQLError]) -> None:
+    """Return if there can be an answer with these errors of fields.
 
     Raises:
         RequestRejected: a statement has found that the operation asks for too much.
         Unavailable: the database was lost on the way, and so is the whole answer.
     """
-    if error := rejection(result.errors or []) or unavailability(result.errors or []):
+    if error := rejection(errors) or unavailability(errors):
         raise error
-    if result.data is None:
-        return failed(result.errors or [])
-    if compiled is None:
-        body = orjson.dumps({"data": result.data})
-    else:
-        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
-        body = compiled.body(columns, texts)
-    errors = [*(compiled.errors(plan.values) if compiled else ()), *(result.errors or ())]
-    return _answer(body, errors, cache_control=None if errors else plan.cache_control)
+
+
+def answer_of(body: bytes, errors: Sequence[GraphQLError], cache_control: bytes | None) -> Answer:
+    """An answer, which is not cached if it has errors."""
+    return _answer(body, errors, cache_control=None if errors else cache_control)
 
 
 def combined(done: Mapping[str, FieldResult]) -> Answer:

@@ -33,15 +33,18 @@ from graph.execution.failures import RequestRejected, rejection, unavailability
 from graph.execution.live.hub import Hub
 from graph.execution.planning.cost import CostLimits, objects_in
 from graph.execution.running.answers import (
+    answer_of,
     answer_to,
     build_answer,
+    check,
     combined,
     compiled_answer,
     rejected,
 )
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
-from graph.execution.running.executor import run, run_in_parts
+from graph.execution.running.executor import executor_of, run, run_in_parts
+from graph.execution.running.filling import Filler
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
 from graph.execution.running.planner import Planner
@@ -53,7 +56,7 @@ from graph.schema.node import ENTITIES
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     import strawberry
     from graphql.execution.values import VariableValues
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
+    from graph.execution.planning.compile import Compiled
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
     from graph.execution.running.counts import OperationCounts
@@ -73,6 +77,8 @@ if TYPE_CHECKING:
     from graph.viewer import Viewer
 
 
+# The result of the executor if nothing was left to it.
+NOTHING = ExecutionResult({}, None)
 _IDEMPOTENCY_POLICY = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
 
 
@@ -266,21 +272,20 @@ class Execution:
                 self._database.planned_cost, compiled.query, work.values, viewer, place.reads
             )
             await self.limiters.check_plan(place, work.history, planned)
-        if compiled is not None and not compiled.uncompiled:
+        if compiled is not None and not (compiled.uncompiled or compiled.needs_loaders):
             query = compiled.query
             columns = (
                 await self._database.fetch_json(query, work.values, viewer, place.reads)
                 if query
                 else ()
             )
+            if compiled.resolvers:
+                return await self._fill(work, compiled, columns)
             return compiled_answer(compiled, columns, work.values)
         plan = work.plan or work.operation.plan(work.variables)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
-        answer = await self._resolve(work, plan, request, viewer, place.reads)
-        if len(answer.body) > self._database.max_answer_bytes:
-            raise AnswerTooLarge(self._database.max_answer_bytes)
-        return answer
+        return await self._resolve(work, plan, request, viewer, place.reads)
 
     async def _settle(self, answer: Answer, work: Work, request: Request, place: Place) -> Answer:
         """Charge the actual cost, and report it on request."""
@@ -346,15 +351,46 @@ class Execution:
         """The standard executor's answer, for the root fields that are not compiled."""
         compiled = work.compiled
         keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
-        fields = plan.below(keys)
+        fields = plan.fields if compiled and compiled.needs_loaders else plan.below(keys)
         async with AsyncExitStack() as held:
             session, loaders = self._reading(held, fields, plan, viewer, stopwatch)
             query = compiled.query if compiled else None
             columns = await session.fetch_json(query, plan.values) if query else ()
+            context = Context(viewer, loaders, fields)
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
-            document, context = work.operation.only(plan, keys), Context(viewer, loaders, fields)
-            result = await run(self._schema, document, context, request.variables)
-        return build_answer(result, plan, compiled, columns)
+            result = NOTHING
+            if keys:
+                document = work.operation.only(plan, keys)
+                result = await run(self._schema, document, context, request.variables)
+            if compiled is None or result.data is None:
+                return self._bounded(build_answer(result, plan))
+            return await self._fill(work, compiled, columns, result, context)
+
+    async def _fill(
+        self,
+        work: Work,
+        compiled: Compiled,
+        columns: Sequence[bytes],
+        result: ExecutionResult = NOTHING,
+        context: Context | None = None,
+    ) -> Answer:
+        """The answer of a statement, with the executor's fields and the values of resolvers."""
+        check(result.errors or [])
+        texts = {key: orjson.dumps(value) for key, value in (result.data or {}).items()}
+        body = compiled.body(columns, texts)
+        errors = [*compiled.errors(work.values), *(result.errors or ())]
+        if compiled.resolvers:
+            executor = executor_of(self._schema, work.operation, work.variables, context)
+            filler = Filler(compiled.resolvers, self._types, executor, body)
+            body = await filler.fill()
+            check(filler.errors)
+            errors += filler.errors
+        return self._bounded(answer_of(body, errors, compiled.cache_control))
+
+    def _bounded(self, answer: Answer) -> Answer:
+        if len(answer.body) > self._database.max_answer_bytes:
+            raise AnswerTooLarge(self._database.max_answer_bytes)
+        return answer
 
     def _reading(
         self,
