@@ -24,7 +24,8 @@ class SchemaDrift(GraphError):
 
 
 def schema(
-    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,  # noqa: FBT002
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 on drift.")] = False,
     diff: Annotated[
         Path | None,
         typer.Option(metavar="OLD", help="List changes since this file; - is the standard input."),
@@ -35,10 +36,10 @@ def schema(
     possible_types: Annotated[
         bool,
         typer.Option("--possible-types", help="Print the types of each union and interface."),
-    ] = False,  # noqa: FBT002
+    ] = False,
     keyless_types: Annotated[
         bool, typer.Option("--keyless-types", help="Print the types without an id.")
-    ] = False,  # noqa: FBT002
+    ] = False,
     scalars: Annotated[
         Language | None, typer.Option(help="Print the types of the scalars for code generators.")
     ] = None,
@@ -105,13 +106,10 @@ def _print_for_clients(option: str, language: Language | None) -> None:
     from graph.execution import schema_maps
     from graph.store.schema import schema as served
 
-    of_scalars = {
-        Language.TYPESCRIPT: schema_maps.typescript_scalars,
-        Language.PYTHON: schema_maps.python_scalars,
-    }
     made = {
-        "--possible-types": schema_maps.possible_types,
-        "--keyless-types": schema_maps.keyless_types,
-        "--scalars": of_scalars.get(language),
+        ("--possible-types", None): schema_maps.possible_types,
+        ("--keyless-types", None): schema_maps.keyless_types,
+        ("--scalars", Language.TYPESCRIPT): schema_maps.typescript_scalars,
+        ("--scalars", Language.PYTHON): schema_maps.python_scalars,
     }
-    typer.echo(made[option](served._schema), nl=False)  # noqa: SLF001  as Execution does
+    typer.echo(made[option, language](served._schema), nl=False)  # noqa: SLF001  as Execution does
