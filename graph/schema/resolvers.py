@@ -26,20 +26,21 @@ if TYPE_CHECKING:
 
 def resolver(
     description: str, *, needs: Iterable[str], cost: int | None = None, **options: Any
-) -> Any:
+) -> Callable[[Callable[..., Any]], Any]:
     """A decorator: a field of an entity, computed by the decorated function.
 
     `needs` are the columns of its row that it reads, stored or computed, by their names in Python;
     it has no others. A viewer who may not see one of them may not select the field. `cost` is the
     cost of one call.
     """
-    directives = [*options.pop("directives", ()), *([Cost(weight=str(cost))] if cost else ())]
-    return strawberry.field(
+    directives = [*options.pop("directives", ()), *([Cost(weight=cost)] if cost else ())]
+    field: Callable[[Callable[..., Any]], Any] = strawberry.field(
         description=description,
         metadata={"needs": frozenset(needs)},
         directives=directives,
         **options,
     )
+    return field
 
 
 def needed_columns(field: object) -> frozenset[str] | None:

@@ -71,7 +71,7 @@ class Schema(strawberry.Schema):
             for field in getattr(type_, "fields", {}).values():
                 definition = field.extensions.get("strawberry-definition")
                 if type_ is self._schema.mutation_type and not weight_of(definition):
-                    definition.directives = (*definition.directives, Cost(weight="10"))
+                    definition.directives = (*definition.directives, Cost(weight=10))
                 _check_place(definition, type_.name, names)
                 self._call_directly(field, definition, type_.name)
 

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import strawberry
+from graphql.pyutils import Path  # noqa: TC002  as above
 
 from graph.errors import RequestError
-from graph.schema.context import Info
+from graph.schema.context import Info  # noqa: TC001  as above
 from graph.schema.enums import enum
 from graph.schema.resolvers import resolver
 from tests.bazaar.models import Mood, Size
@@ -41,14 +42,14 @@ class Portrait:
     mood: Mood | None
     parts: list[Portrait]
 
-    @strawberry.field(description="What is seen, unless it fails.")
-    async def subject(self, fail: bool = False) -> str | None:
+    @strawberry.field(description="What is seen, unless it fails.")  # type: ignore[untyped-decorator]
+    async def subject(self, fail: bool | None = None) -> str | None:
         if fail:
             raise ValueError(self.title)
         return self.title.upper()
 
-    @strawberry.field(description="Its height, unless that is unknown.")
-    def height(self, unknown: bool = False) -> int:
+    @strawberry.field(description="Its height, unless unknown.")  # type: ignore[untyped-decorator]
+    def height(self, unknown: bool | None = None) -> int:
         return None if unknown else len(self.title)  # type: ignore[return-value]
 
 
@@ -112,7 +113,8 @@ class TraderResolvers:
 
     @resolver("Where the answer has it.", needs=[])
     async def place(self, info: Info) -> str:
-        steps, path = [], info.path
+        steps = []
+        path: Path | None = info.path
         while path is not None:
             steps.append(f"{path.typename}.{path.key}")
             path = path.prev

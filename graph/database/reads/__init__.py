@@ -20,7 +20,12 @@ from graph.database.reads.columns import (
 )
 from graph.database.reads.expressions import can_be_null, scalar_of
 from graph.database.reads.json_query import JsonQuery, JsonStatement, check_size, json_statement
-from graph.database.reads.placeholders import MARK, Decoder, columns_of_placeholder
+from graph.database.reads.placeholders import (
+    MARK,
+    Decoder,
+    decoders_of,
+    names_in_placeholder,
+)
 from graph.database.reads.rows import (
     ROOT_KEY,
     aggregates,
@@ -45,9 +50,9 @@ __all__ = [
     "all_columns",
     "can_be_null",
     "check_size",
-    "columns_of_placeholder",
     "counts",
     "counts_up_to",
+    "decoders_of",
     "groups",
     "is_by_text",
     "is_computed",
@@ -56,6 +61,7 @@ __all__ = [
     "json_statement",
     "key_of",
     "looks_elsewhere",
+    "names_in_placeholder",
     "pages",
     "rows_by_key",
     "rows_by_text",

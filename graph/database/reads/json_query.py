@@ -227,7 +227,7 @@ class RowWriter:
             (field.response_key, self._field(entity, field, alias)) for field in selection.fields
         )
 
-    def _field(self, entity: str, field: Any, alias: str) -> SqlText:
+    def _field(self, entity: str, field: Any, alias: str) -> SqlText:  # noqa: PLR0911  one for each
         match field:
             case Column():
                 return self._column(entity, field.name, alias)

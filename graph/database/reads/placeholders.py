@@ -47,7 +47,7 @@ _DECODERS: dict[ScalarKind, Decoder] = {
 def placeholder(entity: str, field: Resolved, alias: str, function: str) -> SqlText:
     """The index of the field's arguments and the columns of its row; `function` as in `json_of`."""
     pieces: SqlText = [Json(f"{MARK}[{field.argument_index}")]
-    for name in _names(field):
+    for name in names_in_placeholder(field):
         scalar = replace(scalar_of_column(entity, name), references=None)
         if scalar.kind is ScalarKind.JSON:  # a record has its text
             scalar = replace(scalar, kind=ScalarKind.TEXT)
@@ -56,13 +56,15 @@ def placeholder(entity: str, field: Resolved, alias: str, function: str) -> SqlT
     return [*pieces, Json(f"]{MARK}")]
 
 
-def columns_of_placeholder(entity: str, field: Resolved) -> tuple[tuple[str, Decoder | None], ...]:
-    """The columns of a field's placeholder in order; None for one whose JSON is its value."""
-    return tuple((name, _decoder(entity, name)) for name in _names(field))
-
-
-def _names(field: Resolved) -> tuple[str, ...]:
+def names_in_placeholder(field: Resolved) -> tuple[str, ...]:
+    """The names of a field's columns, in the order of its placeholder."""
     return ("id", *sorted((field.columns or frozenset()) - {"id"}))
+
+
+def decoders_of(entity: str, field: Resolved) -> tuple[tuple[str, Decoder], ...]:
+    """How columns are read whose JSON is not their value."""
+    found = ((name, _decoder(entity, name)) for name in names_in_placeholder(field))
+    return tuple((name, decode) for name, decode in found if decode is not None)
 
 
 @cache

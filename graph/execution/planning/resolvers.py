@@ -16,7 +16,7 @@ from graphql import (
 from graphql.pyutils import Path
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
-from graph.database.reads import columns_of_placeholder
+from graph.database.reads import decoders_of, names_in_placeholder
 from graph.execution.planning.access import entity_within, parts_within
 from graph.selection import Connection, Nodes, Resolved, Selection, ToOne
 
@@ -36,14 +36,16 @@ AnswerPath = tuple[str | int, ...]
 class CompiledResolver:
     """A field whose value Python puts into the text of a statement.
 
-    `columns` are those in its placeholder. `call` calls the resolver, if graphql-core need not do
-    it, and `complete` turns its value into JSON values; it raises an error for what graphql-core
-    must complete. `nullable` tells for each step of the field's path whether it may be null.
+    `columns` are those in its placeholder; `decoders` read those whose JSON is not their value.
+    `call` calls the resolver, if graphql-core need not do it. `complete` turns its value into JSON
+    values; it raises an error for what graphql-core must complete. `nullable` tells for each step
+    of the field's path whether it may be null.
     """
 
     selected: SelectedField
     entity: str
-    columns: tuple[tuple[str, Decoder | None], ...]
+    columns: tuple[str, ...]
+    decoders: tuple[tuple[str, Decoder], ...]
     call: Callable[[Any, Mapping[str, Any]], Any] | None
     complete: Callable[[Any], Any]
     nullable: tuple[bool, ...]
@@ -55,10 +57,11 @@ class CompiledResolver:
     def record(self, type_: type, values: list[Any]) -> Any:
         """The row as a loader would give it to the resolver."""
         record: Any = object.__new__(type_)
-        record.__dict__.update(
-            (name, value if decode is None or value is None else decode(value))
-            for (name, decode), value in zip(self.columns, values, strict=True)
-        )
+        row = record.__dict__
+        row.update(zip(self.columns, values, strict=True))
+        for name, decode in self.decoders:
+            if (value := row[name]) is not None:
+                row[name] = decode(value)
         return record
 
     def path(self, keys: AnswerPath) -> Path:
@@ -87,7 +90,8 @@ class Found(NamedTuple):
         return CompiledResolver(
             selected,
             self.entity,
-            columns_of_placeholder(self.entity, self.field),
+            names_in_placeholder(self.field),
+            decoders_of(self.entity, self.field),
             selected.definition.extensions.get("call") if is_leaf_type(selected.type) else None,
             _completion(selected.definition.type),
             tuple(_nullable_steps(selected)),

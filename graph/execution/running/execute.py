@@ -33,18 +33,16 @@ from graph.execution.failures import RequestRejected, rejection, unavailability
 from graph.execution.live.hub import Hub
 from graph.execution.planning.cost import CostLimits, objects_in
 from graph.execution.running.answers import (
-    answer_of,
     answer_to,
     build_answer,
-    check,
     combined,
     compiled_answer,
     rejected,
 )
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
-from graph.execution.running.executor import executor_of, run, run_in_parts
-from graph.execution.running.filling import Filler
+from graph.execution.running.executor import run, run_in_parts
+from graph.execution.running.filling import NOTHING, filled_answer
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
 from graph.execution.running.planner import Planner
@@ -56,7 +54,7 @@ from graph.schema.node import ENTITIES
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping
 
     import strawberry
     from graphql.execution.values import VariableValues
@@ -67,7 +65,6 @@ if TYPE_CHECKING:
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
-    from graph.execution.planning.compile import Compiled
     from graph.execution.planning.plan import Plan
     from graph.execution.running.concurrency import Place
     from graph.execution.running.counts import OperationCounts
@@ -77,8 +74,6 @@ if TYPE_CHECKING:
     from graph.viewer import Viewer
 
 
-# The result of the executor if nothing was left to it.
-NOTHING = ExecutionResult({}, None)
 _IDEMPOTENCY_POLICY = IdempotencyPolicy(timedelta(days=1), wait_seconds=2)
 
 
@@ -280,7 +275,7 @@ class Execution:
                 else ()
             )
             if compiled.resolvers:
-                return await self._fill(work, compiled, columns)
+                return self._bounded(await filled_answer(self._schema, self._types, work, columns))
             return compiled_answer(compiled, columns, work.values)
         plan = work.plan or work.operation.plan(work.variables)
         if work.has_parts:
@@ -364,28 +359,10 @@ class Execution:
                 result = await run(self._schema, document, context, request.variables)
             if compiled is None or result.data is None:
                 return self._bounded(build_answer(result, plan))
-            return await self._fill(work, compiled, columns, result, context)
-
-    async def _fill(
-        self,
-        work: Work,
-        compiled: Compiled,
-        columns: Sequence[bytes],
-        result: ExecutionResult = NOTHING,
-        context: Context | None = None,
-    ) -> Answer:
-        """The answer of a statement, with the executor's fields and the values of resolvers."""
-        check(result.errors or [])
-        texts = {key: orjson.dumps(value) for key, value in (result.data or {}).items()}
-        body = compiled.body(columns, texts)
-        errors = [*compiled.errors(work.values), *(result.errors or ())]
-        if compiled.resolvers:
-            executor = executor_of(self._schema, work.operation, work.variables, context)
-            filler = Filler(compiled.resolvers, self._types, executor, body)
-            body = await filler.fill()
-            check(filler.errors)
-            errors += filler.errors
-        return self._bounded(answer_of(body, errors, compiled.cache_control))
+            answer = await filled_answer(
+                self._schema, self._types, work, columns, result=result, context=context
+            )
+            return self._bounded(answer)
 
     def _bounded(self, answer: Answer) -> Answer:
         if len(answer.body) > self._database.max_answer_bytes:

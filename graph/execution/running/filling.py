@@ -15,18 +15,25 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from graphql import GraphQLError, get_argument_values
+from graphql import ExecutionResult, GraphQLError, get_argument_values
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 
 from graph.database.reads import MARK
 from graph.execution.running.answer_paths import paths_of_marks, with_nulls
+from graph.execution.running.answers import answer_of, check
+from graph.execution.running.executor import executor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import TypeAlias
+
+    from graphql import GraphQLSchema
 
     from graph.execution.planning.resolvers import AnswerPath, CompiledResolver
     from graph.execution.running.executor import Executor
+    from graph.execution.running.request import Answer
+    from graph.execution.running.work import Work
+    from graph.schema.context import Context
 
     # The number of a placeholder, what it waits for, and what turns that into JSON values.
     _Waiting: TypeAlias = "tuple[int, Awaitable[Any], Callable[[int, Any], Any]]"
@@ -37,6 +44,41 @@ _NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 _CALLS_A_TURN = 1_000
 # How many async resolvers run at once: enough for large batches of DataLoaders.
 _MAX_RUNNING = 1_000
+
+
+# The result of the executor if nothing was left to it.
+NOTHING = ExecutionResult({}, None)
+
+
+async def filled_answer(
+    schema: GraphQLSchema,
+    types: Mapping[str, type],
+    work: Work,
+    columns: Sequence[bytes],
+    *,
+    result: ExecutionResult = NOTHING,
+    context: Context | None = None,
+) -> Answer:
+    """The answer of a statement, with the executor's fields and the values of resolvers.
+
+    `types` are those of records, by entity. `context` is that of resolvers that take `info`.
+
+    Raises:
+        RequestRejected, Unavailable: as `answers.check`.
+    """
+    compiled = work.compiled
+    assert compiled is not None  # noqa: S101  it has the statement
+    check(result.errors or [])
+    texts = {key: orjson.dumps(value) for key, value in (result.data or {}).items()}
+    body = compiled.body(columns, texts)
+    errors = [*compiled.errors(work.values), *(result.errors or ())]
+    if compiled.resolvers:
+        executor = executor_of(schema, work.operation, work.variables, context)
+        filler = Filler(compiled.resolvers, types, executor, body)
+        body = await filler.fill()
+        check(filler.errors)
+        errors += filler.errors
+    return answer_of(body, errors, compiled.cache_control)
 
 
 class Filler:
