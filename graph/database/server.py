@@ -75,10 +75,12 @@ class Server:
         driver: Any = connection.driver_connection
         try:
             statement = await self._compiled(query, driver, world_of(viewer))
-            with stopwatch or Stopwatch():
+            stopwatch = stopwatch or Stopwatch()
+            with stopwatch:
                 columns = await self._fetch(
                     driver, statement, statement.parameters(values, viewer.own)
                 )
+            stopwatch.rows += 1
             return check_size(columns, self.max_answer_bytes)
         except Exception as error:
             raise self.failed(driver, error) from error

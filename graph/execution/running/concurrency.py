@@ -59,6 +59,15 @@ class Place:
         return self._changes
 
     @property
+    def statements(self) -> int:
+        return self.reads.statements + (self._changes.statements if self._changes else 0)
+
+    @property
+    def rows(self) -> int:
+        """The rows that all statements returned; a statement that returns JSON has one."""
+        return self.reads.rows + (self._changes.rows if self._changes else 0)
+
+    @property
     def statement_seconds(self) -> float:
         """The time of all statements, as it was measured."""
         return self.reads.seconds + (self._changes.seconds if self._changes else 0.0)
@@ -88,7 +97,7 @@ class Limiters:
         self._expensive_after_seconds = expensive_after_seconds
         self._proven = Limiter(most, most_waiting, most_wait_seconds)
         self._unproven = Limiter(min(most, most_unproven), most_waiting, most_wait_seconds)
-        self.reading = Limiter(1, most_waiting, most_wait_seconds)
+        self.reading = Limiter(1, most + most_waiting, most_wait_seconds)
         # Their own time is longer than any useful bound.
         self._expensive = Limiter(most_expensive, min(most_waiting, _MOST_WAITING_EXPENSIVE))
         self._running = set[Place]()
