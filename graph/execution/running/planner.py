@@ -54,10 +54,10 @@ class Planner:
 
     async def read(self, request: Request, viewer: Viewer) -> Work:
         """Read, check and plan a request. Raises as `planned` and `operation`."""
-        if (work := self.shared(request, viewer)) is not None:
-            return work
         if self.documents.is_known(request.query):
             return self.planned(self.operation(request), request, viewer)
+        if (work := self.shared(request, viewer)) is not None:
+            return work
         # One at a time, and others in between: a crowd of new texts would hold up the loop.
         async with self._turn:
             await sleep(0)
