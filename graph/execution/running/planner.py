@@ -65,10 +65,10 @@ class Planner:
         Raises:
             Overloaded: its text is new, and it would be refused in the end.
         """
-        if (work := self.shared(request, viewer)) is not None:
-            return work
         if self.documents.is_known(request.query):
             return self.planned(self.operation(request), request, viewer)
+        if (work := self.shared(request, viewer)) is not None:
+            return work
         # One at a time, and others in between: a crowd of new texts would hold up the loop.
         self._limiters.check_new(request.client)
         await self._limiters.reading.acquire(request.client)
