@@ -64,8 +64,11 @@ class Server:
         values: Sequence[Value],
         viewer: Viewer = SYSTEM,
         stopwatch: Stopwatch | None = None,
+        more: tuple[Any, ...] = (),
     ) -> Sequence[bytes]:
         """Run the statement of a whole operation; return the JSON text of its root fields.
+
+        `more` are the parameters that a statement has on this server, beside its own.
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
@@ -75,10 +78,10 @@ class Server:
         driver: Any = connection.driver_connection
         try:
             statement = await self._compiled(query, driver, world_of(viewer))
+            parameters = statement.parameters(values, viewer.own)
+            parameters += more
             with stopwatch or Stopwatch():
-                columns = await self._fetch(
-                    driver, statement, statement.parameters(values, viewer.own)
-                )
+                columns = await self._fetch(driver, statement, parameters)
             return check_size(columns, self.max_answer_bytes)
         except Exception as error:
             raise self.failed(driver, error) from error
@@ -86,7 +89,12 @@ class Server:
             self.give(connection)
 
     async def planned_cost(
-        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+        self,
+        query: JsonQuery | None,
+        values: Sequence[Value],
+        viewer: Viewer,
+        stopwatch: Stopwatch,
+        more: tuple[Any, ...] = (),
     ) -> float:
         """The planner's estimate for `fetch_json` with these values, in its own units.
 
@@ -101,7 +109,7 @@ class Server:
             statement = await self._compiled(query, driver, world_of(viewer))
             with stopwatch:
                 prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
-                plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
+                plan = await prepared.fetchval(*statement.parameters(values, viewer.own), *more)
         except Exception as error:
             raise self.failed(driver, error) from error
         finally:

@@ -36,6 +36,7 @@
      │   │   └─ TooManyBuckets    with the empty ones, in this store            INVALID_GROUPS
      │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
      │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
+     │   ├─ InvalidConsistencyToken                         INVALID_CONSISTENCY_TOKEN
      │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
      ├─ DomainError               a rule of the store forbids it; nothing was changed
      │   ├─ ValidationFailed      values are invalid; all of them are listed     VALIDATION_FAILED
@@ -114,6 +115,7 @@ from graph.errors.requests import (
     CursorUnknown,
     Forbidden,
     HostNotAllowed,
+    InvalidConsistencyToken,
     InvalidCursor,
     InvalidFilter,
     InvalidGroups,
@@ -187,6 +189,7 @@ __all__ = [
     "IdempotencyMismatch",
     "InsufficientStock",
     "Interrupted",
+    "InvalidConsistencyToken",
     "InvalidCursor",
     "InvalidFilter",
     "InvalidGroups",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from graph.database.consistency import latest
 from graph.errors import ErrorCode
 from graph.execution.running.request import Answer
 from graph.server.accept import GRAPHQL_RESPONSE, JSON
@@ -89,6 +90,8 @@ def answer_response(
     if status == _UNAUTHENTICATED:
         headers = (*headers, (b"www-authenticate", b"Bearer"))
     body = WIRES[media_type].one(answer.body) if media_type in WIRES else answer.body
+    if answer.token is not None:
+        headers = (*headers, (b"x-consistency-token", str(answer.token).encode()))
     if answer.retry_after_seconds is not None:
         headers = (*headers, (b"retry-after", b"%d" % answer.retry_after_seconds))
     return JsonResponse(body, status=status, media_type=media_type, headers=headers)
@@ -102,6 +105,7 @@ def batch_response(answers: Sequence[Answer], media_type: str) -> JsonResponse:
         b"[" + b",".join(answer.body for answer in answers) + b"]",
         statuses.pop() if len(statuses) == 1 else 200,
         max(waits, default=0) or None,
+        token=latest(answer.token for answer in answers),
     )
     return answer_response(together, media_type)
 
