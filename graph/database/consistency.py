@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from graph.database.server import Server
 
-# As PostgreSQL writes a timeline and a position, such as `1-0/16B3748`.
-_TOKEN = re.compile(r"([0-9]{1,10})-([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+# As PostgreSQL writes a timeline and a position, such as `1-0/16B3748`. The driver takes positions
+# of 63 bits.
+_HALF = r"[0-9A-Fa-f]{1,7}"
+_TOKEN = re.compile(rf"([0-9]{{1,10}})-([0-7]{_HALF}|{_HALF})/([0-9A-Fa-f]{{1,8}})")
 
 # The position that is inserted may belong to a transaction that is still open: replicas would wait
 # for others. The name of a file of the log begins with its timeline, from the promotion on.

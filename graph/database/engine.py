@@ -185,12 +185,16 @@ class Database(Server):
         """What answers compiled reads that must see what a token stands for."""
         return self if self.replicas is None else FreshReader(self.replicas, token)
 
+    @property
+    def can_read_elsewhere(self) -> bool:
+        """Whether replicas answer reads while the primary is away."""
+        return self.replicas is not None and self.replicas.can_be_read
+
     async def check_ready(self) -> None:
         """Check that the store can be used, on a connection that no operation uses.
 
         Raises:
-            Unavailable: the database cannot be reached, or is not at the head revision.
-            ReadOnly: it is a standby.
+            Unavailable, WrongRevision, ReadOnly: as `Readiness.check`.
         """
         await self._readiness.check()
 

@@ -38,6 +38,8 @@ from graph.errors import Interrupted, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from graph.database.consistency import ConsistencyToken
     from graph.database.pool import Pool
     from graph.database.reads import JsonQuery, JsonStatement
@@ -94,9 +96,12 @@ class Reader(Protocol):
 class Replica(Server):
     """A server whose statements have one parameter more: the position that must be replayed."""
 
-    _timeline = 0
-    _asked_at = 0.0
-    _looking: asyncio.Task[None] | None = None
+    def __init__(self, engine: AsyncEngine, max_answer_bytes: int) -> None:
+        super().__init__(engine, max_answer_bytes)
+        self._timeline: int | None = None
+        self._asked_at = 0.0
+        self._asking = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
@@ -119,9 +124,11 @@ class Replica(Server):
         A replica that follows a new timeline is taken for one of the old timeline for a moment,
         which only sends reads to the primary.
         """
-        if self._timeline != timeline and monotonic() - self._asked_at > _REST_SECONDS:
-            self._asked_at = monotonic()
-            _, self._timeline = await self.first(_TIMELINE)
+        if self._timeline != timeline:
+            async with self._asking:
+                if self._timeline is None or monotonic() - self._asked_at > _REST_SECONDS:
+                    _, self._timeline = await self.first(_TIMELINE)
+                    self._asked_at = monotonic()
         return self._timeline == timeline
 
     def rest(self, reason: Fallback) -> None:
@@ -204,6 +211,11 @@ class Replicas:
                 replica.rest(reason)
         self.fallbacks[reason] += 1
         return await run(self._primary, ())
+
+    @property
+    def can_be_read(self) -> bool:
+        """Whether one of them can, as far as is known."""
+        return not all(each.is_resting for each in self.all)
 
     async def close(self) -> None:
         for each in self.all:

@@ -48,6 +48,7 @@
      ├─ Unavailable               the database cannot be reached; retry later    SERVICE_UNAVAILABLE
      │   ├─ Interrupted           the connection was lost; a read runs once more
      │   ├─ ReadOnly              the server is a standby; nothing was changed
+     │   ├─ WrongRevision         the server does not work on the database's revision
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
@@ -86,6 +87,7 @@ from graph.errors.availability import (
     TooMuchStorage,
     TryAgain,
     Unavailable,
+    WrongRevision,
 )
 from graph.errors.codes import (
     ErrorCode,
@@ -247,4 +249,5 @@ __all__ = [
     "ValidationFailed",
     "VariablesTooLarge",
     "WorkerFailed",
+    "WrongRevision",
 ]

@@ -117,7 +117,7 @@ def cacheable_response(
 
     `is_shared` tells that every client gets it, so that shared caches may keep it.
     """
-    vary = (b"vary", b"Accept, Authorization")
+    vary = (b"vary", b"Accept, Authorization, X-Consistency-Token")
     if answer.status != _OK or answer.cache_control is None:
         return answer_response(answer, media_type, (vary,))
     hashed = blake2b(answer.body, digest_size=12, person=media_type.encode()[-16:]).hexdigest()

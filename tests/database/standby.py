@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,14 +17,13 @@ from graph.database.embedded.account import account_for
 from graph.database.engine import Database
 from graph.database.migrate import migrate
 from tests.conftest import settings_for
-from tests.database.test_embedded import CLUSTER
+from tests.database.test_embedded import CLUSTER, postmaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_RULES = "pg_hba.conf"
-_SMALL = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "40"}
+_SMALL = {"fsync": "off", "shared_buffers": "16MB"}
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Group:
     primary: Cluster
     standbys: list[Cluster]
     running: list[Cluster]
+    folder: Path
 
     @property
     def standby(self) -> Cluster:
@@ -46,13 +47,31 @@ class Group:
     def start(self, cluster: Cluster) -> None:
         cluster.__enter__()
         self.running.append(cluster)
+        if cluster is self.primary and self.standbys:
+            self.let_standbys_in()
+
+    def let_standbys_in(self) -> None:
+        """They may run as an account that is no client. A start writes the rules anew."""
+        rules = self.folder / "primary" / CLUSTER / "pg_hba.conf"
+        rules.write_text(f"local replication all trust\n{rules.read_text()}")
+        os.kill(postmaster(self.folder / "primary"), signal.SIGHUP)
+
+    @contextmanager
+    def untouched(self, standby: int) -> Iterator[None]:
+        """Restore who may connect to a standby: it cannot be made anew there."""
+        accounts = self.folder / f"standby{standby}" / CLUSTER / "pg_ident.conf"
+        before = accounts.read_text()
+        try:
+            yield
+        finally:
+            accounts.write_text(before)
 
     async def promote(self, standby: Cluster | None = None) -> None:
         assert await fetched(standby or self.standby, "SELECT pg_promote(true, 60)") == [(True,)]
 
     async def caught_up(self) -> None:
         """Return when all standbys have replayed all that the primary has written."""
-        ((written,),) = await fetched(self.primary, "SELECT pg_current_wal_insert_lsn()::text")
+        ((written,),) = await fetched(self.primary, "SELECT pg_current_wal_flush_lsn()::text")
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn"
         for standby in self.standbys:
             await until(standby, replayed)
@@ -70,22 +89,21 @@ def replicated(folder: Path, *, standbys: int = 1, **settings: str) -> Iterator[
 
     `settings` are those of PostgreSQL on each of them, beside our own.
     """
-    group = Group(_cluster(_made(folder, "primary"), _SMALL | settings), [], [])
+    group = Group(_cluster(_made(folder, "primary"), _SMALL | settings), [], [], folder)
     try:
         group.start(group.primary)
         asyncio.run(_migrated(group.primary))
         names = [f"standby{nth}" for nth in range(standbys)]
         for name in names:
             _copy(group.primary, folder, name)
-        _let_in(folder / "primary" / CLUSTER)
-        asyncio.run(fetched(group.primary, "SELECT pg_reload_conf()"))
+        group.let_standbys_in()
         for name in names:
             follow = {
                 "primary_conninfo": f"host={group.primary.environment()['PGHOST']} port=5432"
                 f" user=graph application_name={name}",
                 # A read that is in the way of recovery is ended at once.
                 "max_standby_streaming_delay": "0",
-                "wal_receiver_status_interval": "1s",
+                "wal_retrieve_retry_interval": "100ms",
             }
             standby = _cluster(folder / name, _SMALL | follow | settings)
             group.standbys.append(standby)
@@ -146,11 +164,3 @@ def _made(folder: Path, name: str) -> Path:
     made = folder / name
     made.mkdir(mode=0o755)
     return made
-
-
-def _let_in(folder: Path) -> None:
-    """Let the standby in, which may run as an account that is no client."""
-    with (folder / _RULES).open("r+") as rules:
-        text = rules.read()
-        rules.seek(0)
-        rules.write(f"local replication all trust\n{text}")
