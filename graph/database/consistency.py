@@ -53,14 +53,13 @@ class ConsistencyToken(NamedTuple):
         return f"{self.timeline}-{self.position >> 32:X}/{self.position & 0xFFFFFFFF:X}"
 
 
-# Of no timeline: whoever sends it reads from the primary.
-ONLY_PRIMARY = ConsistencyToken(0, 0)
+# Of a timeline that never is, and later than all others: whoever sends it reads from the primary.
+ONLY_PRIMARY = ConsistencyToken(2**32 - 1, 0)
 
 
 def latest(tokens: Iterable[ConsistencyToken | None]) -> ConsistencyToken | None:
     """The token of all that these stand for together."""
-    known = [token for token in tokens if token is not None]
-    return ONLY_PRIMARY if ONLY_PRIMARY in known else max(known, default=None)
+    return max((token for token in tokens if token is not None), default=None)
 
 
 async def current_token(primary: Server) -> ConsistencyToken:
