@@ -29,7 +29,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from graph.database.driver_errors import is_outdated, sqlstate
 from graph.database.server import Server, pooled_engine
@@ -42,9 +42,8 @@ if TYPE_CHECKING:
 
     from graph.database.consistency import ConsistencyToken
     from graph.database.pool import Pool
-    from graph.database.reads import JsonQuery, JsonStatement
+    from graph.database.reads import JsonQuery
     from graph.database.stopwatch import Stopwatch
-    from graph.database.worlds import World
     from graph.selection import Value
     from graph.settings import Settings
     from graph.viewer import Viewer
@@ -152,9 +151,6 @@ class Replica(Server):
                     break
         logger.info("the replica %s is read again", self.address)
 
-    async def _compiled(self, query: JsonQuery, driver: Any, world: World) -> JsonStatement:
-        return (await super()._compiled(query, driver, world)).on_replica
-
 
 class Replicas:
     """The replicas of one primary."""
@@ -183,11 +179,11 @@ class Replicas:
     async def read(
         self,
         token: ConsistencyToken | None,
-        run: Callable[[Server, tuple[Any, ...]], Awaitable[T]],
+        run: Callable[[Server, tuple[int | None, ...]], Awaitable[T]],
     ) -> T:
         """Run a statement on a replica that has what the token stands for, or on the primary.
 
-        `run` gets the server, and the parameters that its statements have beside their own.
+        `run` gets the server, and what a replica must have replayed (`Server.fetch_json`).
 
         Raises:
             Exception: what the statement raises on the primary, or would raise on any server.
@@ -244,14 +240,14 @@ class FreshReader:
     ) -> Sequence[bytes]:
         return await self.replicas.read(
             self.token,
-            lambda server, more: server.fetch_json(query, values, viewer, stopwatch, more),
+            lambda server, replayed: server.fetch_json(query, values, viewer, stopwatch, replayed),
         )
 
     async def planned_cost(
         self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
     ) -> float:
         return await self.replicas.read(
-            None, lambda server, more: server.planned_cost(query, values, viewer, stopwatch, more)
+            None, lambda server, _: server.planned_cost(query, values, viewer, stopwatch)
         )
 
 
