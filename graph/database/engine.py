@@ -83,11 +83,13 @@ class ReadSession:
             connection = await self._connection()  # the wait for one does not count
             try:
                 with self._stopwatch:
-                    return (
+                    rows = (
                         await execute_in(self.world, connection, statement, parameters, self._own)
                     ).all()
             except Exception as error:
                 raise await self._failed(connection, error) from error
+        self._stopwatch.rows += len(rows)
+        return rows
 
     async def fetch_json(self, query: JsonQuery, values: Sequence[Value]) -> Sequence[bytes]:
         """As `Database.fetch_json`, within the session's snapshot."""
@@ -101,6 +103,7 @@ class ReadSession:
                 parameters = tuple(statement.parameters(values, self._own))
                 with self._stopwatch:
                     columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
+                self._stopwatch.rows += 1
                 return check_size(columns, self.max_answer_bytes)
             except Exception as error:
                 raise await self._failed(connection, error) from error

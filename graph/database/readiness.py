@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from graph.database.driver_errors import translated
+from graph.database.outages import outages
 from graph.database.revisions import applied_revision, head_revision
 from graph.errors import ReadOnly, Unavailable
 
@@ -77,6 +78,8 @@ class Readiness:
         self._was_ready_at = monotonic() if revision == head_revision() else None
         if self._was_ready_at is None:
             raise Unavailable
+        if outages.are_open:
+            outages.succeeded()
 
 
 def _retrieve(check: asyncio.Task[None]) -> None:

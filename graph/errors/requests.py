@@ -274,6 +274,7 @@ class RateLimited(RequestError):
 class TooManySubscriptions(RequestError):
     code = ErrorCode.TOO_MANY_SUBSCRIPTIONS
     status = 429
+    retry_after_seconds = 10
 
     def __init__(self, limit: str) -> None:
         super().__init__(f"{limit} End others, or try again later.")

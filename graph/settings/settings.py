@@ -91,10 +91,13 @@ class Settings(BaseSettings):
     max_subscriptions_per_connection: int = Field(default=100, ge=1)
     ping_seconds: float = Field(default=20, ge=0.1, le=3_600)
     compress_sockets: bool = False
-    # Operations that each worker runs at once, and those that wait. An operation is expensive from
-    # `expensive_cost` on, or when its statements take longer, and fewer of those run at once.
+    # Operations that each worker runs at once, and those that wait: their number, and how long a
+    # client's first one may have waited before the client's others are refused. An operation is
+    # expensive from `expensive_cost` on, or when its statements take longer, and fewer of those
+    # run at once.
     max_in_flight: int = Field(default=64, ge=1)
-    max_waiting: int = Field(default=128, ge=0)
+    max_waiting: int = Field(default=1_000, ge=0)
+    max_wait_ms: int = Field(default=1_000, ge=1, le=86_400_000)
     expensive_cost: int = Field(default=1_000, ge=1)
     expensive_after_ms: int = Field(default=250, ge=1, le=86_400_000)
     max_expensive: int = Field(default=2, ge=1)

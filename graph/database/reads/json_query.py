@@ -100,8 +100,9 @@ class JsonQuery:
         self._statements: dict[World, JsonStatement] = {}
         self._after_changes: dict[World, JsonStatement | None] = {}
 
-    def is_compiled(self, world: World) -> bool:
-        return world in self._statements
+    def compiled(self, world: World) -> JsonStatement | None:
+        """The statement of a world, if it was compiled before."""
+        return self._statements.get(world)
 
     def statement(
         self, json_function: str, world: World, max_bytes: int | None = None

@@ -111,6 +111,7 @@ class Execution:
             persisted or Persisted(),
             database.sizes,
             self.hub,
+            self.limiters,
             compiles=compiles,
         )
         # The schema's own types: one that was extended may have others than graph.schema.
@@ -206,7 +207,9 @@ class Execution:
         if place is not None:
             return place
         try:
-            return await self.limiters.acquire(requested, work.history, is_query=is_query)
+            return await self.limiters.acquire(
+                requested, work.history, request.client, is_query=is_query
+            )
         except BaseException:  # it did no work
             await self._charging.refund(request.client, requested)
             raise
@@ -236,7 +239,7 @@ class Execution:
         """Run the query of subscriptions; its answer, and what it costs."""
         work = self._planner.work(operation, variables, request, world_of(viewer))
         requested = work.price.total(work.values)
-        place = await self.limiters.acquire(requested, work.history, is_query=True)
+        place = await self.limiters.acquire(requested, work.history, request.client, is_query=True)
         try:
             answer = await self._run(work, request, viewer, place)
         finally:
@@ -265,7 +268,7 @@ class Execution:
             planned = partial(
                 self._database.planned_cost, compiled.query, work.values, viewer, place.reads
             )
-            await self.limiters.check_plan(place, work.history, planned)
+            await self.limiters.check_plan(place, work.history, planned, request.client)
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
             columns = (
