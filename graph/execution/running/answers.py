@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from graphql import ExecutionResult
 
     from graph.execution.planning.compile import Compiled
+    from graph.execution.planning.cost import CostLimits
     from graph.execution.planning.plan import Plan
     from graph.execution.running.mutation_fields import FieldResult
+    from graph.execution.running.work import Work
     from graph.selection import Value
 
 
@@ -73,6 +75,22 @@ def combined(done: Mapping[str, FieldResult]) -> Answer:
     return answer
 
 
+def with_cost(answer: Answer, work: Work, actual: Mapping[str, int], limits: CostLimits) -> Answer:
+    """The answer with a report of its cost."""
+    scans = work.price.scanned(work.values)
+    cost = {
+        "requested": work.price.total(work.values),
+        **actual,
+        "limit": limits.most,
+        **({"scans": scans, "scanLimit": limits.most_scanned} if scans else {}),
+        "fields": [
+            {"path": path, "cost": each} for path, each in work.price.most_expensive(work.values)
+        ],
+    }
+    extensions = orjson.dumps({"cost": cost})
+    return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
+
+
 def answer_to(error: Exception) -> Answer:
     """The answer of a request that ended with an error; a defect is masked, and logged."""
     match error:
@@ -104,11 +122,10 @@ def failed(errors: Sequence[GraphQLError]) -> Answer:
     # One snapshot and one connection: when the store was lost on the way, all of the answer is.
     if reason := unavailability(errors):
         error = {"message": str(reason), "extensions": {"code": reason.code}}
-        wait = getattr(reason, "retry_after_seconds", None)
         return Answer(
             orjson.dumps({"errors": [error]}),
             status=reason.status,
-            retry_after_seconds=wait,
+            retry_after_seconds=reason.retry_after_seconds,
             codes=(reason.code,),
         )
     return _answer(b'{"data":null}', errors)
