@@ -92,9 +92,15 @@ class ReadSession:
             connection = await self._connection()  # the wait for one does not count
             try:
                 with self._stopwatch:
-                    return (
-                        await execute_in(self.world, connection, statement, parameters, self._own)
-                    ).all()
+                    found = await execute_in(
+                        self.world,
+                        connection,
+                        statement,
+                        parameters,
+                        self._own,
+                        stopwatch=self._stopwatch,
+                    )
+                    return found.all()
             except Exception as error:
                 raise await self._failed(connection, error) from error
 
@@ -109,6 +115,7 @@ class ReadSession:
                 )
                 parameters = tuple(statement.parameters(values, self._own))
                 with self._stopwatch:
+                    self._stopwatch.note(statement.sql, parameters)
                     columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
                 return check_size(columns, self.max_answer_bytes)
             except Exception as error:
@@ -116,7 +123,8 @@ class ReadSession:
 
     async def _connection(self) -> AsyncConnection:
         try:
-            return await self._session.connection()
+            with self._stopwatch.connecting():
+                return await self._session.connection()
         except Exception as error:
             raise translated(error) from error
 
@@ -211,14 +219,16 @@ class Database:
             Unavailable, TimedOut: as `ReadSession.rows`.
             AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
-        connection = await self.take()
+        stopwatch = stopwatch or Stopwatch()
+        with stopwatch.connecting():
+            connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             statement = await self._compiled(query, driver, world_of(viewer))
-            with stopwatch or Stopwatch():
-                columns = await self._fetch(
-                    driver, statement, statement.parameters(values, viewer.own)
-                )
+            parameters = statement.parameters(values, viewer.own)
+            with stopwatch:
+                stopwatch.note(statement.sql, parameters)
+                columns = await self._fetch(driver, statement, parameters)
             return check_size(columns, self.max_answer_bytes)
         except Exception as error:
             raise self.failed(driver, error) from error
@@ -341,11 +351,16 @@ async def execute_in(
     statement: Executable,
     parameters: Mapping[str, Any],
     own: Any,
+    *,
+    stopwatch: Stopwatch,
 ) -> CursorResult[Any]:
     """Run a SELECT in a world; `own` is the key of the viewer's own row."""
     written: Any = connection.sync_connection
     written.dialect = dialect_in(world, connection.engine.dialect)
-    return await connection.execute(statement, {**parameters, OWN: own})
+    result = await connection.execute(statement, {**parameters, OWN: own})
+    context: Any = result.context
+    stopwatch.note(context.statement, context.parameters[0])
+    return result
 
 
 def json_function(driver: Any) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
+
+_UNTIMED = nullcontext()
 
 
 class Stopwatch:
@@ -34,6 +39,13 @@ class Stopwatch:
     @property
     def is_running(self) -> bool:
         return self._began is not None
+
+    def connecting(self) -> AbstractContextManager[None]:
+        """A block that waits for a connection; see `graph.database.recording`."""
+        return _UNTIMED
+
+    def note(self, sql: str, parameters: Sequence[Any]) -> None:
+        """Note the statement that is running; see `graph.database.recording`."""
 
     def stop(self, reason: Exception) -> None:
         """End the running statement, if there is one; its block raises the reason.

@@ -197,6 +197,7 @@ def _execution(
             expensive_after_seconds=settings.expensive_after_ms / 1000,
         ),
         counts=counts,
+        explains=settings.explain,
     )
 
 

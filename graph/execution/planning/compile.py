@@ -131,7 +131,7 @@ def compile_plan(plan: Plan) -> Compiled:
     writer = _TemplateWriter()
     lists_of_ids = []
     for root in plan.root:
-        obstacle = next(_obstacles(root), None)
+        obstacle = next(obstacles(root), None)
         if obstacle is not None:
             logger.debug(
                 "'%s' is left to resolvers: %s has no meaning in SQL", root.response_key, obstacle
@@ -161,7 +161,7 @@ def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate |
     """
     writer = _TemplateWriter()
     for field in payload.fields:
-        if any(_obstacles(field)) or _names_rows_below(field):
+        if any(obstacles(field)) or _names_rows_below(field):
             return None
         row = None
         if isinstance(field, ToOne):
@@ -182,18 +182,18 @@ def _names_rows_below(field: Any) -> bool:
     return any(isinstance(each, ToOne) or _names_rows_below(each) for each in below)
 
 
-def _obstacles(selected: Any) -> Iterator[str]:
+def obstacles(selected: Any) -> Iterator[str]:
     """The fields below this one that have a Python resolver."""
     match selected:
         case Resolved():
             yield selected.name
         case ToOne() | NodeList() | EdgeNode():
-            yield from _obstacles(selected.selection)
+            yield from obstacles(selected.selection)
         case Selection():
             yield from _obstacles_among(selected.fields)
         case Variants(selections=selections) | Nodes(selections=selections):
             for selection in selections:
-                yield from _obstacles(selection)
+                yield from obstacles(selection)
         case (
             Connection()
             | EdgeList()
@@ -209,4 +209,4 @@ def _obstacles(selected: Any) -> Iterator[str]:
 
 def _obstacles_among(fields: Sequence[Any]) -> Iterator[str]:
     for field in fields:
-        yield from _obstacles(field)
+        yield from obstacles(field)

@@ -68,10 +68,17 @@ def combined(done: Mapping[str, FieldResult]) -> Answer:
     )
     answer = _answer(b'{"data":{%s}}' % members, errors)
     replayed = [key for key, each in done.items() if each.replayed]
-    if replayed:
-        extensions = orjson.dumps({"replayed": replayed})
-        return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
-    return answer
+    return extended(answer, "replayed", replayed) if replayed else answer
+
+
+def extended(answer: Answer, name: str, value: Any) -> Answer:
+    """The answer with one more extension."""
+    member = b'"%s":%s' % (name.encode(), orjson.dumps(value))
+    if answer.is_extended:
+        body = b"%s,%s}}" % (answer.body[:-2], member)
+    else:
+        body = b'%s,"extensions":{%s}}' % (answer.body[:-1], member)
+    return replace(answer, body=body, is_extended=True)
 
 
 def answer_to(error: Exception) -> Answer:

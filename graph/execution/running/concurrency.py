@@ -18,12 +18,14 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from graph.database.recording import Recorder
 from graph.database.stopwatch import Stopwatch
 from graph.errors import Overloaded, TooExpensive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from graph.database.recording import Recording
     from graph.execution.planning.history import History
 
 _TICK_SECONDS = 0.05
@@ -95,7 +97,7 @@ class Place:
 
     def __init__(self, limiter: Limiter) -> None:
         self.limiter: Limiter | None = limiter
-        self.reads = Stopwatch()
+        self.reads: Stopwatch = Stopwatch()
         self._changes: Stopwatch | None = None
         # By the number of ticks at which a statement was running. While this process is busy, a
         # statement that has ended seems to run on; then there are few ticks.
@@ -107,6 +109,10 @@ class Place:
         if self._changes is None:
             self._changes = Stopwatch()
         return self._changes
+
+    def record(self, recording: Recording) -> None:
+        """Record the statements from now on."""
+        self.reads, self._changes = Recorder(recording), Recorder(recording)
 
     @property
     def statement_seconds(self) -> float:

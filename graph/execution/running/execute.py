@@ -8,13 +8,11 @@ connection and one snapshot, which includes the statement of the compiled fields
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import orjson
 from graphql import ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 
@@ -37,11 +35,13 @@ from graph.execution.running.answers import (
     build_answer,
     combined,
     compiled_answer,
+    extended,
     rejected,
 )
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
+from graph.execution.running.explaining import explanation_of
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
 from graph.execution.running.planner import Planner
@@ -93,6 +93,7 @@ class Execution:
         limiters: Limiters | None = None,
         replay: ReplayLimits | None = None,
         counts: OperationCounts | None = None,
+        explains: bool = False,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
@@ -100,6 +101,8 @@ class Execution:
         self._charging = charging or Charging()
         self.limiters = limiters or Limiters()
         self.counts = counts
+        # Whether operations are explained to everybody, or to viewers with the permission only.
+        self._explains = explains
         # The subscriptions, if the store has a log of its changes.
         self.hub: Hub | None = None
         if catalog.log is not None:
@@ -157,13 +160,17 @@ class Execution:
         request.observation.end(answer.codes)
         if self.counts is not None:
             self.counts.add(request.observation)
-        return answer
+        explanation = request.observation.explanation
+        return answer if explanation is None else explanation.added_to(answer)
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
+        explanation = explanation_of(request, viewer, everybody=self._explains)
         work = request.observation.work = await self._planner.read(request, viewer)
+        if explanation is not None:
+            explanation.planned(work)
         if work.source is not None:
             return await self._subscribe(work, work.source, request, viewer)
         if self.hub is not None and work.operation.reads_log:
@@ -172,7 +179,8 @@ class Execution:
         place = request.observation.place = await self._admit(work, request)
         answer = None
         try:
-            answer = await self._run(work, request, viewer, place)
+            run = self._run if explanation is None else self._run_explained
+            answer = await run(work, request, viewer, place)
         finally:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
@@ -185,7 +193,7 @@ class Execution:
                     work.price.total(work.values),
                     seconds=place.seconds,
                 )
-        if self._charging.token_buckets is None and not request.wants_cost:
+        if self._charging.token_buckets is None and not request.reports_cost:
             return answer
         return await self._settle(answer, work, request, place)
 
@@ -258,6 +266,16 @@ class Execution:
         except Interrupted:
             return await self._read(work, request, viewer, place)
 
+    async def _run_explained(
+        self, work: Work, request: Request, viewer: Viewer, place: Place
+    ) -> Answer:
+        explanation = request.observation.explanation
+        assert explanation is not None  # noqa: S101  it is why this runs
+        explanation.admitted(place)
+        answer = await self._run(work, request, viewer, place)
+        await explanation.explain(work, self._database, viewer, place)
+        return answer
+
     async def _read(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
         """Run a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
@@ -287,6 +305,10 @@ class Execution:
         if answer.parts is not None:  # its actual cost is known after the last one
             return self._with_cost(answer, work, {}) if request.wants_cost else answer
         actual = await self._charge(work, request, place, objects_in(answer.body))
+        if (explanation := request.observation.explanation) is not None:
+            await explanation.settle(
+                work, actual, self._cost_limits, self._charging, request.client
+            )
         return self._with_cost(answer, work, actual) if request.wants_cost else answer
 
     async def _charge(
@@ -298,19 +320,10 @@ class Execution:
         )
 
     def _with_cost(self, answer: Answer, work: Work, actual: Mapping[str, int]) -> Answer:
-        scans = work.price.scanned(work.values)
-        cost = {
-            "requested": work.price.total(work.values),
-            **actual,
-            "limit": self._cost_limits.most,
-            **({"scans": scans, "scanLimit": self._cost_limits.most_scanned} if scans else {}),
-            "fields": [
-                {"path": path, "cost": each}
-                for path, each in work.price.most_expensive(work.values)
-            ],
-        }
-        extensions = orjson.dumps({"cost": cost})
-        return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
+        fields = work.price.most_expensive(work.values)
+        return extended(
+            answer, "cost", self._cost_limits.report(work.price, work.values, actual, fields)
+        )
 
     async def _first_part(
         self, work: Work, plan: Plan, request: Request, viewer: Viewer, place: Place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from graph.execution.running.observation import Observation
@@ -10,6 +11,13 @@ from graph.execution.running.observation import Observation
 if TYPE_CHECKING:
     from graph.execution.live.stream import Stream
     from graph.execution.running.parts import Parts
+
+
+class ExplainMode(Enum):
+    """How an answer explains its operation: with PostgreSQL's plan, or also with a run of it."""
+
+    PLAN = "plan"
+    ANALYZE = "analyze"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,8 @@ class Request:
     client: str = ""
     # Whether the answer reports its cost.
     wants_cost: bool = False
+    # Whether, and how, the answer explains its operation.
+    explain: ExplainMode | None = None
     # The header Idempotency-Key: a mutation of its own is done once for each.
     idempotency_key: str | None = None
     # No mutation may be executed, as a GET must not change anything.
@@ -38,6 +48,10 @@ class Request:
     last_event_id: str | None = None
     # What becomes of it.
     observation: Observation = field(default_factory=Observation, compare=False, repr=False)
+
+    @property
+    def reports_cost(self) -> bool:
+        return self.wants_cost or self.explain is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +68,7 @@ class Answer:
     cache_control: bytes | None = None
     parts: Parts | None = None
     stream: Stream | None = None
+    # Whether the body has `extensions`, which are its last member then.
+    is_extended: bool = False
     # Of its errors, in order.
     codes: tuple[str, ...] = ()
