@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware
 from graph.database.engine import Database
 from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
-from graph.errors import Unavailable
+from graph.errors import Unavailable, WrongRevision
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, operation_names, read_manifest
 from graph.execution.planning.cost import CostLimits
@@ -252,14 +252,20 @@ async def live(_request: Request) -> JsonResponse:
 
 
 async def ready(request: Request) -> JsonResponse:
-    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end."""
+    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end.
+
+    While the primary cannot be reached but replicas can, it is 200 as well, since queries go on.
+    """
     if request.state.drain.has_begun:
         return _not_ready("draining")
+    database: Database = request.state.database
     try:
-        await request.state.database.check_ready()
-    except Exception as error:  # noqa: BLE001  any failure means that nothing can be served
+        await database.check_ready()
+    except Exception as error:  # noqa: BLE001  any failure means that nothing can be changed
         if not isinstance(error, Unavailable):
             logger.warning("not ready: %s", error)
+        elif not isinstance(error, WrongRevision) and database.can_read_elsewhere:
+            return JsonResponse({"status": "read-only"})
         return _not_ready("unavailable")
     return JsonResponse({"status": "ok"})
 
