@@ -56,8 +56,9 @@ class Work:
 
     @property
     def is_statement(self) -> bool:
-        """Whether one statement answers all of it."""
-        return self.compiled is not None and not self.compiled.uncompiled
+        """Whether one statement answers all of it, without Python resolvers."""
+        compiled = self.compiled
+        return compiled is not None and not (compiled.uncompiled or compiled.resolvers)
 
     @property
     def errors(self) -> Sequence[GraphQLError]:
