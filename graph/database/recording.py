@@ -40,17 +40,18 @@ class Recording:
     writing_seconds: float = 0.0
     statement_seconds: float = 0.0
     ended: float | None = None
+    # When the connection of the next statement was there, until that begins.
+    connected: float | None = None
 
 
 class Recorder(Stopwatch):
     """A stopwatch that records the statements; those of an operation share a recording."""
 
-    __slots__ = ("_connected", "_entered", "_recording", "_statement")
+    __slots__ = ("_entered", "_recording", "_statement")
 
     def __init__(self, recording: Recording) -> None:
         super().__init__()
         self._recording = recording
-        self._connected: float | None = None
         self._entered = 0.0
         self._statement: RecordedStatement | None = None
 
@@ -58,8 +59,8 @@ class Recorder(Stopwatch):
     def connecting(self) -> Iterator[None]:
         began = perf_counter()
         yield
-        self._connected = perf_counter()
-        self._recording.connecting_seconds += self._connected - began
+        self._recording.connected = perf_counter()
+        self._recording.connecting_seconds += self._recording.connected - began
 
     def note(self, sql: str, parameters: Sequence[Any]) -> None:
         self._statement = RecordedStatement(sql, parameters)
@@ -71,9 +72,9 @@ class Recorder(Stopwatch):
         super().__enter__()
         self._entered = perf_counter()
         # Between the connection and its first statement, the SQL is written.
-        if self._connected is not None:
-            self._recording.writing_seconds += self._entered - self._connected
-            self._connected = None
+        if self._recording.connected is not None:
+            self._recording.writing_seconds += self._entered - self._recording.connected
+            self._recording.connected = None
 
     def __exit__(
         self,

@@ -125,6 +125,7 @@ class Transaction:
                     rows: list[Any] = await self._driver.fetch(sql, *parameters)
             except Exception as error:
                 raise self._translated(error) from error
+            stopwatch.rows += len(rows)
             return rows
 
     async def first(self, sql: str, *parameters: Any) -> Any:
@@ -238,7 +239,7 @@ class LoadingTransaction(Transaction):
         async with self._lock:
             try:
                 with self._reads:
-                    found = await execute_in(
+                    result = await execute_in(
                         self.world,
                         self.connection,
                         statement,
@@ -246,9 +247,11 @@ class LoadingTransaction(Transaction):
                         self.viewer.own,
                         stopwatch=self._reads,
                     )
-                    return found.all()
+                    rows = result.all()
             except Exception as error:
                 raise self._translated(error) from error
+        self._reads.rows += len(rows)
+        return rows
 
 
 @asynccontextmanager

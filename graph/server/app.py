@@ -15,14 +15,15 @@ from starlette_compress import CompressMiddleware
 from graph.database.engine import Database
 from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
-from graph.errors import Unavailable
+from graph.errors import Unavailable, WrongRevision
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, operation_names, read_manifest
 from graph.execution.planning.cost import CostLimits
 from graph.execution.running.charging import Charging
-from graph.execution.running.concurrency import Limiter, Limiters
+from graph.execution.running.concurrency import Limiters
 from graph.execution.running.counts import CountedBuckets, OperationCounts
 from graph.execution.running.execute import Execution
+from graph.execution.running.limiter import Limiter
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
 from graph.server.authentication import Authenticator
@@ -39,6 +40,7 @@ from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.schema_files import schema_routes
 from graph.server.sockets import Sockets
+from graph.server.usage import UsageRecorder
 from graph.server.webhooks.delivery import Deliverer
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
@@ -124,6 +126,10 @@ def build_app(
                 counts=counts,
             )
             await until_the_end.enter_async_context(execution.running())
+            usage = None
+            if settings.usage_seconds:
+                recorder = UsageRecorder(database, settings.usage_seconds)
+                usage = await until_the_end.enter_async_context(recorder.running())
             if counts is not None:
                 sources = Sources(
                     database, execution, counts, connections, counted, upkeep, deliverer
@@ -137,6 +143,7 @@ def build_app(
                 "execution": execution,
                 "connection_limits": connection_limits,
                 "drain": drain,
+                "usage": usage,
                 "live_connections": connections,
             }
 
@@ -191,6 +198,7 @@ def _execution(
         limiters=Limiters(
             most=settings.max_in_flight,
             most_waiting=settings.max_waiting,
+            most_wait_seconds=settings.max_wait_ms / 1000,
             most_unproven=settings.max_unproven,
             most_expensive=settings.expensive_places,
             expensive_from=settings.expensive_cost,
@@ -247,13 +255,23 @@ async def live(_request: Request) -> JsonResponse:
 
 
 async def ready(request: Request) -> JsonResponse:
-    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end."""
+    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end.
+
+    While the primary cannot be reached but replicas can, it is 200 as well, since queries go on.
+    """
     if request.state.drain.has_begun:
-        return JsonResponse({"status": "draining"}, status=503)
+        return _not_ready("draining")
+    database: Database = request.state.database
     try:
-        await request.state.database.check_ready()
-    except Exception as error:  # noqa: BLE001  any failure means that nothing can be served
+        await database.check_ready()
+    except Exception as error:  # noqa: BLE001  any failure means that nothing can be changed
         if not isinstance(error, Unavailable):
             logger.warning("not ready: %s", error)
-        return JsonResponse({"status": "unavailable"}, status=503)
+        elif not isinstance(error, WrongRevision) and database.can_read_elsewhere:
+            return JsonResponse({"status": "read-only"})
+        return _not_ready("unavailable")
     return JsonResponse({"status": "ok"})
+
+
+def _not_ready(status: str) -> JsonResponse:
+    return JsonResponse({"status": status}, status=503, headers=((b"retry-after", b"1"),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
@@ -26,6 +26,7 @@ from graphql import (
 
 from graph.database.catalog import catalog
 from graph.errors import ErrorCode, RequestError
+from graph.execution.documents.coordinates import coordinates_of
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
@@ -92,6 +93,11 @@ class Operation:
             isinstance(each, FieldNode) and each.name.value in log for each in selections
         )
 
+    @cached_property
+    def coordinates(self) -> tuple[str, ...]:
+        """The coordinates of its fields and arguments in the schema."""
+        return coordinates_of(self._schema, self.node, self.fragments)
+
     @property
     def is_query(self) -> bool:
         return self.node.operation is OperationType.QUERY
@@ -143,7 +149,7 @@ class Operation:
     ) -> tuple[C, list[Value]]:
         """What is compiled for variables of this shape; an operation is compiled in one way."""
         plan: Plan | None = None
-        conditions = tuple(variables.coerced.get(name) for name in self._conditions)
+        conditions = tuple([variables.coerced.get(name) for name in self._conditions])
         recipes = self._recipes.get(conditions)
         if recipes is None:
             plan = self.plan(variables)
@@ -151,7 +157,7 @@ class Operation:
                 self._recipes.clear()
             recipes = self._recipes[conditions] = plan.recipes
         values = plan.values if plan else self._values(recipes, variables)
-        shape = (conditions, tuple(value.shape for value in values))
+        shape = (conditions, tuple([value.shape for value in values]))
         compiled = self._compiled.get(shape)
         if compiled is None:
             plan = plan or self.plan(variables)

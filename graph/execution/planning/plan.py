@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.database import relationships
 from graph.database.catalog import catalog
-from graph.execution.planning.arguments import check_text
+from graph.execution.planning.arguments import storable
 from graph.execution.planning.variables import SETTLED, argument_reader, names_variable
 from graph.schema.fields import Meaning
 from graph.schema.node import ENTITIES
 from graph.selection import Attribute, Measure, Through
-from graph.texts import composed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -42,7 +41,7 @@ class Plan:
     include and skip the same fields. `charges` are the costs of fields, `charges_of_parts` those of
     parts, and `scans` the lists that look at other rows than they return. `deferred` are the fields
     that may come later than their parents, `streamed` the lists with their numbers of initial
-    elements.
+    elements. `resolvers` are the fields with Python resolvers, by the indexes of their arguments.
     """
 
     root: list[Root] = field(default_factory=list)
@@ -56,6 +55,7 @@ class Plan:
     charges_of_parts: list[Charge] = field(default_factory=list)
     scans: list[Scan] = field(default_factory=list)
     hints: list[CacheControl] = field(default_factory=list)
+    resolvers: dict[int, SelectedField] = field(default_factory=dict)
     deferred: set[KeyPath] = field(default_factory=set)
     streamed: dict[KeyPath, int] = field(default_factory=dict)
 
@@ -117,9 +117,7 @@ class SelectedField:
         read = argument_reader(self.definition, node)
 
         def read_and_check(variables: VariableValues) -> dict[str, Any]:
-            arguments = read(variables)
-            check_text(node.name.value, arguments)
-            return composed(arguments)  # type: ignore[no-any-return]  # a dict, as it was
+            return {name: storable(name, value) for name, value in read(variables).items()}
 
         if not self.is_of_log:
             return read_and_check

@@ -27,12 +27,12 @@ from graph.database.plans import plans_of
 from graph.database.recording import Recording
 from graph.database.sql_layout import laid_out
 from graph.errors import BadRequest, Forbidden, GraphError, Unauthenticated
-from graph.execution.planning.compile import obstacles
+from graph.execution.planning.resolvers import can_be_filled, resolved_within
 from graph.execution.running.answers import extended
 from graph.execution.running.request import ExplainMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from graph.database.engine import Database
     from graph.database.recording import RecordedStatement
@@ -93,10 +93,20 @@ class Explanation:
         if self.mode is ExplainMode.ANALYZE and not work.operation.is_query:
             raise BadRequest("'explain.analyze' is for queries only: it runs the operation again.")
 
-    def admitted(self, place: Place) -> None:
-        """Note that the operation has its place; record its statements from now on."""
+    async def of(
+        self,
+        running: Awaitable[Answer],
+        work: Work,
+        database: Database,
+        viewer: Viewer,
+        place: Place,
+    ) -> Answer:
+        """The answer of an operation that has its place, and is about to run."""
         self._end("place")
         place.record(self.recording)
+        answer = await running
+        await self._explain(work, database, viewer, place)
+        return answer
 
     def _ran(self) -> None:
         """Note that the answer is complete."""
@@ -114,7 +124,7 @@ class Explanation:
         """The time that no other stage has belongs to this one."""
         self.stages[stage] += perf_counter() - self._began - sum(self.stages.values())
 
-    async def explain(self, work: Work, database: Database, viewer: Viewer, place: Place) -> None:
+    async def _explain(self, work: Work, database: Database, viewer: Viewer, place: Place) -> None:
         """Plan the statements of a complete answer; look for what deserves a warning."""
         self._ran()
         ran = list(self.recording.statements)
@@ -192,7 +202,8 @@ def _of_resolvers(work: Work) -> list[dict[str, Any]]:
 
 
 def _why(root: Any) -> str:
-    obstacle = next(obstacles(root), None)
+    found = resolved_within(root)
+    obstacle = next((each.field.name for each in found if not can_be_filled(each.field)), None)
     if obstacle is None:
         return f"'{root.response_key}' is answered by resolvers, as GRAPH_EXECUTION says."
     return f"'{root.response_key}' is answered by resolvers, as '{obstacle}' has no meaning in SQL."
