@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from graph.database.driver_errors import translated
-from graph.database.revisions import applied_revision, head_revision
+from graph.database.revisions import is_served
 from graph.errors import ReadOnly, Unavailable
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Readiness:
         """Check that the store can be used.
 
         Raises:
-            Unavailable: the database cannot be reached, or is not at the head revision.
+            Unavailable: the database cannot be reached, or is at a revision that this
+                code does not work on.
             ReadOnly: it is a standby.
         """
         if self._check is None or self._check.done():
@@ -70,11 +71,11 @@ class Readiness:
                 if await connection.scalar(_IS_STANDBY):
                     await connection.invalidate()
                     raise ReadOnly  # noqa: TRY301  the handler is for any failure
-                revision = await connection.run_sync(applied_revision)
+                served = await connection.run_sync(is_served)
         except Exception as error:
             self._was_ready_at = None
             raise translated(error) from error
-        self._was_ready_at = monotonic() if revision == head_revision() else None
+        self._was_ready_at = monotonic() if served else None
         if self._was_ready_at is None:
             raise Unavailable
 
