@@ -54,6 +54,7 @@ OTHERS = {
     "GRAPH_MIGRATION_LINES": "tests/store/test_key_migration.py",
     "GRAPH_PROVE_ROUNDS": "tests/prove/conftest.py",
     "GRAPH_TEST_EXAMPLES": "tests/execution/test_oracle.py",
+    "GRAPH_UPGRADE_LINES": "tests/test_upgrade.py",
 }
 
 
