@@ -203,20 +203,24 @@ app.command()(schema)
 
 @documents.command("check")
 def check_documents(
-    manifest: Annotated[Path, typer.Argument(help="A folder of .graphql files, or a JSON file.")],
+    manifests: Annotated[
+        list[Path],
+        typer.Argument(metavar="MANIFEST...", help="Folders of documents, or JSON files."),
+    ],
 ) -> None:
-    """Validate every document of a manifest against the schema; exit 1 if one is invalid."""
+    """Validate every document of manifests against the schema; exit 1 if one is invalid."""
     from graph.execution.documents.document import Documents, problems_of
     from graph.execution.documents.persisted import read_manifest
     from graph.store.schema import schema as served
 
-    texts = read_manifest(manifest)
+    texts = read_manifest(*manifests)
     problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
     for problem in problems:
         typer.echo(problem, err=True)
     if problems:
         raise typer.Exit(1)
-    typer.echo(f"All {len(set(texts.values()))} documents of {manifest} are valid.")
+    names = ", ".join(str(each) for each in manifests)
+    typer.echo(f"All {len(set(texts.values()))} documents of {names} are valid.")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands of webhooks: `graph webhook add`, `list`, `remove`, `resume` and `test`."""
+"""The commands of webhooks: `graph webhook add`, `list`, `rotate`, `test` and others."""
 
 from __future__ import annotations
 
@@ -121,6 +121,32 @@ def resume_webhook(number: _Number) -> None:
     with_database(run)
 
 
+@webhooks.command("rotate")
+def rotate_secret(
+    number: _Number,
+    hours: Annotated[
+        float, typer.Option(min=0, max=8_760, help="How long the old secret signs as well.")
+    ] = 24.0,
+) -> None:
+    """Print a new secret. Messages have signatures of both until receivers know it.
+
+    The secret cannot be printed again.
+    """
+    from graph.database import webhooks as stored
+    from graph.database.connect import check_migrated
+    from graph.server.webhooks.signing import new_secret
+
+    async def run(database: Database) -> None:
+        await check_migrated(database)
+        secret = new_secret()
+        if not await stored.rotate(database, number, secret, hours=hours):
+            raise _no_webhook(number)
+        typer.echo(f"The webhook {number} has a new secret; the old one ends in {hours:g} hours.")
+        typer.echo(secret)
+
+    with_database(run)
+
+
 @webhooks.command("test")
 def test_webhook(number: _Number) -> None:
     """Send a signed message of the type webhook.test now; exit 1 if it is not taken."""
@@ -137,7 +163,7 @@ def test_webhook(number: _Number) -> None:
         body = body_of("webhook.test", datetime.now(UTC), {"webhook": str(number)})
         async with sender.running():
             try:
-                await sender.send(found.url, found.secret, f"test-{secrets.token_hex(8)}", body)
+                await sender.send(found.url, found.secrets, f"test-{secrets.token_hex(8)}", body)
             except DeliveryFailed as error:
                 raise StartupError(f"The receiver did not take the message: {error}.") from error
         typer.echo("The receiver took the message.")

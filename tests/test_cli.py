@@ -344,7 +344,7 @@ def test_the_schema_is_compared_with_an_older_one(tmp_path: Path) -> None:
     assert broken.stdout.startswith("Breaking: 1\n  Field Customer.lost was removed.\nDanger")
     for wrong in (invalid, missing):
         assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)
-    assert "does not go with another of --check, --diff and --as" in complaint(both)
+    assert "--diff is invalid: it does not go with --check" in complaint(both)
 
 
 def test_an_older_schema_may_come_through_a_pipe() -> None:

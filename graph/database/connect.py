@@ -13,11 +13,12 @@ from sqlalchemy import exists, or_, select, text
 from graph.database import webhooks
 from graph.database.catalog import catalog
 from graph.database.embedded import kept_running, running_cluster
-from graph.database.engine import Database, server_settings
+from graph.database.engine import Database
 from graph.database.log_state import log_lines
 from graph.database.poolers import Pooling, lost_settings, pooling_of, shares_servers
 from graph.database.relationships import mappers
 from graph.database.revisions import applied_revision, head_revision, is_served
+from graph.database.server import server_settings
 from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
 
 if TYPE_CHECKING:

@@ -104,7 +104,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__
+        # `raise translated(error) from error` makes an error of no type of ours its own cause.
+        cause = cause.__cause__ if cause.__cause__ is not cause else None
 
 
 def _state_of(error: Any) -> str | None:

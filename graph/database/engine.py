@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: one pool, and two kinds of sessions.
+"""The primary's database: its pool, and two kinds of sessions.
 
 A *read session* serves one operation: it takes one connection at the first statement, and sees one
 snapshot until it is closed, so that a nested answer is consistent. A *write session* is one
@@ -9,26 +9,27 @@ transaction for the ORM: committed when its block ends, rolled back when it rais
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import sqlalchemy
-from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.driver_errors import translated
-from graph.database.pool import Pool
-from graph.database.poolers import Connector
 from graph.database.readiness import Readiness
 from graph.database.reads import check_size
+from graph.database.server import (
+    Server,
+    connect_arguments,
+    json_function,
+    pooled_engine,
+    refuse_closed_connections,
+)
 from graph.database.stopwatch import Stopwatch
 from graph.database.table_sizes import TableSizes
 from graph.database.worlds import OWN, dialect_in, world_of
@@ -36,28 +37,18 @@ from graph.errors import Interrupted, ReadOnly
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from sqlalchemy import CursorResult, Executable
-    from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.ext.asyncio import AsyncConnection
-    from sqlalchemy.pool import PoolProxiedConnection
 
-    from graph.database.reads import JsonQuery, JsonStatement
+    from graph.database.reads import JsonQuery
     from graph.database.worlds import World
     from graph.selection import Value
     from graph.settings import Settings
     from graph.viewer import Viewer
 
 Row: TypeAlias = sqlalchemy.Row[Any]
-
-# A kept statement costs each backend 0.2 to 0.8 MB, so their number is bounded by memory.
-KEPT_STATEMENTS = 50
-
-_VERSION_WITH_JSON_SCALAR = 17
-
-# In the first line of a plan.
-_TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
 
 
 class ReadSession:
@@ -137,17 +128,13 @@ class WriteSession(AsyncSession):
     """One transaction that may change the store. Its block must not commit."""
 
 
-class Database:
-    """The pool and its sessions. One per application."""
+class Database(Server):
+    """The primary, and the sessions on it. One per application."""
 
     def __init__(self, engine: AsyncEngine, spare: AsyncEngine, max_answer_bytes: int) -> None:
-        self.engine = engine
-        # PostgreSQL does not send the texts of a larger answer.
-        self.max_answer_bytes = max_answer_bytes
+        super().__init__(engine, max_answer_bytes)
         # Of a `Transaction`, which begins and ends by itself.
         self.autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        # Called with the SQL and the parameters of each statement that runs as text.
-        self.listeners: list[Callable[[str, Sequence[Any]], None]] = []
         snapshot = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -155,7 +142,6 @@ class Database:
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
         self._readiness = Readiness(spare)
         self.sizes = TableSizes(spare)
-        self._turn = asyncio.Lock()
 
     @classmethod
     def connect(cls, settings: Settings, *, max_temp_megabytes: int | None = None) -> Self:
@@ -164,16 +150,8 @@ class Database:
         `max_temp_megabytes` bounds the temporary files of a statement, where the role may do so.
         """
         assert settings.database_url is not None  # noqa: S101  embedded has been resolved by now
-        engine = create_async_engine(
-            settings.database_url.get_secret_value(),
-            connect_args=connect_arguments(settings, max_temp_megabytes),
-            poolclass=Pool,
-            pool_size=settings.pool_size,
-            max_overflow=0,
-            pool_timeout=settings.pool_timeout_seconds,
-            pool_recycle=settings.pool_recycle_seconds,
-            pool_use_lifo=True,
-            hide_parameters=True,
+        engine = pooled_engine(
+            settings.database_url.get_secret_value(), settings, max_temp_megabytes
         )
         spare = create_async_engine(
             engine.url,
@@ -182,8 +160,7 @@ class Database:
             max_overflow=0,
             hide_parameters=True,
         )
-        for each in (engine, spare):
-            event.listen(each.sync_engine, "checkout", _refuse_closed_connection)
+        refuse_closed_connections(spare)
         return cls(engine, spare, settings.max_answer_bytes)
 
     def read(self, viewer: Viewer = SYSTEM, stopwatch: Stopwatch | None = None) -> ReadSession:
@@ -194,131 +171,6 @@ class Database:
     async def write(self) -> AsyncIterator[WriteSession]:
         async with self._write() as session, session.begin():
             yield session
-
-    async def fetch_json(
-        self,
-        query: JsonQuery,
-        values: Sequence[Value],
-        viewer: Viewer = SYSTEM,
-        stopwatch: Stopwatch | None = None,
-    ) -> Sequence[bytes]:
-        """Run the statement of a whole operation; return the JSON text of its root fields.
-
-        One statement sees one snapshot. It needs neither a session nor a transaction, and goes
-        directly to the driver.
-
-        Raises:
-            Unavailable, TimedOut: as `ReadSession.rows`.
-            AnswerTooLarge: the answer is larger than `max_answer_bytes`.
-        """
-        connection = await self.take()
-        driver: Any = connection.driver_connection
-        try:
-            statement = await self._compiled(query, driver, world_of(viewer))
-            with stopwatch or Stopwatch():
-                columns = await self._fetch(
-                    driver, statement, statement.parameters(values, viewer.own)
-                )
-            return check_size(columns, self.max_answer_bytes)
-        except Exception as error:
-            raise self.failed(driver, error) from error
-        finally:
-            self.give(connection)
-
-    async def planned_cost(
-        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
-    ) -> float:
-        """The planner's estimate for `fetch_json` with these values, in its own units.
-
-        Raises:
-            Unavailable, TimedOut: as `ReadSession.rows`.
-        """
-        if query is None:
-            return 0.0
-        connection = await self.take()
-        driver: Any = connection.driver_connection
-        try:
-            statement = await self._compiled(query, driver, world_of(viewer))
-            with stopwatch:
-                prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
-                plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
-        except Exception as error:
-            raise self.failed(driver, error) from error
-        finally:
-            self.give(connection)
-        cost = _TOTAL_COST.search(plan)
-        return float(cost[1]) if cost else 0.0
-
-    async def first(self, sql: str, *parameters: Any) -> Any:
-        """The first row, or None, of a statement that is a transaction of its own.
-
-        Raises:
-            Unavailable, TimedOut: as `ReadSession.rows`.
-        """
-        return next(iter(await self.all(sql, *parameters)), None)
-
-    async def all(self, sql: str, *parameters: Any) -> Sequence[Any]:
-        """All rows; see `first`."""
-        connection = await self.take()
-        driver: Any = connection.driver_connection
-        try:
-            for listener in self.listeners:
-                listener(sql, parameters)
-            return cast("Sequence[Any]", await driver.fetch(sql, *parameters))
-        except Exception as error:
-            raise self.failed(driver, error) from error
-        finally:
-            self.give(connection)
-
-    async def _compiled(self, query: JsonQuery, driver: Any, world: World) -> JsonStatement:
-        """The statement of a query. New ones are compiled one at a time, and others run between."""
-        if query.is_compiled(world):
-            return query.statement(json_function(driver), world, self.max_answer_bytes)
-        async with self._turn:
-            await asyncio.sleep(0)
-            return query.statement(json_function(driver), world, self.max_answer_bytes)
-
-    async def take(self) -> ConnectionPoolEntry | PoolProxiedConnection:
-        """A connection that leaves no transaction behind; return it with `give`.
-
-        Raises:
-            Unavailable: no connection is available.
-        """
-        try:
-            return await cast("Pool", self.engine.pool).take() or await self.engine.raw_connection()
-        except Exception as error:
-            raise translated(error) from error
-
-    def failed(self, driver: Any, error: Exception) -> Exception:
-        """The typed error for one that a statement on a connection ended with.
-
-        A connection that was lost, or that leads to a standby, is not used again. The pool opens
-        another, which may reach the new primary; so it does for all those to a standby.
-        """
-        failure = translated(error)
-        if isinstance(failure, Interrupted | ReadOnly):
-            driver.terminate()
-        if isinstance(failure, ReadOnly):
-            cast("Pool", self.engine.pool).distrust()
-        return failure
-
-    def give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
-        """Return a connection from `take`."""
-        if isinstance(connection, ConnectionPoolEntry):
-            cast("Pool", self.engine.pool).give(connection)
-        else:
-            connection.close()
-
-    async def _fetch(self, driver: Any, statement: JsonStatement, parameters: list[Any]) -> Any:
-        for listener in self.listeners:
-            listener(statement.sql, parameters)
-        statement.runs += 1
-        # SegmentedLRU by the backend, with its plan, from the second time on: a flood of
-        # statements that are seen once leaves nothing behind.
-        if statement.runs > 1:
-            return await driver.fetchrow(statement.sql, *parameters)
-        prepared = await driver.prepare(statement.sql, name="")
-        return await prepared.fetchrow(*parameters)
 
     async def check_ready(self) -> None:
         """Check that the store can be used, on a connection that no operation uses.
@@ -346,44 +198,3 @@ async def execute_in(
     written: Any = connection.sync_connection
     written.dialect = dialect_in(world, connection.engine.dialect)
     return await connection.execute(statement, {**parameters, OWN: own})
-
-
-def json_function(driver: Any) -> str:
-    """The SQL function that turns a scalar into JSON: `json_scalar` from PostgreSQL 17 on."""
-    old = driver.get_server_version().major < _VERSION_WITH_JSON_SCALAR
-    return "to_json" if old else "json_scalar"
-
-
-def connect_arguments(settings: Settings, max_temp_megabytes: int | None = None) -> dict[str, Any]:
-    """The driver's arguments for each connection; a reset in the pool returns to these settings."""
-    return {
-        "timeout": settings.connect_timeout_seconds,
-        "prepared_statement_cache_size": KEPT_STATEMENTS,
-        "statement_cache_size": KEPT_STATEMENTS,
-        "max_cacheable_statement_size": 0,  # no limit: a wide operation is a long text
-        "server_settings": {"application_name": "graph", **server_settings(settings)},
-        "async_creator_fn": Connector(max_temp_megabytes),
-    }
-
-
-def server_settings(settings: Settings) -> dict[str, str]:
-    """What PostgreSQL must be set to for each of our connections."""
-    return {
-        "timezone": "UTC",
-        "statement_timeout": str(round(settings.statement_timeout_seconds * 1000)),
-        "jit": "off",
-        "random_page_cost": "1.1",
-        "max_parallel_workers_per_gather": "0",
-    }
-
-
-def _refuse_closed_connection(
-    connection: DBAPIConnection, _entry: ConnectionPoolEntry, _proxy: object
-) -> None:
-    """Make the pool replace a dead connection.
-
-    The driver knows at once that a connection is dead, so this costs no round trip. Otherwise the
-    pool would hand it out again and again.
-    """
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError

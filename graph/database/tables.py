@@ -114,6 +114,8 @@ webhooks = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("paused_at", DateTime(timezone=True)),
     Column("problem", String(500)),
+    Column("previous_secret", String(100)),
+    Column("previous_until", DateTime(timezone=True)),
 )
 
 # The messages that wait to be delivered; those of one subject are delivered in order.

@@ -17,8 +17,9 @@ from sqlalchemy.exc import DBAPIError
 
 from graph.database.catalog import catalog
 from graph.database.driver_errors import is_lost, is_outdated, translated
-from graph.database.engine import execute_in, json_function
+from graph.database.engine import execute_in
 from graph.database.reads import check_size
+from graph.database.server import json_function
 from graph.database.stopwatch import Stopwatch
 from graph.database.worlds import OWN, text_in, world_of
 from graph.errors import DomainError, GraphError, OutcomeUnknown, TimedOut, Unavailable

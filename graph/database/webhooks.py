@@ -28,12 +28,18 @@ if TYPE_CHECKING:
 # The log is the queue: of each webhook no more messages than these wait in a table beside it.
 MOST_WAITING = 1_000
 
-_COLUMNS = "id, url, role, query, secret, position, created_at, paused_at, problem"
+_COLUMNS = """id, url, role, query, secret, position, created_at, paused_at, problem,
+    CASE WHEN previous_until > now() THEN previous_secret END"""
 _ADD = f"""
     INSERT INTO webhooks (url, role, query, secret, position) VALUES ($1, $2, $3, $4, $5)
     RETURNING {_COLUMNS}
 """  # noqa: S608  names of columns
 _EVERY = f"SELECT {_COLUMNS} FROM webhooks ORDER BY id"  # noqa: S608
+_ROTATE = """
+    UPDATE webhooks SET previous_secret = secret, secret = $2,
+        previous_until = now() + $3::float8 * interval '1 hour'
+    WHERE id = $1 RETURNING id
+"""
 _REMOVE = "DELETE FROM webhooks WHERE id = $1 RETURNING id"
 _PAUSE = "UPDATE webhooks SET paused_at = now(), problem = $2 WHERE id = $1 AND paused_at IS NULL"
 _RESUME = """
@@ -97,6 +103,12 @@ class Webhook:
     created_at: datetime
     paused_at: datetime | None
     problem: str | None
+    previous_secret: str | None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Those that sign its messages: the newest, and for a time the one before it."""
+        return (self.secret, self.previous_secret) if self.previous_secret else (self.secret,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +164,11 @@ async def problems(database: Database) -> list[str]:
 async def remove(database: Database, webhook: int) -> bool:
     """Remove a webhook and its messages; False if there is none."""
     return await database.first(_REMOVE, webhook) is not None
+
+
+async def rotate(database: Database, webhook: int, secret: str, *, hours: float) -> bool:
+    """Sign with a new secret, and for so long with the one before; False if there is none."""
+    return await database.first(_ROTATE, webhook, secret, hours) is not None
 
 
 async def pause(database: Database, webhook: int, problem: str) -> None:

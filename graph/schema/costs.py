@@ -1,5 +1,8 @@
 """The cost of fields, declared in the schema by the directives of IBM's cost specification.
 
+Their types are those of Apollo Federation 2.9, which refuses to compose any others: a weight is a
+whole number there, and a slicing argument an `Int`.
+
 Each object costs 1, and a value costs nothing. A list multiplies the cost of its elements by the
 size of its page. `@cost` adds the cost of the field itself.
 """
@@ -18,13 +21,13 @@ from strawberry.schema_directive import Location
     description="The cost of the field itself, in addition to the objects that it returns.",
 )
 class Cost:
-    weight: str
+    weight: int
 
 
 # A search costs as much wherever it stands, in a filter or as a field.
-SEARCH = Cost(weight="10")
+SEARCH = Cost(weight=10)
 # Each element of a list in a mutation's input: a row to write.
-ROW = Cost(weight="5")
+ROW = Cost(weight=5)
 
 
 @strawberry.schema_directive(
@@ -38,14 +41,14 @@ class ListSize:
     )
     sized_fields: list[str] | None = strawberry.directive_field(name="sizedFields", default=UNSET)
     require_one_slicing_argument: bool | None = strawberry.directive_field(
-        name="requireOneSlicingArgument", default=UNSET
+        name="requireOneSlicingArgument", default=True
     )
 
 
 def weight_of(declared: Any) -> int:
     """The weight in `@cost` of a Strawberry field."""
     directives = getattr(declared, "directives", ())
-    return next((int(each.weight) for each in directives if isinstance(each, Cost)), 0)
+    return next((each.weight for each in directives if isinstance(each, Cost)), 0)
 
 
 def assumed_size_of(declared: Any) -> int:

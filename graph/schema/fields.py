@@ -87,11 +87,11 @@ _SLICED = ListSize(
 _COSTS: dict[Meaning, tuple[Cost | ListSize, ...]] = {
     Meaning.CONNECTION: (_PAGED,),
     Meaning.SEARCH: (SEARCH, _PAGED),
-    Meaning.NODES: (ListSize(assumed_size=MAX_PAGE_SIZE, slicing_arguments=["ids"]),),
-    Meaning.TOTAL_COUNT: (Cost(weight="5"),),
-    Meaning.COUNT: (Cost(weight="5"),),
-    Meaning.AGGREGATES: (Cost(weight="10"),),
-    Meaning.GROUPS: (Cost(weight="10"), _SLICED),
+    Meaning.NODES: (ListSize(assumed_size=MAX_PAGE_SIZE),),
+    Meaning.TOTAL_COUNT: (Cost(weight=5),),
+    Meaning.COUNT: (Cost(weight=5),),
+    Meaning.AGGREGATES: (Cost(weight=10),),
+    Meaning.GROUPS: (Cost(weight=10), _SLICED),
 }
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, NamedTuple, NewType
 from uuid import UUID
 
 import orjson
@@ -193,3 +193,28 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=serialize_json,
     ),
 }
+
+
+class ClientType(NamedTuple):
+    """A scalar in the languages of clients."""
+
+    # In TypeScript: the values that a variable may have, and those in an answer.
+    sent: str
+    received: str
+    # In Python, with its module. Pydantic reads and writes all of them as JSON has them.
+    python: str
+
+
+_CLIENT_TYPES = {
+    "BigInt": ClientType("string | number", "string", "int"),
+    "Date": ClientType("string", "string", "datetime.date"),
+    "DateTime": ClientType("string", "string", "datetime.datetime"),
+    "Decimal": ClientType("string", "string", "decimal.Decimal"),
+    "UUID": ClientType("string", "string", "uuid.UUID"),
+}
+_ANY_VALUE = ClientType("unknown", "unknown", "typing.Any")
+
+
+def client_type(scalar: str) -> ClientType:
+    """The types of a scalar in clients; any value for JSON, and for a scalar of a store's own."""
+    return _CLIENT_TYPES.get(scalar, _ANY_VALUE)

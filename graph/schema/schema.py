@@ -69,7 +69,7 @@ class Schema(strawberry.Schema):
             for field in getattr(type_, "fields", {}).values():
                 definition = field.extensions.get("strawberry-definition")
                 if type_ is self._schema.mutation_type and not weight_of(definition):
-                    definition.directives = (*definition.directives, Cost(weight="10"))
+                    definition.directives = (*definition.directives, Cost(weight=10))
                 direct = _direct(definition, type_.name)
                 if direct is not None and not definition.extensions:
                     # For `graph.execution`, and for any other executor.

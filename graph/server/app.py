@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette_compress import CompressMiddleware
 
@@ -25,7 +25,6 @@ from graph.execution.running.counts import CountedBuckets, OperationCounts
 from graph.execution.running.execute import Execution
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
-from graph.schema.schema import Schema, text_of
 from graph.server.authentication import Authenticator
 from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
@@ -38,6 +37,7 @@ from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, Req
 from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
+from graph.server.schema_files import schema_routes
 from graph.server.sockets import Sockets
 from graph.server.webhooks.delivery import Deliverer
 from graph.settings import Settings, TokenBucketMode
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from graph.execution.running.rate_limit import TokenBuckets
+    from graph.schema.schema import Schema
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +135,6 @@ def build_app(
             yield {
                 "database": database,
                 "execution": execution,
-                "schema_text": text_of(schema),
                 "connection_limits": connection_limits,
                 "drain": drain,
                 "live_connections": connections,
@@ -145,7 +145,7 @@ def build_app(
         routes=[
             Route("/graphql", graphql),
             Route("/", lambda _: RedirectResponse("/graphql")),
-            *([Route("/schema.graphql", schema_file)] if settings.introspection else []),
+            *(schema_routes(schema) if settings.introspection else []),
             Route("/health/live", live),
             Route("/health/ready", ready),
             *(_graphiql(settings, roles) if settings.graphiql else []),
@@ -236,11 +236,6 @@ def _token_buckets(settings: Settings, database: Database) -> TokenBuckets | Non
     waiting = settings.max_in_flight + settings.max_waiting
     limiter = Limiter(_BUCKET_CONNECTIONS, waiting)
     return DatabaseTokenBuckets(database, capacity, per_second, limiter)
-
-
-async def schema_file(request: Request) -> Response:
-    """The schema in the schema definition language, for code generators."""
-    return Response(request.state.schema_text, media_type="application/graphql")
 
 
 async def live(_request: Request) -> JsonResponse:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # A string of RFC 9651, or a bare value as most clients send it. A comma would join two headers.
 _IDEMPOTENCY_KEY = re.compile(r'"(?P<quoted>(?:[^"\\]|\\["\\])+)"|(?P<bare>[^",]+)')
 _KEPT = "graph.headers"
+# Where Relay's and other clients' examples send the id of a document.
+_OTHER_IDS = frozenset({"doc_id", "docId", "id", "queryId"})
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -148,7 +150,7 @@ def request_of(content: Any, client: str) -> Request:
         raise BadRequest("'extensions' must be an object.")
     if extensions or "documentId" in content:
         return _extended_request(content, extensions or {}, client)
-    _check_query(query)
+    _check_query(content)
     return Request(query, variables or {}, name or None, client=client)
 
 
@@ -181,7 +183,7 @@ def _extended_request(content: dict[str, Any], extensions: dict[str, Any], clien
     document, is_hash = names_document(content.get("documentId"), extensions.get("persistedQuery"))
     query = content.get("query")
     if document is None or query is not None:
-        _check_query(query)
+        _check_query(content)
     return Request(
         query,
         content.get("variables") or {},
@@ -193,6 +195,10 @@ def _extended_request(content: dict[str, Any], extensions: dict[str, Any], clien
     )
 
 
-def _check_query(query: Any) -> None:
-    if not isinstance(query, str) or not query.strip():
-        raise BadRequest("'query' must be a string that holds a GraphQL document.")
+def _check_query(content: dict[str, Any]) -> None:
+    query = content.get("query")
+    if isinstance(query, str) and query.strip():
+        return
+    if named := sorted(_OTHER_IDS & content.keys()):
+        raise BadRequest(f"The id of a document is sent as 'documentId', not as '{named[0]}'.")
+    raise BadRequest("'query' must be a string that holds a GraphQL document.")

@@ -123,10 +123,15 @@ def cacheable_response(
     if not is_shared:
         cache_control = cache_control.replace(b"public", b"private")
     headers = ((b"cache-control", cache_control), (b"etag", etag.encode()), vary)
-    tags = {tag.strip().removeprefix("W/") for tag in etags.split(",")}
-    if "*" in tags or etag.removeprefix("W/") in tags:
+    if has_etag(etags, etag):
         return _NotModified(headers)
     return answer_response(answer, media_type, headers)
+
+
+def has_etag(etags: str, etag: str) -> bool:
+    """Whether If-None-Match names this ETag; both may be weak (RFC 9110, section 13.1.2)."""
+    tags = {tag.strip().removeprefix("W/") for tag in etags.split(",")}
+    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 def error_response(

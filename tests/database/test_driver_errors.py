@@ -101,6 +101,12 @@ async def test_a_protocol_out_of_step_is_an_interruption(
         assert idle(database)
 
 
+def test_an_error_that_is_its_own_cause_has_no_other() -> None:
+    error = ValueError("a defect")
+    error.__cause__ = error
+    assert translated(error) is error
+
+
 async def test_no_primary_among_the_hosts_is_unavailable(database_url: str) -> None:
     url = f"{database_url}&target_session_attrs=standby"
     async with pool_of(1, url) as database:

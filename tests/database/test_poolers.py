@@ -15,10 +15,11 @@ from sqlalchemy import text
 
 from graph.app import create_app
 from graph.database.connect import connected, state_of
-from graph.database.engine import KEPT_STATEMENTS, Database, server_settings
+from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.database.poolers import Pooling, pooling_of
 from graph.database.revisions import store
+from graph.database.server import KEPT_STATEMENTS, server_settings
 from graph.database.transfer.files import Format
 from graph.database.upkeep import Upkeep
 from graph.errors import DatabaseUnsuitable, MigrationRefused, TimedOut

@@ -2,6 +2,7 @@
 
     ```graphql          an operation that a test runs; `as clerk` or `as customer 2` behind it signs
                         in, and `as nobody` is a client without a token, in production
+    ```ts src/file.ts   a file, in any language: part of a client, which a test runs
     ```json variables   the variables of the operation above
     ```json answer      the whole answer to the operation, or to the `curl` command, above
     ```json parts       the same where the answer comes in parts: a list of them
@@ -53,6 +54,10 @@ class Block:
 
     def __str__(self) -> str:
         return f"{self.page.name}:{self.line}"
+
+    @property
+    def is_file(self) -> bool:
+        return "." in self.note
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,8 @@ def examples(page: Path) -> list[Example]:
     """The operations and `curl` commands of a page, in order."""
     found: list[Example] = []
     for block in blocks(page):
+        if block.is_file:
+            continue
         if block.language == "graphql" or _asks_by_http(block):
             found.append(Example(block))
         elif block.language == "json" and block.note in {"variables", "answer", "parts"}:

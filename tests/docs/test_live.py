@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.server.proxy import Proxy
 
 PAGE = ROOT / "docs" / "live.md"
-FILES = {block.note: block.text for block in blocks(PAGE) if "." in block.note}
+FILES = {block.note: block.text for block in blocks(PAGE) if block.is_file}
 # Those that print events; the others are parts of them, or print something else.
 CLIENTS = sorted(set(FILES) - {"resuming.mjs", "live-query.mjs"})
 RENAME = "UPDATE items SET name = $1 WHERE id = (SELECT min(id) FROM items)"

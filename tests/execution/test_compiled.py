@@ -29,8 +29,9 @@ from strawberry.schema.config import StrawberryConfig
 
 from graph.app import create_app
 from graph.database.embedded import Cluster, binary
-from graph.database.engine import KEPT_STATEMENTS, Database
+from graph.database.engine import Database
 from graph.database.reads import json_statement
+from graph.database.server import KEPT_STATEMENTS
 from graph.execution.documents import document as documents
 from graph.execution.documents import operation as operations
 from graph.execution.planning.compile import compile_plan

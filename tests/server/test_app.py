@@ -13,6 +13,7 @@ from sqlalchemy import text
 from graph.app import create_app
 from graph.schema.schema import Schema
 from tests.conftest import client_of, settings_for
+from tests.test_cli import graph, output_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,6 +47,40 @@ async def test_code_generators_get_the_schema_as_it_is_in_the_repository(
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/graphql"
     assert response.text == SCHEMA_FILE.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("path", "option"),
+    [("/possible-types.json", "--possible-types"), ("/keyless-types.json", "--keyless-types")],
+)
+async def test_caches_of_clients_get_what_the_command_prints(
+    http: httpx.AsyncClient, path: str, option: str
+) -> None:
+    response = await http.get(path)
+
+    assert response.headers["content-type"] == "application/json"
+    assert response.text == output_of(graph("schema", option))
+
+
+@pytest.mark.parametrize("path", ["/schema.graphql", "/possible-types.json", "/keyless-types.json"])
+async def test_a_file_that_a_client_has_is_not_sent_again(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    first = await http.get(path)
+    again = await http.get(path, headers={"if-none-match": first.headers["etag"]})
+    other = await http.get(path, headers={"if-none-match": '"another"'})
+
+    assert first.headers["cache-control"] == "no-cache"
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+    assert (other.status_code, other.content) == (200, first.content)
+
+
+async def test_without_introspection_there_are_no_files_of_the_schema(cluster: Cluster) -> None:
+    app = create_app(settings_for(cluster.url("postgres"), introspection=False))
+    async with client_of(app) as client:
+        for path in ("/schema.graphql", "/possible-types.json", "/keyless-types.json"):
+            assert (await client.http.get(path)).status_code == 404
 
 
 async def test_an_application_of_another_schema_serves_that_one(cluster: Cluster) -> None:

@@ -4,80 +4,34 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import shutil
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, async_playwright, expect
+from playwright.async_api import Page, async_playwright, expect
 from starlette.applications import Starlette
 
 from graph.app import create_app
 from graph.server.demo import AUDIENCE, OWN_CLAIM
 from graph.server.pages import GRAPHIQL_POLICY, graphiql_page, graphiql_routes
 from graph.settings import DEVELOPMENT_ISSUER
+from tests.browser import CHROMIUM_OPTIONS, Witness, chromium
 from tests.conftest import client_of, serving, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from playwright.async_api import ConsoleMessage, Request, ViewportSize
+    from playwright.async_api import ViewportSize
 
     from graph.database.embedded import Cluster
     from tests.conftest import LiveServer
 
 NO_STORE = "postgresql://localhost:1/none"
 WINDOW: ViewportSize = {"width": 1280, "height": 800}
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",  # which root may not use
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-expect.set_options(timeout=30_000)  # milliseconds: the machine may be busy
-
-
-@dataclass
-class Witness:
-    """What a browser did that nobody wants: messages, failed requests, requests to the outside."""
-
-    complaints: list[str] = field(default_factory=list)
-
-    async def watch(self, browser: BrowserContext) -> None:
-        browser.on("console", self.listen)
-        browser.on("weberror", lambda error: self.note(f"exception: {error.error}"))
-        browser.on("requestfailed", self.miss)
-        await browser.route("**/*", self.let_loopback_pass)
-
-    def listen(self, message: ConsoleMessage) -> None:
-        # The editor tells what it thinks of directives.
-        if message.type != "log":
-            self.note(f"{message.type}: {message.text}")
-
-    def miss(self, request: Request) -> None:
-        # Whoever reads an answer in parts hangs up after the last one.
-        if (request.method, request.failure) != ("POST", "net::ERR_ABORTED"):
-            self.note(f"failed: {request.url}")
-
-    async def let_loopback_pass(self, route: Route) -> None:
-        if urlsplit(route.request.url).hostname == "127.0.0.1":
-            await route.continue_()
-        else:
-            self.note(f"outside: {route.request.url}")
-            await route.abort()
-
-    def note(self, complaint: str) -> None:
-        self.complaints.append(complaint)
 
 
 @asynccontextmanager
@@ -85,10 +39,10 @@ async def opened(url: str, profile: Path) -> AsyncIterator[Page]:
     """GraphiQL, all loaded; the test fails if the browser had to complain of anything."""
     witness = Witness()
     # First: where the browser is missing, Playwright's own driver may not start either.
-    chromium = _chromium()
+    executable = chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium, args=CHROMIUM_OPTIONS, viewport=WINDOW
+            profile, executable_path=executable, args=CHROMIUM_OPTIONS, viewport=WINDOW
         )
         await witness.watch(browser)
         page = browser.pages[0]
@@ -425,10 +379,3 @@ async def test_without_its_bundle_the_page_names_the_remedy(
     assert page.status_code == httpx.codes.SERVICE_UNAVAILABLE
     assert b"make setup" in page.body
     assert asset.status_code == httpx.codes.NOT_FOUND
-
-
-def _chromium() -> str:
-    found = shutil.which("chromium")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("chromium is not on PATH")
-    return found or pytest.skip("chromium is not on PATH")

@@ -207,6 +207,44 @@ def test_a_manifest_is_a_folder_a_file_or_apollos_file(tmp_path: Path) -> None:
         assert read_manifest(path) == {f"sha256:{HASH}": QUERY, HASH: QUERY}
 
 
+def test_manifests_of_several_clients_are_a_folder_or_several_paths(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text(json.dumps({"a": QUERY}))
+    second.write_text(json.dumps({"operations": [{"id": "b", "body": "{ b }"}], "version": 1}))
+    (tmp_path / "c.graphql").write_text("{ c }")
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    (apart / "d.graphql").write_text("{ d }")
+
+    texts = read_manifest(tmp_path, apart)
+
+    names = {name: text for name, text in texts.items() if len(name) == 1}
+    assert names == {"a": QUERY, "b": "{ b }", "c": "{ c }", "d": "{ d }"}
+    assert read_manifest(first, first) == {"a": QUERY, HASH: QUERY}
+
+
+def test_manifests_must_not_use_one_id_for_different_texts(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text('{"a": "{ a }"}')
+    second.write_text('{"a": "{ b }"}')
+
+    for paths in ([tmp_path], [first, second]):
+        with pytest.raises(InvalidSetting, match="two different texts have the id a"):
+            read_manifest(*paths)
+
+
+@pytest.mark.parametrize("name", ["doc_id", "docId", "id", "queryId"])
+async def test_an_id_in_the_wrong_place_is_told_the_right_one(
+    http: httpx.AsyncClient, name: str
+) -> None:
+    response = await http.post("/graphql", json={name: "x", "variables": {}})
+
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["message"] == (
+        f"The id of a document is sent as 'documentId', not as '{name}'."
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

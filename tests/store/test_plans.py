@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from graph.database.engine import Database, connect_arguments
+from graph.database.engine import Database
+from graph.database.server import connect_arguments
 from graph.database.worlds import EVERYTHING
 from graph.execution.documents.document import Documents
 from graph.store.schema import schema

@@ -16,8 +16,8 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from graph.database.driver_errors import is_lost, sqlstate, translated
-from graph.database.engine import json_function
 from graph.database.relationships import mapper_of
+from graph.database.server import json_function
 from graph.database.worlds import OWN, text_in, world_of
 from graph.database.writes.rows import column_name, select_by_key, table_name
 from graph.errors import OutcomeUnknown, ReadOnly, TimedOut

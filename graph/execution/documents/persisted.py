@@ -92,38 +92,52 @@ class Persisted:
         return query
 
 
-def read_manifest(path: Path) -> dict[str, str]:
-    """The texts of a manifest, by id and by hash.
+def read_manifest(*paths: Path) -> dict[str, str]:
+    """The texts of all these manifests, by id and by hash.
 
-    A manifest is a folder of `.graphql` files, whose names are the ids; a JSON object of texts by
-    id; or a file of Apollo's tools, with a list of `operations`.
+    A manifest is a JSON object of texts by id; a file of Apollo's tools, with a list of
+    `operations`; or a folder of both and of `.graphql` files, whose names are the ids.
 
     Raises:
-        InvalidSetting: the manifest is none of these, is empty, or has a hash of another text.
+        InvalidSetting: a manifest is none of these or is empty, has a hash of another text, or has
+            an id that another text has already.
     """
     texts: dict[str, str] = {}
-    try:
-        for id_, text in _entries(path):
+    for path in paths:
+        found = _texts(path)
+        if not found:
+            raise _invalid(f"{path} contains no document")
+        for id_, text in found:
             hashed = _hash(text)
             if id_.startswith(_ALGORITHM) and id_ != _ALGORITHM + hashed:
                 raise _invalid(f"{id_} is not the hash of its text, which is {hashed}")
-            texts[id_] = texts[hashed] = text
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _invalid(f"{path} cannot be read: {error}") from None
-    if not texts:
-        raise _invalid(f"{path} contains no document")
+            if texts.setdefault(id_, text) != text:
+                raise _invalid(f"two different texts have the id {id_}")
+            texts[hashed] = text
     return texts
 
 
-def _entries(path: Path) -> Iterator[tuple[str, str]]:
-    if path.is_dir():
-        for file in sorted(path.glob("*.graphql")):
+def _texts(path: Path) -> list[tuple[str, str]]:
+    """The ids and texts of a manifest."""
+    try:
+        if not path.is_dir():
+            return list(_in_json(path))
+        documents = [
             # Some file systems forbid colons in names.
-            yield file.stem.replace("sha256-", _ALGORITHM, 1), file.read_text("utf-8")
-        return
-    content: Any = json.loads(path.read_text("utf-8"))
+            (file.stem.replace("sha256-", _ALGORITHM, 1), file.read_text("utf-8"))
+            for file in sorted(path.glob("*.graphql"))
+        ]
+        return documents + [
+            entry for file in sorted(path.glob("*.json")) for entry in _in_json(file)
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _invalid(f"{path} cannot be read: {error}") from None
+
+
+def _in_json(file: Path) -> Iterator[tuple[str, str]]:
+    content: Any = json.loads(file.read_text("utf-8"))
     if not isinstance(content, dict):
-        raise TypeError("it must be a JSON object")
+        raise TypeError(f"{file.name} must be a JSON object")
     if isinstance(content.get("operations"), list):
         content = {entry["id"]: entry["body"] for entry in content["operations"]}
     for id_, text in content.items():

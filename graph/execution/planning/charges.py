@@ -94,13 +94,13 @@ class Charges:
 
     def add_rows(self, selected: SelectedField, argument_index: int) -> None:
         """Record the cost of each row that a mutation is given."""
-        weight = int(ROW.weight)
-        self._plan.charges.append(Charge(selected.keys, weight, (argument_index,), is_object=False))
+        charge = Charge(selected.keys, ROW.weight, (argument_index,), is_object=False)
+        self._plan.charges.append(charge)
 
     def add_searches(self, selected: SelectedField, searches: int) -> None:
         if searches:
             times, argument_indexes = self._sizes[selected.above.path if selected.above else ()]
-            cost = searches * int(SEARCH.weight) * times
+            cost = searches * SEARCH.weight * times
             self._plan.charges.append(
                 Charge(selected.keys, cost, argument_indexes, is_object=False)
             )

@@ -194,7 +194,7 @@ class Deliverer:
             if not self._may_send:
                 return
             body = body_of(message.type, message.occurred_at, data)
-            await self._sender.send(webhook.url, webhook.secret, str(message.event), body)
+            await self._sender.send(webhook.url, webhook.secrets, str(message.event), body)
             self.counts["delivered"] += 1
         await webhooks.delivered(self._database, message)
         if webhook.problem is not None and message.attempts > 0:
@@ -203,7 +203,7 @@ class Deliverer:
     async def _retry(self, webhook: Webhook, message: Message, error: Exception) -> None:
         self.counts["failed"] += 1
         problem = f"event {message.event}: {error}"[:_MOST_PROBLEM_CHARS]
-        seconds = retry_seconds(message.attempts)
+        seconds = retry_seconds(message.attempts, getattr(error, "retry_after", 0.0))
         with suppress(Exception):  # it is due again at once
             failing = await webhooks.failed(
                 self._database, message, problem, again_after_seconds=seconds
@@ -216,10 +216,12 @@ class Deliverer:
                 logger.warning("webhook %d: %s; again in %.0f s", webhook.id, problem, seconds)
 
 
-def retry_seconds(attempts: int) -> float:
+def retry_seconds(attempts: int, retry_after: float = 0.0) -> float:
     """The time until the next attempt, after so many others: twice as long each time.
 
-    It is up to a half less by chance, so that not all messages come at once.
+    It is up to a half less by chance, so that not all messages come at once; and not before
+    the receiver wants it, but an hour at most.
     """
     longest: float = min(_FIRST_RETRY_SECONDS * 2 ** min(attempts, 30), _LAST_RETRY_SECONDS)
-    return longest * random.uniform(0.5, 1)  # noqa: S311  not a secret
+    chosen = longest * random.uniform(0.5, 1)  # noqa: S311  not a secret
+    return max(chosen, min(retry_after, _LAST_RETRY_SECONDS))

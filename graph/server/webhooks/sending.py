@@ -6,6 +6,8 @@ import asyncio
 import ssl
 import time
 from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,7 +21,6 @@ from graph.server.webhooks.signing import headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from datetime import datetime
     from ipaddress import IPv4Network, IPv6Network
     from typing import Any
 
@@ -28,14 +29,19 @@ TIMEOUT_SECONDS = 10.0
 _MAX_RESPONSE_BYTES = 65_536
 _MOST_URL_CHARS = 2_000
 _GONE = 410
+_MOST_DIGITS = 9
 
 
 class DeliveryFailed(Exception):
-    """The receiver has not taken a message. `is_final` if it wants no others."""
+    """The receiver has not taken a message. `is_final` if it wants no others.
 
-    def __init__(self, problem: str, *, is_final: bool = False) -> None:
+    `retry_after` are the seconds for which it wants none, by its `Retry-After`.
+    """
+
+    def __init__(self, problem: str, *, is_final: bool = False, retry_after: float = 0) -> None:
         super().__init__(problem)
         self.is_final = is_final
+        self.retry_after = retry_after
 
 
 def checked_url(url: str, *, allows_http: bool) -> str:
@@ -96,13 +102,13 @@ class Sender:
             for client in self._clients.values():
                 await client.aclose()
 
-    async def send(self, url: str, secret: str, message: str, body: bytes) -> None:
-        """Send a message once.
+    async def send(self, url: str, secrets: Sequence[str], message: str, body: bytes) -> None:
+        """Send a message once, signed with each secret.
 
         Raises:
             DeliveryFailed: there was no 2xx in time.
         """
-        signed = headers(secret, message, int(time.time()), body)
+        signed = headers(secrets, message, int(time.time()), body)
         client = self._clients[urlsplit(url).scheme]
         try:
             async with (
@@ -115,8 +121,23 @@ class Sender:
         except (httpx.HTTPError, httpx.InvalidURL, httpcore.ConnectError, ssl.SSLError) as error:
             raise DeliveryFailed(_reason(error)) from error
         if not response.is_success:
-            is_final = response.status_code == _GONE
-            raise DeliveryFailed(f"status {response.status_code}", is_final=is_final)
+            raise DeliveryFailed(
+                f"status {response.status_code}",
+                is_final=response.status_code == _GONE,
+                retry_after=_retry_after(response),
+            )
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """The seconds of `Retry-After`, which is a number or a date (RFC 9110, section 10.2.3)."""
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:_MOST_DIGITS])
+    try:
+        moment = parsedate_to_datetime(value)
+        return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 async def _read(response: httpx.Response) -> None:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 from base64 import b64decode, b64encode
+from secrets import token_bytes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PREFIX = "whsec_"
 _SECRET_BYTES = 32
 
 
 def new_secret() -> str:
-    return _PREFIX + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    return _PREFIX + b64encode(token_bytes(_SECRET_BYTES)).decode()
 
 
-def headers(secret: str, message: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of a message; `timestamp` is that of the attempt, in seconds."""
-    key = b64decode(secret.removeprefix(_PREFIX))
+def headers(secrets: Sequence[str], message: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers of a message, signed with each secret.
+
+    `timestamp` is that of the attempt, in seconds.
+    """
     signed = f"{message}.{timestamp}.".encode() + body
-    signature = b64encode(hmac.digest(key, signed, "sha256")).decode()
     return {
         "webhook-id": message,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{signature}",
+        "webhook-signature": " ".join(_signature(secret, signed) for secret in secrets),
     }
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    key = b64decode(secret.removeprefix(_PREFIX))
+    return f"v1,{b64encode(hmac.digest(key, signed, 'sha256')).decode()}"

@@ -28,7 +28,7 @@ DIRECTIVES = (
     *("@skip", "@skip(if: false)", "@skip(if: $b)", "@skip(if: true) @skip(if: true)"),
     *("@idempotent", '@idempotent(key: "k")', "@idempotent(key: $s)", "@idempotent(key: null)"),
     *("@atomic", "@atomic(if: true)", "@unknown", "@deprecated", "@oneOf", "@cacheControl"),
-    *('@cost(weight: "1")', '@specifiedBy(url: "u")', "@listSize"),
+    *("@cost(weight: 1)", '@specifiedBy(url: "u")', "@listSize"),
 )
 # A directive may stand wherever a § does.
 DOCUMENTS = (

@@ -168,7 +168,7 @@ async def test_an_operation_over_the_cost_limit_is_refused_with_its_costs(shop: 
 async def test_the_schema_declares_the_costs(shop: Client) -> None:
     text = (await shop.http.get("/schema.graphql")).text
 
-    assert 'totalCount: Int! @cost(weight: "5")' in text
+    assert "totalCount: Int! @cost(weight: 5)" in text
     assert 'slicingArguments: ["first", "last"], sizedFields: ["nodes", "edges"]' in text
 
 

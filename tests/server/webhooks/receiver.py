@@ -41,7 +41,8 @@ class Got:
             capture_output=True,
             check=True,
         ).stdout
-        return headers["webhook-signature"] == f"v1,{base64.b64encode(mac).decode()}"
+        signature = f"v1,{base64.b64encode(mac).decode()}"
+        return signature in headers["webhook-signature"].split(" ")
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Receiver:
         await asyncio.sleep(0.01)
 
 
-def status(code: int, body: bytes = b"", **headers: str) -> bytes:
+def status(code: int, body: bytes = b"", /, **headers: str) -> bytes:
     head = [f"HTTP/1.1 {code} X", f"content-length: {len(body)}"]
     head += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*head, "", ""]).encode() + body

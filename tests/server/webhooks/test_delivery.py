@@ -8,6 +8,7 @@ import random
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,7 @@ def test_a_role_that_sees_no_events_has_no_webhook() -> None:
 def test_signatures_are_those_of_the_standard() -> None:
     """The example of the specification's libraries."""
     signed = headers(
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         1614265330,
         b'{"test": 2432232314}',
@@ -140,17 +141,17 @@ def test_the_page_for_receivers_verifies_what_is_sent() -> None:
     exec(code, names)  # noqa: S102  it is ours
     secret, now, body = new_secret(), int(time.time()), b'{"type": "order.paid"}'
 
-    names["verify"](secret, headers(secret, "7", now, body), body)
+    names["verify"](secret, headers([secret], "7", now, body), body)
     for bad_secret, bad_time, bad_body in (
         (new_secret(), now, body),
         (secret, now - 400, body),
         (secret, now, body + b" "),
     ):
-        signed = headers(secret, "7", bad_time, body)
+        signed = headers([secret], "7", bad_time, body)
         with pytest.raises(ValueError, match=r"too old|not signed"):
             names["verify"](bad_secret, signed, bad_body)
     # A second signature, of another secret or version, does no harm.
-    signed = headers(secret, "7", now, body)
+    signed = headers([secret], "7", now, body)
     signed["webhook-signature"] = f"v1a,xyz {signed['webhook-signature']}"
     names["verify"](secret, signed, body)
 
@@ -249,6 +250,33 @@ def test_retries_are_ever_farther_apart_up_to_an_hour(monkeypatch: pytest.Monkey
         waits = [retry_seconds(attempts) for _ in range(50)]
         assert all(longest / 2 <= each <= longest for each in waits)
         assert len(set(waits)) > 40
+        assert retry_seconds(attempts, 10**9) == 3_600
+    assert 30 <= retry_seconds(0, 30.0) <= 31
+
+
+async def test_a_receiver_says_when_it_wants_the_next_attempt(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    later = datetime.now(UTC) + timedelta(hours=2)
+    headers_of = {"1": "120", "2": format_datetime(later, usegmt=True), "3": "soon", "4": "9" * 50}
+    await added(database, receiver.url)
+
+    def refused(got: Got) -> bytes:
+        return status(503, **{"retry-after": headers_of.get(got.headers["webhook-id"], "")})
+
+    receiver.answer = refused
+    await fill(database, customers=4)
+    async with delivering(database, settings):
+        await receiver.has(lambda: len(set(receiver.events)) >= 4)
+        await asyncio.sleep(0.3)
+    rows = await database.all(
+        "SELECT event, extract(epoch FROM due_at - now())::float8 FROM webhook_deliveries"
+    )
+    seconds = {event: due for event, due in rows}  # noqa: C416  rows, not pairs
+    assert 100 < seconds[1] <= 120
+    assert 3_500 < seconds[2] <= 3_600  # an hour at most
+    assert seconds[3] < 60
+    assert 3_500 < seconds[4] <= 3_600
 
 
 async def test_of_two_workers_one_delivers(

@@ -47,7 +47,7 @@ async def test_this_machine_is_not_reached_by_any_name(receiver: Receiver, host:
         sender = Sender(networks)
         async with sender.running():
             with pytest.raises(DeliveryFailed, match="no address that webhooks may use"):
-                await sender.send(f"http://{host}:{receiver.port}/", new_secret(), "1", b"{}")
+                await sender.send(f"http://{host}:{receiver.port}/", [new_secret()], "1", b"{}")
     assert receiver.got == []
 
 
@@ -74,9 +74,9 @@ async def test_the_address_of_the_connection_is_the_one_that_is_checked(
     sender = Sender(())
     async with sender.running():
         with pytest.raises(DeliveryFailed):
-            await sender.send("https://rebinding.example/", new_secret(), "1", b"{}")
+            await sender.send("https://rebinding.example/", [new_secret()], "1", b"{}")
         with pytest.raises(DeliveryFailed, match="no address that webhooks may use"):
-            await sender.send("https://rebinding.example/", new_secret(), "1", b"{}")
+            await sender.send("https://rebinding.example/", [new_secret()], "1", b"{}")
     assert (connected, looked_up) == (["93.184.216.34"], 2)
 
 
@@ -90,7 +90,7 @@ async def test_responses_are_bounded_and_redirects_are_not_followed(
         async def problem(answer: bytes, delay: float = 0) -> str:
             receiver.answer, receiver.delay_seconds = (lambda _: answer), delay
             try:
-                await sender.send(receiver.url, new_secret(), "1", b"{}")
+                await sender.send(receiver.url, [new_secret()], "1", b"{}")
             except DeliveryFailed as error:
                 return f"{error}"
             return ""
@@ -112,7 +112,7 @@ async def test_cookies_of_receivers_are_not_kept(receiver: Receiver) -> None:
     sender = Sender([ip_network("127.0.0.0/8")])
     async with sender.running():
         for number in range(40):
-            await sender.send(receiver.url, new_secret(), f"{number}", b"{}")
+            await sender.send(receiver.url, [new_secret()], f"{number}", b"{}")
     assert [got for got in receiver.got if "cookie" in got.headers] == []
 
 
@@ -132,7 +132,7 @@ async def test_a_response_without_end_ends_in_time(
     sender = Sender([ip_network("127.0.0.0/8")])
     async with sender.running(), asyncio.timeout(20):
         with pytest.raises(DeliveryFailed, match="no response within"):
-            await sender.send(receiver.url, new_secret(), "1", b"{}")
+            await sender.send(receiver.url, [new_secret()], "1", b"{}")
 
 
 async def test_a_compressed_response_is_not_unpacked(receiver: Receiver) -> None:
@@ -145,7 +145,7 @@ async def test_a_compressed_response_is_not_unpacked(receiver: Receiver) -> None
     tracemalloc.start()
     try:
         async with sender.running():
-            await sender.send(receiver.url, new_secret(), "1", b"{}")
+            await sender.send(receiver.url, [new_secret()], "1", b"{}")
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()

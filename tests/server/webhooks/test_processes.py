@@ -47,6 +47,14 @@ async def test_the_commands(database_url: str, receiver: Receiver) -> None:
     listed = (await graph("list")).stdout
     assert listed == f"1  active  manager  0 waiting  {receiver.url}\n"
     assert secret not in listed
+    line, newer = (await graph("rotate", "1", "--hours", "2")).stdout.splitlines()
+    assert line == "The webhook 1 has a new secret; the old one ends in 2 hours."
+    assert (await graph("test", "1")).returncode == 0
+    assert all(receiver.got[-1].is_signed_with(each) for each in (secret, newer))
+    newest = (await graph("rotate", "1", "--hours", "0")).stdout.splitlines()[1]
+    assert (await graph("test", "1")).returncode == 0
+    signed = [receiver.got[-1].is_signed_with(each) for each in (secret, newer, newest)]
+    assert signed == [False, False, True]
     receiver.answer = lambda _: status(500)
     failed = await graph("test", "1")
     assert (failed.returncode, "status 500" in failed.stderr) == (1, True)
@@ -55,6 +63,7 @@ async def test_the_commands(database_url: str, receiver: Receiver) -> None:
     for wrong, why in (
         (("remove", "1"), "no webhook 1"),
         (("resume", "1"), "no webhook 1"),
+        (("rotate", "1"), "no webhook 1"),
         (("test", "1"), "no webhook 1"),
         (("add", receiver.url, "--as", "king"), "--as is invalid"),
         (("add", receiver.url, "--as", "anonymous"), "sees no events"),

@@ -1,79 +1,35 @@
-"""The settings, read once from environment variables with the prefix `GRAPH_`.
+"""What can be set, with the defaults. Names carry the units."""
 
-Names carry the units. A variable that was renamed is refused under its old name.
-"""
-
-from __future__ import annotations
-
-import os
-import re
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import (
-    Field,
-    IPvAnyNetwork,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from graph import addresses
-from graph.errors import InvalidSetting
+from graph.settings.choices import (
+    DocumentsMode,
+    ExecutionMode,
+    LogFormat,
+    LogLevel,
+    Profile,
+    TokenBucketMode,
+)
+from graph.settings.kinds import (
+    DatabaseUrl,
+    HeaderNames,
+    KeysUrl,
+    Names,
+    Networks,
+    Origins,
+    RolePairs,
+    Seconds,
+    Secret,
+)
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_MIN_SECRET_BYTES = 32
 # The issuer of `graph token` (`graph.development`).
 DEVELOPMENT_ISSUER = "graph-development"
-
-# PostgreSQL's timeouts are whole milliseconds, and 0 disables them.
-_Seconds: TypeAlias = Annotated[float, Field(ge=0.001, le=86_400)]
-
-
-class LogLevel(StrEnum):
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    TEXT = "text"
-    JSON = "json"
-
-
-class ExecutionMode(StrEnum):
-    COMPILED = "compiled"  # one SQL statement per operation, resolvers for fields without SQL
-    RESOLVERS = "resolvers"  # Strawberry's standard executor for everything
-
-
-class Profile(StrEnum):
-    DEVELOPMENT = "development"  # introspection, suggestions and GraphiQL are on
-    PRODUCTION = "production"  # they are off, and clients are rate limited
-
-
-class DocumentsMode(StrEnum):
-    OFF = "off"  # every request sends its document
-    APQ = "apq"  # automatic persisted queries, and the manifest's documents by id
-    TRUSTED_ONLY = "trusted-only"  # only the manifest's documents
-
-
-class TokenBucketMode(StrEnum):
-    MEMORY = "memory"  # each worker has buckets of its own
-    DATABASE = "database"  # all workers share buckets, for one or two statements per request
-
-
-# Old names of variables and their new ones. An old name is refused: ignored, it would lose a limit.
-_RENAMED = {
-    "GRAPH_COST_METER": "GRAPH_TOKEN_BUCKETS",
-    "GRAPH_DEAR_COST": "GRAPH_EXPENSIVE_COST",
-    "GRAPH_MAX_DEAR_IN_FLIGHT": "GRAPH_MAX_EXPENSIVE",
-    "GRAPH_MAX_EXPENSIVE_IN_FLIGHT": "GRAPH_MAX_EXPENSIVE",
-}
 
 # The defaults of a profile, where they differ from those of `Settings`.
 _PROFILE_DEFAULTS: dict[Profile, dict[str, Any]] = {
@@ -104,18 +60,18 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
     # None means embedded: graph starts its own PostgreSQL in `data_dir`.
-    database_url: SecretStr | None = None
+    database_url: DatabaseUrl | None = None
     data_dir: Path = Path(".graph")
     pool_size: int = Field(default=10, ge=1, le=1000)
-    pool_timeout_seconds: _Seconds = 10
+    pool_timeout_seconds: Seconds = 10
     # A connection that has been open for longer is replaced before its next use.
-    pool_recycle_seconds: _Seconds = 1800
-    connect_timeout_seconds: _Seconds = 5
-    statement_timeout_seconds: _Seconds = 10
+    pool_recycle_seconds: Seconds = 1800
+    connect_timeout_seconds: Seconds = 5
+    statement_timeout_seconds: Seconds = 10
 
     # The longest time for one operation, and for a client to send a request or read the response.
-    operation_timeout_seconds: _Seconds = 15
-    client_timeout_seconds: _Seconds = 10
+    operation_timeout_seconds: Seconds = 15
+    client_timeout_seconds: Seconds = 10
     # After SIGTERM, the time in which balancers learn that this process is not ready any more.
     drain_seconds: float = Field(default=0, ge=0, le=86_400, allow_inf_nan=False)
     # Connections: how long an idle one is kept (longer than proxies keep theirs: 60 s), and bounds
@@ -149,7 +105,7 @@ class Settings(BaseSettings):
     # The lifetime of an idempotency key and of the answer stored with it.
     idempotency_key_hours: float = Field(default=24, ge=0.001, le=87_600)
     # The longest time that a repeated request waits for the first one to end.
-    idempotency_wait_seconds: _Seconds = 2
+    idempotency_wait_seconds: Seconds = 2
     # How long events are kept; without it `graph serve` prunes none. And how far back those who
     # follow the events may resume, which history does not depend on.
     events_kept_days: float | None = Field(default=None, ge=0.001, le=36_500)
@@ -157,7 +113,7 @@ class Settings(BaseSettings):
     replay_hours: float = Field(default=168, ge=0, le=876_000)
     # Networks that webhooks may send to beside the internet, separated by commas; and how long a
     # message may fail until its webhook is paused.
-    webhook_networks: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    webhook_networks: Networks = ()
     webhook_pause_hours: float = Field(default=24, ge=0.001, le=8_760)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
 
@@ -184,7 +140,7 @@ class Settings(BaseSettings):
     cost_per_ms: int = Field(default=10, ge=0, le=1_000_000)
     token_buckets: TokenBucketMode = TokenBucketMode.MEMORY
     # Networks of proxies whose X-Forwarded-For is trusted, separated by commas.
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
+    trusted_proxies: Networks = ()
     documents: DocumentsMode = DocumentsMode.APQ
     documents_manifest: Path | None = None
     # The most requests in one batch; 0 disables batches.
@@ -201,13 +157,13 @@ class Settings(BaseSettings):
     # issuer's keys at a URL, or a secret that is shared with it.
     jwt_issuer: str | None = Field(default=None, pattern=r"^\S{1,200}$")
     jwt_audience: str | None = None
-    jwt_jwks_url: str | None = None
-    jwt_secret: SecretStr | None = None
+    jwt_jwks_url: KeysUrl | None = None
+    jwt_secret: Secret | None = None
     jwt_leeway_seconds: float = Field(default=30, ge=0, le=300)
     # The claim with the role, or with several; values that are called otherwise than roles, as
     # `value=role`; the role without a known value; and the claim with the key of the viewer's row.
     jwt_role_claim: str = "role"
-    jwt_roles: Annotated[tuple[str, ...], NoDecode] = ()
+    jwt_roles: RolePairs = ()
     jwt_default_role: str = "customer"
     jwt_own_claim: str = "customer_id"
     # The role of clients that do not sign in: `manager` in development, `anonymous` in production.
@@ -215,13 +171,13 @@ class Settings(BaseSettings):
 
     # Host names that requests may be for, separated by commas; `*` for any. Where none is set, a
     # server that listens on a loopback address in development answers for loopback names only.
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Names = ()
     # Origins whose pages may call the API, separated by commas; `*` admits all, empty none.
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    cors_origins: Origins = ()
     # Whether those pages may send cookies and credentials of HTTP, for a proxy in front that needs
     # them; and the response headers that their scripts may read.
     cors_credentials: bool = False
-    cors_exposed_headers: Annotated[tuple[str, ...], NoDecode] = (
+    cors_exposed_headers: HeaderNames = (
         "ETag",
         "Retry-After",
         "Server-Timing",
@@ -264,12 +220,6 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("database_url", mode="before")
-    @classmethod
-    def _with_driver(cls, url: object) -> object:
-        text = url.get_secret_value() if isinstance(url, SecretStr) else url
-        return addresses.database_url(text) if isinstance(text, str) else text
-
     @model_validator(mode="after")
     def _statements_within_operations(self) -> Self:
         if self.operation_timeout_seconds < self.statement_timeout_seconds:
@@ -285,26 +235,6 @@ class Settings(BaseSettings):
             raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
         return self
 
-    @field_validator("jwt_jwks_url")
-    @classmethod
-    def _check_jwks_url(cls, url: str | None) -> str | None:
-        return url and addresses.keys_url(url)
-
-    @field_validator("jwt_secret")
-    @classmethod
-    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret and len(secret.get_secret_value().encode()) < _MIN_SECRET_BYTES:
-            raise ValueError(f"must have {_MIN_SECRET_BYTES} bytes at least")
-        return secret
-
-    @field_validator("jwt_roles")
-    @classmethod
-    def _check_pairs(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
-        for pair in pairs:
-            if not all(pair.partition("=")):
-                raise ValueError(f"'{pair}' must have the form value=role")
-        return pairs
-
     @model_validator(mode="after")
     def _one_way_to_verify_tokens(self) -> Self:
         if self.jwt_jwks_url and self.jwt_secret:
@@ -316,6 +246,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 "GRAPH_JWT_ISSUER, GRAPH_JWT_AUDIENCE and one of GRAPH_JWT_JWKS_URL and"
                 " GRAPH_JWT_SECRET belong together: set all of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _credentials_for_known_origins(self) -> Self:
+        if self.cors_credentials and "*" in self.cors_origins:
+            raise ValueError(
+                "GRAPH_CORS_CREDENTIALS needs origins by name in GRAPH_CORS_ORIGINS, not *"
             )
         return self
 
@@ -354,71 +292,9 @@ class Settings(BaseSettings):
         is_local = self.profile is Profile.DEVELOPMENT and self.host in addresses.LOOPBACK
         return frozenset({*addresses.LOOPBACK, self.host}) if is_local else None
 
-    @field_validator(
-        "allowed_hosts",
-        "cors_exposed_headers",
-        "cors_origins",
-        "jwt_roles",
-        "trusted_proxies",
-        "webhook_networks",
-        mode="before",
-    )
-    @classmethod
-    def _split_by_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(addresses.origin(each) for each in origins)
-
-    @field_validator("cors_exposed_headers")
-    @classmethod
-    def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"'{name}' is not the name of a header")
-        return names
-
-    @model_validator(mode="after")
-    def _credentials_for_known_origins(self) -> Self:
-        if self.cors_credentials and "*" in self.cors_origins:
-            raise ValueError(
-                "GRAPH_CORS_CREDENTIALS needs origins by name in GRAPH_CORS_ORIGINS, not *"
-            )
-        return self
-
 
 def _as_text(value: Any) -> str:
     """The text of an environment variable with this value; empty for None."""
     if isinstance(value, list):
         return ",".join(str(part) for part in value)
     return "" if value is None else str(value)
-
-
-def read_settings(**overrides: Any) -> Settings:
-    """The settings of this process: the environment, and the overrides that are not None.
-
-    Raises:
-        InvalidSetting: a variable has an invalid value or an old name. The message names the
-            variable and leaves out its value, which may be a secret.
-    """
-    _refuse_old_names()
-    try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        problem = first["msg"].removeprefix("Value error, ")
-        # A check of several settings names them in its message.
-        name = f"GRAPH_{first['loc'][0]}".upper() if first["loc"] else "A setting"
-        raise InvalidSetting(name, problem) from None
-
-
-def _refuse_old_names() -> None:
-    # As pydantic-settings reads them: in any case, and empty means unset.
-    for variable, value in os.environ.items():
-        new_name = _RENAMED.get(variable.upper())
-        if new_name and value:
-            raise InvalidSetting(variable, f"it has been renamed, set {new_name} instead")
