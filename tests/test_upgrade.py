@@ -174,7 +174,7 @@ async def test_an_old_instance_serves_while_the_database_is_migrated(
     with serving(**url) as old:
         load = Load(old.url)
         loading = asyncio.create_task(load.run())
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         before, load.seconds = load.seconds, []
         started = time.perf_counter()
         migrated = await asyncio.to_thread(new_graph, new_version, "migrate", **url)
@@ -188,7 +188,7 @@ async def test_an_old_instance_serves_while_the_database_is_migrated(
         locked = [float(each) for each in WAITED.findall(log.read_text())]
         print(  # noqa: T201
             f"\n{LINES} lines, {took:.1f} s, {len(during)} requests meanwhile; the longest took"
-            f" {max(before) * 1000:.0f} ms before, {max(during) * 1000:.0f} ms meanwhile;"
+            f" {max(before, default=0) * 1000:.0f} ms before, {max(during) * 1000:.0f} ms meanwhile;"
             f" {len(locked)} waits for a lock of 50 ms or more, the longest"
             f" {max(locked, default=0):.0f} ms"
         )
