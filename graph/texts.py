@@ -7,7 +7,6 @@ Two texts that look the same should be the same: `é` is one character or two (U
 from __future__ import annotations
 
 import re
-from typing import Any
 from unicodedata import category, normalize
 
 # Letters, marks and symbols that show nothing (Unicode's Default_Ignorable_Code_Point, and the
@@ -18,18 +17,6 @@ _EMPTY = re.compile(
 _INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 # Zero width blanks; what else is a format character may end an emoji or a word.
 _ZERO_WIDTH = "\u200b\u2060\ufeff"
-
-
-def composed(value: Any) -> Any:
-    """The same with all texts in Normalization Form C, at any depth."""
-    match value:
-        case str():
-            return value if value.isascii() else normalize("NFC", value)
-        case dict():
-            return {name: composed(inner) for name, inner in value.items()}
-        case list():
-            return [composed(inner) for inner in value]
-    return value
 
 
 def trimmed(text: str) -> str:

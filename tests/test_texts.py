@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.texts import composed, is_invisible, trimmed
-
-E_ACUTE = "e\u0301"
+from graph.texts import is_invisible, trimmed
 
 
 @given(st.text())
@@ -25,17 +23,6 @@ def test_a_trimmed_text_is_nfc_and_trimming_it_again_changes_nothing(text: str) 
 @given(st.text(), st.text(alphabet=" \t\r\n\u00a0\u3000\u2028\u200b\ufeff\x00", max_size=3))
 def test_blanks_around_a_text_make_no_difference(text: str, blanks: str) -> None:
     assert trimmed(blanks + text + blanks) == trimmed(text)
-
-
-@given(st.text())
-def test_composed_and_decomposed_are_one_text(text: str) -> None:
-    assert composed(normalize("NFD", text)) == composed(text) == normalize("NFC", text)
-
-
-def test_texts_are_composed_at_any_depth() -> None:
-    given = {"and": [{"name": {"in": [E_ACUTE, "x"]}}, 1, None], "first": True}
-
-    assert composed(given) == {"and": [{"name": {"in": ["é", "x"]}}, 1, None], "first": True}
 
 
 @pytest.mark.parametrize("text", ["👩‍👩‍👧", "❤️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "می\u200c", "क्\u200d", "a b", "Å"])

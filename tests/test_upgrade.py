@@ -186,11 +186,11 @@ async def test_an_old_instance_serves_while_the_database_is_migrated(
         assert output_of(migrated).endswith("to 1002.\n")
         assert load.problems == []
         locked = [float(each) for each in WAITED.findall(log.read_text())]
+        milliseconds = [round(max(each, default=0) * 1000) for each in (before, during)]
         print(  # noqa: T201
             f"\n{LINES} lines, {took:.1f} s, {len(during)} requests meanwhile; the longest took"
-            f" {max(before, default=0) * 1000:.0f} ms before, {max(during) * 1000:.0f} ms meanwhile;"
-            f" {len(locked)} waits for a lock of 50 ms or more, the longest"
-            f" {max(locked, default=0):.0f} ms"
+            f" {milliseconds[0]} ms before, {milliseconds[1]} ms meanwhile; {len(locked)} waits"
+            f" for a lock of 50 ms or more, the longest {max(locked, default=0):.0f} ms"
         )
         # What a request takes in all depends on how busy the machine is as well.
         assert max(locked, default=0) < LONGEST_MILLISECONDS

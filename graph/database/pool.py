@@ -141,19 +141,18 @@ class Pool(AsyncAdaptedQueuePool):
             TimeoutError: no connection was returned in time.
         """
         if not self._pool.empty():
-            entry = self._pool.get_nowait()
-        elif self.overflow() < 0:
+            return self.take_idle()
+        if self.overflow() < 0:
             return None
-        else:
-            entry = await self._pool.turn(self._timeout)
-        if self._is_usable(entry):
-            return entry  # type: ignore[no-any-return]
-        self.give(entry)
-        return None
+        return self._if_usable(await self._pool.turn(self._timeout))
+
+    def take_idle(self) -> ConnectionPoolEntry | None:
+        """As `take`, without waiting: None if no connection is idle, too."""
+        return None if self._pool.empty() else self._if_usable(self._pool.get_nowait())
 
     def give(self, entry: ConnectionPoolEntry) -> None:
-        """Return a connection from `take`."""
-        self._do_return_conn(entry)
+        """Return a connection from `take`; the queue has room for every connection of the pool."""
+        self._pool.put_nowait(entry)
 
     def distrust(self) -> None:
         """Replace all connections before their next use, but not more often than once a second."""
@@ -191,6 +190,12 @@ class Pool(AsyncAdaptedQueuePool):
                     raise
             # A dead entry that is back in the queue would be tried again and again.
             await_(sleep(_TRY_AGAIN_SECONDS))
+
+    def _if_usable(self, entry: ConnectionPoolEntry) -> ConnectionPoolEntry | None:
+        if self._is_usable(entry):
+            return entry
+        self.give(entry)
+        return None
 
     def _is_usable(self, entry: Any) -> bool:
         driver = entry.driver_connection

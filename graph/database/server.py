@@ -25,7 +25,7 @@ from graph.errors import Interrupted, ReadOnly
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from sqlalchemy import URL
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -64,21 +64,30 @@ class Server:
         values: Sequence[Value],
         viewer: Viewer = SYSTEM,
         stopwatch: Stopwatch | None = None,
+        replayed: tuple[int | None, ...] = (),
     ) -> Sequence[bytes]:
         """Run the statement of a whole operation; return the JSON text of its root fields.
+
+        `replayed` is not empty on a replica: the position in the log that it must have replayed,
+        or None for any.
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
             AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
-        connection = await self.take()
+        world = world_of(viewer)
+        connection = self._pool.take_idle() or await self.take()
         driver: Any = connection.driver_connection
         try:
-            statement = await self._compiled(query, driver, world_of(viewer))
-            with stopwatch or Stopwatch():
-                columns = await self._fetch(
-                    driver, statement, statement.parameters(values, viewer.own)
-                )
+            statement = query.compiled(world) or await self._compiled(query, driver, world)
+            parameters = statement.parameters(values, viewer.own)
+            if replayed:
+                statement = statement.on_replica
+                parameters += replayed
+            stopwatch = stopwatch or Stopwatch()
+            with stopwatch:
+                columns = await self._row(driver, statement, parameters)
+            stopwatch.rows += 1
             return check_size(columns, self.max_answer_bytes)
         except Exception as error:
             raise self.failed(driver, error) from error
@@ -86,7 +95,11 @@ class Server:
             self.give(connection)
 
     async def planned_cost(
-        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+        self,
+        query: JsonQuery | None,
+        values: Sequence[Value],
+        viewer: Viewer,
+        stopwatch: Stopwatch,
     ) -> float:
         """The planner's estimate for `fetch_json` with these values, in its own units.
 
@@ -95,10 +108,11 @@ class Server:
         """
         if query is None:
             return 0.0
+        world = world_of(viewer)
         connection = await self.take()
         driver: Any = connection.driver_connection
         try:
-            statement = await self._compiled(query, driver, world_of(viewer))
+            statement = query.compiled(world) or await self._compiled(query, driver, world)
             with stopwatch:
                 prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
                 plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
@@ -131,9 +145,7 @@ class Server:
             self.give(connection)
 
     async def _compiled(self, query: JsonQuery, driver: Any, world: World) -> JsonStatement:
-        """The statement of a query. New ones are compiled one at a time, and others run between."""
-        if query.is_compiled(world):
-            return query.statement(json_function(driver), world, self.max_answer_bytes)
+        """Compile the statement of a query: one at a time, and others run between."""
         async with self._turn:
             await asyncio.sleep(0)
             return query.statement(json_function(driver), world, self.max_answer_bytes)
@@ -145,7 +157,7 @@ class Server:
             Unavailable: no connection is available.
         """
         try:
-            return await cast("Pool", self.engine.pool).take() or await self.engine.raw_connection()
+            return await self._pool.take() or await self.engine.raw_connection()
         except Exception as error:
             raise translated(error) from error
 
@@ -159,26 +171,38 @@ class Server:
         if isinstance(failure, Interrupted | ReadOnly):
             driver.terminate()
         if isinstance(failure, ReadOnly):
-            cast("Pool", self.engine.pool).distrust()
+            self._pool.distrust()
         return failure
 
     def give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
         """Return a connection from `take`."""
         if isinstance(connection, ConnectionPoolEntry):
-            cast("Pool", self.engine.pool).give(connection)
+            self._pool.give(connection)
         else:
             connection.close()
 
-    async def _fetch(self, driver: Any, statement: JsonStatement, parameters: list[Any]) -> Any:
+    @property
+    def _pool(self) -> Pool:
+        return self.engine.sync_engine.pool  # type: ignore[return-value]  # `pooled_engine`'s
+
+    def _row(
+        self, driver: Any, statement: JsonStatement, parameters: list[Any]
+    ) -> Awaitable[Sequence[Any]]:
+        """The row of a statement, which the backend keeps with its plan from the second run on.
+
+        A flood of statements that are seen once leaves nothing behind.
+        """
         for listener in self.listeners:
             listener(statement.sql, parameters)
         statement.runs += 1
-        # SegmentedLRU by the backend, with its plan, from the second time on: a flood of
-        # statements that are seen once leaves nothing behind.
-        if statement.runs > 1:
-            return await driver.fetchrow(statement.sql, *parameters)
-        prepared = await driver.prepare(statement.sql, name="")
-        return await prepared.fetchrow(*parameters)
+        if statement.runs == 1:
+            return _row_once(driver, statement.sql, parameters)
+        return driver.fetchrow(statement.sql, *parameters)  # type: ignore[no-any-return]
+
+
+async def _row_once(driver: Any, sql: str, parameters: list[Any]) -> Any:
+    prepared = await driver.prepare(sql, name="")
+    return await prepared.fetchrow(*parameters)
 
 
 def pooled_engine(

@@ -53,6 +53,7 @@ OTHERS = {
     "GRAPH_MIGRATION_EVENTS": "tests/store/test_event_partitions.py",
     "GRAPH_MIGRATION_LINES": "tests/store/test_key_migration.py",
     "GRAPH_PROVE_ROUNDS": "tests/prove/conftest.py",
+    "SHOP_PICTURES": "tests/shop/test_looks.py",
     "GRAPH_TEST_EXAMPLES": "tests/execution/test_oracle.py",
     "GRAPH_UPGRADE_LINES": "tests/test_upgrade.py",
 }

@@ -56,13 +56,13 @@ async def test_the_texts_of_a_larger_answer_do_not_leave_postgresql(database_url
     settings = settings_for(database_url, max_answer_bytes=100_000)
     database = Database.connect(settings)
     received = []
-    fetch = database._fetch  # noqa: SLF001
+    fetch = database._row  # noqa: SLF001
 
     async def noted(*arguments: Any) -> Any:
         received.append(await fetch(*arguments))
         return received[-1]
 
-    database._fetch = noted  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    database._row = noted  # type: ignore[method-assign,assignment]  # noqa: SLF001
     try:
         await fill(database, customers=100)
         names = " ".join(f"a{n}: lastName" for n in range(100))

@@ -143,7 +143,7 @@ class Operation:
     ) -> tuple[C, list[Value]]:
         """What is compiled for variables of this shape; an operation is compiled in one way."""
         plan: Plan | None = None
-        conditions = tuple(variables.coerced.get(name) for name in self._conditions)
+        conditions = tuple([variables.coerced.get(name) for name in self._conditions])
         recipes = self._recipes.get(conditions)
         if recipes is None:
             plan = self.plan(variables)
@@ -151,7 +151,7 @@ class Operation:
                 self._recipes.clear()
             recipes = self._recipes[conditions] = plan.recipes
         values = plan.values if plan else self._values(recipes, variables)
-        shape = (conditions, tuple(value.shape for value in values))
+        shape = (conditions, tuple([value.shape for value in values]))
         compiled = self._compiled.get(shape)
         if compiled is None:
             plan = plan or self.plan(variables)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from graph.database.kinds import ScalarKind, fits
 from graph.database.reads import key_of, scalar_of, scalar_of_column
@@ -165,23 +166,30 @@ def lookup_key_of(arguments: Mapping[str, Any], entity: str) -> Key:
     return Key(column.name, bound(value))
 
 
-def check_text(name: str, value: object) -> None:
-    """Refuse, at any depth, text that PostgreSQL cannot store.
+def storable(name: str, value: Any) -> Any:
+    """The same with all texts in Normalization Form C, at any depth; `name` is the value's.
 
     Raises:
-        InvalidText: U+0000, or an unpaired surrogate.
+        InvalidText: one that PostgreSQL cannot store, as `check_text`.
     """
-    match value:
-        case str():
-            is_unpaired = not value.isascii() and _SURROGATE.search(value)
-            if "\0" in value or is_unpaired:
-                raise InvalidText(name)
-        case dict():
-            for key, inner in value.items():
-                check_text(key, inner)
-        case list():
-            for inner in value:
-                check_text(name, inner)
+    if isinstance(value, str):
+        check_text(name, value)
+        return value if value.isascii() else normalize("NFC", value)
+    if isinstance(value, dict):
+        return {key: storable(key, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [storable(name, inner) for inner in value]
+    return value
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse a text that PostgreSQL cannot store.
+
+    Raises:
+        InvalidText: it has U+0000, or an unpaired surrogate.
+    """
+    if "\0" in text or (not text.isascii() and _SURROGATE.search(text)):
+        raise InvalidText(name)
 
 
 def _page(

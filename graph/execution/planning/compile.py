@@ -7,7 +7,7 @@ the others.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError
@@ -58,21 +58,21 @@ class ResponseTemplate:
     query: JsonQuery | None
     fragments: tuple[bytes, ...]
     placeholders: tuple[int | str, ...]
+    # The response keys among the placeholders.
+    uncompiled: frozenset[str] = field(init=False)
 
-    @property
-    def uncompiled(self) -> frozenset[str]:
-        return frozenset(
-            placeholder for placeholder in self.placeholders if isinstance(placeholder, str)
-        )
+    def __post_init__(self) -> None:
+        keys = frozenset(each for each in self.placeholders if isinstance(each, str))
+        object.__setattr__(self, "uncompiled", keys)
 
     def body(self, columns: Sequence[bytes], uncompiled: Mapping[str, bytes]) -> bytes:
         """The JSON with the statement's columns and the texts of uncompiled fields filled in."""
-        pieces = [self.fragments[0]]
-        for placeholder, writer in zip(self.placeholders, self.fragments[1:], strict=True):
-            pieces += (
-                uncompiled[placeholder] if isinstance(placeholder, str) else columns[placeholder],
-                writer,
-            )
+        pieces = [b""] * (len(self.fragments) + len(self.placeholders))
+        pieces[::2] = self.fragments
+        pieces[1::2] = [
+            uncompiled[each] if isinstance(each, str) else columns[each]
+            for each in self.placeholders
+        ]
         return b"".join(pieces)
 
 
@@ -160,19 +160,19 @@ def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate |
     columns.
     """
     writer = _TemplateWriter()
-    for field in payload.fields:
-        if any(_obstacles(field)) or _names_rows_below(field):
+    for member in payload.fields:
+        if any(_obstacles(member)) or _names_rows_below(member):
             return None
         row = None
-        if isinstance(field, ToOne):
-            relationship = relationships.lookup(field.selection.entity, "id")
+        if isinstance(member, ToOne):
+            relationship = relationships.lookup(member.selection.entity, "id")
             row = ToOne(
-                field.response_key,
+                member.response_key,
                 relationship,
-                field.selection,
+                member.selection,
                 argument_index + len(writer.columns),
             )
-        writer.add(field, row)
+        writer.add(member, row)
     return writer.template()
 
 
@@ -208,5 +208,5 @@ def _obstacles(selected: Any) -> Iterator[str]:
 
 
 def _obstacles_among(fields: Sequence[Any]) -> Iterator[str]:
-    for field in fields:
-        yield from _obstacles(field)
+    for each in fields:
+        yield from _obstacles(each)

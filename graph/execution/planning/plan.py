@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.database import relationships
 from graph.database.catalog import catalog
-from graph.execution.planning.arguments import check_text
+from graph.execution.planning.arguments import storable
 from graph.execution.planning.variables import SETTLED, argument_reader, names_variable
 from graph.schema.fields import Meaning
 from graph.schema.node import ENTITIES
 from graph.selection import Attribute, Measure, Through
-from graph.texts import composed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -117,9 +116,7 @@ class SelectedField:
         read = argument_reader(self.definition, node)
 
         def read_and_check(variables: VariableValues) -> dict[str, Any]:
-            arguments = read(variables)
-            check_text(node.name.value, arguments)
-            return composed(arguments)  # type: ignore[no-any-return]  # a dict, as it was
+            return {name: storable(name, value) for name, value in read(variables).items()}
 
         if not self.is_of_log:
             return read_and_check

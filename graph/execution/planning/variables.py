@@ -30,7 +30,7 @@ from graph.execution.failures import RequestRejected
 from graph.execution.planning.coercion import coercer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from graphql import (
         FieldNode,
@@ -122,13 +122,13 @@ def _check_number(given: dict[str, Any], most: int) -> None:
     left = most
     while ahead:
         value = ahead.pop()
+        left -= len(value)
         if isinstance(value, dict):
-            left -= _OBJECT + len(value)
-            ahead += value.values() if left >= 0 else ()
-        elif isinstance(value, list):
-            left -= len(value)
-            ahead += value if left >= 0 else ()
-        if left < 0:
+            left -= _OBJECT
+            value = value.values()
+        if left >= 0:
+            ahead += [each for each in value if isinstance(each, (dict, list))]
+        else:
             error = TooLarge(f"The variables hold more than {most:,} values.")
             rejected = GraphQLError(str(error), original_error=error)
             raise RequestRejected([rejected], code=error.code)
@@ -143,11 +143,11 @@ def argument_reader(
     value. graphql-core reads arguments that are more complicated.
     """
     by_the_book = partial(get_argument_values, definition, node)
-    readers = {
-        argument.name.value: _reader(argument.value, definition.args[argument.name.value].type)
+    readers = _all_readers(
+        (argument.name.value, _reader(argument.value, definition.args[argument.name.value].type))
         for argument in node.arguments or ()
-    }
-    if None in readers.values() or any(each.default for each in definition.args.values()):
+    )
+    if readers is None or any(each.default for each in definition.args.values()):
         return by_the_book
 
     required = [
@@ -161,17 +161,38 @@ def argument_reader(
 
     def read(variables: VariableValues) -> dict[str, Any]:
         try:
-            values = {name: read(variables.coerced) for name, read in readers.items() if read}
+            given = _read_members(readers, variables.coerced)
         except _NullRefused:
             return by_the_book(variables)
-        given = {name: value for name, value in values.items() if value is not Undefined}
-        given = defaults | given
+        if defaults:
+            given = defaults | given
         # A variable with a default is let in where null is not, and may be null all the same.
-        if any(given.get(name) is None for name in required):
-            return by_the_book(variables)
+        for name in required:
+            if given.get(name) is None:
+                return by_the_book(variables)
         return given
 
     return read
+
+
+def _all_readers(readers: Iterable[tuple[str, Reader | None]]) -> dict[str, Reader] | None:
+    """The readers by name; None if graphql-core must read one of them."""
+    found = {}
+    for name, read in readers:
+        if read is None:
+            return None
+        found[name] = read
+    return found
+
+
+def _read_members(readers: Mapping[str, Reader], coerced: dict[str, Any]) -> dict[str, Any]:
+    """What the readers read, without the variables that are not given."""
+    given = {}
+    for name, read in readers.items():
+        value = read(coerced)
+        if value is not Undefined:
+            given[name] = value
+    return given
 
 
 class _NullRefused(Exception):
@@ -237,21 +258,26 @@ def _reader_of_list(readers: list[Reader | None]) -> Reader | None:
 
 
 def _reader_of_object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> Reader | None:
-    readers = {
-        member.name.value: _reader_within(member.value, type_.fields[member.name.value].type)
+    readers = _all_readers(
+        (
+            member.name.value,
+            _reader_within(member.value, type_.fields[member.name.value].type),
+        )
         for member in node.fields
-    }
-    defaults = any(field.default_value is not Undefined for field in type_.fields.values())
-    if None in readers.values() or defaults:
+    )
+    if readers is None or any(
+        field.default_value is not Undefined for field in type_.fields.values()
+    ):
         return None
+    if not type_.is_one_of:
+        return partial(_read_members, readers)
 
-    def read(coerced: dict[str, Any]) -> Any:
-        values = ((name, reader(coerced)) for name, reader in readers.items() if reader)
-        found = {name: value for name, value in values if value is not Undefined}
+    def read_one(coerced: dict[str, Any]) -> Any:
+        found = _read_members(readers, coerced)
         # What the one member names may not be null: by the book that is refused.
-        return None if type_.is_one_of and None in (found or {"": None}).values() else found
+        return None if not found or None in found.values() else found
 
-    return read
+    return read_one
 
 
 def _coercers(

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from graph.app import create_app
 from graph.errors import InvalidId, InvalidPage, InvalidText
-from graph.execution.planning.arguments import check_text, id_of, ids_of, lookup_key_of, page_of
+from graph.execution.planning.arguments import id_of, ids_of, lookup_key_of, page_of, storable
 from graph.relay import to_global_id
 from graph.schema.node import ENTITIES
 from graph.selection import DEFAULT_PAGE_SIZE, Ids
@@ -470,10 +471,27 @@ def test_text_must_be_valid_utf_8_without_the_null_character(value: str) -> None
         sayable = False
 
     if sayable:
-        check_text("name", {"a": [value, {"b": value}]})
+        storable("name", {"a": [value, {"b": value}]})
     else:
         with pytest.raises(InvalidText, match="'b' must not contain"):
-            check_text("name", {"a": [1, None, {"b": value}]})
+            storable("name", {"a": [1, None, {"b": value}]})
+
+
+@given(st.text())
+def test_composed_and_decomposed_text_are_one(text: str) -> None:
+    text = text.replace("\0", "")
+    composed = normalize("NFC", text)
+
+    assert storable("name", normalize("NFD", text)) == storable("name", text) == composed
+
+
+def test_texts_are_composed_at_any_depth() -> None:
+    given = {"and": [{"name": {"in": ["e\u0301", "x"]}}, 1, None], "first": True}
+
+    assert storable("where", given) == {
+        "and": [{"name": {"in": ["\u00e9", "x"]}}, 1, None],
+        "first": True,
+    }
 
 
 async def test_fragments_that_write_out_to_billions_of_fields_are_refused(client: Client) -> None:
