@@ -22,6 +22,7 @@ from graph.migrate_command import migrate
 from graph.prune_command import prune
 from graph.schema_command import schema
 from graph.settings import Settings, read_settings
+from graph.usage_command import usage
 from graph.webhook_commands import webhooks
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ app.command()(migrate)
 app.command()(token)
 app.command()(forget)
 app.command()(prune)
+app.command()(usage)
 app.command()(schema)
 
 
