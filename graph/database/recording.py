@@ -63,6 +63,7 @@ class Recorder(Stopwatch):
         self._recording.connecting_seconds += self._recording.connected - began
 
     def note(self, sql: str, parameters: Sequence[Any]) -> None:
+        super().note(sql, parameters)
         self._statement = RecordedStatement(sql, parameters)
         self._recording.count += 1
         if len(self._recording.statements) < MAX_STATEMENTS:

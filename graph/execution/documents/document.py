@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import blake2b
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -22,6 +21,7 @@ from graph.execution.documents.sharing import SharedDocuments
 from graph.execution.documents.validation import validate_within
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
+from graph.telemetry import step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,8 +96,8 @@ class Documents:
         """Whether a text was read before, so that it takes no work."""
         return text is None or text in self._cache
 
-    def read(self, text: str, stages: dict[str, float] | None = None) -> Document:
-        """The document with this text; a new one adds its time to `stages`, in seconds.
+    def read(self, text: str) -> Document:
+        """The document with this text.
 
         Raises:
             RequestRejected: the text is not GraphQL, or not valid for the schema.
@@ -107,7 +107,7 @@ class Documents:
             self.hits += 1
         else:
             self.misses += 1
-            document = self._read_unless_refused(text, stages)
+            document = self._read_unless_refused(text)
             self._cache.put(text, document, weight=_weight(text, document.node))
             self._shared.add(text, document.node)
         return document
@@ -122,24 +122,22 @@ class Documents:
         self.shared_hits += 1
         return found
 
-    def _read_unless_refused(self, text: str, stages: dict[str, float] | None) -> Document:
+    def _read_unless_refused(self, text: str) -> Document:
         """Read a text; one that was refused lately is refused again, without work."""
         key = blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
         if (rejected := self._refused.get(key)) is not None:
             raise rejected.remembered
         try:
-            return self._read(text, {} if stages is None else stages)
+            return self._read(text)
         except RequestRejected as rejection:
             self._refused.put(key, rejection.remembered, weight=1)
             raise
 
-    def _read(self, text: str, stages: dict[str, float]) -> Document:
-        began = perf_counter()
-        node = parse_within(self._limits, text)
-        parsed = perf_counter()
-        stages["parse"] = parsed - began
-        validate_within(self._limits, self._schema, text, node)
-        stages["validate"] = perf_counter() - parsed
+    def _read(self, text: str) -> Document:
+        with step("graphql.parse"):
+            node = parse_within(self._limits, text)
+        with step("graphql.validate"):
+            validate_within(self._limits, self._schema, text, node)
         _drop_tokens(node)
         return _indexed(self._schema, node)
 

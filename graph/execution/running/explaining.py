@@ -30,6 +30,7 @@ from graph.errors import BadRequest, Forbidden, GraphError, Unauthenticated
 from graph.execution.planning.resolvers import can_be_filled, resolved_within
 from graph.execution.running.answers import extended
 from graph.execution.running.request import ExplainMode
+from graph.telemetry import Step, steps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -78,8 +79,27 @@ class Explanation:
     stages: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_STAGES, 0.0))
     cost: Mapping[str, Any] | None = None
     _began: float = field(default_factory=perf_counter)
+    # The steps of reading the document; those of the request, which may be traced, go on after it.
+    _reading: list[Step] = field(default_factory=list)
+    _noted: list[Step] | None = field(default_factory=steps.get)
     _statements: list[dict[str, Any]] = field(default_factory=list)
     _warnings: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        steps.set(self._reading)
+
+    def _read(self) -> None:
+        """Note that the document was read, or was refused."""
+        for name in ("parse", "validate"):
+            self.stages[name] = sum(
+                (each.ended - each.began) / 1e9
+                for each in self._reading
+                if each.name == f"graphql.{name}"
+            )
+        if self._noted is not None:
+            self._noted += self._reading
+        self._reading = []
+        steps.set(self._noted)
 
     def planned(self, work: Work) -> None:
         """Note that the operation is known.
@@ -87,6 +107,7 @@ class Explanation:
         Raises:
             BadRequest: it cannot be explained in this way.
         """
+        self._read()
         self._end("plan")
         if work.source is not None:
             raise BadRequest("A subscription cannot be explained; explain a query instead.")
@@ -176,6 +197,8 @@ class Explanation:
 
     def added_to(self, answer: Answer) -> Answer:
         """The answer with the extension `explain`; it must not be kept."""
+        if self._reading:
+            self._read()
         explained = {
             "status": answer.status,
             "bytes": len(answer.body),

@@ -152,9 +152,7 @@ class Planner:
             except RequestError as error:
                 raise RequestRejected.because(str(error), code=error.code) from None
         assert query is not None  # noqa: S101  a request has one of them
-        explanation = request.observation.explanation
-        stages = explanation.stages if explanation is not None else None
-        return self.documents.read(query, stages).operation(request.operation_name)
+        return self.documents.read(query).operation(request.operation_name)
 
     def work(
         self, operation: Operation, variables: VariableValues, request: Request, world: World

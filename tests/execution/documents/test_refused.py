@@ -97,9 +97,9 @@ def test_a_refused_text_is_refused_again_without_being_read(
     documents, read = Documents(CORE), []
     original = documents._read  # noqa: SLF001
 
-    def noted(text: str, stages: dict[str, float]) -> Any:
+    def noted(text: str) -> Any:
         read.append(text)
-        return original(text, stages)
+        return original(text)
 
     monkeypatch.setattr(documents, "_read", noted)
     found = []
