@@ -44,8 +44,10 @@ lock: $(VENV)/dev  ## Renew the locked versions in requirements/
 		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade)
 	$(LOCK) --group build -o requirements/run.txt
 	$(LOCK) --group build --group dev -o requirements/dev.txt
-	$(BIN)/uv pip compile --group node --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade -o requirements/node.txt
+	$(eval LOCK_GROUP := $(BIN)/uv pip compile --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade)
+	$(LOCK_GROUP) --group node -o requirements/node.txt
+	$(LOCK_GROUP) --group generators -o requirements/generators.txt
 
 clean:  ## Remove all that was installed, built or stored
 	rm -rf $(VENV) .graph dist graph/server/graphiql/dist graph/server/graphiql/node_modules

@@ -34,7 +34,7 @@ _IDLE_SECONDS = 3.0
 _SETTLING_SECONDS = 3.0
 _START_SECONDS = 30.0
 _TIMEOUT_SECONDS = 60
-_QUICK = orjson.dumps({"query": "{ customer(by: {databaseId: 1}) { firstName } }"})
+QUICK = orjson.dumps({"query": "{ customer(by: {databaseId: 1}) { firstName } }"})
 _JSON = {"content-type": "application/json"}
 
 
@@ -68,7 +68,7 @@ def crowd(
     limits |= {"GRAPH_COST_CAPACITY": str(capacity), "GRAPH_PROFILE": profile}
     # Production admits nobody else without an issuer of tokens.
     limits |= {"GRAPH_ANONYMOUS_ROLE": "manager"}
-    with running_store(scale) as store, _serving(store, limits) as server:
+    with running_store(scale) as store, serving(store, limits) as server:
         idle, beside, statuses = _beside(server)
     table = Table(box=None, pad_edge=False)
     columns = ("", "quick p50", "quick p95", "quick max", "ready p95", "ready max")
@@ -83,7 +83,7 @@ def crowd(
 
 
 @dataclass(frozen=True)
-class _Server:
+class Watched:
     port: int
     pid: int
 
@@ -92,7 +92,7 @@ class _Server:
         return f"http://127.0.0.1:{self.port}"
 
 
-def _beside(server: _Server) -> tuple[_Paced, _Paced, list[int]]:
+def _beside(server: Watched) -> tuple[_Paced, _Paced, list[int]]:
     _paced(server, _after(1))  # the first requests open connections
     idle = _paced(server, _after(_IDLE_SECONDS))
     texts = [ATTACKS[nth % 5].replace("{ id }", f"{{ a{nth}: id }}") for nth in range(_CROWD)]
@@ -108,27 +108,27 @@ def _after(seconds: float) -> Callable[[], bool]:
     return lambda: perf_counter() > until
 
 
-def _paced(server: _Server, is_over: Callable[[], bool]) -> _Paced:
+def _paced(server: Watched, is_over: Callable[[], bool]) -> _Paced:
     """How long a quick query and a probe take, again and again until it is over.
 
     A blocking client uses less of the processor than the answers do.
     """
     http = HTTPConnection("127.0.0.1", server.port, timeout=_TIMEOUT_SECONDS)
-    _asked(http, "GET", "/bench/stalls")  # from here on
+    asked(http, "GET", "/bench/stalls")  # from here on
     quick, ready = [], []
     while not is_over():
-        seconds, content = _asked(http, "POST", "/graphql", _QUICK)
+        seconds, content = asked(http, "POST", "/graphql", QUICK)
         quick.append(seconds)
         if "errors" in content:
             raise AssertionError(content)
-        ready.append(_asked(http, "GET", "/health/ready")[0])
+        ready.append(asked(http, "GET", "/health/ready")[0])
         sleep(0.01)
-    _, stalls = _asked(http, "GET", "/bench/stalls")
+    _, stalls = asked(http, "GET", "/bench/stalls")
     sleep(_SETTLING_SECONDS)
     return _Paced(quick, ready, stalls, resident_bytes(server.pid))
 
 
-def _asked(http: HTTPConnection, method: str, path: str, body: bytes | None = None) -> Any:
+def asked(http: HTTPConnection, method: str, path: str, body: bytes | None = None) -> Any:
     """The seconds until an answer, and its JSON."""
     began = perf_counter()
     http.request(method, path, body, _JSON if body else {})
@@ -148,14 +148,14 @@ async def _send(url: str, texts: list[str]) -> list[int]:
 
 
 @contextmanager
-def _serving(store: Store, environment: dict[str, str]) -> Iterator[_Server]:
+def serving(store: Store, environment: dict[str, str]) -> Iterator[Watched]:
     """A server whose event loop has a heartbeat."""
     port = free_port()
     environment = {"GRAPH_DATABASE_URL": store.url, "GRAPH_LOG_LEVEL": "warning"} | environment
     process = subprocess.Popen(  # noqa: S603  our own command
         [sys.executable, "-m", "bench.heartbeat", str(port)], env=os.environ | environment
     )
-    server = _Server(port, process.pid)
+    server = Watched(port, process.pid)
     try:
         _wait_until_ready(process, server.url)
         yield server

@@ -61,7 +61,7 @@ class _OpenEndpoint(GraphQL):
     """One query by POST, without limits."""
 
     async def _post(
-        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer
+        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer, client: str
     ) -> ASGIApp:
         check_body_format(scope)
         given = json_of(await _body(receive), "The request body")
@@ -69,7 +69,7 @@ class _OpenEndpoint(GraphQL):
             raise AssertionError(given)
         began = perf_counter()
         execution: Execution = scope["state"]["execution"]
-        answer = await execution.answer(request_of(given, ""), viewer)
+        answer = await execution.answer(request_of(given, client), viewer)
         return self._in_parts(answer, accepted, began) or answer_response(answer, accepted.whole)
 
 

@@ -17,6 +17,7 @@ from graph.database.engine import Database
 from graph.database.log_state import log_lines
 from graph.database.poolers import Pooling, lost_settings, pooling_of, shares_servers
 from graph.database.relationships import mappers
+from graph.database.replica_state import replica_lines
 from graph.database.revisions import applied_revision, head_revision
 from graph.database.server import server_settings
 from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
@@ -74,8 +75,9 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
 
     Raises:
         DatabaseUnreachable: nobody answers there, or refuses to let graph in.
-        DatabaseUnsuitable: an old PostgreSQL, one that does not store UTF-8, or a pooler in front
-            that drops settings which nobody made for the role or the database.
+        DatabaseUnsuitable: an old PostgreSQL, one that does not store UTF-8, a pooler in front
+            that drops settings which nobody made for the role or the database, or replicas
+            of a primary that does not wait for commits to be flushed.
     """
     try:
         database = Database.connect(settings)
@@ -85,6 +87,8 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         try:
             async with database.engine.connect() as connection:
                 await connection.run_sync(_check_suitable)
+                if settings.replica_urls:
+                    await connection.run_sync(_check_commits)
                 await connection.run_sync(_check_settings, server_settings(settings))
         except (DatabaseUnsuitable, GeneratorExit):
             raise
@@ -137,6 +141,7 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
         used = (await connection.execute(text(_SEQUENCES))).all()
     lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
     lines += await _pooler(database)
+    lines += await replica_lines(database)
     if revision != head:
         lines.append("it cannot be served as it is: graph migrate")
     lines += [_sequence_line(*each) for each in used]
@@ -191,6 +196,15 @@ def _check_suitable(connection: Connection) -> None:
         raise DatabaseUnsuitable(
             f"the database stores text as {encoding}; graph needs UTF8."
             " Create it anew: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        )
+
+
+def _check_commits(connection: Connection) -> None:
+    """Check that what others see was flushed: so far a consistency token reaches."""
+    if connection.scalar(text("SHOW synchronous_commit")) == "off":
+        raise DatabaseUnsuitable(
+            "synchronous_commit is off, and GRAPH_REPLICA_URLS is set: a client could miss its own"
+            " changes on a replica. Set it to on, for the role or the database"
         )
 
 

@@ -15,6 +15,7 @@ from asyncpg.exceptions import InterfaceError, TargetServerAttributeNotMatched
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from graph.database.outages import outages
 from graph.errors import (
     Interrupted,
     ReadOnly,
@@ -53,10 +54,19 @@ _BROKEN = re.compile(
 
 
 def translated(error: Exception) -> Exception:
-    """The typed error for an error of the driver.
+    """The typed error for an error of the driver, which is noted if it is one of an outage.
 
     Any other error is returned as it is, to be masked.
     """
+    failure = typed(error)
+    if isinstance(failure, Unavailable) and not isinstance(failure, TimedOut | TooMuchStorage):
+        *_, original = _causes(error)
+        outages.failed(original, sqlstate(error))
+    return failure
+
+
+def typed(error: Exception) -> Exception:
+    """As `translated`, for an error that is not the last word on its statement."""
     state, text = sqlstate(error), str(getattr(error, "orig", error))
     if state in _MEANINGS:
         return _MEANINGS[state]()

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from graph.database.driver_errors import translated
+from graph.database.outages import outages
 from graph.database.revisions import applied_revision, head_revision
-from graph.errors import ReadOnly, Unavailable
+from graph.errors import ReadOnly, WrongRevision
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -42,7 +43,8 @@ class Readiness:
         """Check that the store can be used.
 
         Raises:
-            Unavailable: the database cannot be reached, or is not at the head revision.
+            Unavailable: the database cannot be reached.
+            WrongRevision: it is not at the head revision.
             ReadOnly: it is a standby.
         """
         if self._check is None or self._check.done():
@@ -76,7 +78,9 @@ class Readiness:
             raise translated(error) from error
         self._was_ready_at = monotonic() if revision == head_revision() else None
         if self._was_ready_at is None:
-            raise Unavailable
+            raise WrongRevision
+        if outages.are_open:
+            outages.succeeded()
 
 
 def _retrieve(check: asyncio.Task[None]) -> None:

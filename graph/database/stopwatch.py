@@ -6,6 +6,8 @@ import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from graph.database.outages import outages
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -16,10 +18,12 @@ class Stopwatch:
     The time that an operation waits for a connection does not count. A block is one statement.
     """
 
-    __slots__ = ("_began", "_reason", "_seconds", "_task")
+    __slots__ = ("_began", "_reason", "_seconds", "_task", "rows", "statements")
 
     def __init__(self) -> None:
         self._seconds = 0.0
+        # Statements so far, and the rows that they returned.
+        self.statements = self.rows = 0
         self._began: float | None = None
         self._task: asyncio.Task[object] | None = None
         self._reason: Exception | None = None
@@ -45,6 +49,7 @@ class Stopwatch:
             self._task.cancel()
 
     def __enter__(self) -> None:
+        self.statements += 1
         self._task = asyncio.current_task()
         self._began = perf_counter()
 
@@ -57,6 +62,8 @@ class Stopwatch:
         if self._began is not None:
             self._seconds += perf_counter() - self._began
             self._began = None
+        if error is None and outages.are_open:
+            outages.succeeded()
         task, reason = self._task, self._reason
         self._task = self._reason = None
         # A cancellation from elsewhere takes precedence over this one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     ARRAY,
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
     func,
     text,
 )
@@ -133,3 +135,12 @@ cost_buckets = Table(
     prefixes=["UNLOGGED"],
     postgresql_with={"fillfactor": 50},
 )
+
+# The type by which a statement checks what a replica has replayed (`replicas`).
+_REPLAYED = """
+    CREATE DOMAIN replayed AS pg_lsn
+        CONSTRAINT replayed_as_standby CHECK (pg_catalog.pg_is_in_recovery())
+        CONSTRAINT replayed_check CHECK (value <= pg_catalog.pg_last_wal_replay_lsn())
+"""
+event.listen(METADATA, "before_create", DDL(_REPLAYED))  # type: ignore[no-untyped-call]
+event.listen(METADATA, "after_drop", DDL("DROP DOMAIN IF EXISTS replayed"))  # type: ignore[no-untyped-call]

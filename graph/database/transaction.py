@@ -124,6 +124,7 @@ class Transaction:
                     rows: list[Any] = await self._driver.fetch(sql, *parameters)
             except Exception as error:
                 raise self._translated(error) from error
+            stopwatch.rows += len(rows)
             return rows
 
     async def first(self, sql: str, *parameters: Any) -> Any:
@@ -215,13 +216,15 @@ class LoadingTransaction(Transaction):
         async with self._lock:
             try:
                 with self._reads:
-                    return (
+                    rows = (
                         await execute_in(
                             self.world, self.connection, statement, parameters, self.viewer.own
                         )
                     ).all()
             except Exception as error:
                 raise self._translated(error) from error
+        self._reads.rows += len(rows)
+        return rows
 
 
 @asynccontextmanager

@@ -36,6 +36,7 @@
      │   │   └─ TooManyBuckets    with the empty ones, in this store            INVALID_GROUPS
      │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
      │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
+     │   ├─ InvalidConsistencyToken                         INVALID_CONSISTENCY_TOKEN
      │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
      ├─ DomainError               a rule of the store forbids it; nothing was changed
      │   ├─ ValidationFailed      values are invalid; all of them are listed     VALIDATION_FAILED
@@ -47,6 +48,7 @@
      ├─ Unavailable               the database cannot be reached; retry later    SERVICE_UNAVAILABLE
      │   ├─ Interrupted           the connection was lost; a read runs once more
      │   ├─ ReadOnly              the server is a standby; nothing was changed
+     │   ├─ WrongRevision         the server does not work on the database's revision
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
@@ -85,6 +87,7 @@ from graph.errors.availability import (
     TooMuchStorage,
     TryAgain,
     Unavailable,
+    WrongRevision,
 )
 from graph.errors.codes import (
     ErrorCode,
@@ -114,6 +117,7 @@ from graph.errors.requests import (
     CursorUnknown,
     Forbidden,
     HostNotAllowed,
+    InvalidConsistencyToken,
     InvalidCursor,
     InvalidFilter,
     InvalidGroups,
@@ -187,6 +191,7 @@ __all__ = [
     "IdempotencyMismatch",
     "InsufficientStock",
     "Interrupted",
+    "InvalidConsistencyToken",
     "InvalidCursor",
     "InvalidFilter",
     "InvalidGroups",
@@ -244,4 +249,5 @@ __all__ = [
     "ValidationFailed",
     "VariablesTooLarge",
     "WorkerFailed",
+    "WrongRevision",
 ]

@@ -13,8 +13,8 @@ class Unavailable(GraphError):
 
     code: ClassVar[ErrorCode] = ErrorCode.SERVICE_UNAVAILABLE
     status = 503
-    # None where the same request would fail again.
-    retry_after_seconds: ClassVar[int | None] = 1
+    # Of the header Retry-After; longer where the same request may well fail again.
+    retry_after_seconds: ClassVar[int] = 1
 
     def __init__(self, message: str = "The database cannot be reached. Try again later.") -> None:
         super().__init__(message)
@@ -31,9 +31,13 @@ class ReadOnly(Unavailable):
         super().__init__("The database accepts no changes at present. Try again later.")
 
 
+class WrongRevision(Unavailable):
+    """The database was migrated too little, or too far, for this server."""
+
+
 class TimedOut(Unavailable):
     code = ErrorCode.TIMEOUT
-    retry_after_seconds = None
+    retry_after_seconds = 10
 
     def __init__(self) -> None:
         super().__init__("The operation took longer than is allowed. Request less at once.")
@@ -88,7 +92,7 @@ class TooExpensive(Overloaded):
 
 class TooMuchStorage(Unavailable):
     code = ErrorCode.TOO_MUCH_STORAGE
-    retry_after_seconds = None
+    retry_after_seconds = 10
 
     def __init__(self) -> None:
         super().__init__(

@@ -274,6 +274,7 @@ class RateLimited(RequestError):
 class TooManySubscriptions(RequestError):
     code = ErrorCode.TOO_MANY_SUBSCRIPTIONS
     status = 429
+    retry_after_seconds = 10
 
     def __init__(self, limit: str) -> None:
         super().__init__(f"{limit} End others, or try again later.")
@@ -332,6 +333,15 @@ class InvalidText(RequestError):
 
     def __init__(self, argument: str) -> None:
         super().__init__(f"'{argument}' must not contain U+0000 or an unpaired surrogate.")
+
+
+class InvalidConsistencyToken(RequestError):
+    code = ErrorCode.INVALID_CONSISTENCY_TOKEN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The consistency token must be one that this API has given, such as '1-0/16B3748'."
+        )
 
 
 class InvalidKey(RequestError):

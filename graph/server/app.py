@@ -16,14 +16,15 @@ from starlette_compress import CompressMiddleware
 from graph.database.engine import Database
 from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
-from graph.errors import Unavailable
+from graph.errors import Unavailable, WrongRevision
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, operation_names, read_manifest
 from graph.execution.planning.cost import CostLimits
 from graph.execution.running.charging import Charging
-from graph.execution.running.concurrency import Limiter, Limiters
+from graph.execution.running.concurrency import Limiters
 from graph.execution.running.counts import CountedBuckets, OperationCounts
 from graph.execution.running.execute import Execution
+from graph.execution.running.limiter import Limiter
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
 from graph.server.authentication import Authenticator
@@ -203,6 +204,7 @@ def _execution(
         limiters=Limiters(
             most=settings.max_in_flight,
             most_waiting=settings.max_waiting,
+            most_wait_seconds=settings.max_wait_ms / 1000,
             most_unproven=settings.max_unproven,
             most_expensive=settings.expensive_places,
             expensive_from=settings.expensive_cost,
@@ -256,13 +258,23 @@ async def live(_request: Request) -> JsonResponse:
 
 
 async def ready(request: Request) -> JsonResponse:
-    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end."""
+    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end.
+
+    While the primary cannot be reached but replicas can, it is 200 as well, since queries go on.
+    """
     if request.state.drain.has_begun:
-        return JsonResponse({"status": "draining"}, status=503)
+        return _not_ready("draining")
+    database: Database = request.state.database
     try:
-        await request.state.database.check_ready()
-    except Exception as error:  # noqa: BLE001  any failure means that nothing can be served
+        await database.check_ready()
+    except Exception as error:  # noqa: BLE001  any failure means that nothing can be changed
         if not isinstance(error, Unavailable):
             logger.warning("not ready: %s", error)
-        return JsonResponse({"status": "unavailable"}, status=503)
+        elif not isinstance(error, WrongRevision) and database.can_read_elsewhere:
+            return JsonResponse({"status": "read-only"})
+        return _not_ready("unavailable")
     return JsonResponse({"status": "ok"})
+
+
+def _not_ready(status: str) -> JsonResponse:
+    return JsonResponse({"status": status}, status=503, headers=((b"retry-after", b"1"),))

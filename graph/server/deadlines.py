@@ -2,7 +2,7 @@
 
 Most operations end within one tick, so an operation costs only an entry in a set at first. One
 timer per application inspects the set at each tick. An operation gets its deadline at its first
-inspection, and at a later one a task that listens for the client's disconnect.
+inspection, and a quarter of a second later a task that listens for the client's disconnect.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
 _TICK_SECONDS = 0.05
+# A listener is a task; a worker with many requests would have one for each.
+_LISTEN_AFTER_SECONDS = 0.25
 
 
 class Deadlines:
@@ -58,6 +60,7 @@ class Deadline:
         "_active",
         "_deadline",
         "_listener",
+        "_listens_at",
         "_on_timeout",
         "_reason",
         "_receive",
@@ -77,6 +80,7 @@ class Deadline:
         self._on_timeout = on_timeout
         self._receive = receive
         self._deadline: float | None = None
+        self._listens_at = 0.0
         self._task: asyncio.Task[object] = asyncio.current_task()  # type: ignore[assignment]
         self._reason: Exception | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -113,9 +117,10 @@ class Deadline:
         """Set the deadline at the first call; cancel the task at the first call after it."""
         if self._deadline is None:
             self._deadline = now + self._seconds
+            self._listens_at = now + _LISTEN_AFTER_SECONDS
         elif now >= self._deadline:
             self._cancel(self._on_timeout())
-        elif self._receive and not self._listener:
+        elif self._receive and not self._listener and now >= self._listens_at:
             self._listener = asyncio.create_task(self._listen(self._receive))
 
     async def _listen(self, receive: Receive) -> None:

@@ -25,6 +25,7 @@ from graph.errors import (
     InvalidKey,
     InvalidToken,
     MethodNotAllowed,
+    Overloaded,
     RequestError,
     TimedOut,
     Unavailable,
@@ -36,6 +37,7 @@ from graph.server.csrf import check_preflight
 from graph.server.deadlines import Deadlines
 from graph.server.observing import end_unanswered, note
 from graph.server.pages import graphiql_page
+from graph.server.protocol import SHED
 from graph.server.requests import (
     check_body_format,
     check_size,
@@ -45,6 +47,7 @@ from graph.server.requests import (
     read_body,
     request_of,
     request_of_url,
+    with_token,
 )
 from graph.server.responses import (
     JsonResponse,
@@ -82,6 +85,7 @@ _HEADERS: dict[type[Exception], tuple[tuple[bytes, bytes], ...]] = {
 
 # A larger answer takes some milliseconds to compress.
 _LARGE_BYTES = 100_000
+_OVERLOADED = Overloaded.status
 
 
 class GraphQL:
@@ -178,15 +182,19 @@ class GraphQL:
             return graphiql_page()
         try:
             viewer = self._authenticator.known(scope) or await self._authenticator.identify(scope)
+            client = self._client_keys.client_key(scope, viewer)
+            execution: Execution = scope["state"]["execution"]
+            execution.limiters.check(client)
         except (InvalidToken, Unavailable) as error:
+            scope[SHED] = isinstance(error, Overloaded)
             end_unanswered(scope, error.code)
             return error_response(error, _HEADERS.get(type(error), ()), accepted.whole)
         if method == "GET":
-            return await self._get(scope, receive, accepted, viewer)
-        return await self._post(scope, receive, accepted, viewer)
+            return await self._get(scope, receive, accepted, viewer, client)
+        return await self._post(scope, receive, accepted, viewer, client)
 
     async def _post(
-        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer
+        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer, client: str
     ) -> ASGIApp:
         check_body_format(scope)
         key = idempotency_key(scope)
@@ -200,8 +208,8 @@ class GraphQL:
                     raise InvalidKey(
                         "The header Idempotency-Key applies to a single mutation only."
                     )
-                return await self._batch(scope, content, accepted.whole, viewer)
-            request = request_of(content, self._client_keys.client_key(scope, viewer))
+                return await self._batch(scope, content, accepted.whole, viewer, client)
+            request = with_token(request_of(content, client), scope)
             if key:
                 request = replace(request, idempotency_key=key)
             # The variables are smaller than the body that holds them.
@@ -209,6 +217,7 @@ class GraphQL:
                 check_size(request, self._max_variables_bytes)
             request = _taking(request, accepted, scope)
             answer = await _answer(scope, request, viewer)
+        scope[SHED] = answer.status == _OVERLOADED
         return (
             self._in_parts(answer, accepted, began)
             or self._as_stream(answer, accepted, viewer, request.client)
@@ -264,14 +273,16 @@ class GraphQL:
                 await parts.close()
 
     async def _get(
-        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer
+        self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer, client: str
     ) -> ASGIApp:
         check_preflight(scope, self._origins)
-        request = request_of_url(scope["query_string"], self._client_keys.client_key(scope, viewer))
-        request = _taking(replace(request, only_query=True), accepted, scope)
+        request = request_of_url(scope["query_string"], client)
+        request = with_token(replace(request, only_query=True), scope)
+        request = _taking(request, accepted, scope)
         began = perf_counter()
         with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
             answer = await _answer(scope, request, viewer)
+        scope[SHED] = answer.status == _OVERLOADED
         response = self._in_parts(answer, accepted, began) or self._as_stream(
             answer, accepted, viewer, request.client
         )
@@ -280,15 +291,14 @@ class GraphQL:
         return response or cacheable_response(answer, accepted.whole, etags, is_shared=is_shared)
 
     async def _batch(
-        self, scope: Scope, content: list[Any], media_type: str, viewer: Viewer
+        self, scope: Scope, content: list[Any], media_type: str, viewer: Viewer, client: str
     ) -> JsonResponse:
         """One answer per request, in the same order; each request fails or succeeds by itself."""
         if len(content) > self._max_batch:
             raise BatchTooLarge(self._max_batch)
         if not content:
             raise BadRequest("A batch must hold at least one request.")
-        client = self._client_keys.client_key(scope, viewer)
-        requests = [request_of(each, client) for each in content]
+        requests = [with_token(request_of(each, client), scope) for each in content]
         for request in requests:
             check_size(request, self._max_variables_bytes)
         answers = await asyncio.gather(*(_answer(scope, request, viewer) for request in requests))

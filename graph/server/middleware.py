@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 
 from graph.errors import HostNotAllowed
 from graph.server.headers import missing_defaults
-from graph.server.observing import log_requests
+from graph.server.observing import log_requests, trace_id
 from graph.server.requests import header
 from graph.server.responses import error_response, internal_error
 from graph.telemetry import Fields, request_id
@@ -83,6 +83,8 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     method = scope.get("method", "WEBSOCKET")
     path = scope["path"][:_MOST_PATH_CHARS]
     fields = Fields(method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+    if trace := trace_id(scope):
+        fields["trace_id"] = trace
     logger.log(logging.DEBUG if is_quiet else logging.INFO, fields)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -26,6 +28,8 @@ VIEWER = "graph.viewer"
 _UNREAD = "graph.unread"
 # A client's texts are cut off in the log.
 _MOST_CHARS = 100
+# Later versions may have more members.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _CLIENT_NAMES = (b"apollographql-client-name", b"graphql-client-name")
 _CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
 
@@ -87,9 +91,6 @@ def log_operation(
     """
     if not logger.isEnabledFor(logging.INFO):
         return
-    name = request.operation_name if request is not None else None
-    if observation.work is not None:
-        name = observation.work.operation.name
     fields = Fields(
         method=scope.get("method", "WEBSOCKET"),
         path=scope["path"],
@@ -99,21 +100,48 @@ def log_operation(
         type=observation.operation_type,
         cost=observation.cost,
     )
-    if name:
-        fields["operation"] = name[:_MOST_CHARS]
-    if request is not None:
-        fields["document"] = _document(request)
+    _add_operation(fields, request, observation)
     if viewer is not None:
         fields["role"] = viewer.role
-    if observation.codes:
-        fields["codes"] = observation.codes[:10]
-    if observation.replayed:
-        fields["replayed"] = observation.replayed
+        if viewer.subject is not None:
+            fields["viewer"] = _pseudonym(viewer.subject)
+    if trace := trace_id(scope):
+        fields["trace_id"] = trace
     for key, headers in (("client", _CLIENT_NAMES), ("client_version", _CLIENT_VERSIONS)):
         text = header(scope, headers[0]) or header(scope, headers[1])
         if text:
             fields[key] = text[:_MOST_CHARS]
     logger.info(fields)
+
+
+def _add_operation(fields: Fields, request: Request | None, observation: Observation) -> None:
+    """Add what is known of the operation and of its statements."""
+    name = request.operation_name if request is not None else None
+    if observation.work is not None:
+        name = observation.work.operation.name
+    if observation.place is not None:
+        fields["statements"] = observation.place.statements
+        fields["rows"] = observation.place.rows
+    if name:
+        fields["operation"] = name[:_MOST_CHARS]
+    if request is not None:
+        fields["document"] = _document(request)
+    if observation.codes:
+        fields["codes"] = observation.codes[:10]
+    if observation.replayed:
+        fields["replayed"] = observation.replayed
+
+
+def trace_id(scope: Scope) -> str:
+    """The trace that the request belongs to (W3C Trace Context, section 3.2); "" if to none."""
+    found = _TRACEPARENT.fullmatch(text) if (text := header(scope, b"traceparent")) else None
+    return found[1] if found and found[1].strip("0") else ""
+
+
+@lru_cache(maxsize=1_000)
+def _pseudonym(subject: str) -> str:
+    """Tells viewers apart without naming them."""
+    return sha256(subject.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _document(request: Request) -> str:

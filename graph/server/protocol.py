@@ -13,12 +13,14 @@ import termios
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from graph.server.client_key import is_within
+from graph.server.turns import Turns
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 
 # For the end of a stream to reach its client when the server shuts down.
 _STREAM_END_SECONDS = 1.0
+# In the scope of a request that was refused unread, as the worker has too many.
+SHED = "graph.shed"
+# So long is the client told to wait, and so long nothing is read from its connection.
+_SHED_SECONDS = 1.0
+_HEALTH = "/health/"
 _VERSIONS = frozenset({"1.0", "1.1"})
 
 
@@ -66,6 +73,7 @@ class ConnectionLimits:
     idle: dict[BoundedProtocol, None] = field(default_factory=dict)
     # Whether each answer ends its connection: the worker is about to end (`graph.server.drain`).
     are_closing: bool = False
+    turns: Turns = field(default_factory=Turns)
 
     @classmethod
     def of(cls, settings: Settings) -> ConnectionLimits:
@@ -220,6 +228,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._limits.are_closing:
             self.cycle.keep_alive = False
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        turns, start = self._limits.turns, super()._start_asgi_task
+        if turns.take() or cycle.scope["path"].startswith(_HEALTH):
+            start(cycle, app)
+        else:
+            turns.wait(partial(start, cycle, app))
+
     def on_message_complete(self) -> None:
         self._in_body = False
         if self._timer is not None:
@@ -230,6 +245,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self.transport.is_closing():
             self._limits.idle[self] = None
+            if self.scope.get(SHED):
+                self._rest()
         if self._in_body:
             self._start()
 
@@ -244,6 +261,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stalled = None
         if self.flow is not None:
             super().resume_writing()
+
+    def _rest(self) -> None:
+        """Read nothing for a while: a client that tries again at once would cost others' answers.
+
+        A proxy's connections are those of many clients.
+        """
+        if not is_within(self._address, self._limits.trusted_proxies):
+            self.flow.pause_reading()
+            self.loop.call_later(_SHED_SECONDS, self.flow.resume_reading)
 
     def _watch_reader(self, before: int | None) -> None:
         """Abort if the client has read nothing for the whole time; else look again."""

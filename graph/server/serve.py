@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import signal
 import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -19,6 +21,8 @@ from graph.server.socket_protocol import BoundedSocketProtocol
 
 if TYPE_CHECKING:
     from graph.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 # The time for running requests to end after SIGTERM.
 _DRAIN_SECONDS = 15
@@ -83,7 +87,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         # A setting that an application cannot be made with is refused here: a worker would fail
         # with it again and again.
         import_from_string(_FACTORY)()
-        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor = _Supervisor(config, sockets=[listener])
         supervisor.run()
         if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
             raise WorkerFailed
@@ -91,6 +95,27 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         # uvicorn raises the signal again after draining; the caller must still clean up.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+class _Supervisor(Multiprocess):
+    """Starts workers again, and logs in one line why each of them ended."""
+
+    def keep_subprocess_alive(self) -> None:
+        workers = [(worker, worker.exitcode) for worker in self.processes]
+        super().keep_subprocess_alive()
+        for (old, code), new in zip(workers, self.processes, strict=True):
+            if old is not new:
+                logger.error(
+                    "worker %d %s; worker %d takes its place", old.pid, _end(code), new.pid
+                )
+
+
+def _end(code: int | None) -> str:
+    if code is None:
+        return "gave no sign of life and was killed"
+    if code >= 0:
+        return f"ended with code {code}"
+    return f"was killed by {signal.Signals(-code).name}"
 
 
 def tune_garbage_collector() -> None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +17,7 @@ from graph.settings.choices import (
 )
 from graph.settings.kinds import (
     DatabaseUrl,
+    DatabaseUrls,
     HeaderNames,
     KeysUrl,
     Names,
@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     # None means embedded: graph starts its own PostgreSQL in `data_dir`.
     database_url: DatabaseUrl | None = None
     data_dir: Path = Path(".graph")
+    # Replicas of that database, which answer reads.
+    replica_urls: DatabaseUrls = ()
     pool_size: int = Field(default=10, ge=1, le=1000)
     pool_timeout_seconds: Seconds = 10
     # A connection that has been open for longer is replaced before its next use.
@@ -91,10 +93,13 @@ class Settings(BaseSettings):
     max_subscriptions_per_connection: int = Field(default=100, ge=1)
     ping_seconds: float = Field(default=20, ge=0.1, le=3_600)
     compress_sockets: bool = False
-    # Operations that each worker runs at once, and those that wait. An operation is expensive from
-    # `expensive_cost` on, or when its statements take longer, and fewer of those run at once.
+    # Operations that each worker runs at once, and those that wait: their number, and how long a
+    # client's first one may have waited before the client's others are refused. An operation is
+    # expensive from `expensive_cost` on, or when its statements take longer, and fewer of those
+    # run at once.
     max_in_flight: int = Field(default=64, ge=1)
-    max_waiting: int = Field(default=128, ge=0)
+    max_waiting: int = Field(default=1_000, ge=0)
+    max_wait_ms: int = Field(default=1_000, ge=1, le=86_400_000)
     expensive_cost: int = Field(default=1_000, ge=1)
     expensive_after_ms: int = Field(default=250, ge=1, le=86_400_000)
     max_expensive: int = Field(default=2, ge=1)
@@ -182,24 +187,27 @@ class Settings(BaseSettings):
         "Retry-After",
         "Server-Timing",
         "WWW-Authenticate",
+        "X-Consistency-Token",
         "X-Request-ID",
     )
 
     @property
     def database_address(self) -> str:
         """The database's host, port and name, without the password; or "embedded"."""
-        if self.database_url is None:
-            return "embedded"
-        url = urlsplit(self.database_url.get_secret_value())
-        host = url.hostname or parse_qs(url.query).get("host", ["localhost"])[0]
-        return f"{host}:{url.port or 5432}{url.path}"
+        return "embedded" if self.database_url is None else addresses.shown(self.database_url)
+
+    @property
+    def replica_addresses(self) -> tuple[str, ...]:
+        """As `database_address`, of each replica."""
+        return tuple(map(addresses.shown, self.replica_urls))
 
     def environment(self) -> dict[str, str]:
         """The environment variables that give another process the same settings."""
         secrets = {
             name: value.get_secret_value() for name, value in self if isinstance(value, SecretStr)
         }
-        values = self.model_dump(mode="json") | secrets
+        replicas = [url.get_secret_value() for url in self.replica_urls]
+        values = self.model_dump(mode="json") | secrets | {"replica_urls": replicas}
         return {f"GRAPH_{name.upper()}": _as_text(value) for name, value in values.items()}
 
     @model_validator(mode="before")
@@ -218,6 +226,12 @@ class Settings(BaseSettings):
                 "GRAPH_COST_CAPACITY must not be less than GRAPH_MAX_COST:"
                 " the most expensive operations could never run"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_of_a_primary(self) -> Self:
+        if self.replica_urls and self.database_url is None:
+            raise ValueError("GRAPH_REPLICA_URLS needs the URL of the primary, GRAPH_DATABASE_URL")
         return self
 
     @model_validator(mode="after")

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import sys
+import time
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from graph.app import create_app
-from graph.settings import LogFormat, LogLevel
+from graph.execution.running.observation import Observation
+from graph.execution.running.request import Request
+from graph.server.observing import log_operation
+from graph.settings import ExecutionMode, LogFormat, LogLevel
 from graph.telemetry import Fields, start_logging
-from tests.conftest import client_of
+from graph.viewer import Viewer
+from tests.conftest import client_of, eventually, serving
 from tests.mutations import mutation
+from tests.rows import fill
 from tests.server.live import raw_socket, streaming_server
 
 if TYPE_CHECKING:
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     from tests.conftest import Client
 
 QUERY = "query Shelf { items { nodes { name } } }"
+TRACE = "a1" * 16
 CHAIR = {"name": "Chair", "costPrice": "9.20", "sellingPrice": "10.80"}
 
 
@@ -46,7 +56,9 @@ async def test_an_operation_is_a_line_with_its_facts(
     headers = {"apollographql-client-name": "web", "graphql-client-version": "1.2"}
     async with logging_client(settings) as client:
         await client.http.post(
-            "/graphql", json={"query": QUERY}, headers={"x-request-id": "mine", **headers}
+            "/graphql",
+            json={"query": QUERY},
+            headers={"x-request-id": "mine", "traceparent": f"00-{TRACE}-{'b' * 16}-01", **headers},
         )
         price = (
             await client.http.post("/graphql", json={"query": QUERY, "extensions": {"cost": True}})
@@ -59,6 +71,9 @@ async def test_an_operation_is_a_line_with_its_facts(
         "level": "INFO",
         "logger": "graph.server.observing",
         "request_id": "mine",
+        "trace_id": TRACE,
+        "statements": 1,
+        "rows": 1,
         "method": "POST",
         "path": "/graphql",
         "status": 200,
@@ -152,3 +167,65 @@ def test_the_log_is_json_unless_it_is_read_on_a_terminal(
     start_logging(LogLevel.INFO)
     logging.getLogger("graph").info("begun")
     assert capsys.readouterr().err.endswith(" INFO graph [-] begun\n")
+
+
+async def test_rows_and_statements_are_those_of_all_statements(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested = "{ customers { nodes { orders { nodes { id } } } } }"
+    async with logging_client(settings, execution=ExecutionMode.RESOLVERS) as client:
+        await fill(client.database, customers=3, orders=2, lines=1, items=1)
+        await client(nested)
+
+    (line,) = lines(capsys)
+    assert line["statements"] >= 2
+    assert line["rows"] == 3 + 3 * 2
+
+
+@pytest.mark.parametrize("malformed", ["", "00-x", f"00-{'0' * 32}-{'b' * 16}-01", "01\n"])
+async def test_a_malformed_trace_is_none(
+    settings: Settings, capsys: pytest.CaptureFixture[str], malformed: str
+) -> None:
+    async with logging_client(settings) as client:
+        await client.http.get("/nothing", headers={"traceparent": malformed})
+
+    (line,) = lines(capsys)
+    assert "trace_id" not in line
+
+
+async def test_a_viewer_is_told_apart_but_not_named(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with logging_client(settings) as client:
+        signed_in = Viewer(subject="https://id.example|ann", role="manager", may=None)
+        request = Request("{ viewer { subject } }", {})
+        log_operation({"path": "/", "headers": []}, request, Observation(), signed_in)
+        del client
+
+    (line,) = lines(capsys)
+    assert len(line["viewer"]) == 16
+    assert "ann" not in line["viewer"]
+
+
+def test_a_killed_worker_is_one_line(database_url: str) -> None:
+    options = ("--workers", "2")
+    with serving(*options, GRAPH_DATABASE_URL=database_url, GRAPH_LOG_FORMAT="json") as server:
+        assert server.process.stdout
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        workers = [int(pid) for pid in children.read_text().split()]
+        (killed, *_) = [pid for pid in workers if "spawn_main" in command_of(pid)]
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: len(set(workers) ^ {*map(int, children.read_text().split())}) >= 2)
+        time.sleep(1)
+        server.process.terminate()
+        logged, _ = server.process.communicate(timeout=30)
+
+    messages = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+    about = [each for each in messages if "worker" in str(each.get("message"))]
+    (line,) = about
+    assert line["message"].startswith(f"worker {killed} was killed by SIGKILL; worker ")
+    assert line["level"] == "ERROR"
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()

@@ -16,7 +16,7 @@ import pytest
 
 from graph.app import create_app
 from graph.errors import Overloaded
-from graph.execution.running.concurrency import Limiter
+from graph.execution.running.limiter import Limiter
 from graph.relay import to_global_id
 from graph.settings import ExecutionMode
 from tests.conftest import client_of, serving, settings_for

@@ -80,6 +80,15 @@ class JsonStatement:
     # None for the key of the viewer's own row.
     _binders: tuple[Callable[[Sequence[Value]], Any] | None, ...]
     runs: int = 0
+    _on_replica: JsonStatement | None = None
+
+    @property
+    def on_replica(self) -> JsonStatement:
+        """The same for a replica, with one parameter more: see `graph.database.replicas`."""
+        if self._on_replica is None:
+            check = f"\nWHERE ${len(self._binders) + 1}::replayed IS NULL OR true"
+            self._on_replica = JsonStatement(self.sql + check, self._binders)
+        return self._on_replica
 
     def parameters(self, values: Sequence[Value], own: Any = None) -> list[Any]:
         """The positional parameters for these values of the operation's arguments.

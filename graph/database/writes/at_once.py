@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from graph.database.driver_errors import is_lost, sqlstate, translated
+from graph.database.driver_errors import is_lost, sqlstate, typed
 from graph.database.relationships import mapper_of
 from graph.database.server import json_function
 from graph.database.worlds import OWN, text_in, world_of
@@ -137,7 +137,7 @@ async def _first(database: Database, driver: Any, sql: str, parameters: Sequence
         return await driver.fetchrow(sql, *parameters)
     except Exception as error:
         is_gone = driver.is_closed() or is_lost(error)
-        if not is_gone and not isinstance(translated(error), TimedOut | ReadOnly):
+        if not is_gone and not isinstance(typed(error), TimedOut | ReadOnly):
             return None
         failure = database.failed(driver, error)
         raise (failure if sqlstate(error) else OutcomeUnknown()) from error

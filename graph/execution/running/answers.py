@@ -105,11 +105,10 @@ def failed(errors: Sequence[GraphQLError]) -> Answer:
     # One snapshot and one connection: when the store was lost on the way, all of the answer is.
     if reason := unavailability(errors):
         error = {"message": str(reason), "extensions": {"code": reason.code}}
-        wait = getattr(reason, "retry_after_seconds", None)
         return Answer(
             orjson.dumps({"errors": [error]}),
             status=reason.status,
-            retry_after_seconds=wait,
+            retry_after_seconds=reason.retry_after_seconds,
             codes=(reason.code,),
         )
     return _answer(b'{"data":null}', errors)

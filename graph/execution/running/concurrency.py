@@ -9,17 +9,21 @@ There are three lines, and each has a number of places:
 Estimates can be fooled, so the time of statements decides in the end. An operation whose statements
 take longer than `expensive_after_seconds` needs a place among the expensive ones. It is cancelled
 where none is free. So proven operations always find a connection, whatever others send.
+
+A worker that cannot keep up refuses requests before it reads them: as soon as proven operations of
+the client have waited for too long. New texts are read one at a time, and have a line as well: so
+many are refused unread, and the texts that were read stay cached for a second try.
 """
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Future, get_running_loop
-from collections import deque
-from contextlib import suppress
+from asyncio import get_running_loop
+from math import inf
 from typing import TYPE_CHECKING
 
 from graph.database.stopwatch import Stopwatch
-from graph.errors import Overloaded, TooExpensive
+from graph.errors import TooExpensive
+from graph.execution.running.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,61 +31,7 @@ if TYPE_CHECKING:
     from graph.execution.planning.history import History
 
 _TICK_SECONDS = 0.05
-
-
-class Limiter:
-    """Admits a number of holders at once, and a number of waiters, first come, first served."""
-
-    def __init__(self, most: int, most_waiting: int) -> None:
-        self._most = self._free = most
-        self._most_waiting = most_waiting
-        # There is a free place, or there are waiters; never both.
-        self._waiting = deque[Future[None]]()
-
-    def acquire_now(self) -> bool:
-        """Acquire a place if one is free. The caller must release it."""
-        if not self._free:
-            return False
-        self._free -= 1
-        return True
-
-    async def acquire(self) -> None:
-        """Wait for a place. The caller must release it.
-
-        Raises:
-            Overloaded: too many are waiting already.
-        """
-        if self.acquire_now():
-            return
-        if len(self._waiting) >= self._most_waiting:
-            raise Overloaded
-        turn = get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except CancelledError:
-            with suppress(ValueError):
-                self._waiting.remove(turn)
-            if not turn.cancelled():
-                self.release()  # its turn had come at that moment
-            raise
-
-    @property
-    def gauges(self) -> dict[str, int]:
-        """The places, those in use, and those who wait for one."""
-        return {
-            "places": self._most,
-            "in_use": self._most - self._free,
-            "waiting": len(self._waiting),
-        }
-
-    def release(self) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+_MOST_WAITING_EXPENSIVE = 128
 
 
 class Place:
@@ -109,6 +59,15 @@ class Place:
         return self._changes
 
     @property
+    def statements(self) -> int:
+        return self.reads.statements + (self._changes.statements if self._changes else 0)
+
+    @property
+    def rows(self) -> int:
+        """The rows that all statements returned; a statement that returns JSON has one."""
+        return self.reads.rows + (self._changes.rows if self._changes else 0)
+
+    @property
     def statement_seconds(self) -> float:
         """The time of all statements, as it was measured."""
         return self.reads.seconds + (self._changes.seconds if self._changes else 0.0)
@@ -127,7 +86,8 @@ class Limiters:
         self,
         *,
         most: int = 64,
-        most_waiting: int = 128,
+        most_waiting: int = 1_000,
+        most_wait_seconds: float = inf,
         most_unproven: int = 5,
         most_expensive: int = 2,
         expensive_from: int = 1_000,
@@ -135,16 +95,23 @@ class Limiters:
     ) -> None:
         self._expensive_from = expensive_from
         self._expensive_after_seconds = expensive_after_seconds
-        self._proven = Limiter(most, most_waiting)
-        self._unproven = Limiter(min(most, most_unproven), most_waiting)
-        self._expensive = Limiter(most_expensive, most_waiting)
+        self._proven = Limiter(most, most_waiting, most_wait_seconds)
+        self._unproven = Limiter(min(most, most_unproven), most_waiting, most_wait_seconds)
+        self.reading = Limiter(1, most + most_waiting, most_wait_seconds)
+        # Their own time is longer than any useful bound.
+        self._expensive = Limiter(most_expensive, min(most_waiting, _MOST_WAITING_EXPENSIVE))
         self._running = set[Place]()
         self._is_ticking = False
 
     @property
     def gauges(self) -> dict[str, dict[str, int]]:
         """Those of each line."""
-        lines = {"proven": self._proven, "unproven": self._unproven, "expensive": self._expensive}
+        lines = {
+            "reading": self.reading,
+            "proven": self._proven,
+            "unproven": self._unproven,
+            "expensive": self._expensive,
+        }
         return {name: limiter.gauges for name, limiter in lines.items()}
 
     def acquire_now(self, cost: int, history: History, *, is_query: bool) -> Place | None:
@@ -152,20 +119,38 @@ class Limiters:
         limiter = self._line(cost, history, is_query=is_query)
         return self._placed(limiter) if limiter.acquire_now() else None
 
-    async def acquire(self, cost: int, history: History, *, is_query: bool) -> Place:
+    def check(self, client: str) -> None:
+        """Refuse a request that is not read yet, if not even proven operations get a place.
+
+        Raises:
+            Overloaded: too many are waiting already, or the client's have waited for too long.
+        """
+        self._proven.check(client)
+
+    def check_new(self, client: str) -> None:
+        """Refuse a document that is not read yet, if its operation would be refused.
+
+        Raises:
+            Overloaded: as `check`.
+        """
+        self._unproven.check(client)
+
+    async def acquire(
+        self, cost: int, history: History, client: str = "", *, is_query: bool
+    ) -> Place:
         """Wait for a place in the operation's line. The caller must release it.
 
         Raises:
-            Overloaded: too many are waiting already.
+            Overloaded: as `check`.
         """
         limiter = self._line(cost, history, is_query=is_query)
         if not limiter.acquire_now():
-            await limiter.acquire()
+            await limiter.acquire(client)
             # Another operation of the shape may have been slow meanwhile.
             line = self._line(cost, history, is_query=is_query)
             if line is self._expensive is not limiter:
                 limiter.release()
-                await line.acquire()
+                await line.acquire(client)
                 limiter = line
         return self._placed(limiter)
 
@@ -178,7 +163,11 @@ class Limiters:
         return place
 
     async def check_plan(
-        self, place: Place, history: History, planned_cost: Callable[[], Awaitable[float]]
+        self,
+        place: Place,
+        history: History,
+        planned_cost: Callable[[], Awaitable[float]],
+        client: str = "",
     ) -> None:
         """Let an operation of a new shape wait where the planner's estimate says that it is slow.
 
@@ -192,14 +181,14 @@ class Limiters:
         if history.planned_cost is None:
             history.planned_cost = await planned_cost()
         if history.is_slow:
-            await self._wait_as_expensive(place)
+            await self._wait_as_expensive(place, client)
 
-    async def _wait_as_expensive(self, place: Place) -> None:
+    async def _wait_as_expensive(self, place: Place, client: str) -> None:
         if place.limiter is self._expensive or place.limiter is None:
             return
         place.limiter.release()
         place.limiter = None
-        await self._expensive.acquire()
+        await self._expensive.acquire(client)
         place.limiter = self._expensive
 
     def release(self, place: Place, history: History) -> None:

@@ -19,6 +19,7 @@ from graphql import ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.database.catalog import catalog
+from graph.database.consistency import current_token
 from graph.database.events import LogReader
 from graph.database.worlds import world_of
 from graph.errors import (
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
     from graph.database.engine import Database, ReadSession
     from graph.database.replay import ReplayLimits
+    from graph.database.replicas import Reader
     from graph.database.stopwatch import Stopwatch
     from graph.execution.documents.limits import Limits
     from graph.execution.documents.operation import Operation
@@ -111,6 +113,7 @@ class Execution:
             persisted or Persisted(),
             database.sizes,
             self.hub,
+            self.limiters,
             compiles=compiles,
         )
         # The schema's own types: one that was extended may have others than graph.schema.
@@ -172,7 +175,7 @@ class Execution:
         place = request.observation.place = await self._admit(work, request)
         answer = None
         try:
-            answer = await self._run(work, request, viewer, place)
+            answer = await self._run(work, request, viewer, place, self._reader(work, request))
         finally:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
@@ -206,7 +209,9 @@ class Execution:
         if place is not None:
             return place
         try:
-            return await self.limiters.acquire(requested, work.history, is_query=is_query)
+            return await self.limiters.acquire(
+                requested, work.history, request.client, is_query=is_query
+            )
         except BaseException:  # it did no work
             await self._charging.refund(request.client, requested)
             raise
@@ -236,42 +241,53 @@ class Execution:
         """Run the query of subscriptions; its answer, and what it costs."""
         work = self._planner.work(operation, variables, request, world_of(viewer))
         requested = work.price.total(work.values)
-        place = await self.limiters.acquire(requested, work.history, is_query=True)
+        place = await self.limiters.acquire(requested, work.history, request.client, is_query=True)
         try:
-            answer = await self._run(work, request, viewer, place)
+            answer = await self._run(work, request, viewer, place, self._database)
         finally:
             self.limiters.release(place, work.history)
         _, actual = work.price.total_and_actual(work.values, objects_in(answer.body))
-        return answer, max(actual, self._charging.cost_of(place.seconds))
+        return await self._with_token(answer), max(actual, self._charging.cost_of(place.seconds))
 
-    async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
-        """Run an operation. A query that was interrupted is run once more.
+    def _reader(self, work: Work, request: Request) -> Reader:
+        """What answers a query. A replica may lack events that have settled on the primary."""
+        reads_log = work.operation.reads_log
+        return self._database if reads_log else self._database.reader(request.token)
+
+    async def _run(
+        self, work: Work, request: Request, viewer: Viewer, place: Place, reader: Reader
+    ) -> Answer:
+        """Run an operation. A query that was interrupted is run once more, on the primary.
 
         Its place and its deadline stay the same. The second run has another connection.
         """
         if work.mutation is not None:
             done = await self._mutations.run(work, request, viewer, place)
             request.observation.replayed = sum(each.replayed for each in done.values())
-            return combined(done)
+            return await self._with_token(combined(done))
         try:
-            return await self._read(work, request, viewer, place)
+            return await self._read(work, request, viewer, place, reader)
         except Interrupted:
-            return await self._read(work, request, viewer, place)
+            return await self._read(work, request, viewer, place, self._database)
 
-    async def _read(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
+    async def _with_token(self, answer: Answer) -> Answer:
+        """The answer with the token of all that it shows, or has changed."""
+        if self._database.replicas is None:
+            return answer
+        return replace(answer, token=await current_token(self._database))
+
+    async def _read(
+        self, work: Work, request: Request, viewer: Viewer, place: Place, reader: Reader
+    ) -> Answer:
         """Run a compiled statement, or resolvers together with a compiled statement."""
         compiled = work.compiled
         if compiled is not None and work.price.has_scans:
-            planned = partial(
-                self._database.planned_cost, compiled.query, work.values, viewer, place.reads
-            )
-            await self.limiters.check_plan(place, work.history, planned)
+            planned = partial(reader.planned_cost, compiled.query, work.values, viewer, place.reads)
+            await self.limiters.check_plan(place, work.history, planned, request.client)
         if compiled is not None and not compiled.uncompiled:
             query = compiled.query
             columns = (
-                await self._database.fetch_json(query, work.values, viewer, place.reads)
-                if query
-                else ()
+                await reader.fetch_json(query, work.values, viewer, place.reads) if query else ()
             )
             return compiled_answer(compiled, columns, work.values)
         plan = work.plan or work.operation.plan(work.variables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Lock, sleep
+from asyncio import sleep
 from typing import TYPE_CHECKING
 
 from graph.database.worlds import world_of
@@ -27,9 +27,15 @@ if TYPE_CHECKING:
     from graph.execution.documents.subscriptions import Source
     from graph.execution.live.hub import Hub
     from graph.execution.planning.plan import Plan
+    from graph.execution.running.concurrency import Limiters
     from graph.execution.running.request import Request
     from graph.selection import Value
     from graph.viewer import Viewer
+
+
+# Of the event loop, before a new text is read. A request on a new connection needs four: it is
+# accepted, read, answered, and its answer is written.
+_TURNS_OF_OTHERS = 4
 
 
 class Planner:
@@ -41,6 +47,7 @@ class Planner:
         persisted: Persisted,
         sizes: TableSizes,
         hub: Hub | None,
+        limiters: Limiters,
         *,
         compiles: bool,
     ) -> None:
@@ -50,18 +57,27 @@ class Planner:
         self._hub = hub
         self._compiles = compiles
         self._shares = compiles and persisted.takes_any
-        self._turn = Lock()
+        self._limiters = limiters
 
     async def read(self, request: Request, viewer: Viewer) -> Work:
-        """Read, check and plan a request. Raises as `planned` and `operation`."""
+        """Read, check and plan a request. Raises as `planned` and `operation`.
+
+        Raises:
+            Overloaded: its text is new, and it would be refused in the end.
+        """
         if self.documents.is_known(request.query):
             return self.planned(self.operation(request), request, viewer)
         if (work := self.shared(request, viewer)) is not None:
             return work
         # One at a time, and others in between: a crowd of new texts would hold up the loop.
-        async with self._turn:
-            await sleep(0)
+        self._limiters.check_new(request.client)
+        await self._limiters.reading.acquire(request.client)
+        try:
+            for _ in range(_TURNS_OF_OTHERS):
+                await sleep(0)
             return self.planned(self.operation(request), request, viewer)
+        finally:
+            self._limiters.reading.release()
 
     def shared(self, request: Request, viewer: Viewer) -> Work | None:
         """The work for a text that differs from known ones in literals only.

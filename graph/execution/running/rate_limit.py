@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from graph.database.engine import Database
-    from graph.execution.running.concurrency import Limiter
+    from graph.execution.running.limiter import Limiter
 
 # The least recently used bucket is evicted; it is full by then, unless there is a flood.
 _MAX_CLIENTS = 100_000

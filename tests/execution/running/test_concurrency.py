@@ -15,8 +15,9 @@ from graph.database.engine import Database
 from graph.errors import Overloaded, RateLimited, TooMuchStorage
 from graph.execution.planning.history import History
 from graph.execution.running.charging import Charging
-from graph.execution.running.concurrency import Limiter, Limiters
+from graph.execution.running.concurrency import Limiters
 from graph.execution.running.execute import Execution
+from graph.execution.running.limiter import Limiter
 from graph.execution.running.rate_limit import MemoryTokenBuckets
 from graph.execution.running.request import Request
 from graph.relay import to_global_id

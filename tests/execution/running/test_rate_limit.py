@@ -16,8 +16,9 @@ from graph.database.engine import Database
 from graph.errors import RateLimited, Unavailable
 from graph.execution.planning.history import History
 from graph.execution.running.charging import Charging
-from graph.execution.running.concurrency import Limiter, Limiters
+from graph.execution.running.concurrency import Limiters
 from graph.execution.running.execute import Execution
+from graph.execution.running.limiter import Limiter
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
 from graph.execution.running.request import Request
 from graph.settings import Settings, TokenBucketMode
