@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from graph.server.client_key import is_within
+from graph.server.cycle import Cycle
 from graph.server.turns import Turns
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        cycle.__class__ = Cycle  # uvicorn makes one of its own
         turns, start = self._limits.turns, super()._start_asgi_task
         if turns.take() or cycle.scope["path"].startswith(_HEALTH):
             start(cycle, app)

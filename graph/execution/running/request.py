@@ -1,7 +1,7 @@
 """The input and the output of an execution: a request and its answer.
 
-Nothing changes them once they are made; `replace` copies them. They are not frozen, which would take
-5 us more for each.
+Nothing changes them once they are made; `replace` copies them. They are not frozen, which would
+take 5 us more for each.
 """
 
 from __future__ import annotations
