@@ -218,7 +218,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_VERSION)
         if len(self.headers) > self._limits.max_head_fields or self._is_head_too_large():
             self._refuse(_TOO_LARGE)
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (version == "1.1" and not hosts):
             self._refuse(_HOST)
         self._in_head, self._in_body = False, True
