@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette_compress import CompressMiddleware
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp
 
     from graph.execution.running.rate_limit import TokenBuckets
     from graph.schema.schema import Schema
@@ -147,7 +149,7 @@ def build_app(
                 "live_connections": connections,
             }
 
-    app = Starlette(
+    app = _Application(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql),
@@ -175,6 +177,16 @@ def build_app(
     # It would redirect to the host that the client names.
     app.router.redirect_slashes = False
     return app
+
+
+class _Application(Starlette):
+    """Starlette without its outermost middleware: `ErrorMiddleware` answers what fails."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for cls, args, kwargs in reversed(self.user_middleware):
+            app = cls(app, *args, **kwargs)
+        return app
 
 
 def _execution(

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from graph.execution.running.observation import Observation
-from graph.server.requests import header
+from graph.server.requests import header, headers_of
 from graph.telemetry import Fields
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def _add_operation(fields: Fields, request: Request | None, observation: Observa
 
 
 def _first(scope: Scope, names: tuple[bytes, bytes]) -> str:
-    return header(scope, names[0]) or header(scope, names[1])
+    headers = headers_of(scope)
+    value = headers.get(names[0]) or headers.get(names[1])
+    return value.decode("latin-1") if value else ""
 
 
 def trace_id(scope: Scope) -> str:
