@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette_compress import CompressMiddleware
@@ -40,6 +41,7 @@ from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.schema_files import schema_routes
+from graph.server.slow import SlowLog
 from graph.server.sockets import Sockets
 from graph.server.usage import UsageRecorder
 from graph.server.webhooks.delivery import Deliverer
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp
 
     from graph.execution.running.rate_limit import TokenBuckets
     from graph.schema.schema import Schema
@@ -128,18 +131,12 @@ def build_app(
                 counts=counts,
             )
             await until_the_end.enter_async_context(execution.running())
-            usage = None
-            if settings.usage_seconds:
-                recorder = UsageRecorder(database, settings.usage_seconds)
-                usage = await until_the_end.enter_async_context(recorder.running())
             if counts is not None:
                 sources = Sources(
                     database, execution, counts, connections, counted, upkeep, deliverer
                 )
                 until_the_end.enter_context(_serving_metrics(sources, settings))
-            tracer = None
-            if settings.traces:
-                tracer = await until_the_end.enter_async_context(_opentelemetry().tracing())
+            signals = await _signals(until_the_end, settings, database)
             connection_limits = ConnectionLimits.of(settings)
             drain = Drain(connection_limits, settings.drain_seconds)
             until_the_end.enter_context(drain.running())
@@ -148,12 +145,11 @@ def build_app(
                 "execution": execution,
                 "connection_limits": connection_limits,
                 "drain": drain,
-                "tracer": tracer,
-                "usage": usage,
+                **signals,
                 "live_connections": connections,
             }
 
-    app = Starlette(
+    app = _Application(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql),
@@ -181,6 +177,16 @@ def build_app(
     # It would redirect to the host that the client names.
     app.router.redirect_slashes = False
     return app
+
+
+class _Application(Starlette):
+    """Starlette without its outermost middleware: `ErrorMiddleware` answers what fails."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for cls, args, kwargs in reversed(self.user_middleware):
+            app = cls(app, *args, **kwargs)
+        return app
 
 
 def _execution(
@@ -219,6 +225,29 @@ def _execution(
 def _counts(persisted: Persisted) -> OperationCounts:
     """The counts of operations; a manifest's names are the only ones where there is one."""
     return OperationCounts(operation_names({*persisted.trusted.values()}))
+
+
+async def _signals(
+    until_the_end: AsyncExitStack, settings: Settings, database: Database
+) -> dict[str, Any]:
+    """What requests are observed with, where that is wanted."""
+    signals: dict[str, Any] = {}
+    if settings.usage_seconds:
+        recorder = UsageRecorder(database, settings.usage_seconds)
+        signals["usage"] = await until_the_end.enter_async_context(recorder.running())
+    if settings.slow_ms:
+        slow = SlowLog(
+            database,
+            ms=settings.slow_ms,
+            plans_per_minute=settings.slow_plans_per_minute,
+            cost_per_ms=settings.cost_per_ms,
+        )
+        until_the_end.push_async_callback(slow.close)
+        signals["slow"] = slow
+    if settings.traces:
+        tracer = await until_the_end.enter_async_context(_opentelemetry().tracing())
+        signals["tracer"] = tracer
+    return signals
 
 
 def _opentelemetry() -> ModuleType:

@@ -23,9 +23,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from graph.database.catalog import catalog
-from graph.database.plans import plans_of
 from graph.database.recording import Recording
 from graph.database.sql_layout import laid_out
+from graph.database.statement_plans import plans_of
 from graph.errors import BadRequest, Forbidden, GraphError, Unauthenticated
 from graph.execution.planning.resolvers import can_be_filled, resolved_within
 from graph.execution.running.answers import extended

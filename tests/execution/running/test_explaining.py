@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.app import create_app
-from graph.database import plans
+from graph.database import statement_plans as plans
 from graph.database.recording import MAX_STATEMENTS, Recorder, Recording
 from graph.errors import TimedOut
 from graph.execution.running.charging import Charging
