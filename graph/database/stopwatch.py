@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Any
 
 from graph.database.outages import outages
+from graph.telemetry import STATEMENT, Step, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
+
+_UNTIMED = nullcontext()
 
 
 class Stopwatch:
@@ -18,12 +24,24 @@ class Stopwatch:
     The time that an operation waits for a connection does not count. A block is one statement.
     """
 
-    __slots__ = ("_began", "_reason", "_seconds", "_task", "rows", "statements")
+    __slots__ = (
+        "_began",
+        "_last_seconds",
+        "_reason",
+        "_seconds",
+        "_task",
+        "rows",
+        "statements",
+        "text",
+    )
 
     def __init__(self) -> None:
         self._seconds = 0.0
         # Statements so far, and the rows that they returned.
         self.statements = self.rows = 0
+        # The running statement's, for a trace; "" where it is not known as text.
+        self.text = ""
+        self._last_seconds = 0.0
         self._began: float | None = None
         self._task: asyncio.Task[object] | None = None
         self._reason: Exception | None = None
@@ -38,6 +56,14 @@ class Stopwatch:
     @property
     def is_running(self) -> bool:
         return self._began is not None
+
+    def connecting(self) -> AbstractContextManager[None]:
+        """A block that waits for a connection; see `graph.database.recording`."""
+        return _UNTIMED
+
+    def note(self, sql: str, parameters: Sequence[Any]) -> None:  # noqa: ARG002  a recorder notes them
+        """Note the statement that is running, for a trace; see also `graph.database.recording`."""
+        self.text = sql
 
     def stop(self, reason: Exception) -> None:
         """End the running statement, if there is one; its block raises the reason.
@@ -60,8 +86,12 @@ class Stopwatch:
         _traceback: TracebackType | None,
     ) -> None:
         if self._began is not None:
-            self._seconds += perf_counter() - self._began
+            self._last_seconds = perf_counter() - self._began
+            self._seconds += self._last_seconds
             self._began = None
+        if (noted := steps.get()) is not None:
+            noted.append(self._step(error))
+        self.text = ""
         if error is None and outages.are_open:
             outages.succeeded()
         task, reason = self._task, self._reason
@@ -71,3 +101,15 @@ class Stopwatch:
             return
         if isinstance(error, asyncio.CancelledError):
             raise reason from None
+
+    def _step(self, error: BaseException | None) -> Step:
+        """The statement that has just ended (semantic conventions for PostgreSQL)."""
+        ended = time_ns()
+        attributes = {"db.system.name": "postgresql"}
+        if self.text:
+            attributes["db.query.text"] = self.text
+        if error is not None:
+            attributes["error.type"] = type(error).__name__
+            if state := getattr(error, "sqlstate", None):
+                attributes["db.response.status_code"] = state
+        return Step(STATEMENT, ended - int(self._last_seconds * 1e9), ended, attributes)

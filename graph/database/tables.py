@@ -34,6 +34,17 @@ NAMING_CONVENTION = {
 
 METADATA = MetaData(naming_convention=NAMING_CONVENTION)
 
+# The migrations that were applied, by their chain, and the oldest code that each still serves.
+applied_migrations = Table(
+    "applied_migrations",
+    METADATA,
+    Column("chain", String(63), nullable=False),
+    Column("revision", String(32), nullable=False),
+    Column("serves", String(32), nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("chain", "revision"),
+)
+
 # The answer to a mutation, by its idempotency key: a repeated request gets the same answer.
 idempotency_keys = Table(
     "idempotency_keys",
@@ -133,6 +144,21 @@ cost_buckets = Table(
     Column("full_at", DateTime(timezone=True), nullable=False),
     Column("given", Boolean, nullable=False),
     prefixes=["UNLOGGED"],
+    postgresql_with={"fillfactor": 50},
+)
+
+# What clients use (`usage`): fields and operations, by the client's name and version.
+usage = Table(
+    "usage",
+    METADATA,
+    Column("kind", String(20), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("client", String(100), nullable=False),
+    Column("version", String(100), nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("first_used", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_used", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("kind", "name", "client", "version"),
     postgresql_with={"fillfactor": 50},
 )
 

@@ -38,6 +38,7 @@ _PROFILE_DEFAULTS: dict[Profile, dict[str, Any]] = {
         "introspection": False,
         "suggestions": False,
         "graphiql": False,
+        "explain": False,
         "cost_capacity": 200_000,
     },
 }
@@ -58,6 +59,15 @@ class Settings(BaseSettings):
     # the next free port.
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+
+    # From when on an operation is logged as a slow one, and how many of those are explained; 0
+    # means none.
+    slow_ms: int = Field(default=1_000, ge=0, le=86_400_000)
+    slow_plans_per_minute: int = Field(default=6, ge=0, le=600)
+    # Whether requests are traced; OpenTelemetry's own variables tell how.
+    traces: bool = False
+    # How often each worker stores which fields and operations clients use; 0 counts none.
+    usage_seconds: float = Field(default=60, ge=0, le=86_400, allow_inf_nan=False)
 
     # None means embedded: graph starts its own PostgreSQL in `data_dir`.
     database_url: DatabaseUrl | None = None
@@ -157,6 +167,8 @@ class Settings(BaseSettings):
     introspection: bool = True
     suggestions: bool = True
     graphiql: bool = True
+    # Whether operations are explained to everybody who asks; else to viewers with the permission.
+    explain: bool = True
 
     # Sign-in by bearer tokens (JWT): the issuer and the audience that tokens must name, and the
     # issuer's keys at a URL, or a secret that is shared with it.

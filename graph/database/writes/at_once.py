@@ -106,7 +106,8 @@ async def change_at_once(
         Unavailable, TimedOut, ReadOnly: as `Database.fetch_json`; nothing was done.
         OutcomeUnknown: the connection was lost before the statement was confirmed.
     """
-    connection = await database.take()
+    with stopwatch.connecting():
+        connection = await database.take()
     driver: Any = connection.driver_connection
     try:
         statement = query.statement_after(
@@ -122,6 +123,7 @@ async def change_at_once(
         for listener in database.listeners:
             listener(sql, parameters)
         with stopwatch:
+            stopwatch.note(sql, parameters)
             row = await _first(database, driver, sql, parameters)
     finally:
         database.give(connection)

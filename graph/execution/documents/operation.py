@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
@@ -26,6 +26,7 @@ from graphql import (
 
 from graph.database.catalog import catalog
 from graph.errors import ErrorCode, RequestError
+from graph.execution.documents.coordinates import coordinates_of
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
@@ -34,6 +35,7 @@ from graph.execution.planning.mutation import CompiledMutation
 from graph.execution.planning.select import select
 from graph.execution.planning.variables import Variables
 from graph.schema.fields import Meaning, meaning_of
+from graph.telemetry import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -70,6 +72,9 @@ class Operation:
         self.node = node
         self.name = node.name.value if node.name else None
         self.type = node.operation.value
+        self.is_query = node.operation is OperationType.QUERY
+        self.is_mutation = node.operation is OperationType.MUTATION
+        self.is_subscription = node.operation is OperationType.SUBSCRIPTION
         self.variables = Variables(
             schema, node.variable_definitions or (), of_mutation=self.is_mutation
         )
@@ -92,17 +97,10 @@ class Operation:
             isinstance(each, FieldNode) and each.name.value in log for each in selections
         )
 
-    @property
-    def is_query(self) -> bool:
-        return self.node.operation is OperationType.QUERY
-
-    @property
-    def is_mutation(self) -> bool:
-        return self.node.operation is OperationType.MUTATION
-
-    @property
-    def is_subscription(self) -> bool:
-        return self.node.operation is OperationType.SUBSCRIPTION
+    @cached_property
+    def coordinates(self) -> tuple[str, ...]:
+        """The coordinates of its fields and arguments in the schema."""
+        return coordinates_of(self._schema, self.node, self.fragments)
 
     @property
     def is_atomic(self) -> bool:
@@ -158,9 +156,10 @@ class Operation:
         shape = (way, conditions, tuple([value.shape for value in values]))
         compiled = self._compiled.get(shape)
         if compiled is None:
-            plan = plan or self.plan(variables)
-            self._make_room(plan.selected)
-            compiled = self._compiled[shape] = compile_(plan)
+            with step("graphql.compile"):
+                plan = plan or self.plan(variables)
+                self._make_room(plan.selected)
+                compiled = self._compiled[shape] = compile_(plan)
         return compiled, values
 
     @property

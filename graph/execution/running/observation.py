@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graph.execution.running.concurrency import Place
+    from graph.execution.running.explaining import Explanation
     from graph.execution.running.work import Work
 
 # The code of a request whose client has left before its answer.
@@ -33,11 +34,18 @@ class Observation:
     replayed: int = 0
     codes: tuple[str, ...] = ()
     seconds: float | None = None
+    # Of a request that is explained.
+    explanation: Explanation | None = None
 
     def end(self, codes: tuple[str, ...] = ()) -> None:
         """Note the answer."""
         self.codes = codes
         self.seconds = perf_counter() - self.began
+
+    @property
+    def age_ns(self) -> int:
+        """The time since it began, in nanoseconds."""
+        return int((perf_counter() - self.began) * 1e9)
 
     @property
     def operation_name(self) -> str:

@@ -57,6 +57,7 @@ class Planner:
         self._sizes = sizes
         self._hub = hub
         self._compiles = compiles
+        self._takes_any = persisted.takes_any
         self._shares = compiles and persisted.takes_any
         self._limiters = limiters
 
@@ -119,7 +120,9 @@ class Planner:
             variables.coerced[SETTLED] = self._hub.settled or 0
             if operation.is_subscription:
                 source = self._hub.source(operation)
-                return self._planned_source(source, variables, request, viewer)
+                work = self._planned_source(source, variables, request, viewer)
+                work.subscription = operation
+                return work
         work = self.work(operation, variables, request, world_of(viewer))
         work.access.check(viewer)
         return work
@@ -145,7 +148,7 @@ class Planner:
             RequestRejected: the document does not exist or is invalid, or lacks the operation.
         """
         query, document = request.query, request.document
-        if document is not None or not self._persisted.takes_any:
+        if document is not None or not self._takes_any:
             try:
                 query = self._persisted.text(query, document, is_hash=request.document_is_hash)
             except RequestError as error:

@@ -41,11 +41,18 @@ class Work:
     has_parts: bool = False
     # Of a subscription, whose query this is.
     source: Source | None = None
+    # The subscription, whose source this is.
+    subscription: Operation | None = None
 
     @property
     def history(self) -> History:
         """Of the compiled shape; of all shapes of the operation where nothing is compiled."""
         return self.compiled.history if self.compiled else self.operation.history
+
+    @property
+    def sent(self) -> Operation:
+        """The operation as its client sent it."""
+        return self.subscription or self.operation
 
     @property
     def is_statement(self) -> bool:
