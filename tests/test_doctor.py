@@ -305,12 +305,11 @@ async def test_the_sizes_of_tables_are_shown_with_their_changes(database: Databa
     await fill(database, customers=30)
     async with database.autocommit.connect() as connection:
         await connection.execute(text("VACUUM ANALYZE"))
-        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
-        await connection.execute(text("SELECT 1"))
+    await database.engine.dispose()  # a connection that ends counts what it has changed
 
     (line,) = [line for line in await lines_of(database) if line.startswith("table customers ")]
 
-    assert "with 30 rows and 0 dead ones; 30 were added and 0 removed since" in line
+    assert "with about 30 rows and 0 dead ones; 30 were added and 0 removed since" in line
 
 
 async def test_kept_keys_are_counted_and_those_that_have_expired(database: Database) -> None:

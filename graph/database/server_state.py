@@ -48,13 +48,14 @@ _EXTENSIONS = text("""
 _SIZES = text(f"""
     WITH sizes AS (
         SELECT tables.relname, sum(pg_total_relation_size(leaf.relid)) AS bytes,
-               coalesce(sum(n_live_tup), 0) AS live,
+               sum(greatest(pg_class.reltuples, 0)) AS rows,
                coalesce(sum(n_dead_tup), 0) AS dead,
                coalesce(sum(n_tup_ins), 0) AS added,
                coalesce(sum(n_tup_del), 0) AS removed
         FROM (SELECT oid, relname {_TABLES}) AS tables,
              LATERAL (SELECT relid FROM pg_partition_tree(tables.oid) WHERE isleaf
                       UNION SELECT tables.oid) AS leaf
+        JOIN pg_class ON pg_class.oid = leaf.relid
         LEFT JOIN pg_stat_all_tables AS counters ON counters.relid = leaf.relid
         GROUP BY tables.relname)
     SELECT * FROM sizes ORDER BY bytes DESC, relname LIMIT {_TABLES_SHOWN}
@@ -132,7 +133,7 @@ def _sizes(connection: Connection) -> Iterator[str]:
     began = f"since {since:%Y-%m-%d}" if since else "since statistics began"
     for each in connection.execute(_SIZES):
         yield (
-            f"table {each.relname} takes {each.bytes / 2**20:,.1f} MB with {each.live:,.0f} rows"
+            f"table {each.relname} takes {each.bytes / 2**20:,.1f} MB with about {each.rows:,.0f} rows"
             f" and {each.dead:,.0f} dead ones; {each.added:,.0f} were added and {each.removed:,.0f}"
             f" removed {began}"
         )
