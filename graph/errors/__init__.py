@@ -56,6 +56,7 @@
      │       └─ TooExpensive      it was slow, and too many slow ones are running  TOO_EXPENSIVE
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
+         ├─ MissingExtra          packages of an optional part are not installed
          ├─ InvalidSchema         a type or field of the store that cannot be served
          ├─ InvalidSchemaFile     no schema to compare with; the exit code is 2
          ├─ AddressUnavailable    the server cannot listen on host and port
@@ -158,6 +159,7 @@ from graph.errors.startup import (
     InvalidSchemaFile,
     InvalidSetting,
     MigrationRefused,
+    MissingExtra,
     PendingMigrations,
     StartupError,
     StoreNotEmpty,
@@ -201,6 +203,7 @@ __all__ = [
     "InvalidToken",
     "MethodNotAllowed",
     "MigrationRefused",
+    "MissingExtra",
     "NoPreflight",
     "NotAcceptable",
     "NotAllowed",
