@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.store import Store
+    from graph.database.replicas import Reader
     from graph.execution.running.concurrency import Place
     from graph.execution.running.request import Answer
     from graph.execution.running.work import Work
@@ -85,10 +86,12 @@ class _Noting(Execution):
     work: Work | None = None
     seconds = 0.0
 
-    async def _run(self, work: Work, request: Request, viewer: Viewer, place: Place) -> Answer:
+    async def _run(
+        self, work: Work, request: Request, viewer: Viewer, place: Place, reader: Reader
+    ) -> Answer:
         self.work = work
         try:
-            return await super()._run(work, request, viewer, place)
+            return await super()._run(work, request, viewer, place, reader)
         finally:
             self.seconds = place.reads.seconds
 

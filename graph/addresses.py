@@ -7,7 +7,11 @@ part of the address that may be a password.
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -30,6 +34,13 @@ def database_url(url: str) -> str:
             " with special characters of the password %-escaped"
         )
     return _SSL_MODE.sub("ssl=", _URL_SCHEME.sub("postgresql+asyncpg://", url, count=1))
+
+
+def shown(url: SecretStr) -> str:
+    """The host, port and name in the URL of a database, without the password."""
+    parts = urlsplit(url.get_secret_value())
+    host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
+    return f"{host}:{parts.port or 5432}{parts.path}"
 
 
 def keys_url(url: str) -> str:

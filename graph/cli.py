@@ -18,9 +18,11 @@ import typer
 from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
+from graph.migrate_command import migrate
 from graph.prune_command import prune
 from graph.schema_command import schema
 from graph.settings import Settings, read_settings
+from graph.usage_command import usage
 from graph.webhook_commands import webhooks
 
 if TYPE_CHECKING:
@@ -75,20 +77,6 @@ def mcp(
         with redirect_stdout(sys.stderr):  # stdout is the protocol's
             served = until_the_end.enter_context(_served_store(settings))
         asyncio.run(_run_stdio(create_app(served)))
-
-
-@app.command()
-def migrate(
-    to: Annotated[str, typer.Option(help="A revision, 'head' or 'base'.")] = "head",
-) -> None:
-    """Bring the database to a revision, up or down."""
-    from graph.database.migrate import migrate
-
-    async def run(database: Database) -> None:
-        before, after = await migrate(database, to)
-        typer.echo(f"Migrated the database from revision {before or 'none'} to {after or 'none'}.")
-
-    with_database(run)
 
 
 @app.command()
@@ -216,9 +204,11 @@ documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.add_typer(webhooks, name="webhook")
+app.command()(migrate)
 app.command()(token)
 app.command()(forget)
 app.command()(prune)
+app.command()(usage)
 app.command()(schema)
 
 

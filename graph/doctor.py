@@ -24,7 +24,10 @@ _MOST_PROXIES_V6 = 2**112
 
 def effective(settings: Settings) -> list[tuple[str, str]]:
     """The (variable, value) of every setting, sorted, without secrets."""
-    variables = settings.environment() | {"GRAPH_DATABASE_URL": settings.database_address}
+    variables = settings.environment() | {
+        "GRAPH_DATABASE_URL": settings.database_address,
+        "GRAPH_REPLICA_URLS": ",".join(settings.replica_addresses),
+    }
     if settings.jwt_secret is not None:
         variables["GRAPH_JWT_SECRET"] = "(set)"  # noqa: S105  it hides one
     return sorted(variables.items())

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import (
 from graph.database.driver_errors import translated
 from graph.database.readiness import Readiness
 from graph.database.reads import check_size
+from graph.database.replicas import FreshReader, Replicas
 from graph.database.server import (
     Server,
     connect_arguments,
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
     from sqlalchemy import CursorResult, Executable
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from graph.database.consistency import ConsistencyToken
     from graph.database.reads import JsonQuery
+    from graph.database.replicas import Reader
     from graph.database.worlds import World
     from graph.selection import Value
     from graph.settings import Settings
@@ -145,6 +148,7 @@ class Database(Server):
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
         self._readiness = Readiness(spare)
         self.sizes = TableSizes(spare)
+        self.replicas: Replicas | None = None
 
     @classmethod
     def connect(cls, settings: Settings, *, max_temp_megabytes: int | None = None) -> Self:
@@ -153,18 +157,23 @@ class Database(Server):
         `max_temp_megabytes` bounds the temporary files of a statement, where the role may do so.
         """
         assert settings.database_url is not None  # noqa: S101  embedded has been resolved by now
+        # Whoever reads from replicas must know that this is none.
+        primary = {"target_session_attrs": "primary"} if settings.replica_urls else {}
         engine = pooled_engine(
-            settings.database_url.get_secret_value(), settings, max_temp_megabytes
+            settings.database_url.get_secret_value(), settings, max_temp_megabytes, **primary
         )
         spare = create_async_engine(
             engine.url,
-            connect_args=connect_arguments(settings),
+            connect_args=connect_arguments(settings) | primary,
             pool_size=1,
             max_overflow=0,
             hide_parameters=True,
         )
         refuse_closed_connections(spare)
-        return cls(engine, spare, settings.max_answer_bytes)
+        database = cls(engine, spare, settings.max_answer_bytes)
+        if settings.replica_urls:
+            database.replicas = Replicas.connect(database, settings, max_temp_megabytes)
+        return database
 
     def read(self, viewer: Viewer = SYSTEM, stopwatch: Stopwatch | None = None) -> ReadSession:
         """The session of one operation, in the viewer's world."""
@@ -175,16 +184,26 @@ class Database(Server):
         async with self._write() as session, session.begin():
             yield session
 
+    def reader(self, token: ConsistencyToken | None) -> Reader:
+        """What answers compiled reads that must see what a token stands for."""
+        return self if self.replicas is None else FreshReader(self.replicas, token)
+
+    @property
+    def can_read_elsewhere(self) -> bool:
+        """Whether replicas answer reads while the primary is away."""
+        return self.replicas is not None and self.replicas.can_be_read
+
     async def check_ready(self) -> None:
         """Check that the store can be used, on a connection that no operation uses.
 
         Raises:
-            Unavailable: the database cannot be reached, or is not at the head revision.
-            ReadOnly: it is a standby.
+            Unavailable, WrongRevision, ReadOnly: as `Readiness.check`.
         """
         await self._readiness.check()
 
     async def close(self) -> None:
+        if self.replicas is not None:
+            await self.replicas.close()
         await self.sizes.close()
         await self._readiness.close()
         await self.engine.dispose()

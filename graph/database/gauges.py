@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from graph.database.engine import Database
     from graph.database.pool import Pool
+    from graph.database.server import Server
 
 
-def pool_gauges(database: Database) -> dict[str, int]:
+def pool_gauges(server: Server) -> dict[str, int]:
     """The most connections, those in use, and the operations that wait for one.
 
     Any thread may call it.
     """
-    pool = cast("Pool", database.engine.pool)
+    pool = cast("Pool", server.engine.pool)
     return {
         "size": pool.size(),
         "in_use": pool.checkedout(),

@@ -64,8 +64,12 @@ class Server:
         values: Sequence[Value],
         viewer: Viewer = SYSTEM,
         stopwatch: Stopwatch | None = None,
+        replayed: tuple[int | None, ...] = (),
     ) -> Sequence[bytes]:
         """Run the statement of a whole operation; return the JSON text of its root fields.
+
+        `replayed` is not empty on a replica: the position in the log that it must have replayed,
+        or None for any.
 
         Raises:
             Unavailable, TimedOut: as `ReadSession.rows`.
@@ -77,6 +81,9 @@ class Server:
         try:
             statement = query.compiled(world) or await self._compiled(query, driver, world)
             parameters = statement.parameters(values, viewer.own)
+            if replayed:
+                statement = statement.on_replica
+                parameters += replayed
             stopwatch = stopwatch or Stopwatch()
             with stopwatch:
                 columns = await self._row(driver, statement, parameters)
@@ -88,7 +95,11 @@ class Server:
             self.give(connection)
 
     async def planned_cost(
-        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+        self,
+        query: JsonQuery | None,
+        values: Sequence[Value],
+        viewer: Viewer,
+        stopwatch: Stopwatch,
     ) -> float:
         """The planner's estimate for `fetch_json` with these values, in its own units.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     ARRAY,
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
     func,
     text,
 )
@@ -31,6 +33,17 @@ NAMING_CONVENTION = {
 }
 
 METADATA = MetaData(naming_convention=NAMING_CONVENTION)
+
+# The migrations that were applied, by their chain, and the oldest code that each still serves.
+applied_migrations = Table(
+    "applied_migrations",
+    METADATA,
+    Column("chain", String(63), nullable=False),
+    Column("revision", String(32), nullable=False),
+    Column("serves", String(32), nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("chain", "revision"),
+)
 
 # The answer to a mutation, by its idempotency key: a repeated request gets the same answer.
 idempotency_keys = Table(
@@ -133,3 +146,27 @@ cost_buckets = Table(
     prefixes=["UNLOGGED"],
     postgresql_with={"fillfactor": 50},
 )
+
+# What clients use (`usage`): fields and operations, by the client's name and version.
+usage = Table(
+    "usage",
+    METADATA,
+    Column("kind", String(20), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("client", String(100), nullable=False),
+    Column("version", String(100), nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("first_used", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_used", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("kind", "name", "client", "version"),
+    postgresql_with={"fillfactor": 50},
+)
+
+# The type by which a statement checks what a replica has replayed (`replicas`).
+_REPLAYED = """
+    CREATE DOMAIN replayed AS pg_lsn
+        CONSTRAINT replayed_as_standby CHECK (pg_catalog.pg_is_in_recovery())
+        CONSTRAINT replayed_check CHECK (value <= pg_catalog.pg_last_wal_replay_lsn())
+"""
+event.listen(METADATA, "before_create", DDL(_REPLAYED))  # type: ignore[no-untyped-call]
+event.listen(METADATA, "after_drop", DDL("DROP DOMAIN IF EXISTS replayed"))  # type: ignore[no-untyped-call]

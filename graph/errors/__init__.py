@@ -36,6 +36,7 @@
      │   │   └─ TooManyBuckets    with the empty ones, in this store            INVALID_GROUPS
      │   ├─ TooLarge              a limit of documents or operations is exceeded OPERATION_TOO_LARGE
      │   ├─ InvalidText           PostgreSQL cannot store the text               INVALID_TEXT
+     │   ├─ InvalidConsistencyToken                         INVALID_CONSISTENCY_TOKEN
      │   └─ InvalidKey            a malformed or inapplicable idempotency key    INVALID_KEY
      ├─ DomainError               a rule of the store forbids it; nothing was changed
      │   ├─ ValidationFailed      values are invalid; all of them are listed     VALIDATION_FAILED
@@ -47,6 +48,7 @@
      ├─ Unavailable               the database cannot be reached; retry later    SERVICE_UNAVAILABLE
      │   ├─ Interrupted           the connection was lost; a read runs once more
      │   ├─ ReadOnly              the server is a standby; nothing was changed
+     │   ├─ WrongRevision         the server does not work on the database's revision
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
      │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
@@ -63,6 +65,7 @@
          ├─ WorkerFailed          a process of the server could not start
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    graph cannot run on this database
+         ├─ CommandFailed         PostgreSQL refuses what a command wants
          ├─ PendingMigrations     the database schema is older or newer than the code
          ├─ TransferFailed        a file cannot be imported, or rows cannot be exported
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
@@ -86,6 +89,7 @@ from graph.errors.availability import (
     TooMuchStorage,
     TryAgain,
     Unavailable,
+    WrongRevision,
 )
 from graph.errors.codes import (
     ErrorCode,
@@ -115,6 +119,7 @@ from graph.errors.requests import (
     CursorUnknown,
     Forbidden,
     HostNotAllowed,
+    InvalidConsistencyToken,
     InvalidCursor,
     InvalidFilter,
     InvalidGroups,
@@ -152,6 +157,7 @@ from graph.errors.root import (
 )
 from graph.errors.startup import (
     AddressUnavailable,
+    CommandFailed,
     DatabaseUnreachable,
     DatabaseUnsuitable,
     DataDirUnusable,
@@ -174,6 +180,7 @@ __all__ = [
     "BatchTooLarge",
     "BodyTooLarge",
     "BodyTooSlow",
+    "CommandFailed",
     "Conflict",
     "CursorExpired",
     "CursorUnknown",
@@ -189,6 +196,7 @@ __all__ = [
     "IdempotencyMismatch",
     "InsufficientStock",
     "Interrupted",
+    "InvalidConsistencyToken",
     "InvalidCursor",
     "InvalidFilter",
     "InvalidGroups",
@@ -247,4 +255,5 @@ __all__ = [
     "ValidationFailed",
     "VariablesTooLarge",
     "WorkerFailed",
+    "WrongRevision",
 ]

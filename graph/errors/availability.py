@@ -31,6 +31,10 @@ class ReadOnly(Unavailable):
         super().__init__("The database accepts no changes at present. Try again later.")
 
 
+class WrongRevision(Unavailable):
+    """The database was migrated too little, or too far, for this server."""
+
+
 class TimedOut(Unavailable):
     code = ErrorCode.TIMEOUT
     retry_after_seconds = 10

@@ -94,6 +94,10 @@ class ErrorCode(_Code):
         "INVALID_KEY",
         "The idempotency key is malformed, or does not apply to one mutation.",
     )
+    INVALID_CONSISTENCY_TOKEN = (
+        "INVALID_CONSISTENCY_TOKEN",
+        "The consistency token is none that this API has given.",
+    )
     # The errors of mutations, each with a type
     VALIDATION_FAILED = "VALIDATION_FAILED", "`ValidationFailed`: values are invalid."
     NOT_FOUND = "NOT_FOUND", "`NotFound`: the object to change does not exist."

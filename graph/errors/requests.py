@@ -335,5 +335,14 @@ class InvalidText(RequestError):
         super().__init__(f"'{argument}' must not contain U+0000 or an unpaired surrogate.")
 
 
+class InvalidConsistencyToken(RequestError):
+    code = ErrorCode.INVALID_CONSISTENCY_TOKEN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The consistency token must be one that this API has given, such as '1-0/16B3748'."
+        )
+
+
 class InvalidKey(RequestError):
     code = ErrorCode.INVALID_KEY

@@ -15,7 +15,7 @@ from starlette_compress import CompressMiddleware
 from graph.database.engine import Database
 from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
-from graph.errors import MissingExtra, Unavailable
+from graph.errors import MissingExtra, Unavailable, WrongRevision
 from graph.execution.documents.document import Documents
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, by_hash, operation_names, read_manifest
@@ -42,6 +42,7 @@ from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.schema_files import schema_routes
 from graph.server.sockets import Sockets
+from graph.server.usage import UsageRecorder
 from graph.server.webhooks.delivery import Deliverer
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
@@ -132,6 +133,10 @@ def build_app(
                 counts=counts,
             )
             await until_the_end.enter_async_context(execution.running())
+            usage = None
+            if settings.usage_seconds:
+                recorder = UsageRecorder(database, settings.usage_seconds)
+                usage = await until_the_end.enter_async_context(recorder.running())
             if counts is not None:
                 sources = Sources(
                     database, execution, counts, connections, counted, upkeep, deliverer
@@ -148,6 +153,7 @@ def build_app(
                 "execution": execution,
                 "connection_limits": connection_limits,
                 "drain": drain,
+                "usage": usage,
                 "live_connections": connections,
             }
 
@@ -282,14 +288,20 @@ async def live(_request: Request) -> JsonResponse:
 
 
 async def ready(request: Request) -> JsonResponse:
-    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end."""
+    """200 if the database can be reached, is migrated and no standby; 503 if not, or at the end.
+
+    While the primary cannot be reached but replicas can, it is 200 as well, since queries go on.
+    """
     if request.state.drain.has_begun:
         return _not_ready("draining")
+    database: Database = request.state.database
     try:
-        await request.state.database.check_ready()
-    except Exception as error:  # noqa: BLE001  any failure means that nothing can be served
+        await database.check_ready()
+    except Exception as error:  # noqa: BLE001  any failure means that nothing can be changed
         if not isinstance(error, Unavailable):
             logger.warning("not ready: %s", error)
+        elif not isinstance(error, WrongRevision) and database.can_read_elsewhere:
+            return JsonResponse({"status": "read-only"})
         return _not_ready("unavailable")
     return JsonResponse({"status": "ok"})
 

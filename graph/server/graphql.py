@@ -47,6 +47,7 @@ from graph.server.requests import (
     read_body,
     request_of,
     request_of_url,
+    with_token,
 )
 from graph.server.responses import (
     JsonResponse,
@@ -208,7 +209,7 @@ class GraphQL:
                         "The header Idempotency-Key applies to a single mutation only."
                     )
                 return await self._batch(scope, content, accepted.whole, viewer, client)
-            request = request_of(content, client)
+            request = with_token(request_of(content, client), scope)
             if key:
                 request = replace(request, idempotency_key=key)
             # The variables are smaller than the body that holds them.
@@ -276,7 +277,8 @@ class GraphQL:
     ) -> ASGIApp:
         check_preflight(scope, self._origins)
         request = request_of_url(scope["query_string"], client)
-        request = _taking(replace(request, only_query=True), accepted, scope)
+        request = with_token(replace(request, only_query=True), scope)
+        request = _taking(request, accepted, scope)
         began = perf_counter()
         with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
             answer = await _answer(scope, request, viewer)
@@ -296,7 +298,7 @@ class GraphQL:
             raise BatchTooLarge(self._max_batch)
         if not content:
             raise BadRequest("A batch must hold at least one request.")
-        requests = [request_of(each, client) for each in content]
+        requests = [with_token(request_of(each, client), scope) for each in content]
         for request in requests:
             check_size(request, self._max_variables_bytes)
         answers = await asyncio.gather(*(_answer(scope, request, viewer) for request in requests))

@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from graph.database.gauges import pool_gauges
+from graph.database.replicas import Fallback
 from graph.execution.running.counts import BOUNDS
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from graph.database.engine import Database
+    from graph.database.replicas import Replicas
     from graph.database.upkeep import Upkeep
     from graph.execution.running.counts import CountedBuckets, Histogram, OperationCounts
     from graph.execution.running.execute import Execution
@@ -146,6 +148,8 @@ def _load(database: Database, execution: Execution) -> Iterator[Metric]:
     yield _gauge("graph_pool_size", "The most database connections", pool["size"])
     yield _gauge("graph_pool_in_use", "Database connections in use", pool["in_use"])
     yield _gauge("graph_pool_waiting", "Operations that wait for a connection", pool["waiting"])
+    if database.replicas is not None:
+        yield from _replicas(database.replicas)
     lines = execution.limiters.gauges
     for key, name, text in (
         ("places", "graph_places", "Operations that may run at once"),
@@ -156,6 +160,32 @@ def _load(database: Database, execution: Execution) -> Iterator[Metric]:
         for line, gauges in lines.items():
             family.add_metric([line], gauges[key])
         yield family
+
+
+def _replicas(replicas: Replicas) -> Iterator[Metric]:
+    pools = {each.address: pool_gauges(each) for each in replicas.all}
+    for key, text in (
+        ("size", "The most connections to a replica"),
+        ("in_use", "Connections to a replica in use"),
+        ("waiting", "Operations that wait for a connection to a replica"),
+    ):
+        family = GaugeMetricFamily(f"graph_replica_pool_{key}", text, labels=["replica"])
+        for address, pool in pools.items():
+            family.add_metric([address], pool[key])
+        yield family
+    resting = GaugeMetricFamily(
+        "graph_replica_resting", "Whether a replica is not read at present", labels=["replica"]
+    )
+    for each in replicas.all:
+        resting.add_metric([each.address], each.is_resting)
+    yield resting
+    yield _counter("graph_replica_reads", "Statements that replicas answered", replicas.answered)
+    fallbacks = CounterMetricFamily(
+        "graph_replica_fallbacks", "Statements that went to the primary instead", labels=["reason"]
+    )
+    for reason in Fallback:
+        fallbacks.add_metric([reason], replicas.fallbacks[reason])
+    yield fallbacks
 
 
 def _documents(execution: Execution) -> Iterator[Metric]:

@@ -6,12 +6,14 @@ Starlette's `Request` is not used: it costs more than a look-up by key.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
+from graph.database.consistency import ConsistencyToken
 from graph.errors import (
     BadRequest,
     BodyTooLarge,
@@ -96,6 +98,16 @@ def idempotency_key(scope: Scope) -> str | None:
     return found["bare"] or _ESCAPED.sub(r"\1", found["quoted"])
 
 
+def with_token(request: Request, scope: Scope) -> Request:
+    """The request with the token in the header X-Consistency-Token, if there is one.
+
+    Raises:
+        InvalidConsistencyToken: it is malformed, or there is more than one.
+    """
+    token = header(scope, b"x-consistency-token")
+    return replace(request, token=ConsistencyToken.parse(token)) if token else request
+
+
 async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
     """Read the whole body.
 
@@ -137,6 +149,7 @@ def request_of(content: Any, client: str) -> Request:
 
     Raises:
         BadRequest: a member has the wrong type, or there is no query.
+        InvalidConsistencyToken: its extension `consistencyToken` is malformed.
     """
     if not isinstance(content, dict):
         raise BadRequest("A request must be a JSON object with a 'query'.")
@@ -181,7 +194,7 @@ def check_size(request: Request, max_variables_bytes: int) -> None:
 
 def _extended_request(content: dict[str, Any], extensions: dict[str, Any], client: str) -> Request:
     document, is_hash = names_document(content.get("documentId"), extensions.get("persistedQuery"))
-    query = content.get("query")
+    query, token = content.get("query"), extensions.get("consistencyToken")
     if document is None or query is not None:
         _check_query(content)
     return Request(
@@ -192,6 +205,7 @@ def _extended_request(content: dict[str, Any], extensions: dict[str, Any], clien
         document_is_hash=is_hash,
         client=client,
         wants_cost=extensions.get("cost") is True,
+        token=None if token is None else ConsistencyToken.parse(token),
     )
 
 

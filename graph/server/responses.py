@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from graph.database.consistency import latest
 from graph.errors import ErrorCode
 from graph.execution.running.request import Answer
 from graph.server.accept import GRAPHQL_RESPONSE, JSON
@@ -89,6 +90,8 @@ def answer_response(
     if status == _UNAUTHENTICATED:
         headers = (*headers, (b"www-authenticate", b"Bearer"))
     body = WIRES[media_type].one(answer.body) if media_type in WIRES else answer.body
+    if answer.token is not None:
+        headers = (*headers, (b"x-consistency-token", str(answer.token).encode()))
     if answer.retry_after_seconds is not None:
         headers = (*headers, (b"retry-after", b"%d" % answer.retry_after_seconds))
     return JsonResponse(body, status=status, media_type=media_type, headers=headers)
@@ -102,6 +105,7 @@ def batch_response(answers: Sequence[Answer], media_type: str) -> JsonResponse:
         b"[" + b",".join(answer.body for answer in answers) + b"]",
         statuses.pop() if len(statuses) == 1 else 200,
         max(waits, default=0) or None,
+        token=latest(answer.token for answer in answers),
     )
     return answer_response(together, media_type)
 
@@ -113,7 +117,7 @@ def cacheable_response(
 
     `is_shared` tells that every client gets it, so that shared caches may keep it.
     """
-    vary = (b"vary", b"Accept, Authorization")
+    vary = (b"vary", b"Accept, Authorization, X-Consistency-Token")
     if answer.status != _OK or answer.cache_control is None:
         return answer_response(answer, media_type, (vary,))
     hashed = blake2b(answer.body, digest_size=12, person=media_type.encode()[-16:]).hexdigest()

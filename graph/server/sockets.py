@@ -263,11 +263,11 @@ class _Socket:
     async def _results(self, id_: str, answer: Answer) -> Any:
         """Send all results but an error; return the last message."""
         if answer.stream is None:
-            return await self._send_result(id_, answer.body) or complete_message(id_)
+            return await self._send_result(id_, _body(answer)) or complete_message(id_)
         try:
             with self._endpoint.connections.subscription(self.client):
                 while (result := await answer.stream.next()) is not None:
-                    error = await self._send_result(id_, result.body)
+                    error = await self._send_result(id_, result.payload)
                     if error is not None:
                         return error
                     await asyncio.sleep(0)  # the next result may be there already
@@ -301,6 +301,15 @@ class _Socket:
     def _execution(self) -> Execution:
         execution: Execution = self.scope["state"]["execution"]
         return execution
+
+
+def _body(answer: Answer) -> bytes:
+    """The body of an answer, which has no header for its token."""
+    if answer.token is None:
+        return answer.body
+    result = orjson.loads(answer.body)
+    extensions = result.get("extensions", {}) | {"consistencyToken": str(answer.token)}
+    return orjson.dumps({**result, "extensions": extensions})
 
 
 def _authorized(scope: Scope, authorization: bytes) -> Scope:

@@ -130,7 +130,7 @@ class SubscriptionResponse:
         return head + self._wire.heartbeat
 
     def _encoded(self, result: StreamedResult) -> bytes:
-        return self._id(result.cursor) + self._wire.before + result.body + self._wire.after
+        return self._id(result.cursor) + self._wire.before + result.payload + self._wire.after
 
     def _id(self, cursor: str | None) -> bytes:
         return b"id: %b\n" % cursor.encode() if cursor and self._wire.has_ids else b""

@@ -58,6 +58,7 @@ Secret: TypeAlias = Annotated[SecretStr, AfterValidator(_long_enough)]
 # Several values, separated by commas.
 _Listed = (NoDecode, BeforeValidator(_split_by_commas))
 Names: TypeAlias = Annotated[tuple[str, ...], *_Listed]
+DatabaseUrls: TypeAlias = Annotated[tuple[DatabaseUrl, ...], *_Listed]
 Networks: TypeAlias = Annotated[tuple[IPvAnyNetwork, ...], *_Listed]
 Origins: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(addresses.origin)], ...], *_Listed

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +17,7 @@ from graph.settings.choices import (
 )
 from graph.settings.kinds import (
     DatabaseUrl,
+    DatabaseUrls,
     HeaderNames,
     KeysUrl,
     Names,
@@ -59,9 +59,14 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
+    # How often each worker stores which fields and operations clients use; 0 counts none.
+    usage_seconds: float = Field(default=60, ge=0, le=86_400, allow_inf_nan=False)
+
     # None means embedded: graph starts its own PostgreSQL in `data_dir`.
     database_url: DatabaseUrl | None = None
     data_dir: Path = Path(".graph")
+    # Replicas of that database, which answer reads.
+    replica_urls: DatabaseUrls = ()
     pool_size: int = Field(default=10, ge=1, le=1000)
     pool_timeout_seconds: Seconds = 10
     # A connection that has been open for longer is replaced before its next use.
@@ -189,24 +194,27 @@ class Settings(BaseSettings):
         "Retry-After",
         "Server-Timing",
         "WWW-Authenticate",
+        "X-Consistency-Token",
         "X-Request-ID",
     )
 
     @property
     def database_address(self) -> str:
         """The database's host, port and name, without the password; or "embedded"."""
-        if self.database_url is None:
-            return "embedded"
-        url = urlsplit(self.database_url.get_secret_value())
-        host = url.hostname or parse_qs(url.query).get("host", ["localhost"])[0]
-        return f"{host}:{url.port or 5432}{url.path}"
+        return "embedded" if self.database_url is None else addresses.shown(self.database_url)
+
+    @property
+    def replica_addresses(self) -> tuple[str, ...]:
+        """As `database_address`, of each replica."""
+        return tuple(map(addresses.shown, self.replica_urls))
 
     def environment(self) -> dict[str, str]:
         """The environment variables that give another process the same settings."""
         secrets = {
             name: value.get_secret_value() for name, value in self if isinstance(value, SecretStr)
         }
-        values = self.model_dump(mode="json") | secrets
+        replicas = [url.get_secret_value() for url in self.replica_urls]
+        values = self.model_dump(mode="json") | secrets | {"replica_urls": replicas}
         return {f"GRAPH_{name.upper()}": _as_text(value) for name, value in values.items()}
 
     @model_validator(mode="before")
@@ -225,6 +233,12 @@ class Settings(BaseSettings):
                 "GRAPH_COST_CAPACITY must not be less than GRAPH_MAX_COST:"
                 " the most expensive operations could never run"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_of_a_primary(self) -> Self:
+        if self.replica_urls and self.database_url is None:
+            raise ValueError("GRAPH_REPLICA_URLS needs the URL of the primary, GRAPH_DATABASE_URL")
         return self
 
     @model_validator(mode="after")

@@ -1,86 +1,145 @@
-"""A primary and a standby that follows it, of a test's own."""
+"""A primary and standbys that follow it, of a test's own."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from graph.database.embedded import Cluster, binary, running_cluster
+from graph.database.embedded import Cluster, binary
 from graph.database.embedded.account import account_for
 from graph.database.engine import Database
 from graph.database.migrate import migrate
 from tests.conftest import settings_for
-from tests.database.test_embedded import CLUSTER
+from tests.database.test_embedded import CLUSTER, postmaster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_RULES = "pg_hba.conf"
-_SMALL = {"fsync": "off", "shared_buffers": "16MB", "max_connections": "40"}
+_SMALL = {"fsync": "off", "shared_buffers": "16MB"}
 
 
 @dataclass
-class Pair:
+class Group:
+    """A primary and its standbys. Each of them can be stopped, and started again."""
+
     primary: Cluster
-    standby: Cluster
-    _stop_primary: ExitStack
+    standbys: list[Cluster]
+    running: list[Cluster]
+    folder: Path
 
-    def stop_primary(self) -> None:
-        """Stop it; the standby has all that was committed by then."""
-        self._stop_primary.close()
+    @property
+    def standby(self) -> Cluster:
+        return self.standbys[0]
 
-    async def promote(self) -> None:
-        assert await fetched(self.standby, "SELECT pg_promote(true, 60)") == [(True,)]
+    def stop(self, cluster: Cluster) -> None:
+        """Stop it in order: standbys have all that a primary has committed by then."""
+        self.running.remove(cluster)
+        cluster.__exit__(None, None, None)
+
+    def start(self, cluster: Cluster) -> None:
+        cluster.__enter__()
+        self.running.append(cluster)
+        if cluster is self.primary and self.standbys:
+            self.let_standbys_in()
+
+    def let_standbys_in(self) -> None:
+        """They may run as an account that is no client. A start writes the rules anew."""
+        rules = self.folder / "primary" / CLUSTER / "pg_hba.conf"
+        rules.write_text(f"local replication all trust\n{rules.read_text()}")
+        os.kill(postmaster(self.folder / "primary"), signal.SIGHUP)
+
+    @contextmanager
+    def untouched(self, standby: int) -> Iterator[None]:
+        """Restore who may connect to a standby: it cannot be made anew there."""
+        accounts = self.folder / f"standby{standby}" / CLUSTER / "pg_ident.conf"
+        before = accounts.read_text()
+        try:
+            yield
+        finally:
+            accounts.write_text(before)
+
+    async def promote(self, standby: Cluster | None = None) -> None:
+        assert await fetched(standby or self.standby, "SELECT pg_promote(true, 60)") == [(True,)]
 
     async def caught_up(self) -> None:
-        """Return when the standby has replayed all that the primary has written."""
-        ((written,),) = await fetched(self.primary, "SELECT pg_current_wal_insert_lsn()::text")
+        """Return when all standbys have replayed all that the primary has written."""
+        ((written,),) = await fetched(self.primary, "SELECT pg_current_wal_flush_lsn()::text")
         replayed = f"SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn"
-        for _ in range(1000):
-            if await fetched(self.standby, replayed) == [(True,)]:
-                return
-            await asyncio.sleep(0.02)
-        raise TimeoutError
+        for standby in self.standbys:
+            await until(standby, replayed)
 
     def url_of_both(self) -> str:
-        """The URL of whichever of them takes changes."""
+        """The URL of whichever of the primary and the first standby takes changes."""
         hosts = [each.environment()["PGHOST"] for each in (self.primary, self.standby)]
         tail = "&".join(f"host={host}:5432" for host in hosts)
         return f"postgresql+asyncpg://graph@/graph?{tail}&target_session_attrs=read-write"
 
 
 @contextmanager
-def replicated(folder: Path) -> Iterator[Pair]:
-    """A migrated primary, and its standby; both are stopped when the block ends."""
-    with ExitStack() as stack:
-        first = stack.enter_context(ExitStack())
-        primary = first.enter_context(running_cluster(_made(folder, "first"), settings=_SMALL))
-        asyncio.run(_migrated(primary))
-        copy = _made(folder, "second") / CLUSTER
-        subprocess.run(
-            [binary("pg_basebackup"), "-D", copy, "--checkpoint=fast", "--wal-method=stream"],
-            env=os.environ | primary.environment(),
-            check=True,
-            timeout=60,
-        )
-        (copy / "standby.signal").touch()
-        _give(copy)
-        _let_in(folder / "first" / CLUSTER)
-        asyncio.run(fetched(primary, "SELECT pg_reload_conf()"))
-        follow = {
-            "primary_conninfo": f"host={primary.environment()['PGHOST']} port=5432 user=graph",
-            # A read that is in the way of recovery is ended at once.
-            "max_standby_streaming_delay": "0",
-        }
-        standby = stack.enter_context(running_cluster(folder / "second", settings=_SMALL | follow))
-        yield Pair(primary, standby, first)
+def replicated(folder: Path, *, standbys: int = 1, **settings: str) -> Iterator[Group]:
+    """A migrated primary, and its standbys; all are stopped when the block ends.
+
+    `settings` are those of PostgreSQL on each of them, beside our own.
+    """
+    group = Group(_cluster(_made(folder, "primary"), _SMALL | settings), [], [], folder)
+    try:
+        group.start(group.primary)
+        asyncio.run(_migrated(group.primary))
+        names = [f"standby{nth}" for nth in range(standbys)]
+        for name in names:
+            _copy(group.primary, folder, name)
+        group.let_standbys_in()
+        for name in names:
+            follow = {
+                "primary_conninfo": f"host={group.primary.environment()['PGHOST']} port=5432"
+                f" user=graph application_name={name}",
+                # A read that is in the way of recovery is ended at once.
+                "max_standby_streaming_delay": "0",
+                "wal_retrieve_retry_interval": "100ms",
+            }
+            standby = _cluster(folder / name, _SMALL | follow | settings)
+            group.standbys.append(standby)
+            group.start(standby)
+        yield group
+    finally:
+        # A primary waits for its standbys to have all.
+        for cluster in reversed([*group.running]):
+            group.stop(cluster)
+
+
+def _cluster(folder: Path, settings: Mapping[str, str]) -> Cluster:
+    return Cluster(folder.resolve(), settings)
+
+
+def _copy(primary: Cluster, folder: Path, name: str) -> None:
+    copy = _made(folder, name) / CLUSTER
+    subprocess.run(
+        [binary("pg_basebackup"), "-D", copy, "--checkpoint=fast", "--wal-method=stream"],
+        env=os.environ | primary.environment(),
+        check=True,
+        timeout=60,
+    )
+    (copy / "standby.signal").touch()
+    account = account_for(folder / "primary" / CLUSTER)
+    for path in (copy, *copy.rglob("*")):
+        account.receive(path)
+
+
+async def until(cluster: Cluster, condition: str) -> None:
+    """Return when a condition in SQL is true there."""
+    for _ in range(1000):
+        if await fetched(cluster, condition) == [(True,)]:
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError(condition)
 
 
 async def fetched(cluster: Cluster, statement: str) -> list[Any]:
@@ -105,18 +164,3 @@ def _made(folder: Path, name: str) -> Path:
     made = folder / name
     made.mkdir(mode=0o755)
     return made
-
-
-def _give(folder: Path) -> None:
-    """Give a copy, and all in it, to the account that runs the original."""
-    account = account_for(folder.parents[1] / "first" / CLUSTER)
-    for path in (folder, *folder.rglob("*")):
-        account.receive(path)
-
-
-def _let_in(folder: Path) -> None:
-    """Let the standby in, which may run as an account that is no client."""
-    with (folder / _RULES).open("r+") as rules:
-        text = rules.read()
-        rules.seek(0)
-        rules.write(f"local replication all trust\n{text}")

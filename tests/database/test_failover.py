@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from graph.database.embedded import Cluster
     from tests.conftest import Client
-    from tests.database.standby import Pair
+    from tests.database.standby import Group
 
 ORDERS = "FROM pg_locks WHERE relation = 'orders'::regclass AND"
 LOCKED = f"SELECT 1 {ORDERS} mode = 'AccessExclusiveLock'"
@@ -35,7 +35,7 @@ CHANGE = """mutation { createItem(input: {name: "Lamp", costPrice: "5.00", selli
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
+def pair() -> Iterator[Group]:
     with a_folder() as folder, replicated(folder) as pair:
         yield pair
 
@@ -51,7 +51,7 @@ async def sent(client: Client, query: str) -> httpx.Response:
 
 
 @asynccontextmanager
-async def locked(pair: Pair, table: str) -> AsyncIterator[None]:
+async def locked(pair: Group, table: str) -> AsyncIterator[None]:
     """The table is locked on the primary, and then on the standby, too."""
     connection = await asyncpg.connect(dsn_of(pair.primary))
     try:
@@ -74,7 +74,7 @@ async def found(cluster: Cluster, statement: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("execution", ["compiled", "resolvers"])
-async def test_a_read_that_recovery_ends_is_run_once_more(pair: Pair, execution: str) -> None:
+async def test_a_read_that_recovery_ends_is_run_once_more(pair: Group, execution: str) -> None:
     await write_rows(pair)
     async with reader_of(pair.standby, execution=execution) as client:
         expected = await client(READ)
@@ -91,7 +91,7 @@ async def test_a_read_that_recovery_ends_is_run_once_more(pair: Pair, execution:
     assert response.json() == {"data": expected}
 
 
-async def write_rows(pair: Pair) -> None:
+async def write_rows(pair: Group) -> None:
     if await fetched(pair.primary, "SELECT 1 FROM customers LIMIT 1"):
         return
     database = Database.connect(settings_for(pair.primary.url()))
@@ -100,7 +100,7 @@ async def write_rows(pair: Pair) -> None:
     await pair.caught_up()
 
 
-async def test_a_standby_is_read_but_refuses_changes_until_it_is_promoted(pair: Pair) -> None:
+async def test_a_standby_is_read_but_refuses_changes_until_it_is_promoted(pair: Group) -> None:
     await write_rows(pair)
     both = settings_for(pair.url_of_both())
     async with reader_of(pair.standby) as client, client_of(create_app(both)) as wherever:
@@ -112,7 +112,7 @@ async def test_a_standby_is_read_but_refuses_changes_until_it_is_promoted(pair: 
             assert await client(READ) == read
             assert (await wherever(change))["createItem"]["item"] == {"name": "Lamp"}
 
-        pair.stop_primary()
+        pair.stop(pair.primary)
         assert (await sent(wherever, CHANGE)).status_code == 503
         await pair.promote()
 

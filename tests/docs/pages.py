@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "examples" / "shop" / "README.md",
 ]
 # Its recipes add to the store, so its examples do not run on the store as it is.
 RECIPES = ROOT / "docs" / "extending.md"

@@ -15,7 +15,7 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
-from bench import access, limits, price
+from bench import access, limits, overload, price
 from bench.__main__ import app as bench
 from graph.cli import app
 from graph.settings import Settings
@@ -49,6 +49,7 @@ GIVEN = {
 _BENCHES: dict[str, typer.Typer] = {
     "bench.limits": limits.app,
     "bench.access": access.app,
+    "bench.overload": overload.app,
     "bench.price": price.app,
 }
 SETTINGS = {f"GRAPH_{name.upper()}" for name in Settings.model_fields}
@@ -58,7 +59,9 @@ OTHERS = {
     "GRAPH_MIGRATION_EVENTS": "tests/store/test_event_partitions.py",
     "GRAPH_MIGRATION_LINES": "tests/store/test_key_migration.py",
     "GRAPH_PROVE_ROUNDS": "tests/prove/conftest.py",
+    "SHOP_PICTURES": "tests/shop/test_looks.py",
     "GRAPH_TEST_EXAMPLES": "tests/execution/test_oracle.py",
+    "GRAPH_UPGRADE_LINES": "tests/test_upgrade.py",
 }
 
 

@@ -41,7 +41,7 @@ def outcome(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[
         for block in recipe.changes:
             apply(block, folder)
     names = {way: f"extended_{way}" for way in ("compiled", "resolvers")}
-    for name in (*names.values(), "extended_models"):
+    for name in (*names.values(), "extended_models", "extended_effects"):
         asyncio.run(administer(cluster, f"CREATE DATABASE {name}"))
     steps = [
         {"query": step.block.text, "variables": step.variables}
@@ -53,6 +53,7 @@ def outcome(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[
     task = {
         "urls": {way: cluster.url(name) for way, name in names.items()},
         "models_url": cluster.url("extended_models"),
+        "effects_url": cluster.url("extended_effects"),
         "before": head_revision(),
         "steps": steps,
         "timed": [query.replace("first: 1)", "first: 20)") for query in RESOLVED],
@@ -94,6 +95,10 @@ def test_the_migrations_make_the_tables_of_the_models(
     assert migrated == created
 
 
+def test_the_migrations_are_declared_as_they_are_and_stop_nobody(outcome: dict[str, Any]) -> None:
+    assert outcome["faults"] == []
+
+
 def test_each_recipe_has_an_example() -> None:
     assert [recipe.title for recipe in FOUND if recipe.changes and not recipe.steps] == []
 
@@ -132,12 +137,15 @@ def test_a_column_costs_two_files_to_read_and_two_more_to_write() -> None:
     assert len(read.files | write.files) <= 4
 
 
-def test_a_python_resolver_costs_a_statement_per_level(outcome: dict[str, Any]) -> None:
-    resolved, computed = (
+def test_a_resolver_without_needs_costs_a_statement_per_level(
+    outcome: dict[str, Any],
+) -> None:
+    filled, resolved, computed = (
         outcome["compiled"][nth]["statements"]
         for nth, example in enumerate(EXAMPLES)
         if example.block.text in RESOLVED
     )
 
-    assert (resolved, computed) == (4, 1)
-    print("{:.1f} ms with the method, {:.1f} ms without".format(*outcome["milliseconds"]))  # noqa: T201
+    assert (filled, resolved, computed) == (1, 4, 1)
+    times = outcome["milliseconds"]
+    print("{:.1f} ms with needs, {:.1f} ms with a method, {:.1f} ms without".format(*times))  # noqa: T201

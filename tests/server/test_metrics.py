@@ -289,7 +289,11 @@ def test_a_histogram_counts_each_time_in_the_first_bucket_that_holds_it() -> Non
 
 async def test_the_dashboard_shows_each_metric_and_no_other(settings: Settings) -> None:
     port = free_port()
-    more = {"metrics_port": port, "cost_capacity": 100_000}
+    more = {
+        "metrics_port": port,
+        "cost_capacity": 100_000,
+        "replica_urls": (settings.database_url,),
+    }
     app = create_app(settings.model_copy(update=more), keeps_order=True)
     async with client_of(app) as client:
         await client("{ items { nodes { name } } }")

@@ -30,6 +30,7 @@ from sqlalchemy import literal_column as raw_sql
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
 from graph.database.reads.parts import Part, joined
+from graph.database.reads.placeholders import placeholder
 from graph.database.reads.sql_fragments import (
     Expression,
     Json,
@@ -49,6 +50,7 @@ from graph.selection import (
     EnumLookup,
     GlobalId,
     Nodes,
+    Resolved,
     Selection,
     ToOne,
     Typename,
@@ -80,6 +82,15 @@ class JsonStatement:
     # None for the key of the viewer's own row.
     _binders: tuple[Callable[[Sequence[Value]], Any] | None, ...]
     runs: int = 0
+    _on_replica: JsonStatement | None = None
+
+    @property
+    def on_replica(self) -> JsonStatement:
+        """The same for a replica, with one parameter more: see `graph.database.replicas`."""
+        if self._on_replica is None:
+            check = f"\nWHERE ${len(self._binders) + 1}::replayed IS NULL OR true"
+            self._on_replica = JsonStatement(self.sql + check, self._binders)
+        return self._on_replica
 
     def parameters(self, values: Sequence[Value], own: Any = None) -> list[Any]:
         """The positional parameters for these values of the operation's arguments.
@@ -226,7 +237,7 @@ class RowWriter:
             (field.response_key, self._field(entity, field, alias)) for field in selection.fields
         )
 
-    def _field(self, entity: str, field: Any, alias: str) -> SqlText:
+    def _field(self, entity: str, field: Any, alias: str) -> SqlText:  # noqa: PLR0911  one for each
         match field:
             case Column():
                 return self._column(entity, field.name, alias)
@@ -241,6 +252,8 @@ class RowWriter:
                 return self._relationship(field, alias)
             case Connection():
                 return ConnectionWriter(self, field, parent=alias).text()
+            case Resolved():
+                return placeholder(entity, field, alias, self.json_function)
         raise NotImplementedError(field)
 
     def _column(self, entity: str, name: str, alias: str) -> SqlText:

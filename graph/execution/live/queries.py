@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from graph.execution.live.events import may_pass
 from graph.execution.live.group import Group
-from graph.execution.live.stream import StreamedResult
 
 if TYPE_CHECKING:
     from graph.execution.live.dispatcher import Dispatcher
     from graph.execution.live.group import Bill
     from graph.execution.live.runs import Query
+    from graph.execution.live.stream import StreamedResult
 
 _LEAST_PAUSE_SECONDS = 0.1
 # A query runs for at most a part of the time.
@@ -71,7 +71,7 @@ class LiveGroup(Group):
         self.is_stale = False  # what changes from now on makes it stale again
         self.begun += 1
         try:
-            body, cost = await self.query.whole()
+            result, cost = await self.query.whole()
         except Exception as error:  # noqa: BLE001  every receiver is told
             self.is_stale = self.has_failed = True
             if may_pass(error) and self.result is not None:
@@ -80,7 +80,7 @@ class LiveGroup(Group):
             self._retry_seconds = min(2 * self._retry_seconds, _LONGEST_RETRY_SECONDS)
             return self._retry_seconds
         self.share(cost)
-        self._take(StreamedResult(body))
+        self._take(result)
         self.has_failed, self._retry_seconds = False, _RETRY_SECONDS
         self._ended_at = monotonic()
         self._took_seconds = self._ended_at - began

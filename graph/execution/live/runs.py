@@ -19,6 +19,7 @@ from graph.relay import decode_cursor, encode_cursor
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from graph.database.consistency import ConsistencyToken
     from graph.execution.documents.operation import Operation
     from graph.execution.documents.subscriptions import Source
     from graph.execution.running.request import Answer, Request
@@ -87,7 +88,7 @@ class Query:
         before = b'{"data":{"%s":{"edges":' % self.source.response_key.encode()
         if answer.body.startswith(before) and answer.body.endswith(b"}}}"):
             edges = elements_of(answer.body[len(before) : -3])
-            events = [self._numbered(edge) for edge in edges]
+            events = [self._numbered(edge, answer.token) for edge in edges]
         elif first > 1:
             return await self.page(after, settled, first=1)
         else:
@@ -96,31 +97,32 @@ class Query:
         end = events[-1].number if len(events) == first else settled
         return EventPage(events, end, cost)
 
-    async def whole(self) -> tuple[bytes, int]:
+    async def whole(self) -> tuple[StreamedResult, int]:
         """The result of a live query, and its cost; raises as `Runner`."""
         answer, cost = await self._run(self.source.query, {SETTLED: self.settled() or 0})
         key = self.source.response_key
         if answer.body.startswith(b'{"data":{') and answer.body.endswith(b"}}"):
-            return b'{"data":{"%s":%s}}' % (key.encode(), answer.body[8:-1]), cost
+            body = b'{"data":{"%s":%s}}' % (key.encode(), answer.body[8:-1])
+            return StreamedResult(body, token=answer.token), cost
         result: dict[str, Any] = orjson.loads(answer.body)
         if "data" in result:
             result["data"] = result["data"] and {key: result["data"]}
         for error in result["errors"]:
             if "path" in error:
                 error["path"] = [key, *error["path"]]
-        return orjson.dumps(result), cost
+        return StreamedResult(orjson.dumps(result), token=answer.token), cost
 
     def failure(self, error: Exception) -> StreamedResult:
         """The last result of a stream that cannot go on."""
         return StreamedResult(answer_to(error).body)
 
-    def _numbered(self, edge: bytes) -> Numbered:
+    def _numbered(self, edge: bytes, token: ConsistencyToken | None) -> Numbered:
         """The event of an edge whose first member is its cursor."""
         cursor = edge[len(_CURSOR) : edge.index(b'"', len(_CURSOR))].decode()
         # There may be no other member: @skip may leave out all that the client selects.
         rest = b"{" + edge[len(_CURSOR) + len(cursor) + 1 :].removeprefix(b",")
         body = b'{"data":{"%s":%s}}' % (self.source.response_key.encode(), rest)
-        return Numbered(self.number_of(cursor), StreamedResult(body, cursor))
+        return Numbered(self.number_of(cursor), StreamedResult(body, cursor, token))
 
     async def _with_errors(
         self, answer: Answer, after: int, settled: int
@@ -140,7 +142,8 @@ class Query:
             ]
             body = orjson.dumps({"data": data and {key: data}, "errors": errors})
             cursor = edge[CURSOR]
-            return [Numbered(self.number_of(cursor), StreamedResult(body, cursor))], cost
+            event = StreamedResult(body, cursor, answer.token)
+            return [Numbered(self.number_of(cursor), event)], cost
         return [], cost
 
     async def _run_page(

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from graph.database.consistency import ConsistencyToken
 
 
 @dataclass(frozen=True, slots=True)
 class StreamedResult:
-    """One execution result as JSON. `cursor` is where the stream goes on after it, if it can."""
+    """One execution result as JSON. `cursor` is where the stream goes on after it, if it can.
+
+    `token` is that of all that the result shows, where there are replicas.
+    """
 
     body: bytes
     cursor: str | None = None
+    token: ConsistencyToken | None = None
+
+    @property
+    def payload(self) -> bytes:
+        """The result as it is sent, with its token."""
+        if self.token is None:
+            return self.body
+        token = str(self.token).encode()
+        return b'%b,"extensions":{"consistencyToken":"%b"}}' % (self.body[:-1], token)
 
 
 class Stream(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graph.execution.running.observation import Observation
 
 if TYPE_CHECKING:
+    from graph.database.consistency import ConsistencyToken
     from graph.execution.live.stream import Stream
     from graph.execution.running.parts import Parts
 
@@ -28,6 +29,8 @@ class Request:
     wants_cost: bool = False
     # The header Idempotency-Key: a mutation of its own is done once for each.
     idempotency_key: str | None = None
+    # A query sees all that this token stands for, wherever it is read.
+    token: ConsistencyToken | None = None
     # No mutation may be executed, as a GET must not change anything.
     only_query: bool = False
     # The answer may come in parts, if the document says so.
@@ -50,6 +53,8 @@ class Answer:
     body: bytes
     status: int = 200
     retry_after_seconds: int | None = None
+    # Of a mutation and of what is streamed, where there are replicas: reads with it see the change.
+    token: ConsistencyToken | None = None
     # How long it may be kept, and by whom; None: not at all.
     cache_control: bytes | None = None
     parts: Parts | None = None

@@ -25,6 +25,7 @@ from tests.execution.live.test_groups import EVENTS, LIVE, pay, ship
 from tests.rows import fill
 
 if TYPE_CHECKING:
+    from graph.execution.live.stream import StreamedResult
     from graph.execution.running.execute import Execution
     from tests.conftest import Client
     from tests.execution.live.conftest import Subscriptions
@@ -112,7 +113,7 @@ async def test_an_answer_that_changes_all_the_time_arrives(
     assert hub is not None
     whole = Query.whole
 
-    async def changing(query: Query) -> tuple[bytes, int]:
+    async def changing(query: Query) -> tuple[StreamedResult, int]:
         result = await whole(query)
         hub.changed(None)  # before the run is over
         return result
@@ -131,7 +132,7 @@ async def test_the_first_answer_is_no_older_than_the_subscription(
     running = asyncio.Event()
     whole = Query.whole
 
-    async def slowly(query: Query) -> tuple[bytes, int]:
+    async def slowly(query: Query) -> tuple[StreamedResult, int]:
         running.set()
         await asyncio.sleep(0.3)
         return await whole(query)

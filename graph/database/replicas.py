@@ -1,0 +1,269 @@
+"""Reads from replicas: which one is asked, and when the primary is asked instead.
+
+A replica lags. A client that has changed something sends its token (`consistency`), and reads from
+a replica only if that has replayed as much. The check must come before the snapshot of the
+statement, so it is no condition within it: it belongs to the type of a parameter, which PostgreSQL
+reads before it plans the statement.
+
+    CREATE DOMAIN replayed AS pg_lsn
+        CONSTRAINT replayed_as_standby CHECK (pg_is_in_recovery())
+        CONSTRAINT replayed_check CHECK (value <= pg_last_wal_replay_lsn())
+
+    SELECT ... WHERE $3::replayed IS NULL OR true
+
+This holds for READ COMMITTED: a session of REPEATABLE READ takes its snapshot before it reads
+parameters. So sessions, and with them the resolvers, stay on the primary. A promoted replica fails
+the first check, with a token or without: it may go another way than the primary does.
+
+Whatever a replica cannot answer, the primary is asked once: the same statement, in the same world.
+One that is out of reach, or was promoted, rests: it is looked at once a second, and no client waits
+for it meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from graph.database.driver_errors import is_outdated, sqlstate
+from graph.database.server import Server, pooled_engine
+from graph.errors import Interrupted, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from graph.database.consistency import ConsistencyToken
+    from graph.database.pool import Pool
+    from graph.database.reads import JsonQuery
+    from graph.database.stopwatch import Stopwatch
+    from graph.selection import Value
+    from graph.settings import Settings
+    from graph.viewer import Viewer
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_REST_SECONDS = 1.0
+
+_CHECK_VIOLATION, _CONFLICT, _SCHEMA = "23514", "40001", "42"
+# A standby may have received more than it has replayed, but of this timeline. Without the right to
+# see that (pg_monitor), it is the timeline of its last checkpoint.
+_TIMELINE = """
+    SELECT pg_is_in_recovery(), greatest(
+        (SELECT received_tli FROM pg_stat_wal_receiver),
+        (SELECT timeline_id FROM pg_control_checkpoint()))
+"""
+
+
+class Fallback(StrEnum):
+    """Why the primary was asked instead of a replica."""
+
+    BEHIND = "behind"  # it has not replayed as much as the token says
+    TIMELINE = "timeline"  # the token is of another timeline
+    PROMOTED = "promoted"  # it is no replica any more
+    CONFLICT = "conflict"  # recovery ended the statement
+    SCHEMA = "schema"  # a migration has not arrived there
+    LOST = "lost"  # the connection was lost
+    UNREACHABLE = "unreachable"
+    RESTING = "resting"  # all of them rest
+
+
+_RESTS = {Fallback.PROMOTED, Fallback.UNREACHABLE}
+
+
+class Reader(Protocol):
+    """Answers compiled reads: the primary, or whichever server is fit for it."""
+
+    async def fetch_json(
+        self, query: JsonQuery, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+    ) -> Sequence[bytes]: ...
+
+    async def planned_cost(
+        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+    ) -> float: ...
+
+
+class Replica(Server):
+    """A server whose statements have one parameter more: the position that must be replayed."""
+
+    def __init__(self, engine: AsyncEngine, max_answer_bytes: int) -> None:
+        super().__init__(engine, max_answer_bytes)
+        self._timeline: int | None = None
+        self._asked_at = 0.0
+        self._asking = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """Its host and port, or that of its socket."""
+        url = self.engine.url
+        return f"{url.host or url.query.get('host', 'localhost')}:{url.port or 5432}"
+
+    @property
+    def in_use(self) -> int:
+        """Its connections that are in use."""
+        return cast("Pool", self.engine.pool).checkedout()
+
+    @property
+    def is_resting(self) -> bool:
+        return self._looking is not None and not self._looking.done()
+
+    async def follows(self, timeline: int) -> bool:
+        """Whether it replays the log of this timeline, as far as it is known.
+
+        A replica that follows a new timeline is taken for one of the old timeline for a moment,
+        which only sends reads to the primary.
+        """
+        if self._timeline != timeline:
+            async with self._asking:
+                if self._timeline is None or monotonic() - self._asked_at > _REST_SECONDS:
+                    _, self._timeline = await self.first(_TIMELINE)
+                    self._asked_at = monotonic()
+        return self._timeline == timeline
+
+    def rest(self, reason: Fallback) -> None:
+        """Read nothing from it until it is a replica that can be reached."""
+        if not self.is_resting:
+            logger.warning("the replica %s is not read: %s", self.address, reason)
+            self._looking = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+        await self.engine.dispose()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_REST_SECONDS)
+            with suppress(Unavailable):
+                is_standby, self._timeline = await self.first(_TIMELINE)
+                if is_standby:
+                    break
+        logger.info("the replica %s is read again", self.address)
+
+
+class Replicas:
+    """The replicas of one primary."""
+
+    def __init__(self, primary: Server, replicas: Sequence[Replica]) -> None:
+        self.all = replicas
+        self.answered = 0
+        self.fallbacks = Counter[Fallback]()
+        self._primary = primary
+        self._turn = 0
+
+    @classmethod
+    def connect(
+        cls, primary: Server, settings: Settings, max_temp_megabytes: int | None
+    ) -> Replicas:
+        """A pool for each of `settings.replica_urls`. None is opened before it is used."""
+        engines = (
+            pooled_engine(url.get_secret_value(), settings, max_temp_megabytes)
+            for url in settings.replica_urls
+        )
+        replicas = [Replica(engine, settings.max_answer_bytes) for engine in engines]
+        for each in replicas:
+            each.listeners = primary.listeners
+        return cls(primary, replicas)
+
+    async def read(
+        self,
+        token: ConsistencyToken | None,
+        run: Callable[[Server, tuple[int | None, ...]], Awaitable[T]],
+    ) -> T:
+        """Run a statement on a replica that has what the token stands for, or on the primary.
+
+        `run` gets the server, and what a replica must have replayed (`Server.fetch_json`).
+
+        Raises:
+            Exception: what the statement raises on the primary, or would raise on any server.
+        """
+        replica = self._chosen()
+        if replica is None:
+            reason = Fallback.RESTING
+        else:
+            try:
+                if token is None or await replica.follows(token.timeline):
+                    result = await run(replica, (token and token.position,))
+                    self.answered += 1
+                    return result
+                reason = Fallback.TIMELINE
+            except Exception as error:
+                found = _reason(error)
+                if found is None:
+                    raise
+                reason = found
+            if reason in _RESTS:
+                replica.rest(reason)
+        self.fallbacks[reason] += 1
+        return await run(self._primary, ())
+
+    @property
+    def can_be_read(self) -> bool:
+        """Whether one of them can, as far as is known."""
+        return not all(each.is_resting for each in self.all)
+
+    async def close(self) -> None:
+        for each in self.all:
+            await each.close()
+
+    def _chosen(self) -> Replica | None:
+        """The replica with the fewest connections in use; they take turns where these are equal."""
+        self._turn = (self._turn + 1) % len(self.all)
+        in_turn = (*self.all[self._turn :], *self.all[: self._turn])
+        return min(
+            (each for each in in_turn if not each.is_resting),
+            key=lambda replica: replica.in_use,
+            default=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FreshReader:
+    """Reads that see all that a token stands for; without a token, what the replicas have."""
+
+    replicas: Replicas
+    token: ConsistencyToken | None
+
+    async def fetch_json(
+        self, query: JsonQuery, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+    ) -> Sequence[bytes]:
+        return await self.replicas.read(
+            self.token,
+            lambda server, replayed: server.fetch_json(query, values, viewer, stopwatch, replayed),
+        )
+
+    async def planned_cost(
+        self, query: JsonQuery | None, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+    ) -> float:
+        return await self.replicas.read(
+            None, lambda server, _: server.planned_cost(query, values, viewer, stopwatch)
+        )
+
+
+def _reason(error: Exception) -> Fallback | None:
+    """Why the primary may answer what a replica did not; None if it would fail as well."""
+    state = sqlstate(error)
+    if state == _CHECK_VIOLATION:
+        return _CONSTRAINTS.get(getattr(error, "constraint_name", ""))
+    if state.startswith(_SCHEMA) or is_outdated(error):
+        return Fallback.SCHEMA
+    if isinstance(error, Interrupted):
+        return Fallback.CONFLICT if state == _CONFLICT else Fallback.LOST
+    return Fallback.UNREACHABLE if type(error) is Unavailable else None
+
+
+_CONSTRAINTS = {
+    "replayed_as_standby": Fallback.PROMOTED,
+    "replayed_check": Fallback.BEHIND,
+}

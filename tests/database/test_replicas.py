@@ -1,0 +1,424 @@
+"""Reads from replicas: what a client has changed is read by it, wherever it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from graph.app import create_app
+from graph.database.connect import connected, state_of
+from graph.database.consistency import ONLY_PRIMARY, ConsistencyToken, latest
+from graph.database.engine import Database
+from graph.database.replicas import Fallback
+from graph.database.server import Server
+from graph.errors import DatabaseUnsuitable, Interrupted, InvalidConsistencyToken
+from graph.execution.running.request import Request
+from graph.relay import to_global_id
+from graph.store.access import ROLES
+from graph.viewer import SYSTEM, Viewer
+from tests.conftest import client_of, settings_for
+from tests.database.reading import (
+    TOKEN,
+    delayed,
+    paused,
+    reading,
+    replicas_of,
+    sent,
+    stale_reads,
+)
+from tests.database.standby import dsn_of, fetched, replicated
+from tests.database.test_embedded import a_folder
+from tests.pooler import pooler
+from tests.rows import fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tests.conftest import Client
+    from tests.database.standby import Group
+
+ROUNDS = 10
+READ = "{ customers { totalCount nodes { username orders { nodes { total } } } } }"
+CHANGE = """mutation { createItem(input: {name: "Lamp", costPrice: "5.00", sellingPrice: "9.50"}) {
+    __typename ... on ItemSaved { item { name } } } }"""
+REFUSED = CHANGE.replace("Lamp", "")
+EVENTS = "{ events(last: 1) { nodes { __typename } } }"
+
+
+@pytest.fixture(scope="module")
+def group() -> Iterator[Group]:
+    with a_folder() as folder, replicated(folder, standbys=2) as group:
+        asyncio.run(write_rows(group))
+        yield group
+
+
+async def write_rows(group: Group) -> None:
+    database = Database.connect(settings_for(group.primary.url()))
+    await fill(database, customers=2, orders=1, lines=1)
+    await database.close()
+    await group.caught_up()
+
+
+@pytest.fixture
+async def client(group: Group) -> AsyncIterator[Client]:
+    await group.caught_up()
+    async with reading(group) as client:
+        yield client
+
+
+async def happened(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError
+
+
+# What a client has changed
+
+
+async def test_what_was_changed_is_read_with_its_token(client: Client, group: Group) -> None:
+    assert await stale_reads(client, rounds=ROUNDS, with_token=True) == 0
+    assert replicas_of(client).answered + replicas_of(client).fallbacks[Fallback.BEHIND] > 0
+    async with delayed(group.standbys, 200):
+        assert await stale_reads(client, rounds=ROUNDS, with_token=True) == 0
+    assert replicas_of(client).fallbacks[Fallback.BEHIND] > 0
+
+
+async def test_without_a_token_it_is_what_the_replica_has(client: Client, group: Group) -> None:
+    async with paused(group.standbys):
+        stale = await stale_reads(client, rounds=ROUNDS, with_token=False)
+        assert stale == ROUNDS * 4
+        assert await stale_reads(client, rounds=ROUNDS, with_token=True) == 0
+    assert replicas_of(client).answered == stale
+    assert replicas_of(client).fallbacks == {Fallback.BEHIND: ROUNDS * 4}
+
+
+async def test_a_token_holds_through_a_pooler(group: Group) -> None:
+    with group.untouched(0), pooler(group.standbys[0].url(), mode="transaction") as front:
+        async with reading(group, replica_urls=front.url) as client, paused(group.standbys):
+            assert await stale_reads(client, rounds=ROUNDS, with_token=True) == 0
+            assert replicas_of(client).fallbacks == {Fallback.BEHIND: ROUNDS * 4}
+            assert await stale_reads(client, rounds=1, with_token=False) == 4
+
+
+@pytest.mark.parametrize("change", [CHANGE, REFUSED])
+async def test_mutations_have_a_token_and_queries_have_none(client: Client, change: str) -> None:
+    token = ConsistencyToken.parse((await sent(client, change)).headers[TOKEN])
+    assert token.timeline == 1
+    assert token.position > 0
+    assert TOKEN not in (await sent(client, READ)).headers
+
+
+async def test_without_replicas_there_are_no_tokens_but_they_are_checked(group: Group) -> None:
+    async with client_of(create_app(settings_for(group.primary.url()))) as client:
+        assert TOKEN not in (await sent(client, CHANGE)).headers
+        assert "data" in (await sent(client, READ, "1-0/1")).json()
+        assert code_of(await sent(client, READ, "nonsense")) == "INVALID_CONSISTENCY_TOKEN"
+
+
+def code_of(response: Any) -> str:
+    assert response.status_code in {200, 400}
+    (error,) = response.json()["errors"]
+    code: str = error["extensions"]["code"]
+    return code
+
+
+MALFORMED = [
+    "x",
+    "1",
+    "1-",
+    "-1/2",
+    "1-0/",
+    "1-0/123456789",
+    "1_0/1",
+    "1-80000000/0",
+    "1-0/1 ",
+    "1-0/1, 1-0/2",
+    "\u0661-0/1",
+]
+
+
+@pytest.mark.parametrize("token", [each for each in MALFORMED if each.isascii()])
+async def test_a_malformed_token_is_refused(client: Client, token: str) -> None:
+    if token.strip() == token:
+        assert code_of(await sent(client, READ, token)) == "INVALID_CONSISTENCY_TOKEN"
+    body = {"query": READ, "extensions": {"consistencyToken": token}}
+    response = await client.http.post("/graphql", json=body)
+    assert code_of(response) == "INVALID_CONSISTENCY_TOKEN"
+    assert not any(replicas_of(client).fallbacks.values())
+
+
+@pytest.mark.parametrize("text", [*MALFORMED, None, 1, {}])
+def test_a_token_is_a_timeline_and_a_position(text: Any) -> None:
+    with pytest.raises(InvalidConsistencyToken):
+        ConsistencyToken.parse(text)
+    for token in ("1-0/0", "4294967295-7FFFFFFF/FFFFFFFF", "12-1A/16B3748"):
+        assert str(ConsistencyToken.parse(token)) == token
+
+
+def test_of_several_tokens_the_latest_stands_for_all() -> None:
+    first, second, later = (ConsistencyToken(*each) for each in ((1, 9), (1, 10), (2, 1)))
+    assert latest([]) is latest([None]) is None
+    assert latest([first, None, second]) == second
+    assert latest([later, second]) == later
+    assert latest([later, ONLY_PRIMARY]) == ONLY_PRIMARY
+
+
+async def test_a_batch_has_the_latest_token(group: Group) -> None:
+    async with reading(group, max_batch=3) as client:
+        body = [{"query": each} for each in (CHANGE, READ, CHANGE)]
+        response = await client.http.post("/graphql", json=body)
+        token = response.headers[TOKEN]
+        async with paused(group.standbys):
+            newer = (await sent(client, CHANGE)).headers[TOKEN]
+            assert ConsistencyToken.parse(token) < ConsistencyToken.parse(newer)
+            response = await client.http.post("/graphql", json=body[1:2], headers={TOKEN: newer})
+            assert "data" in response.json()[0]
+            assert replicas_of(client).fallbacks[Fallback.BEHIND] == 1
+
+
+async def test_a_get_request_has_its_token_in_the_header(client: Client, group: Group) -> None:
+    async with paused(group.standbys):
+        token = (await sent(client, CHANGE)).headers[TOKEN]
+        headers = {TOKEN: token, "content-type": "application/json"}
+        response = await client.http.get("/graphql", params={"query": READ}, headers=headers)
+        assert "data" in response.json()
+    assert replicas_of(client).fallbacks[Fallback.BEHIND] == 1
+    assert TOKEN in response.headers["vary"].lower()
+
+
+async def test_another_timeline_is_read_from_the_primary(client: Client) -> None:
+    for token in ("2-0/1", str(ONLY_PRIMARY)):
+        assert "data" in (await sent(client, READ, token)).json()
+    assert replicas_of(client).fallbacks == {Fallback.TIMELINE: 2}
+    assert "data" in (await sent(client, READ, "1-0/1")).json()
+
+
+# What replicas answer
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_every_role_has_the_same_rows_on_a_replica(
+    client: Client, group: Group, role: str
+) -> None:
+    viewer = Viewer("somebody", role, ROLES[role], own=1)
+    async with client_of(create_app(settings_for(group.primary.url()))) as direct:
+        for query in (READ, "{ orders { nodes { total customer { username email } } } }"):
+            expected = await direct.execution.answer(Request(query, {}), viewer)
+            found = await client.execution.answer(Request(query, {}), viewer)
+            assert found.body == expected.body
+            assert (replicas_of(client).answered > 0) is (b"errors" not in found.body)
+            replicas_of(client).answered = 0
+
+
+async def test_replicas_take_turns(client: Client) -> None:
+    for _ in range(10):
+        await client(READ)
+    served = [each.engine.pool.checkedin() for each in replicas_of(client).all]  # type: ignore[attr-defined]
+    assert served == [1, 1]
+    assert replicas_of(client).answered == 10
+
+
+async def test_resolvers_and_the_log_are_read_on_the_primary(group: Group) -> None:
+    async with paused(group.standbys):
+        async with reading(group) as client:
+            await sent(client, CHANGE)
+            await client(EVENTS)
+            assert replicas_of(client).answered == 0
+        async with reading(group, execution="resolvers") as client:
+            assert await client(READ)
+            assert replicas_of(client).answered == 0
+
+
+async def test_what_is_streamed_has_the_token_of_what_it_shows(
+    client: Client, group: Group
+) -> None:
+    item = f'item(by: {{id: "{to_global_id("Item", 1)}"}}) {{ name }}'
+    request = Request(f"subscription {{ live {{ {item} }} }}", {}, takes_stream=True)
+    stream = (await client.execution.answer(request, SYSTEM)).stream
+    assert stream is not None
+    try:
+        async with paused(group.standbys):
+            seen = json.loads((await stream.next()).payload)  # type: ignore[union-attr]
+            await stale_reads(client, rounds=1, with_token=True, items=1)
+            told = json.loads((await stream.next()).payload)  # type: ignore[union-attr]
+            assert told["data"] != seen["data"]
+            token = told["extensions"]["consistencyToken"]
+            read = (await sent(client, f"{{ {item} }}", token)).json()
+            assert read["data"] == told["data"]["live"]
+    finally:
+        await stream.close()
+
+
+# What replicas cannot answer
+
+
+async def test_a_statement_goes_to_the_primary_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def interrupted(server: Server, *_: Any) -> Any:
+        asked.append(type(server).__name__)
+        raise Interrupted
+
+    monkeypatch.setattr(Server, "fetch_json", interrupted)
+    response = await sent(client, READ)
+
+    assert response.status_code == 503
+    # The retry of a read that was interrupted on the primary is the last one.
+    assert asked == ["Replica", "Database", "Database"]
+
+
+async def test_a_read_that_recovery_ends_goes_to_the_primary(client: Client, group: Group) -> None:
+    expected = await client(READ)
+    async with locked(group, "orders") as orders:
+        waiting = "SELECT pid FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted"
+        reading = [asyncio.create_task(sent(client, READ)) for _ in range(2)]
+        for standby in group.standbys:
+            await found(standby, waiting)
+        async with locked(group, "customers") as customers:
+            await happened(lambda: replicas_of(client).fallbacks[Fallback.CONFLICT] == 2)
+            await customers.close()
+        await orders.close()
+        assert [(await each).json()["data"] for each in reading] == [expected] * 2
+
+
+@asynccontextmanager
+async def locked(group: Group, table: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(dsn_of(group.primary))
+    try:
+        await connection.execute(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        # A commit sends the lock on its way, which would wait for one.
+        await fetched(group.primary, "SELECT pg_logical_emit_message(true, 'test', 'lock')")
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def found(cluster: Any, statement: str) -> list[Any]:
+    for _ in range(500):
+        if rows := await fetched(cluster, statement):
+            return rows
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+async def test_before_the_migration_has_arrived_the_primary_answers(
+    client: Client, group: Group
+) -> None:
+    await fetched(group.primary, "ALTER DOMAIN replayed RENAME TO renamed")
+    try:
+        await group.caught_up()
+        await client(READ)
+        assert replicas_of(client).fallbacks == {Fallback.SCHEMA: 1}
+    finally:
+        await fetched(group.primary, "ALTER DOMAIN renamed RENAME TO replayed")
+    await group.caught_up()
+    await client(READ)
+    assert replicas_of(client).answered == 1
+
+
+async def test_reads_go_on_while_replicas_are_away(client: Client, group: Group) -> None:
+    expected = await client(READ)
+    for standby in group.standbys:
+        group.stop(standby)
+    try:
+        for _ in range(10):
+            assert await client(READ) == expected
+        assert await stale_reads(client, rounds=ROUNDS, with_token=True) == 0
+        reasons = replicas_of(client).fallbacks
+        assert reasons[Fallback.UNREACHABLE] == 2
+        assert reasons[Fallback.RESTING] > 0
+    finally:
+        for standby in group.standbys:
+            group.start(standby)
+    await happened(lambda: not any(each.is_resting for each in replicas_of(client).all))
+    before = replicas_of(client).answered
+    await client(READ)
+    assert replicas_of(client).answered == before + 1
+
+
+async def test_reads_go_on_while_the_primary_is_away(client: Client, group: Group) -> None:
+    token = (await sent(client, CHANGE)).headers[TOKEN]
+    await group.caught_up()
+    expected = await client(READ)
+    group.stop(group.primary)
+    try:
+        assert await client(READ) == expected
+        assert (await sent(client, READ, token)).json()["data"] == expected
+        assert (await sent(client, READ, "1-7FFFFFFF/FFFFFFFF")).status_code == 503
+        assert (await sent(client, CHANGE)).status_code == 503
+        ready = await client.http.get("/health/ready")
+        assert (ready.status_code, ready.json()) == (200, {"status": "read-only"})
+    finally:
+        group.start(group.primary)
+    assert (await sent(client, CHANGE)).status_code == 200
+    assert (await client.http.get("/health/ready")).json() == {"status": "ok"}
+
+
+# What doctor says
+
+
+async def test_doctor_tells_of_each_replica(client: Client, group: Group) -> None:
+    first, second = (each.address for each in replicas_of(client).all)
+    lines = await doctor(client)
+    assert f"the replica {first} has replayed all" in lines
+    async with paused(group.standbys[:1]):
+        await sent(client, CHANGE)
+        assert any(
+            line.startswith(f"the replica {first} is ") and "bytes of the log behind" in line
+            for line in await doctor(client)
+        )
+    group.stop(group.standbys[1])
+    try:
+        assert f"Danger: the replica {second} cannot be reached" in "\n".join(await doctor(client))
+    finally:
+        group.start(group.standbys[1])
+
+
+async def doctor(client: Client) -> tuple[str, ...]:
+    state = await state_of(client.database, settings_for("postgresql://unused"))
+    assert state.can_be_served
+    return state.lines
+
+
+async def test_commits_that_are_not_flushed_are_refused(group: Group) -> None:
+    role = "ALTER ROLE CURRENT_USER IN DATABASE graph"
+    url = group.primary.url()
+    settings = settings_for(url, replica_urls=group.standby.url())
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        await connection.execute(f"{role} SET synchronous_commit = off")
+        with pytest.raises(DatabaseUnsuitable, match="synchronous_commit is off"):
+            async with connected(settings):
+                pass
+        async with connected(settings_for(url)):
+            pass
+    finally:
+        await connection.execute(f"{role} RESET synchronous_commit")
+        await connection.close()
+    async with connected(settings):
+        pass
+
+
+# It is the last one: it promotes a replica.
+async def test_a_promoted_replica_is_not_read(client: Client, group: Group) -> None:
+    await group.promote(group.standbys[1])
+    for with_token in (True, False):
+        stale = await stale_reads(client, rounds=ROUNDS, with_token=with_token)
+        assert not (with_token and stale)
+    replicas = replicas_of(client)
+    assert [each.is_resting for each in replicas.all] == [False, True]
+    assert replicas.fallbacks[Fallback.PROMOTED] >= 1
+    assert f"Danger: the replica {replicas.all[1].address} is no standby" in "\n".join(
+        await doctor(client)
+    )
+    await asyncio.sleep(1.2)  # it is looked at again, and is still none
+    assert replicas.all[1].is_resting
