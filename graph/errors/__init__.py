@@ -58,7 +58,6 @@
      │       └─ TooExpensive      it was slow, and too many slow ones are running  TOO_EXPENSIVE
      └─ StartupError              one line on stderr, and exit code 1
          ├─ InvalidSetting        an environment variable or option is invalid
-         ├─ MissingExtra          packages of an optional part are not installed
          ├─ InvalidSchema         a type or field of the store that cannot be served
          ├─ InvalidSchemaFile     no schema to compare with; the exit code is 2
          ├─ AddressUnavailable    the server cannot listen on host and port
@@ -165,7 +164,6 @@ from graph.errors.startup import (
     InvalidSchemaFile,
     InvalidSetting,
     MigrationRefused,
-    MissingExtra,
     PendingMigrations,
     StartupError,
     StoreNotEmpty,
@@ -211,7 +209,6 @@ __all__ = [
     "InvalidToken",
     "MethodNotAllowed",
     "MigrationRefused",
-    "MissingExtra",
     "NoPreflight",
     "NotAcceptable",
     "NotAllowed",

@@ -14,15 +14,6 @@ class InvalidSetting(StartupError):
         super().__init__(f"{name} is invalid: {problem}.")
 
 
-class MissingExtra(StartupError):
-    """A part of graph that is not installed with the rest."""
-
-    def __init__(self, extra: str) -> None:
-        super().__init__(
-            f"the packages of graph[{extra}] are not installed. Run: pip install 'graph[{extra}]'"
-        )
-
-
 class InvalidSchema(StartupError):
     def __init__(self, type_: str, field: str, reason: str) -> None:
         name = f"{type_}.{field}" if field else type_

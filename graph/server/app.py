@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 from starlette_compress import CompressMiddleware
@@ -15,7 +17,7 @@ from starlette_compress import CompressMiddleware
 from graph.database.engine import Database
 from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
-from graph.errors import MissingExtra, Unavailable, WrongRevision
+from graph.errors import InvalidSetting, Unavailable, WrongRevision
 from graph.execution.documents.document import Documents
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, by_hash, operation_names, read_manifest
@@ -41,6 +43,7 @@ from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.schema_files import schema_routes
+from graph.server.slow import SlowLog
 from graph.server.sockets import Sockets
 from graph.server.usage import UsageRecorder
 from graph.server.webhooks.delivery import Deliverer
@@ -50,8 +53,10 @@ from graph.telemetry import start_logging
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from types import ModuleType
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp
 
     from graph.execution.running.rate_limit import TokenBuckets
     from graph.execution.tools import Tool
@@ -133,15 +138,12 @@ def build_app(
                 counts=counts,
             )
             await until_the_end.enter_async_context(execution.running())
-            usage = None
-            if settings.usage_seconds:
-                recorder = UsageRecorder(database, settings.usage_seconds)
-                usage = await until_the_end.enter_async_context(recorder.running())
             if counts is not None:
                 sources = Sources(
                     database, execution, counts, connections, counted, upkeep, deliverer
                 )
                 until_the_end.enter_context(_serving_metrics(sources, settings))
+            signals = await _signals(until_the_end, settings, database)
             connection_limits = ConnectionLimits.of(settings)
             drain = Drain(connection_limits, settings.drain_seconds)
             until_the_end.enter_context(drain.running())
@@ -153,11 +155,11 @@ def build_app(
                 "execution": execution,
                 "connection_limits": connection_limits,
                 "drain": drain,
-                "usage": usage,
+                **signals,
                 "live_connections": connections,
             }
 
-    app = Starlette(
+    app = _Application(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql),
@@ -170,6 +172,7 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestLog),
+            *([Middleware(_opentelemetry().Tracing)] if settings.traces else []),
             *_hosts(settings.served_hosts),
             Middleware(
                 CrossOrigin,
@@ -185,6 +188,16 @@ def build_app(
     # It would redirect to the host that the client names.
     app.router.redirect_slashes = False
     return app
+
+
+class _Application(Starlette):
+    """Starlette without its outermost middleware: `ErrorMiddleware` answers what fails."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for cls, args, kwargs in reversed(self.user_middleware):
+            app = cls(app, *args, **kwargs)
+        return app
 
 
 def _execution(
@@ -234,19 +247,52 @@ def _mcp(
     client_keys: ClientKeys,
     origins: Origins,
 ) -> McpServer:
-    # An extra: without it, nothing of the protocol is installed.
+    # Where it is off, nothing of the protocol is loaded.
     try:
         from graph.server.mcp import McpServer  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        if error.name not in {"mcp", "mcp_types"}:
-            raise
-        raise MissingExtra("mcp") from None
+        raise InvalidSetting("GRAPH_MCP", f"install graph[mcp]: no {error.name}") from None
     return McpServer(tools, settings, authenticator, client_keys, origins)
 
 
 def _counts(persisted: Persisted) -> OperationCounts:
     """The counts of operations; a manifest's names are the only ones where there is one."""
     return OperationCounts(operation_names({*persisted.trusted.values()}))
+
+
+async def _signals(
+    until_the_end: AsyncExitStack, settings: Settings, database: Database
+) -> dict[str, Any]:
+    """What requests are observed with, where that is wanted."""
+    signals: dict[str, Any] = {}
+    if settings.usage_seconds:
+        recorder = UsageRecorder(database, settings.usage_seconds)
+        signals["usage"] = await until_the_end.enter_async_context(recorder.running())
+    if settings.slow_ms:
+        slow = SlowLog(
+            database,
+            ms=settings.slow_ms,
+            plans_per_minute=settings.slow_plans_per_minute,
+            cost_per_ms=settings.cost_per_ms,
+        )
+        until_the_end.push_async_callback(slow.close)
+        signals["slow"] = slow
+    if settings.traces:
+        tracer = await until_the_end.enter_async_context(_opentelemetry().tracing())
+        signals["tracer"] = tracer
+    return signals
+
+
+def _opentelemetry() -> ModuleType:
+    """The module of traces, which is loaded where they are on.
+
+    Raises:
+        InvalidSetting: OpenTelemetry is not installed.
+    """
+    try:
+        return import_module("graph.server.tracing")
+    except ModuleNotFoundError as error:
+        raise InvalidSetting("GRAPH_TRACES", f"install graph[otel]: no {error.name}") from None
 
 
 def _serving_metrics(sources: Sources, settings: Settings) -> AbstractContextManager[None]:

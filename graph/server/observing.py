@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from graph.execution.running.observation import Observation
-from graph.server.requests import header
+from graph.server.requests import header, headers_of
 from graph.telemetry import Fields
 
 if TYPE_CHECKING:
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Request
     from graph.execution.running.usage import UsageCounts
+    from graph.server.slow import SlowLog
     from graph.viewer import Viewer
 
 logger = logging.getLogger(__name__)
 
 REQUESTS = "graph.requests"
 VIEWER = "graph.viewer"
+# The id of the trace that this server has begun.
+TRACE = "graph.trace"
 _UNREAD = "graph.unread"
 # A client's texts are cut off in the log.
 _MOST_CHARS = 100
 # Later versions may have more members.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _CLIENT_NAMES = (b"apollographql-client-name", b"graphql-client-name")
 _CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
 
@@ -86,17 +89,19 @@ def log_operation(
     viewer: Viewer | None,
     status: int = 101,
 ) -> None:
-    """Log a request that has ended, and count what it used.
+    """Log a request that has ended, once more if it was slow, and count what it used.
 
     `request` is None if it could not be read.
-
     The time is that until the end of the answer. The status of a WebSocket is 101.
     """
     client, version = _first(scope, _CLIENT_NAMES), _first(scope, _CLIENT_VERSIONS)
     usage: UsageCounts | None = scope.get("state", {}).get("usage")
     if usage is not None and observation.work is not None:
         usage.add(observation.work.sent, client, version)
-    if not logger.isEnabledFor(logging.INFO):
+    slow: SlowLog | None = scope.get("state", {}).get("slow")
+    is_slow = slow is not None and slow.is_slow(observation)
+    is_logged = logger.isEnabledFor(logging.INFO)
+    if not is_logged and not is_slow:
         return
     fields = Fields(
         method=scope.get("method", "WEBSOCKET"),
@@ -118,7 +123,10 @@ def log_operation(
         fields["client"] = client[:_MOST_CHARS]
     if version:
         fields["client_version"] = version[:_MOST_CHARS]
-    logger.info(fields)
+    if is_logged:
+        logger.info(fields)
+    if slow is not None and is_slow and request is not None and viewer is not None:
+        slow.add(fields, request, observation, viewer)
 
 
 def _add_operation(fields: Fields, request: Request | None, observation: Observation) -> None:
@@ -140,13 +148,25 @@ def _add_operation(fields: Fields, request: Request | None, observation: Observa
 
 
 def _first(scope: Scope, names: tuple[bytes, bytes]) -> str:
-    return header(scope, names[0]) or header(scope, names[1])
+    headers = headers_of(scope)
+    value = headers.get(names[0]) or headers.get(names[1])
+    return value.decode("latin-1") if value else ""
 
 
 def trace_id(scope: Scope) -> str:
-    """The trace that the request belongs to (W3C Trace Context, section 3.2); "" if to none."""
+    """The trace that the request belongs to; "" if to none."""
+    if TRACE in scope:
+        return scope[TRACE]  # type: ignore[no-any-return]
+    found = traceparent(scope)
+    return found[0] if found else ""
+
+
+def traceparent(scope: Scope) -> tuple[str, str, str] | None:
+    """The client's trace, span and flags (W3C Trace Context, section 3.2); None if malformed."""
     found = _TRACEPARENT.fullmatch(text) if (text := header(scope, b"traceparent")) else None
-    return found[1] if found and found[1].strip("0") else ""
+    if found is None or not (found[1].strip("0") and found[2].strip("0")):
+        return None
+    return found[1], found[2], found[3]
 
 
 @lru_cache(maxsize=1_000)

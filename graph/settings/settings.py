@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
+    # From when on an operation is logged as a slow one, and how many of those are explained; 0
+    # means none.
+    slow_ms: int = Field(default=1_000, ge=0, le=86_400_000)
+    slow_plans_per_minute: int = Field(default=6, ge=0, le=600)
+    # Whether requests are traced; OpenTelemetry's own variables tell how.
+    traces: bool = False
     # How often each worker stores which fields and operations clients use; 0 counts none.
     usage_seconds: float = Field(default=60, ge=0, le=86_400, allow_inf_nan=False)
 

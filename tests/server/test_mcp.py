@@ -10,7 +10,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 
 from graph.app import create_app
-from graph.errors import MissingExtra
+from graph.errors import InvalidSetting
 from graph.execution.running.execute import Execution
 from graph.settings import Settings
 from tests.conftest import settings_for
@@ -153,7 +153,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(
     monkeypatch.delitem(sys.modules, "graph.server.mcp", raising=False)
     monkeypatch.setitem(sys.modules, "mcp_types", None)
 
-    with pytest.raises(MissingExtra, match=r"pip install 'graph\[mcp\]'"):
+    with pytest.raises(InvalidSetting, match=r"install graph\[mcp\]: no mcp_types"):
         create_app(settings_for("postgresql://nobody@127.0.0.1:1/none", mcp=True,
                                 documents_manifest=manifest))  # fmt: skip
 

@@ -35,6 +35,7 @@ from graph.execution.planning.mutation import CompiledMutation
 from graph.execution.planning.select import select
 from graph.execution.planning.variables import Variables
 from graph.schema.fields import Meaning, meaning_of
+from graph.telemetry import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -71,6 +72,9 @@ class Operation:
         self.node = node
         self.name = node.name.value if node.name else None
         self.type = node.operation.value
+        self.is_query = node.operation is OperationType.QUERY
+        self.is_mutation = node.operation is OperationType.MUTATION
+        self.is_subscription = node.operation is OperationType.SUBSCRIPTION
         self.variables = Variables(
             schema, node.variable_definitions or (), of_mutation=self.is_mutation
         )
@@ -97,18 +101,6 @@ class Operation:
     def coordinates(self) -> tuple[str, ...]:
         """The coordinates of its fields and arguments in the schema."""
         return coordinates_of(self._schema, self.node, self.fragments)
-
-    @property
-    def is_query(self) -> bool:
-        return self.node.operation is OperationType.QUERY
-
-    @property
-    def is_mutation(self) -> bool:
-        return self.node.operation is OperationType.MUTATION
-
-    @property
-    def is_subscription(self) -> bool:
-        return self.node.operation is OperationType.SUBSCRIPTION
 
     @property
     def is_atomic(self) -> bool:
@@ -160,9 +152,10 @@ class Operation:
         shape = (conditions, tuple([value.shape for value in values]))
         compiled = self._compiled.get(shape)
         if compiled is None:
-            plan = plan or self.plan(variables)
-            self._make_room(plan.selected)
-            compiled = self._compiled[shape] = compile_(plan)
+            with step("graphql.compile"):
+                plan = plan or self.plan(variables)
+                self._make_room(plan.selected)
+                compiled = self._compiled[shape] = compile_(plan)
         return compiled, values
 
     @property

