@@ -168,7 +168,7 @@ def build_app(
             *([Route("/mcp", mcp)] if mcp is not None else []),
             Route("/health/live", live),
             Route("/health/ready", ready),
-            *(_graphiql(settings, roles) if settings.graphiql else []),
+            *(_graphiql(settings, roles, persisted) if settings.graphiql else []),
         ],
         middleware=[
             Middleware(RequestLog),
@@ -229,6 +229,7 @@ def _execution(
             expensive_after_seconds=settings.expensive_after_ms / 1000,
         ),
         counts=counts,
+        explains=settings.explain,
     )
 
 
@@ -303,8 +304,10 @@ def _serving_metrics(sources: Sources, settings: Settings) -> AbstractContextMan
     return serving_metrics(sources, settings.metrics_host, settings.metrics_port)
 
 
-def _graphiql(settings: Settings, roles: Mapping[str, frozenset[str]]) -> list[BaseRoute]:
-    return [*graphiql_routes(), *demo_routes(settings, roles)]
+def _graphiql(
+    settings: Settings, roles: Mapping[str, frozenset[str]], persisted: Persisted
+) -> list[BaseRoute]:
+    return [*graphiql_routes(persisted), *demo_routes(settings, roles)]
 
 
 def _hosts(names: frozenset[str] | None) -> list[Middleware]:

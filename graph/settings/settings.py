@@ -38,6 +38,7 @@ _PROFILE_DEFAULTS: dict[Profile, dict[str, Any]] = {
         "introspection": False,
         "suggestions": False,
         "graphiql": False,
+        "explain": False,
         "cost_capacity": 200_000,
     },
 }
@@ -170,6 +171,8 @@ class Settings(BaseSettings):
     introspection: bool = True
     suggestions: bool = True
     graphiql: bool = True
+    # Whether operations are explained to everybody who asks; else to viewers with the permission.
+    explain: bool = True
 
     # Sign-in by bearer tokens (JWT): the issuer and the audience that tokens must name, and the
     # issuer's keys at a URL, or a secret that is shared with it.
