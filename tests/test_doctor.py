@@ -62,6 +62,7 @@ def test_private_networks_of_any_size_and_small_public_ones_are_no_danger(proxie
         ({"profile": "development"}, "GRAPH_PROFILE"),
         ({"anonymous_role": "manager"}, "GRAPH_ANONYMOUS_ROLE"),
         ({"introspection": True}, "GRAPH_INTROSPECTION"),
+        ({"explain": True}, "GRAPH_EXPLAIN"),
         ({"graphiql": True}, "GRAPH_GRAPHIQL"),
         ({"cost_capacity": None}, "GRAPH_COST_CAPACITY"),
         ({"max_cost": 200_000}, "GRAPH_MAX_COST"),
@@ -123,13 +124,12 @@ def test_the_factory_of_uvicorn_checks_it_too(monkeypatch: pytest.MonkeyPatch) -
         served_app()
 
 
-def test_a_secret_is_not_shown() -> None:
-    secret = "x" * 40
-    keys = {"jwt_jwks_url": None, "jwt_secret": secret}
-    shown = dict(effective(Settings.model_validate(SAFE | keys)))
+def test_no_secret_is_shown() -> None:
+    secrets = {"jwt_secret": "x" * 40, "mcp_token": "y" * 40}
+    shown = dict(effective(Settings.model_validate(SAFE | {"jwt_jwks_url": None} | secrets)))
 
-    assert shown["GRAPH_JWT_SECRET"] == "(set)"  # noqa: S105  it hides one
-    assert secret not in str(shown)
+    assert shown["GRAPH_JWT_SECRET"] == shown["GRAPH_MCP_TOKEN"] == "(set)"  # noqa: S105  it hides one
+    assert not [secret for secret in secrets.values() if secret in str(shown)]
 
 
 def test_workers_with_separate_buckets_are_reported() -> None:

@@ -133,9 +133,9 @@ def _sizes(connection: Connection) -> Iterator[str]:
     began = f"since {since:%Y-%m-%d}" if since else "since statistics began"
     for each in connection.execute(_SIZES):
         yield (
-            f"table {each.relname} takes {each.bytes / 2**20:,.1f} MB with about {each.rows:,.0f} rows"
-            f" and {each.dead:,.0f} dead ones; {each.added:,.0f} were added and {each.removed:,.0f}"
-            f" removed {began}"
+            f"table {each.relname} takes {each.bytes / 2**20:,.1f} MB with about"
+            f" {each.rows:,.0f} rows and {each.dead:,.0f} dead ones; {each.added:,.0f} were added"
+            f" and {each.removed:,.0f} removed {began}"
         )
 
 

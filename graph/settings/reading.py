@@ -25,7 +25,7 @@ _RENAMED = {
 
 
 # Settings that hold a password: a file can have each instead, as orchestrators mount secrets.
-SECRETS = ("database_url", "replica_urls", "jwt_secret")
+SECRETS = ("database_url", "replica_urls", "jwt_secret", "mcp_token")
 _PREFIX, _FILE = "GRAPH_", "_FILE"
 # More than a secret, or many URLs, can be.
 _MOST_BYTES = 65_536

@@ -146,6 +146,11 @@ def _in_json(file: Path) -> Iterator[tuple[str, str]]:
         yield id_, text
 
 
+def by_hash(texts: Iterable[str]) -> dict[str, str]:
+    """The texts by their hashes, as in a manifest without ids."""
+    return {_hash(text): text for text in texts}
+
+
 def operation_names(texts: Iterable[str]) -> set[str]:
     """The names of the operations in these documents; a text that is not GraphQL has none."""
     names: set[str] = set()
