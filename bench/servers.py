@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.node import ensure_packages, usable_node
-from bench.workloads import LIMIT, LIMIT_FEATURES
+from bench.workloads import EXTENDED, LIMIT, LIMIT_FEATURES
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -40,11 +40,12 @@ class Server:
     read_id: Callable[[str], str] = field(repr=False)
 
 
-def _uvicorn(app: str) -> Callable[[int], list[str]]:
+def _uvicorn(app: str, *more: str) -> Callable[[int], list[str]]:
     options = (
         *("--loop", "uvloop", "--http", "httptools", "--workers", "1"),
         *("--no-access-log", "--no-server-header", "--no-date-header", "--no-proxy-headers"),
         *("--log-level", "warning"),
+        *more,
     )
     return lambda port: [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options]
 
@@ -132,6 +133,14 @@ _ALL = (
         "the same with GRAPH_EXECUTION=resolvers: Strawberry's executor and DataLoaders",
         _graph,
         _graph_environment("resolvers"),
+        _same_cursors,
+        _global_id,
+    ),
+    Server(
+        EXTENDED,
+        "graph with a Python resolver on Customer",
+        _uvicorn("bench.peers.extended_graph:served_app", "--factory"),
+        _graph_environment("compiled"),
         _same_cursors,
         _global_id,
     ),

@@ -21,6 +21,7 @@ from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.prune_command import prune
 from graph.schema_command import schema
 from graph.settings import Settings, read_settings
+from graph.usage_command import usage
 from graph.webhook_commands import webhooks
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ app.add_typer(webhooks, name="webhook")
 app.command()(token)
 app.command()(forget)
 app.command()(prune)
+app.command()(usage)
 app.command()(schema)
 
 

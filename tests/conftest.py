@@ -291,7 +291,7 @@ def free_port() -> int:
 
 def settings_for(url: str, **more: Any) -> Settings:
     # Nothing but a test of these limits meets them, however busy the machine is.
-    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60}
+    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60, "usage_seconds": 0}
     values = {"database_url": url, "log_level": "error"} | patience | more
     return Settings.model_validate(values)
 

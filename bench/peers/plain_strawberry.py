@@ -250,6 +250,10 @@ class Customer:
         )
 
     @strawberry.field
+    def initials(self) -> str:
+        return f"{self.first_name[:1]}{self.last_name[:1]}"
+
+    @strawberry.field
     def orders(self, first: int = 20) -> Orders:
         return Orders(customer_id=self.database_id, first=first)
 

@@ -13,12 +13,30 @@ from bench.workloads.filtered_page import PAGE
 from bench.workloads.nested import NESTED
 from bench.workloads.place_order import HOT, PLACE
 from bench.workloads.point import POINT
+from bench.workloads.resolver import RESOLVER
 from bench.workloads.texts import LITERALS, NEW
 from bench.workloads.update_customer import UPDATE
 from bench.workloads.wide import WIDE
-from bench.workloads.workload import LIMIT, LIMIT_FEATURES, NUMBER, Cursor, Texts, Workload
+from bench.workloads.workload import (
+    EXTENDED,
+    LIMIT,
+    LIMIT_FEATURES,
+    NUMBER,
+    Cursor,
+    Texts,
+    Workload,
+)
 
-__all__ = ["LIMIT", "LIMIT_FEATURES", "NUMBER", "WORKLOADS", "Cursor", "Texts", "Workload"]
+__all__ = [
+    "EXTENDED",
+    "LIMIT",
+    "LIMIT_FEATURES",
+    "NUMBER",
+    "WORKLOADS",
+    "Cursor",
+    "Texts",
+    "Workload",
+]
 
-_READS = (POINT, LIST, NESTED, WIDE, PAGE, AGGREGATE, *LITERALS, *NEW)
+_READS = (POINT, LIST, RESOLVER, NESTED, WIDE, PAGE, AGGREGATE, *LITERALS, *NEW)
 WORKLOADS = {workload.name: workload for workload in (*_READS, UPDATE, PLACE, HOT)}

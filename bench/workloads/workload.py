@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # The hand-written statements, and those with version, history and stock.
 LIMIT = "limit"
 LIMIT_FEATURES = "limit-features"
+# `graph` with a Python resolver, for the workloads that compare it with and without.
+EXTENDED = "graph-extended"
+_OF_EXTENDED = {"list", "resolver"}
 
 # Has no factor in common with the numbers of requests below.
 _STRIDE = 37
@@ -64,8 +67,11 @@ class Workload:
     sent_as: Texts = Texts.SAME
 
     def takes_part(self, server: str) -> bool:
-        is_spared = server == LIMIT_FEATURES and self.sql_with_features is None
-        return not is_spared and server not in self.without
+        if server == LIMIT_FEATURES:
+            return self.sql_with_features is not None
+        if server == EXTENDED:
+            return self.name in _OF_EXTENDED
+        return server not in self.without
 
     def request_for(self, server: str, variables: dict[str, Any], sent_as: Texts) -> dict[str, Any]:
         """The body of a request, with these variables, for a server."""

@@ -136,6 +136,21 @@ cost_buckets = Table(
     postgresql_with={"fillfactor": 50},
 )
 
+# What clients use (`usage`): fields and operations, by the client's name and version.
+usage = Table(
+    "usage",
+    METADATA,
+    Column("kind", String(20), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("client", String(100), nullable=False),
+    Column("version", String(100), nullable=False),
+    Column("uses", BigInteger, nullable=False),
+    Column("first_used", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_used", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("kind", "name", "client", "version"),
+    postgresql_with={"fillfactor": 50},
+)
+
 # The type by which a statement checks what a replica has replayed (`replicas`).
 _REPLAYED = """
     CREATE DOMAIN replayed AS pg_lsn

@@ -313,8 +313,8 @@ class Loaders:
 
 
 def columns_of(selection: Selection | Variants, world: World) -> frozenset[str]:
-    """The columns of a selection; all that the world has if it has a Python resolver."""
-    if isinstance(selection, Selection) and selection.has_resolved:
+    """The columns of a selection; all that the world has if a Python resolver may read any."""
+    if isinstance(selection, Selection) and selection.reads_any_column:
         entity = selection.entity
         return frozenset(
             name for name in reads.all_columns(entity) if not world.hides(entity, name)

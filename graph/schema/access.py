@@ -7,6 +7,7 @@ what a viewer may not read; the directives tell people, gateways and generators.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -16,6 +17,7 @@ from graph.database.catalog import catalog
 from graph.database.worlds import needs_of
 from graph.errors import InvalidSchema
 from graph.schema.fields import Meaning, meaning_of
+from graph.schema.resolvers import needed_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,19 +56,23 @@ def declare_access(entities: Sequence[type[Node]], mutation: type | None) -> Non
         if rules and all(rule.permissions for rule in rules) and not is_declared:
             definition.directives = [*known, Authenticated()]
         for field in definition.fields:
-            if meaning_of(field) is Meaning.COLUMN:
-                _require(field, needs_of(type_.__name__, field.python_name))
+            is_column = meaning_of(field) is Meaning.COLUMN
+            columns = {field.python_name} if is_column else needed_columns(field) or ()
+            _require(field, [needs_of(type_.__name__, name) for name in sorted(columns)])
     if mutation is not None and catalog.changes:
         for field in mutation.__strawberry_definition__.fields:  # type: ignore[attr-defined]
             if field.python_name not in catalog.changes:
                 raise InvalidSchema(
                     "Mutation", field.python_name, "has no permission that allows it"
                 )
-            _require(field, catalog.changes[field.python_name])
+            _require(field, [catalog.changes[field.python_name]])
 
 
-def _require(field: Any, needs: Iterable[str]) -> None:
-    scopes = [[name] for name in sorted(needs)]
+def _require(field: Any, needs: Iterable[Iterable[str]]) -> None:
+    """Require one permission of each of these sets that is not empty."""
+    sets = {frozenset(permissions) for permissions in needs if permissions}
+    ways = {tuple(sorted({*way})) for way in product(*sets)} if sets else ()
+    scopes = [list(way) for way in sorted(ways)]
     declared = any(isinstance(each, RequiresScopes) for each in field.directives)
     if scopes and not declared:
         field.directives = [*field.directives, RequiresScopes(scopes=scopes)]

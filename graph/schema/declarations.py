@@ -20,6 +20,7 @@ from graph.errors import InvalidSchema
 from graph.schema.annotations import annotation_of
 from graph.schema.entities import entity_named_by, entity_of
 from graph.schema.fields import Meaning, meaning_of
+from graph.schema.resolvers import needed_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,6 +73,9 @@ def _declare_fields(type_: Any, entities: set[str]) -> None:
                     _check_to_one(entity, field, entities)
                 case Meaning.CONNECTION:
                     _check_connection(entity, field, entities)
+    for field in type_.__strawberry_definition__.fields:
+        with _refused(entity, field.python_name):
+            _check_needs(entity, field)
     with _refused(entity):
         if not has_columns:
             raise Unservable("it declares no column that its rows can be sorted by")
@@ -111,6 +115,14 @@ def _check_to_one(entity: str, field: StrawberryField, entities: set[str]) -> No
     _check_target(target, entities)
     if found.is_optional and not isinstance(field.type, StrawberryOptional):
         raise Unservable(f"it may lead to no row: annotate it `{target} | None`")
+
+
+def _check_needs(entity: str, field: StrawberryField) -> None:
+    """Check the columns that a Python resolver reads."""
+    for name in needed_columns(field) or ():
+        column = inspection.column_named(entity, name)
+        if (entity, name) not in catalog.columns and kind_of_type(column.type) is None:
+            raise Unservable(f"it needs '{name}', whose type is unknown")
 
 
 def _check_connection(entity: str, field: StrawberryField, entities: set[str]) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 
 from graph.database.catalog import catalog
+from graph.errors import InvalidSchema
 from graph.relay import to_global_id
 from graph.schema.access import declare_access
 from graph.schema.costs import ROW, Cost, weight_of
 from graph.schema.declarations import check_roots, check_search, declare_entities
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.generated_types import generate
+from graph.schema.resolvers import caller_of, needed_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,11 +72,17 @@ class Schema(strawberry.Schema):
                 definition = field.extensions.get("strawberry-definition")
                 if type_ is self._schema.mutation_type and not weight_of(definition):
                     definition.directives = (*definition.directives, Cost(weight=10))
-                direct = _direct(definition, type_.name)
-                if direct is not None and not definition.extensions:
-                    # For `graph.execution`, and for any other executor.
-                    field.extensions["direct"] = direct
-                    field.resolve = _without_arguments(direct)
+                _check_place(definition, type_.name, names)
+                self._call_directly(field, definition, type_.name)
+
+    def _call_directly(self, field: Any, definition: Any, type_: str) -> None:
+        """Note how `graph.execution`, or any other executor, calls the field's resolver."""
+        if (call := caller_of(definition, self)) is not None:
+            field.extensions["call"] = call
+        direct = _direct(definition, type_)
+        if direct is not None and not definition.extensions:
+            field.extensions["direct"] = direct
+            field.resolve = _without_arguments(direct)
 
 
 def _declare_rows(type_: Any, seen: set[str]) -> None:
@@ -89,6 +97,12 @@ def _declare_rows(type_: Any, seen: set[str]) -> None:
         if definition is not None and is_list and not weight_of(definition):
             definition.directives = (*definition.directives, ROW)
         _declare_rows(_named(field.type), seen)
+
+
+def _check_place(definition: Any, type_: str, entities: set[str]) -> None:
+    if entities and type_ not in entities and needed_columns(definition) is not None:
+        reason = "it needs columns, but its object is no row"
+        raise InvalidSchema(type_, definition.python_name, reason)
 
 
 def _check_searches(schema: Any) -> None:

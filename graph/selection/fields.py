@@ -31,11 +31,11 @@ class Typename:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A field with a Python resolver, which may read any column of its row.
+    """A field with a Python resolver.
 
     `name` identifies it, as in `Customer.fullName`. `values` are the selections of what it may
     return, rows or other objects; `needs` are the permissions of which one suffices, if it is a
-    mutation.
+    mutation. `columns` are those of its row that it reads; None if it may read any.
     """
 
     response_key: str
@@ -43,6 +43,7 @@ class Resolved:
     argument_index: int
     values: tuple[Selection | Payload, ...] = ()
     needs: frozenset[str] = frozenset()
+    columns: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,8 +293,9 @@ class Selection:
     fields: tuple[Field, ...]
 
     @property
-    def has_resolved(self) -> bool:
-        return any(isinstance(field, Resolved) for field in self.fields)
+    def reads_any_column(self) -> bool:
+        """Whether it has a Python resolver that may read any column."""
+        return any(isinstance(field, Resolved) and field.columns is None for field in self.fields)
 
     @property
     def columns(self) -> frozenset[str]:
@@ -303,6 +305,8 @@ class Selection:
             match field:
                 case Column() | EnumLookup():
                     names.add(field.name)
+                case Resolved():
+                    names |= field.columns or frozenset()
                 case ToOne() | Connection():
                     names.add(field.relationship.source_column or "id")
         return frozenset(names)

@@ -41,6 +41,7 @@ from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.schema_files import schema_routes
 from graph.server.sockets import Sockets
+from graph.server.usage import UsageRecorder
 from graph.server.webhooks.delivery import Deliverer
 from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
@@ -126,6 +127,10 @@ def build_app(
                 counts=counts,
             )
             await until_the_end.enter_async_context(execution.running())
+            usage = None
+            if settings.usage_seconds:
+                recorder = UsageRecorder(database, settings.usage_seconds)
+                usage = await until_the_end.enter_async_context(recorder.running())
             if counts is not None:
                 sources = Sources(
                     database, execution, counts, connections, counted, upkeep, deliverer
@@ -139,6 +144,7 @@ def build_app(
                 "execution": execution,
                 "connection_limits": connection_limits,
                 "drain": drain,
+                "usage": usage,
                 "live_connections": connections,
             }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Request
+    from graph.execution.running.usage import UsageCounts
     from graph.viewer import Viewer
 
 logger = logging.getLogger(__name__)
@@ -85,10 +86,16 @@ def log_operation(
     viewer: Viewer | None,
     status: int = 101,
 ) -> None:
-    """Log a request that has ended; `request` is None if it could not be read.
+    """Log a request that has ended, and count what it used.
+
+    `request` is None if it could not be read.
 
     The time is that until the end of the answer. The status of a WebSocket is 101.
     """
+    client, version = _first(scope, _CLIENT_NAMES), _first(scope, _CLIENT_VERSIONS)
+    usage: UsageCounts | None = scope.get("state", {}).get("usage")
+    if usage is not None and observation.work is not None:
+        usage.add(observation.work.sent, client, version)
     if not logger.isEnabledFor(logging.INFO):
         return
     fields = Fields(
@@ -107,10 +114,10 @@ def log_operation(
             fields["viewer"] = _pseudonym(viewer.subject)
     if trace := trace_id(scope):
         fields["trace_id"] = trace
-    for key, headers in (("client", _CLIENT_NAMES), ("client_version", _CLIENT_VERSIONS)):
-        text = header(scope, headers[0]) or header(scope, headers[1])
-        if text:
-            fields[key] = text[:_MOST_CHARS]
+    if client:
+        fields["client"] = client[:_MOST_CHARS]
+    if version:
+        fields["client_version"] = version[:_MOST_CHARS]
     logger.info(fields)
 
 
@@ -130,6 +137,10 @@ def _add_operation(fields: Fields, request: Request | None, observation: Observa
         fields["codes"] = observation.codes[:10]
     if observation.replayed:
         fields["replayed"] = observation.replayed
+
+
+def _first(scope: Scope, names: tuple[bytes, bytes]) -> str:
+    return header(scope, names[0]) or header(scope, names[1])
 
 
 def trace_id(scope: Scope) -> str:

@@ -101,21 +101,17 @@ class _Supervisor(Multiprocess):
     """Starts workers again, and logs in one line why each of them ended."""
 
     def keep_subprocess_alive(self) -> None:
-        workers = [(worker, worker.exitcode) for worker in self.processes]
+        workers = list(self.processes)
         super().keep_subprocess_alive()
-        for (old, code), new in zip(workers, self.processes, strict=True):
+        for old, new in zip(workers, self.processes, strict=True):
             if old is not new:
-                logger.error(
-                    "worker %d %s; worker %d takes its place", old.pid, _end(code), new.pid
-                )
+                end = _end(old.exitcode or 0)
+                logger.error("worker %d %s; worker %d takes its place", old.pid, end, new.pid)
 
 
-def _end(code: int | None) -> str:
-    if code is None:
-        return "gave no sign of life and was killed"
-    if code >= 0:
-        return f"ended with code {code}"
-    return f"was killed by {signal.Signals(-code).name}"
+def _end(code: int) -> str:
+    """How a process ended; a worker that gives no sign of life is killed by this one."""
+    return f"ended with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
 
 def tune_garbage_collector() -> None:

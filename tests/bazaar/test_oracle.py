@@ -19,7 +19,7 @@ STORES = range(FIRST_STORE, FIRST_STORE + max(EXAMPLES // PER_STORE, 1))
 @pytest.mark.parametrize("store", STORES, ids=lambda store: f"store {store}")
 def test_the_compiled_answer_is_that_of_the_standard_executor(empty_url: str, store: int) -> None:
     with both_ways(empty_url, store, schema=schema, write=write_bazaar) as (runner, both):
-        both.same_bytes = False
+        both.same_bytes, both.may_fail = False, True
 
         @for_all(operations(both.schema, both.known), store=store, examples=PER_STORE)
         def check(drawn: Drawn) -> None:

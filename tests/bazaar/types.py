@@ -7,18 +7,15 @@ from uuid import UUID
 
 import strawberry
 
-from graph.schema.enums import enum
 from graph.schema.fields import column, connection, to_one
 from graph.schema.node import Node, register
 from graph.schema.scalars import BigInt, Json
 from tests.bazaar.models import Mood, Size
-
-enum(Mood, "What a trader is like.", SUNNY="Sells.", GLOOMY="Sells little.", STORMY="Buys.")
-enum(Size, "How large a good is.", SMALL="In a hand.", LARGE="In a crate.")
+from tests.bazaar.resolvers import GoodResolvers, TraderResolvers
 
 
 @strawberry.type(description="Who buys and sells.")
-class Trader(Node):
+class Trader(TraderResolvers, Node):
     id: BigInt = column("The number.", name="databaseId")
     name: str = column("The name.")
     mentor_id: strawberry.ID | None = column("The id of the mentor.")
@@ -37,7 +34,7 @@ class Trader(Node):
 
 
 @strawberry.type(description="What is traded.")
-class Good(Node):
+class Good(GoodResolvers, Node):
     id: UUID = column("The key.", name="databaseId")
     label: str = column("What it is called.")
     size: Size = column("How large it is.")

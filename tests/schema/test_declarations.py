@@ -38,6 +38,7 @@ from graph.errors import InvalidSchema
 from graph.schema.enums import enum
 from graph.schema.fields import argument, column, connection, lookup, to_one
 from graph.schema.node import ENTITIES, Node, register
+from graph.schema.resolvers import resolver
 from graph.schema.scalars import SCALARS, BigInt
 from graph.schema.schema import Schema
 from graph.schema.type_factories import input_type, object_type
@@ -161,6 +162,39 @@ def test_a_reference_needs_an_entity_and_the_annotation_of_an_id() -> None:
         bench.build(bench.type_(bench.a, value=(int, column("A.", references=bench.a))))
     with refusal(f"{bench.a}.value", "no store has a model of this name"):
         bench.build(bench.type_(bench.a, value=(strawberry.ID, column("A.", references="Nowhere"))))
+
+
+NEEDS: list[tuple[Any, str, str]] = [
+    (mapped_column(Integer), "nothing", "its model has no such column"),
+    (mapped_column(Interval), "value", "it needs 'value', whose type is unknown"),
+]
+
+
+@pytest.mark.parametrize(("stored", "needed", "reason"), NEEDS)
+def test_a_resolver_cannot_need_what_no_record_has(stored: Any, needed: str, reason: str) -> None:
+    bench = Bench()
+    bench.model(bench.a, value=stored)
+
+    def value(root: Any) -> int:
+        return len(root)
+
+    field = resolver("A value.", needs=[needed])(value)
+    a = bench.type_(bench.a, value=(int, field))
+
+    with refusal(f"{bench.a}.value", reason):
+        bench.build(a)
+
+
+def test_only_rows_have_what_a_resolver_needs() -> None:
+    bench = Bench()
+    bench.model(bench.a)
+
+    def answer(root: Any) -> int:
+        return len(root)
+
+    with refusal("Query.answer", "it needs columns, but its object is no row"):
+        field = resolver("An answer.", needs=["id"])(answer)
+        bench.build(bench.type_(bench.a), answer=(int, field))
 
 
 KEYS: list[tuple[dict[str, Any], str]] = [

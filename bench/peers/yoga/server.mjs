@@ -83,6 +83,7 @@ const schema = createSchema({
       town: String!
       createdOn: DateTime!
       updatedOn: DateTime!
+      initials: String!
       orders(first: Int = 20): OrderConnection!
     }
     type Order {
@@ -133,6 +134,7 @@ const schema = createSchema({
     Customer: {
       id: globalId("Customer"),
       databaseId: ({ id }) => id,
+      initials: ({ firstName, lastName }) => firstName.slice(0, 1) + lastName.slice(0, 1),
       orders: ({ id }, { first }, { loaders }) => loaders.orders(first).load(id),
     },
     Order: {

@@ -5,6 +5,7 @@
     connections, summaries, sql_fragments            the fragments of that text
     columns, expressions, nullability, keyset, lists     the clauses that both share
     parts            clauses as text, which SQLAlchemy writes once for each structure
+    placeholders     the columns that a Python resolver needs, inside the text
 
 Statements are built once per shape: the values of an operation's arguments are parameters.
 """
@@ -19,6 +20,12 @@ from graph.database.reads.columns import (
 )
 from graph.database.reads.expressions import can_be_null, scalar_of
 from graph.database.reads.json_query import JsonQuery, JsonStatement, check_size, json_statement
+from graph.database.reads.placeholders import (
+    MARK,
+    Decoder,
+    decoders_of,
+    names_in_placeholder,
+)
 from graph.database.reads.rows import (
     ROOT_KEY,
     aggregates,
@@ -34,7 +41,9 @@ from graph.database.reads.rows import (
 )
 
 __all__ = [
+    "MARK",
     "ROOT_KEY",
+    "Decoder",
     "JsonQuery",
     "JsonStatement",
     "aggregates",
@@ -43,6 +52,7 @@ __all__ = [
     "check_size",
     "counts",
     "counts_up_to",
+    "decoders_of",
     "groups",
     "is_by_text",
     "is_computed",
@@ -51,6 +61,7 @@ __all__ = [
     "json_statement",
     "key_of",
     "looks_elsewhere",
+    "names_in_placeholder",
     "pages",
     "rows_by_key",
     "rows_by_text",

@@ -30,6 +30,7 @@ from sqlalchemy import literal_column as raw_sql
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
 from graph.database.reads.parts import Part, joined
+from graph.database.reads.placeholders import placeholder
 from graph.database.reads.sql_fragments import (
     Expression,
     Json,
@@ -49,6 +50,7 @@ from graph.selection import (
     EnumLookup,
     GlobalId,
     Nodes,
+    Resolved,
     Selection,
     ToOne,
     Typename,
@@ -235,7 +237,7 @@ class RowWriter:
             (field.response_key, self._field(entity, field, alias)) for field in selection.fields
         )
 
-    def _field(self, entity: str, field: Any, alias: str) -> SqlText:
+    def _field(self, entity: str, field: Any, alias: str) -> SqlText:  # noqa: PLR0911  one for each
         match field:
             case Column():
                 return self._column(entity, field.name, alias)
@@ -250,6 +252,8 @@ class RowWriter:
                 return self._relationship(field, alias)
             case Connection():
                 return ConnectionWriter(self, field, parent=alias).text()
+            case Resolved():
+                return placeholder(entity, field, alias, self.json_function)
         raise NotImplementedError(field)
 
     def _column(self, entity: str, name: str, alias: str) -> SqlText:

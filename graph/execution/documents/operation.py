@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import (
@@ -26,6 +26,7 @@ from graphql import (
 
 from graph.database.catalog import catalog
 from graph.errors import ErrorCode, RequestError
+from graph.execution.documents.coordinates import coordinates_of
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
 from graph.execution.planning.compile import Compiled, compile_plan
@@ -91,6 +92,11 @@ class Operation:
         self.reads_log = any(
             isinstance(each, FieldNode) and each.name.value in log for each in selections
         )
+
+    @cached_property
+    def coordinates(self) -> tuple[str, ...]:
+        """The coordinates of its fields and arguments in the schema."""
+        return coordinates_of(self._schema, self.node, self.fragments)
 
     @property
     def is_query(self) -> bool:

@@ -242,7 +242,7 @@ def _key(source: Source, work: Work, request: Request, viewer: Viewer) -> _Key:
     A Python resolver may look at the viewer. A statement sees the viewer's world and own key only.
     """
     variables = json.dumps(request.variables, sort_keys=True)
-    if work.compiled is None or work.compiled.uncompiled:
+    if not work.is_statement:
         return source.query, variables, viewer
     world = world_of(viewer)
     return source.query, variables, world, viewer.own if world.rules else None

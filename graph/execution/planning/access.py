@@ -161,6 +161,9 @@ def _own_uses(part: Any, path: tuple[str, ...], entity: str) -> Iterator[_Use]:
     match part:
         case Mutate() | Resolved() if part.needs:
             yield _Use(path, needs=part.needs)
+        case Resolved() if entity:
+            for name in sorted(part.columns or ()):
+                yield _Use(path, entity=entity, column=name)
         case Column() | EnumLookup() | Attribute() if entity:
             yield _Use(path, entity=entity, column=part.name)
         case Measure(column=str(column)) if entity:

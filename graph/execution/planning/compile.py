@@ -1,7 +1,7 @@
 """Compiles a plan: one SQL statement for the root fields that it can answer, resolvers for others.
 
-A root field is compiled if every field below it has a meaning in SQL. The standard executor answers
-the others.
+A root field is compiled if every field below it has a meaning in SQL, or a Python resolver that
+declares the columns that it needs. The standard executor answers the others.
 """
 
 from __future__ import annotations
@@ -17,31 +17,21 @@ from graph.database.reads import JsonQuery
 from graph.execution.planning.access import Access
 from graph.execution.planning.cost import PriceList
 from graph.execution.planning.history import History
+from graph.execution.planning.resolvers import can_be_filled, resolved_within
 from graph.selection import (
-    Aggregates,
-    Connection,
-    CountUpTo,
-    EdgeList,
-    EdgeNode,
-    Groups,
-    NodeList,
     Nodes,
-    PageInfo,
     Plain,
-    Resolved,
-    Selection,
-    Terms,
     ToOne,
     Typename,
-    Variants,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from graphql import FieldNode
 
     from graph.execution.planning.plan import Plan
+    from graph.execution.planning.resolvers import CompiledResolver
     from graph.selection import Ids, Payload, Value
 
 logger = logging.getLogger(__name__)
@@ -84,8 +74,15 @@ class Compiled(ResponseTemplate):
     cache_control: bytes
     access: Access
     history: History
+    # The fields that Python fills in the statement's text, by the indexes of their arguments.
+    resolvers: Mapping[int, CompiledResolver]
     # The lists of `nodes`, whose ids may be malformed: their nodes in the document.
     lists_of_ids: tuple[tuple[Nodes, Sequence[FieldNode]], ...] = ()
+
+    @property
+    def needs_loaders(self) -> bool:
+        """Whether a resolver may load rows: in the snapshot of the statement."""
+        return any(resolver.call is None for resolver in self.resolvers.values())
 
     def errors(self, values: Sequence[Value]) -> list[GraphQLError]:
         """An error for each malformed id, at its place; as the executor has them."""
@@ -130,12 +127,18 @@ def compile_plan(plan: Plan) -> Compiled:
     """Compile all fields that can be; the query is None if no field needs one."""
     writer = _TemplateWriter()
     lists_of_ids = []
+    resolvers: dict[int, CompiledResolver] = {}
     for root in plan.root:
-        obstacle = next(_obstacles(root), None)
+        found = list(resolved_within(root))
+        obstacle = next((each for each in found if not can_be_filled(each.field)), None)
         if obstacle is not None:
             logger.debug(
-                "'%s' is left to resolvers: %s has no meaning in SQL", root.response_key, obstacle
+                "'%s' is left to resolvers: %s has no meaning in SQL",
+                root.response_key,
+                obstacle.field.name,
             )
+        else:
+            resolvers |= {each.field.argument_index: each.compiled(plan) for each in found}
         writer.add(root, root if obstacle is None else None)
         if obstacle is None and isinstance(root, Nodes) and root.is_list:
             lists_of_ids.append((root, plan.nodes[root.response_key]))
@@ -149,6 +152,7 @@ def compile_plan(plan: Plan) -> Compiled:
         plan.cache_control,
         Access(plan),
         History(),
+        resolvers,
         tuple(lists_of_ids),
     )
 
@@ -161,7 +165,7 @@ def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate |
     """
     writer = _TemplateWriter()
     for member in payload.fields:
-        if any(_obstacles(member)) or _names_rows_below(member):
+        if any(resolved_within(member)) or _names_rows_below(member):
             return None
         row = None
         if isinstance(member, ToOne):
@@ -180,33 +184,3 @@ def _names_rows_below(field: Any) -> bool:
     """Whether a list of plain objects selects rows; loaders batch these."""
     below = field.fields if isinstance(field, Plain) else ()
     return any(isinstance(each, ToOne) or _names_rows_below(each) for each in below)
-
-
-def _obstacles(selected: Any) -> Iterator[str]:
-    """The fields below this one that have a Python resolver."""
-    match selected:
-        case Resolved():
-            yield selected.name
-        case ToOne() | NodeList() | EdgeNode():
-            yield from _obstacles(selected.selection)
-        case Selection():
-            yield from _obstacles_among(selected.fields)
-        case Variants(selections=selections) | Nodes(selections=selections):
-            for selection in selections:
-                yield from _obstacles(selection)
-        case (
-            Connection()
-            | EdgeList()
-            | PageInfo()
-            | Plain()
-            | CountUpTo()
-            | Aggregates()
-            | Groups()
-            | Terms()
-        ):
-            yield from _obstacles_among(selected.fields)
-
-
-def _obstacles_among(fields: Sequence[Any]) -> Iterator[str]:
-    for each in fields:
-        yield from _obstacles(each)

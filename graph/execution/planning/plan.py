@@ -41,7 +41,7 @@ class Plan:
     include and skip the same fields. `charges` are the costs of fields, `charges_of_parts` those of
     parts, and `scans` the lists that look at other rows than they return. `deferred` are the fields
     that may come later than their parents, `streamed` the lists with their numbers of initial
-    elements.
+    elements. `resolvers` are the fields with Python resolvers, by the indexes of their arguments.
     """
 
     root: list[Root] = field(default_factory=list)
@@ -55,6 +55,7 @@ class Plan:
     charges_of_parts: list[Charge] = field(default_factory=list)
     scans: list[Scan] = field(default_factory=list)
     hints: list[CacheControl] = field(default_factory=list)
+    resolvers: dict[int, SelectedField] = field(default_factory=dict)
     deferred: set[KeyPath] = field(default_factory=set)
     streamed: dict[KeyPath, int] = field(default_factory=dict)
 

@@ -39,6 +39,7 @@ from graph.execution.planning.plain import texts_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
 from graph.schema.fields import Meaning, meaning_of
 from graph.schema.node import ENTITIES
+from graph.schema.resolvers import needed_columns
 from graph.selection import (
     Aggregates,
     Arguments,
@@ -317,12 +318,14 @@ class _Selector:
             if isinstance(type_, GraphQLObjectType)
         )
         is_mutation = selected.parent is self._schema.mutation_type
+        self._plan.resolvers[argument_index] = selected
         return Resolved(
             selected.response_key,
             f"{selected.parent.name}.{selected.details[0].node.name.value}",
             argument_index,
             values,
             catalog.changes.get(selected.name, frozenset()) if is_mutation else frozenset(),
+            needed_columns(selected.definition.extensions.get("strawberry-definition")),
         )
 
     def _planned(self, selected: SelectedField, follows: F) -> F:

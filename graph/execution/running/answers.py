@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from graphql import ExecutionResult
 
     from graph.execution.planning.compile import Compiled
+    from graph.execution.planning.cost import CostLimits
     from graph.execution.planning.plan import Plan
     from graph.execution.running.mutation_fields import FieldResult
+    from graph.execution.running.work import Work
     from graph.selection import Value
 
 
@@ -33,29 +35,28 @@ def compiled_answer(
     return Answer(body, cache_control=compiled.cache_control)
 
 
-def build_answer(
-    result: ExecutionResult,
-    plan: Plan,
-    compiled: Compiled | None = None,
-    columns: Sequence[bytes] = (),
-) -> Answer:
-    """The answer of the executor, combined with the columns of compiled fields.
+def build_answer(result: ExecutionResult, plan: Plan) -> Answer:
+    """The answer of the executor; raises as `check`."""
+    check(result.errors or [])
+    if result.data is None:
+        return failed(result.errors or [])
+    return answer_of(orjson.dumps({"data": result.data}), result.errors or [], plan.cache_control)
+
+
+def check(errors: Sequence[GraphQLError]) -> None:
+    """Return if there can be an answer with these errors of fields.
 
     Raises:
         RequestRejected: a statement has found that the operation asks for too much.
         Unavailable: the database was lost on the way, and so is the whole answer.
     """
-    if error := rejection(result.errors or []) or unavailability(result.errors or []):
+    if error := rejection(errors) or unavailability(errors):
         raise error
-    if result.data is None:
-        return failed(result.errors or [])
-    if compiled is None:
-        body = orjson.dumps({"data": result.data})
-    else:
-        texts = {key: orjson.dumps(value) for key, value in result.data.items()}
-        body = compiled.body(columns, texts)
-    errors = [*(compiled.errors(plan.values) if compiled else ()), *(result.errors or ())]
-    return _answer(body, errors, cache_control=None if errors else plan.cache_control)
+
+
+def answer_of(body: bytes, errors: Sequence[GraphQLError], cache_control: bytes | None) -> Answer:
+    """An answer, which is not cached if it has errors."""
+    return _answer(body, errors, cache_control=None if errors else cache_control)
 
 
 def combined(done: Mapping[str, FieldResult]) -> Answer:
@@ -72,6 +73,22 @@ def combined(done: Mapping[str, FieldResult]) -> Answer:
         extensions = orjson.dumps({"replayed": replayed})
         return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
     return answer
+
+
+def with_cost(answer: Answer, work: Work, actual: Mapping[str, int], limits: CostLimits) -> Answer:
+    """The answer with a report of its cost."""
+    scans = work.price.scanned(work.values)
+    cost = {
+        "requested": work.price.total(work.values),
+        **actual,
+        "limit": limits.most,
+        **({"scans": scans, "scanLimit": limits.most_scanned} if scans else {}),
+        "fields": [
+            {"path": path, "cost": each} for path, each in work.price.most_expensive(work.values)
+        ],
+    }
+    extensions = orjson.dumps({"cost": cost})
+    return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
 
 
 def answer_to(error: Exception) -> Answer:

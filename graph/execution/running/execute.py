@@ -14,7 +14,6 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import orjson
 from graphql import ExecutionResult
 from strawberry.types.base import StrawberryObjectDefinition
 
@@ -39,10 +38,12 @@ from graph.execution.running.answers import (
     combined,
     compiled_answer,
     rejected,
+    with_cost,
 )
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
+from graph.execution.running.filling import NOTHING, filled_answer
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
 from graph.execution.running.planner import Planner
@@ -284,26 +285,25 @@ class Execution:
         if compiled is not None and work.price.has_scans:
             planned = partial(reader.planned_cost, compiled.query, work.values, viewer, place.reads)
             await self.limiters.check_plan(place, work.history, planned, request.client)
-        if compiled is not None and not compiled.uncompiled:
+        if compiled is not None and not (compiled.uncompiled or compiled.needs_loaders):
             query = compiled.query
             columns = (
                 await reader.fetch_json(query, work.values, viewer, place.reads) if query else ()
             )
+            if compiled.resolvers:
+                return self._bounded(await filled_answer(self._schema, self._types, work, columns))
             return compiled_answer(compiled, columns, work.values)
         plan = work.plan or work.operation.plan(work.variables)
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
-        answer = await self._resolve(work, plan, request, viewer, place.reads)
-        if len(answer.body) > self._database.max_answer_bytes:
-            raise AnswerTooLarge(self._database.max_answer_bytes)
-        return answer
+        return await self._resolve(work, plan, request, viewer, place.reads)
 
     async def _settle(self, answer: Answer, work: Work, request: Request, place: Place) -> Answer:
         """Charge the actual cost, and report it on request."""
         if answer.parts is not None:  # its actual cost is known after the last one
-            return self._with_cost(answer, work, {}) if request.wants_cost else answer
+            return with_cost(answer, work, {}, self._cost_limits) if request.wants_cost else answer
         actual = await self._charge(work, request, place, objects_in(answer.body))
-        return self._with_cost(answer, work, actual) if request.wants_cost else answer
+        return with_cost(answer, work, actual, self._cost_limits) if request.wants_cost else answer
 
     async def _charge(
         self, work: Work, request: Request, place: Place, objects: int
@@ -312,21 +312,6 @@ class Execution:
         return await self._charging.settle(
             request.client, work.price, work.values, objects=objects, seconds=seconds
         )
-
-    def _with_cost(self, answer: Answer, work: Work, actual: Mapping[str, int]) -> Answer:
-        scans = work.price.scanned(work.values)
-        cost = {
-            "requested": work.price.total(work.values),
-            **actual,
-            "limit": self._cost_limits.most,
-            **({"scans": scans, "scanLimit": self._cost_limits.most_scanned} if scans else {}),
-            "fields": [
-                {"path": path, "cost": each}
-                for path, each in work.price.most_expensive(work.values)
-            ],
-        }
-        extensions = orjson.dumps({"cost": cost})
-        return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
 
     async def _first_part(
         self, work: Work, plan: Plan, request: Request, viewer: Viewer, place: Place
@@ -362,15 +347,28 @@ class Execution:
         """The standard executor's answer, for the root fields that are not compiled."""
         compiled = work.compiled
         keys = compiled.uncompiled if compiled else frozenset(plan.nodes)
-        fields = plan.below(keys)
+        fields = plan.fields if compiled and compiled.needs_loaders else plan.below(keys)
         async with AsyncExitStack() as held:
             session, loaders = self._reading(held, fields, plan, viewer, stopwatch)
             query = compiled.query if compiled else None
             columns = await session.fetch_json(query, plan.values) if query else ()
+            context = Context(viewer, loaders, fields)
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
-            document, context = work.operation.only(plan, keys), Context(viewer, loaders, fields)
-            result = await run(self._schema, document, context, request.variables)
-        return build_answer(result, plan, compiled, columns)
+            result = NOTHING
+            if keys:
+                document = work.operation.only(plan, keys)
+                result = await run(self._schema, document, context, request.variables)
+            if compiled is None or result.data is None:
+                return self._bounded(build_answer(result, plan))
+            answer = await filled_answer(
+                self._schema, self._types, work, columns, result=result, context=context
+            )
+            return self._bounded(answer)
+
+    def _bounded(self, answer: Answer) -> Answer:
+        if len(answer.body) > self._database.max_answer_bytes:
+            raise AnswerTooLarge(self._database.max_answer_bytes)
+        return answer
 
     def _reading(
         self,

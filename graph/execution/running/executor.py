@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 from graphql import (
     ExecutionResult,
     GraphQLLeafType,
+    default_field_resolver,
+    default_type_resolver,
     experimental_execute_incrementally,
     get_nullable_type,
     is_leaf_type,
 )
+from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.executor import Executor as GraphQLExecutor
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -40,8 +43,10 @@ if TYPE_CHECKING:
         GraphQLSchema,
     )
     from graphql.execution.collect_fields import FieldDetails
+    from graphql.execution.values import VariableValues
     from graphql.pyutils import Path
 
+    from graph.execution.documents.operation import Operation
     from graph.loading.prefetch import KeyPath
     from graph.schema.context import Context
 
@@ -96,6 +101,25 @@ async def _run(
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
     )
     return await result if inspect.isawaitable(result) else result
+
+
+def executor_of(
+    schema: GraphQLSchema, operation: Operation, variables: VariableValues, context: Context | None
+) -> Executor:
+    """An executor for single fields of an operation."""
+    return Executor(
+        schema,
+        operation.fragments,
+        {name: FragmentDetails(node) for name, node in operation.fragments.items()},
+        None,
+        context,
+        operation.node,
+        variables,
+        default_field_resolver,
+        default_type_resolver,
+        default_field_resolver,
+        is_awaitable=optimized_is_awaitable,
+    )
 
 
 class _Declared(StrawberryGraphQLCoreExecutionContext):

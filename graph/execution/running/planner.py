@@ -118,7 +118,9 @@ class Planner:
             variables.coerced[SETTLED] = self._hub.settled or 0
             if operation.is_subscription:
                 source = self._hub.source(operation)
-                return self._planned_source(source, variables, request, viewer)
+                work = self._planned_source(source, variables, request, viewer)
+                work.subscription = operation
+                return work
         work = self.work(operation, variables, request, world_of(viewer))
         work.access.check(viewer)
         return work

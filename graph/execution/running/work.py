@@ -41,6 +41,8 @@ class Work:
     has_parts: bool = False
     # Of a subscription, whose query this is.
     source: Source | None = None
+    # The subscription, whose source this is.
+    subscription: Operation | None = None
 
     @property
     def history(self) -> History:
@@ -48,9 +50,15 @@ class Work:
         return self.compiled.history if self.compiled else self.operation.history
 
     @property
+    def sent(self) -> Operation:
+        """The operation as its client sent it."""
+        return self.subscription or self.operation
+
+    @property
     def is_statement(self) -> bool:
-        """Whether one statement answers all of it."""
-        return self.compiled is not None and not self.compiled.uncompiled
+        """Whether one statement answers all of it, without Python resolvers."""
+        compiled = self.compiled
+        return compiled is not None and not (compiled.uncompiled or compiled.resolvers)
 
     @property
     def errors(self) -> Sequence[GraphQLError]:

@@ -23,6 +23,7 @@ from graphql import (
 )
 from hypothesis import strategies as st
 
+from graph.schema.resolvers import needed_columns
 from tests.execution.generator.arguments import Arguments
 from tests.execution.generator.choices import Choices
 from tests.execution.generator.shapes import SelectedField, Shape
@@ -177,6 +178,11 @@ class _Writer:
             return self._choices.one_of(
                 (("__type", TypeMetaFieldDef), ("__schema", SchemaMetaFieldDef))
             )
+        resolved = [name for name in (*leaves, *edges) if has_resolver(fields[name])]
+        if resolved and self._choices.chance(60):
+            self._choices.note("Python resolver")
+            name = self._choices.one_of(resolved)
+            return name, fields[name]
         if edges and (not leaves or self._choices.chance(65)):
             lists = [name for name in edges if "first" in fields[name].args]
             leaves = lists if lists and self._choices.chance(40) else edges
@@ -250,6 +256,11 @@ class _Writer:
         names = ("skip", "include")
         picked = [name for name in names if self._choices.chance(5)]
         return "".join(f" @{name}(if: {self._arguments.of_condition()})" for name in picked)
+
+
+def has_resolver(field: GraphQLField) -> bool:
+    """Whether it has a Python resolver that declares what it needs."""
+    return needed_columns(field.extensions.get("strawberry-definition")) is not None
 
 
 def _fields_of(type_: Any) -> dict[str, GraphQLField]:

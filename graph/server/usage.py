@@ -1,0 +1,77 @@
+"""Stores the usage of one worker now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from graph.database import usage
+from graph.execution.running.usage import UsageCounts, Use
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from graph.database.engine import Database
+
+logger = logging.getLogger(__name__)
+
+_REFRESH_EVERY = 60
+_LAST_SECONDS = 2.0
+
+
+class UsageRecorder:
+    """Stores counts every so many seconds, and what is left at the end."""
+
+    def __init__(self, database: Database, seconds: float) -> None:
+        self.counts = UsageCounts()
+        self._database = database
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[UsageCounts]:
+        """Store counts until the block ends."""
+        task = asyncio.create_task(self._repeat())
+        try:
+            yield self.counts
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            try:
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await self.store()
+            except Exception as error:  # noqa: BLE001  they are counts; the worker ends
+                logger.warning("the last counts of usage are lost: %s", error)
+
+    async def store(self) -> None:
+        """Store the counts since the last time.
+
+        Raises:
+            Unavailable: the database cannot be reached; the counts are kept for the next time.
+        """
+        counts = self.counts.take()
+        if not counts:
+            return
+        try:
+            await usage.add(self._database, counts)
+        except BaseException:
+            self.counts.give_back(counts)
+            raise
+
+    async def _repeat(self) -> None:
+        times = 0
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                if times % _REFRESH_EVERY == 0:
+                    await self._refresh()
+                await self.store()
+            except Exception as error:  # noqa: BLE001  it is tried again
+                logger.warning("usage cannot be stored, and is kept: %s", error)
+            times += 1
+
+    async def _refresh(self) -> None:
+        """Make room, and learn which names are stored: workers share the bounds."""
+        await usage.prune(self._database)
+        self.counts.know(Use(*row[:4]) for row in await usage.used(self._database))
