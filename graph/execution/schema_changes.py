@@ -51,7 +51,7 @@ def changes_since(old: Path, new: str) -> list[Change]:
     Raises:
         InvalidSchemaFile: as of `read_schema`.
     """
-    return changes_between(read_schema(old), build_schema(new))
+    return changes_between(read_schema(old), schema_of(new))
 
 
 def changes_between(before: GraphQLSchema, after: GraphQLSchema) -> list[Change]:
@@ -67,6 +67,11 @@ def report(changes: Sequence[Change]) -> Iterator[str]:
         found = [change.description for change in changes if change.severity is severity]
         yield f"{severity.capitalize()}: {len(found):,}"
         yield from (f"  {description}" for description in found)
+
+
+def schema_of(text: str) -> GraphQLSchema:
+    """The schema that a text of SDL declares."""
+    return build_schema(text)
 
 
 def read_schema(file: Path) -> GraphQLSchema:

@@ -46,12 +46,18 @@ _CHANGED = " changed "
 class Impact:
     """The changes that touch one document; each is a line of text."""
 
-    # The operations, such as `query Items`; the id if they have no names.
-    name: str
+    id: str
+    # Such as `query Items`; those without a name are left out.
+    operations: tuple[str, ...]
     breaking: tuple[str, ...]
     dangerous: tuple[str, ...]
     # Whether the old schema refuses it already; then nothing else is said.
     was_invalid: bool = False
+
+    @property
+    def name(self) -> str:
+        """The operations, or the id if they have no names."""
+        return ", ".join(self.operations) or self.id
 
 
 class Comparison:
@@ -68,13 +74,13 @@ class Comparison:
 
     def impact(self, id_: str, text: str) -> Impact:
         if problems_of(self._before, {id_: text}):
-            return Impact(id_, (), (), was_invalid=True)
+            return Impact(id_, (), (), (), was_invalid=True)
         document = parse(text, no_location=True)
-        name = ", ".join(operations_in(document)) or id_
         refused = [line.removeprefix(f"{id_}: ") for line in problems_of(self._after, {id_: text})]
         touching = list(self._touching(document))
         breaking = refused or _of(touching, Severity.BREAKING)
-        return Impact(name, tuple(breaking), tuple(_of(touching, Severity.DANGEROUS)))
+        dangerous = _of(touching, Severity.DANGEROUS)
+        return Impact(id_, _operations_in(document), tuple(breaking), tuple(dangerous))
 
     def _touching(self, document: DocumentNode) -> Iterator[Change]:
         used = _Used(self._schema)
@@ -129,13 +135,12 @@ class _Used(Visitor):
                 self._take(get_named_type(member.type))
 
 
-def operations_in(document: DocumentNode) -> list[str]:
-    """Such as `query Items`; operations without a name are left out."""
-    return [
+def _operations_in(document: DocumentNode) -> tuple[str, ...]:
+    return tuple(
         f"{definition.operation.value} {definition.name.value}"
         for definition in document.definitions
         if isinstance(definition, OperationDefinitionNode) and definition.name
-    ]
+    )
 
 
 def _is_addition(change: Change) -> bool:
