@@ -41,7 +41,7 @@ check: $(VENV)/dev  ## Lint, types, import contracts, schema drift, migrations d
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/graph schema --check
-	$(BIN)/pytest tests/store/test_migrations.py
+	$(BIN)/pytest tests/store/test_migrations.py tests/store/test_migration_effects.py
 
 fmt: $(VENV)/dev  ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix

@@ -19,6 +19,7 @@ from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
 from graph.documents_command import documents
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
+from graph.migrate_command import migrate
 from graph.prune_command import prune
 from graph.schema_command import schema
 from graph.settings import Settings, read_settings
@@ -68,20 +69,6 @@ def serve(
         typer.echo(f"graph is at http://{shown_host}:{shown_port}/graphql (Ctrl-C stops it)")
         served = with_own_issuer(store) if issues_tokens(settings) else store
         serve(served, listener, workers=workers, reload=reload)
-
-
-@app.command()
-def migrate(
-    to: Annotated[str, typer.Option(help="A revision, 'head' or 'base'.")] = "head",
-) -> None:
-    """Bring the database to a revision, up or down."""
-    from graph.database.migrate import migrate
-
-    async def run(database: Database) -> None:
-        before, after = await migrate(database, to)
-        typer.echo(f"Migrated the database from revision {before or 'none'} to {after or 'none'}.")
-
-    with_database(run)
 
 
 @app.command()
@@ -208,6 +195,7 @@ def doctor() -> None:
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.add_typer(webhooks, name="webhook")
+app.command()(migrate)
 app.command()(token)
 app.command()(forget)
 app.command()(prune)

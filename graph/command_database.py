@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 def with_database(run: Callable[[Database], Awaitable[None]]) -> None:
     import graph.store  # noqa: F401  it fills the engine's catalogue
-    from graph.database.connect import connected, reachable_store
+    from graph.database.connect import connected, reachable_store, role_of
+    from graph.database.explanations import explained
 
     async def connect_and_run(store: Settings) -> None:
         async with connected(store) as database:
-            await run(database)
+            with explained(await role_of(database)):
+                await run(database)
 
     settings = read_settings()
     start_logging(settings.log_level, settings.log_format)

@@ -18,7 +18,7 @@ from graph.database.log_state import log_lines
 from graph.database.poolers import Pooling, lost_settings, pooling_of, shares_servers
 from graph.database.relationships import mappers
 from graph.database.replica_state import replica_lines
-from graph.database.revisions import applied_revision, head_revision
+from graph.database.revisions import applied_revision, head_revision, is_served
 from graph.database.server import server_settings
 from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
 
@@ -99,19 +99,25 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
+async def role_of(database: Database) -> str:
+    """The role with whose privileges commands run, quoted where SQL needs that."""
+    async with database.engine.connect() as connection:
+        return str(await connection.scalar(text("SELECT quote_ident(current_user)")))
+
+
 async def check_migrated(database: Database) -> None:
-    """Check that the database is at the revision that this code needs.
+    """Check that the database is at a revision that this code works on.
 
     Raises:
-        PendingMigrations: it is at an earlier revision, at none, or at an unknown one.
+        PendingMigrations: it is at an earlier revision, at none, or at one that does not serve it.
     """
-    revision = await _revision(database)
-    if revision != head_revision():
-        raise PendingMigrations(revision, head_revision())
+    if not await _is_served(database):
+        raise PendingMigrations(await _revision(database), head_revision())
 
 
 async def is_migrated(database: Database) -> bool:
-    return await _revision(database) == head_revision()
+    """Whether there is nothing to apply."""
+    return await _is_served(database) and (await _revision(database) or "") >= head_revision()
 
 
 async def is_empty(database: Database) -> bool:
@@ -130,6 +136,7 @@ class StoreState:
 async def state_of(database: Database, settings: Settings) -> StoreState:
     """The state of a database, for `graph doctor`."""
     revision, head = await _revision(database), head_revision()
+    served = await _is_served(database)
     async with database.engine.connect() as connection:
         version = await connection.scalar(text("SHOW server_version"))
         most = int(await connection.scalar(text("SHOW max_connections")) or 0)
@@ -137,15 +144,17 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
         folds = await connection.scalar(text("SELECT lower('ÄЖΩ') = 'äжω'"))
         # The function comes with a revision.
         search_folds = text("SELECT graph_lower('ÄЖΩ') = 'äжω'")
-        searches = revision != head or await connection.scalar(search_folds)
+        searches = not served or await connection.scalar(search_folds)
         used = (await connection.execute(text(_SEQUENCES))).all()
     lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
     lines += await _pooler(database)
     lines += await replica_lines(database)
-    if revision != head:
+    if not served:
         lines.append("it cannot be served as it is: graph migrate")
+    elif revision != head:
+        lines.append(f"this version of graph works on {revision} too")
     lines += [_sequence_line(*each) for each in used]
-    if revision == head and catalog.log is not None:
+    if served and catalog.log is not None:
         lines += await log_lines(database, catalog.log)
         lines += [f"Danger: {each}" for each in await webhooks.problems(database)]
     if settings.pool_size > most:
@@ -156,7 +165,7 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
         lines.append("no collation knows all letters, so that a search takes É and é for two")
     if rules == "on" and settings.database_url is not None:
         lines.append("graph signs in as a superuser; the owner of the tables would do")
-    return StoreState(tuple(lines), revision == head)
+    return StoreState(tuple(lines), served)
 
 
 def _sequence_line(name: str, last: int, most: int, share: float) -> str:
@@ -178,6 +187,11 @@ async def _pooler(database: Database) -> list[str]:
         return ["a pooler in transaction mode stands in front; it tracks prepared statements"]
     mode = "transaction mode" if shares else "session mode, as it seems,"
     return [f"a pooler in {mode} stands in front; no statement stays prepared", _TRACKING_HINT]
+
+
+async def _is_served(database: Database) -> bool:
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(is_served)
 
 
 async def _revision(database: Database) -> str | None:

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from graph.database.driver_errors import translated
 from graph.database.outages import outages
-from graph.database.revisions import applied_revision, head_revision
+from graph.database.revisions import is_served
 from graph.errors import ReadOnly, WrongRevision
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Readiness:
 
         Raises:
             Unavailable: the database cannot be reached.
-            WrongRevision: it is not at the head revision.
+            WrongRevision: it is at a revision that this code does not work on.
             ReadOnly: it is a standby.
         """
         if self._check is None or self._check.done():
@@ -72,11 +72,11 @@ class Readiness:
                 if await connection.scalar(_IS_STANDBY):
                     await connection.invalidate()
                     raise ReadOnly  # noqa: TRY301  the handler is for any failure
-                revision = await connection.run_sync(applied_revision)
+                served = await connection.run_sync(is_served)
         except Exception as error:
             self._was_ready_at = None
             raise translated(error) from error
-        self._was_ready_at = monotonic() if revision == head_revision() else None
+        self._was_ready_at = monotonic() if served else None
         if self._was_ready_at is None:
             raise WrongRevision
         if outages.are_open:

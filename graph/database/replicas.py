@@ -31,7 +31,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from graph.database.driver_errors import is_outdated, sqlstate
+from graph.database.driver_errors import is_outdated, sqlstate, typed
 from graph.database.server import Server, pooled_engine
 from graph.errors import Interrupted, Unavailable
 
@@ -94,6 +94,9 @@ class Reader(Protocol):
 
 class Replica(Server):
     """A server whose statements have one parameter more: the position that must be replayed."""
+
+    # Its failures are no outages: the primary has the last word.
+    _typed = staticmethod(typed)
 
     def __init__(self, engine: AsyncEngine, max_answer_bytes: int) -> None:
         super().__init__(engine, max_answer_bytes)

@@ -50,6 +50,8 @@ _TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
 class Server:
     """One pool. Its statements run each by itself."""
 
+    _typed = staticmethod(translated)
+
     def __init__(self, engine: AsyncEngine, max_answer_bytes: int) -> None:
         self.engine = engine
         # PostgreSQL does not send the texts of a larger answer.
@@ -85,6 +87,7 @@ class Server:
                 statement = statement.on_replica
                 parameters += replayed
             stopwatch = stopwatch or Stopwatch()
+            stopwatch.text = statement.sql
             with stopwatch:
                 columns = await self._row(driver, statement, parameters)
             stopwatch.rows += 1
@@ -159,7 +162,7 @@ class Server:
         try:
             return await self._pool.take() or await self.engine.raw_connection()
         except Exception as error:
-            raise translated(error) from error
+            raise self._typed(error) from error
 
     def failed(self, driver: Any, error: Exception) -> Exception:
         """The typed error for one that a statement on a connection ended with.
@@ -167,7 +170,7 @@ class Server:
         A connection that was lost, or that leads to a standby, is not used again. The pool opens
         another, which may reach the new primary; so it does for all those to a standby.
         """
-        failure = translated(error)
+        failure = self._typed(error)
         if isinstance(failure, Interrupted | ReadOnly):
             driver.terminate()
         if isinstance(failure, ReadOnly):

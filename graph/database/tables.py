@@ -34,6 +34,17 @@ NAMING_CONVENTION = {
 
 METADATA = MetaData(naming_convention=NAMING_CONVENTION)
 
+# The migrations that were applied, by their chain, and the oldest code that each still serves.
+applied_migrations = Table(
+    "applied_migrations",
+    METADATA,
+    Column("chain", String(63), nullable=False),
+    Column("revision", String(32), nullable=False),
+    Column("serves", String(32), nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("chain", "revision"),
+)
+
 # The answer to a mutation, by its idempotency key: a repeated request gets the same answer.
 idempotency_keys = Table(
     "idempotency_keys",

@@ -64,6 +64,7 @@
          ├─ WorkerFailed          a process of the server could not start
          ├─ DatabaseUnreachable   no connection to GRAPH_DATABASE_URL
          ├─ DatabaseUnsuitable    graph cannot run on this database
+         ├─ CommandFailed         PostgreSQL refuses what a command wants
          ├─ PendingMigrations     the database schema is older or newer than the code
          ├─ TransferFailed        a file cannot be imported, or rows cannot be exported
          ├─ DataDirUnusable       GRAPH_DATA_DIR cannot hold a PostgreSQL cluster
@@ -155,6 +156,7 @@ from graph.errors.root import (
 )
 from graph.errors.startup import (
     AddressUnavailable,
+    CommandFailed,
     DatabaseUnreachable,
     DatabaseUnsuitable,
     DataDirUnusable,
@@ -176,6 +178,7 @@ __all__ = [
     "BatchTooLarge",
     "BodyTooLarge",
     "BodyTooSlow",
+    "CommandFailed",
     "Conflict",
     "CursorExpired",
     "CursorUnknown",

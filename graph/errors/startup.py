@@ -65,6 +65,10 @@ class MigrationRefused(StartupError):
     """A migration cannot go on. It keeps what it has done: the next run continues from there."""
 
 
+class CommandFailed(StartupError):
+    """PostgreSQL refuses what a command wants."""
+
+
 class TransferFailed(StartupError):
     pass
 

@@ -31,7 +31,7 @@ from tests.database.reading import (
     sent,
     stale_reads,
 )
-from tests.database.standby import dsn_of, fetched, replicated
+from tests.database.standby import dsn_of, fetched, replicated, until
 from tests.database.test_embedded import a_folder
 from tests.pooler import pooler
 from tests.rows import fill
@@ -408,7 +408,9 @@ async def test_commits_that_are_not_flushed_are_refused(group: Group) -> None:
         pass
 
 
-# It is the last one: it promotes a replica.
+# The last ones: a replica is promoted.
+
+
 async def test_a_promoted_replica_is_not_read(client: Client, group: Group) -> None:
     await group.promote(group.standbys[1])
     for with_token in (True, False):
@@ -422,3 +424,17 @@ async def test_a_promoted_replica_is_not_read(client: Client, group: Group) -> N
     )
     await asyncio.sleep(1.2)  # it is looked at again, and is still none
     assert replicas.all[1].is_resting
+
+
+async def test_a_replica_of_the_old_primary_is_not_read_with_a_token(group: Group) -> None:
+    old, new = group.standbys
+    assert await fetched(new, "SELECT pg_is_in_recovery()") == [(False,)]
+    # Its position is beyond all of the new timeline.
+    await fetched(group.primary, "SELECT pg_switch_wal()")
+    await fetched(group.primary, "SELECT pg_logical_emit_message(true, 'test', 'ahead', true)")
+    ((ahead,),) = await fetched(group.primary, "SELECT pg_current_wal_flush_lsn()::text")
+    await until(old, f"SELECT pg_last_wal_replay_lsn() >= '{ahead}'")
+    async with reading(group, new.url(), replica_urls=old.url()) as client:
+        assert await stale_reads(client, rounds=ROUNDS, with_token=True) == 0
+        assert replicas_of(client).fallbacks == {Fallback.TIMELINE: ROUNDS * 4}
+        assert (await sent(client, CHANGE)).headers[TOKEN].startswith("2-")

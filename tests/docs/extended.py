@@ -3,7 +3,7 @@
 Reads a task from stdin (JSON): the URL of an empty database for each way to execute, and of one for
 the tables as the models have them; the revision before the recipes; the steps, which are operations
 or SQL; queries to time, at last and on more rows. Writes to stdout, by way, the answer to each
-operation and its number of statements; and the times.
+operation and its number of statements; the times; and the faults of the migrations.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from graph.database.engine import Database
 from graph.database.migrate import migrate
+from graph.database.revisions import store
 from graph.database.tables import METADATA
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
@@ -26,6 +27,7 @@ from graph.store.schema import schema
 from graph.viewer import SYSTEM
 from tests.conftest import recorded
 from tests.rows import fill
+from tests.store.test_migration_effects import measured_chain
 
 _RUNS = 30
 
@@ -46,7 +48,20 @@ async def main(task: dict[str, Any]) -> dict[str, Any]:
         finally:
             await database.close()
     await create_all(task["models_url"])
+    ways["faults"] = await faults(task["effects_url"], task["before"])
     return ways
+
+
+async def faults(url: str, before: str) -> list[str]:
+    """What the migrations of the recipes do that they should not (`test_migration_effects`)."""
+    database = connect(url)
+    try:
+        await migrate(database, before)
+        async with database.engine.connect() as connection:
+            found = await connection.run_sync(measured_chain, store(), before)
+        return [f"{each.name}: {fault}" for each in found for fault in each.faults()]
+    finally:
+        await database.close()
 
 
 async def create_all(url: str) -> None:

@@ -56,6 +56,7 @@ OTHERS = {
     "GRAPH_PROVE_ROUNDS": "tests/prove/conftest.py",
     "SHOP_PICTURES": "tests/shop/test_looks.py",
     "GRAPH_TEST_EXAMPLES": "tests/execution/test_oracle.py",
+    "GRAPH_UPGRADE_LINES": "tests/test_upgrade.py",
 }
 
 

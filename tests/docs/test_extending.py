@@ -41,7 +41,7 @@ def outcome(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[
         for block in recipe.changes:
             apply(block, folder)
     names = {way: f"extended_{way}" for way in ("compiled", "resolvers")}
-    for name in (*names.values(), "extended_models"):
+    for name in (*names.values(), "extended_models", "extended_effects"):
         asyncio.run(administer(cluster, f"CREATE DATABASE {name}"))
     steps = [
         {"query": step.block.text, "variables": step.variables}
@@ -53,6 +53,7 @@ def outcome(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[
     task = {
         "urls": {way: cluster.url(name) for way, name in names.items()},
         "models_url": cluster.url("extended_models"),
+        "effects_url": cluster.url("extended_effects"),
         "before": head_revision(),
         "steps": steps,
         "timed": [query.replace("first: 1)", "first: 20)") for query in RESOLVED],
@@ -92,6 +93,10 @@ def test_the_migrations_make_the_tables_of_the_models(
 
     assert "CREATE TABLE public.reviews" in migrated
     assert migrated == created
+
+
+def test_the_migrations_are_declared_as_they_are_and_stop_nobody(outcome: dict[str, Any]) -> None:
+    assert outcome["faults"] == []
 
 
 def test_each_recipe_has_an_example() -> None:

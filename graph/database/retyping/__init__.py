@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from graph.database.retyping import catalog
-from graph.database.retyping.locks import BRIEF_WAITS, patiently, settings, transaction
+from graph.database.retyping.locks import brief_waits, patiently, settings, transaction
 from graph.errors import MigrationRefused
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class _Change:
         logger.info("%s: %s become %s", self.table, ", ".join(self.names), self.type)
         if not self.has_begun():
             self._begin()
-        with settings(self.connection, BRIEF_WAITS | while_filling):
+        with settings(self.connection, brief_waits(self.connection) | while_filling):
             self._fill()
         self._check_filled()
         self._index()
@@ -186,7 +186,11 @@ class _Change:
             batch = {"after": after, "to": self.connection.scalar(next_batch, {"after": after})}
             if batch["to"] is None:  # the last rows have been deleted meanwhile
                 break
-            patiently(lambda batch=batch: self.connection.execute(fill, batch), what=self.table)  # type: ignore[misc]
+            patiently(
+                self.connection,
+                lambda batch=batch: self.connection.execute(fill, batch),  # type: ignore[misc]
+                what=self.table,
+            )
             after = batch["to"]
 
     def _check_filled(self) -> None:

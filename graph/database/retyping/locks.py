@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_only
 
@@ -16,20 +18,50 @@ from graph.errors import MigrationRefused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Transaction
 
 T = TypeVar("T")
 
-# Others that want the table queue behind whoever waits for a stronger lock: for so long at most.
-# It is less than PostgreSQL waits before it looks for deadlocks: the others are never its victims.
-_WAIT_MILLISECONDS = 250
 _PAUSE_SECONDS = 0.3
-_PATIENCE_SECONDS = 300
 # Others take two tables in either order, and those that hold one while the other is asked for do
 # not come to an end. So two are taken at a moment when nobody has the first, without waiting.
 _POLL_SECONDS = 0.005
 _POLLS = 100
 _LOCK_NOT_AVAILABLE = {"55P03", "40P01"}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long a migration waits for a lock at once, and how long it tries again.
+
+    Others that want the table queue behind whoever waits for a stronger lock. The default is less
+    than PostgreSQL waits before it looks for deadlocks: the others are never its victims.
+    """
+
+    lock_timeout_ms: int = 250
+    patience_seconds: float = 300
+
+
+def set_waiting(connection: Connection, waiting: Waiting) -> None:
+    """Let the migrations on this connection wait so; it limits each of their transactions.
+
+    What runs in no transaction has no limit: an index that is built CONCURRENTLY waits for the end
+    of older transactions, and nobody queues behind it.
+    """
+    connection.info[Waiting] = waiting
+    limited: Transaction | None = None
+
+    @event.listens_for(connection, "before_cursor_execute")
+    def limit(begun: Connection, cursor: Any, *_: Any) -> None:
+        nonlocal limited
+        is_autocommit = begun.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        if not is_autocommit and begun.get_transaction() is not limited:
+            limited = begun.get_transaction()
+            cursor.execute(f"SET LOCAL lock_timeout = {waiting.lock_timeout_ms}")
+
+
+def _waiting(connection: Connection) -> Waiting:
+    return connection.info.get(Waiting) or Waiting()
 
 
 @contextmanager
@@ -39,7 +71,7 @@ def transaction(
     """One transaction of a connection in autocommit, that has these tables locked.
 
     Raises:
-        MigrationRefused: for minutes others held one of them at each attempt.
+        MigrationRefused: others held one of them at each attempt (`patiently`).
     """
     polls = _POLLS if len(tables) > 1 and mode == "ACCESS EXCLUSIVE" else 0
     attempts = cycle([*[True] * polls, False])
@@ -49,7 +81,7 @@ def transaction(
         _begin(connection, next(orders), mode, at_once=next(attempts))
 
     pause = _POLL_SECONDS if polls else _PAUSE_SECONDS
-    patiently(attempt, what=" and ".join(tables), pause_seconds=pause)
+    patiently(connection, attempt, what=" and ".join(tables), pause_seconds=pause)
     try:
         yield
     except BaseException:
@@ -59,7 +91,7 @@ def transaction(
 
 
 def _begin(connection: Connection, tables: Sequence[str], mode: str, *, at_once: bool) -> None:
-    until = time.monotonic() + _WAIT_MILLISECONDS / 1000
+    until = time.monotonic() + _waiting(connection).lock_timeout_ms / 1000
     first, no_wait = tables[0], " NOWAIT" if at_once else ""
     connection.exec_driver_sql("BEGIN")
     try:
@@ -73,13 +105,19 @@ def _begin(connection: Connection, tables: Sequence[str], mode: str, *, at_once:
         raise
 
 
-def patiently(attempt: Callable[[], T], *, what: str, pause_seconds: float = _PAUSE_SECONDS) -> T:
+def patiently(
+    connection: Connection,
+    attempt: Callable[[], T],
+    *,
+    what: str,
+    pause_seconds: float = _PAUSE_SECONDS,
+) -> T:
     """Do it, and again as long as others hold a lock that it needs.
 
     Raises:
-        MigrationRefused: for minutes they held it at each attempt.
+        MigrationRefused: they held it at each attempt, for as long as `Waiting` allows.
     """
-    until = time.monotonic() + _PATIENCE_SECONDS
+    until = time.monotonic() + _waiting(connection).patience_seconds
     while time.monotonic() < until:
         try:
             return attempt()
@@ -89,7 +127,7 @@ def patiently(attempt: Callable[[], T], *, what: str, pause_seconds: float = _PA
         await_only(asyncio.sleep(pause_seconds))
     raise MigrationRefused(
         f"others hold {what} all the time (pg_locks names them). What was done so far stays:"
-        " run graph migrate again"
+        " run graph migrate again, with a longer --patience or at a quieter time"
     )
 
 
@@ -105,4 +143,6 @@ def settings(connection: Connection, values: dict[str, str]) -> Iterator[None]:
             connection.exec_driver_sql(f"RESET {name}")
 
 
-BRIEF_WAITS = {"lock_timeout": f"{_WAIT_MILLISECONDS}ms"}
+def brief_waits(connection: Connection) -> dict[str, str]:
+    """The setting by which each statement of a session waits for a lock."""
+    return {"lock_timeout": f"{_waiting(connection).lock_timeout_ms}ms"}

@@ -12,6 +12,12 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+downgrade_drops = (
+    "cost_buckets",
+    "idempotency_keys",
+    "imports",
+)
+
 TABLES = (
     """
     CREATE TABLE IF NOT EXISTS idempotency_keys (

@@ -9,6 +9,15 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "imports": "ACCESS EXCLUSIVE",
+}
+downgrade_drops = (
+    "imports.added",
+    "imports.changed",
+    "imports.superseded",
+)
+
 
 def upgrade() -> None:
     op.execute("""

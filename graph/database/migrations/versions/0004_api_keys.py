@@ -9,6 +9,8 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+downgrade_drops = ("api_keys",)
+
 
 def upgrade() -> None:
     op.execute("""

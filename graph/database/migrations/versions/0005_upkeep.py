@@ -9,6 +9,11 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+downgrade_drops = (
+    "leases",
+    "pruned_logs",
+)
+
 
 def upgrade() -> None:
     op.execute("""

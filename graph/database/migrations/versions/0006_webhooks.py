@@ -9,6 +9,11 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+downgrade_drops = (
+    "webhook_deliveries",
+    "webhooks",
+)
+
 
 def upgrade() -> None:
     op.execute("""

@@ -9,6 +9,9 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+locks = {"webhooks": "ACCESS EXCLUSIVE"}
+downgrade_drops = ("webhooks.previous_secret", "webhooks.previous_until")
+
 
 def upgrade() -> None:
     op.execute("""

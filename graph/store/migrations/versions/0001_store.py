@@ -9,6 +9,13 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+downgrade_drops = (
+    "customers",
+    "items",
+    "order_lines",
+    "orders",
+)
+
 # One statement each: asyncpg prepares what it runs, and prepares one statement at a time.
 UPGRADE = (
     """

@@ -12,6 +12,12 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "customers": "SHARE, reads all rows",
+    "items": "SHARE, reads all rows",
+    "orders": "SHARE, reads all rows",
+}
+
 UPGRADE = (
     "CREATE INDEX customers_last_name_id_idx ON customers (last_name, id)",
     "CREATE INDEX customers_town_id_idx ON customers (town, id)",

@@ -9,6 +9,24 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "customers": "ACCESS EXCLUSIVE",
+    "items": "ACCESS EXCLUSIVE, reads all rows",
+    "order_lines": "ACCESS EXCLUSIVE, reads all rows",
+    "orders": "ACCESS EXCLUSIVE, reads all rows",
+}
+downgrade_drops = (
+    "customers.version",
+    "events",
+    "items.stock",
+    "items.version",
+    "order_lines.cancelled",
+    "order_lines.item_name",
+    "order_lines.unit_price",
+    "orders.status",
+    "orders.version",
+)
+
 # One statement each: asyncpg prepares what it runs, and prepares one statement at a time.
 TABLES = (
     "ALTER TABLE customers ADD version integer NOT NULL DEFAULT 1",

@@ -15,6 +15,14 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "customers": "ACCESS EXCLUSIVE",
+    "events": "ACCESS EXCLUSIVE",
+    "items": "ACCESS EXCLUSIVE",
+    "order_lines": "ACCESS EXCLUSIVE",
+    "orders": "ACCESS EXCLUSIVE",
+}
+
 KEYS = {
     "customers": ("id",),
     "items": ("id",),

@@ -20,6 +20,13 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "events": "ROW EXCLUSIVE",
+    "order_lines": "ACCESS EXCLUSIVE, reads all rows",
+    "orders": "ROW EXCLUSIVE",
+}
+downgrade_drops = ("order_lines.taken",)
+
 # The second search, under the lock, sees what was written during the first. Events are committed
 # in another order than that of their numbers: it begins some earlier.
 _LOOKBACK_EVENTS = 100_000

@@ -13,6 +13,10 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "orders": "SHARE UPDATE EXCLUSIVE",
+}
+
 _BY_MOMENT = "orders_customer_id_date_placed_id_idx"
 _BY_KEY = "orders_customer_id_id_idx"
 

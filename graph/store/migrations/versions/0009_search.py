@@ -13,6 +13,11 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "customers": "SHARE UPDATE EXCLUSIVE",
+    "items": "SHARE UPDATE EXCLUSIVE",
+}
+
 _CUSTOMER = "first_name || ' ' || last_name || ' ' || username || ' ' || email || ' ' || town"
 
 NEW = {

@@ -14,6 +14,11 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "events": "ACCESS EXCLUSIVE",
+    "order_lines": "ACCESS EXCLUSIVE",
+}
+
 # Events are committed in another order than that of their numbers: the second pass begins earlier.
 _LOOKBACK_EVENTS = 100_000
 

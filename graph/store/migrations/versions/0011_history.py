@@ -14,6 +14,10 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "events": "SHARE UPDATE EXCLUSIVE",
+}
+
 _ENTITIES = {"customer": "Customer", "item": "Item"}
 
 

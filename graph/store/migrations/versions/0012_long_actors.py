@@ -9,6 +9,10 @@ down_revision = "0011"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "events": "ACCESS EXCLUSIVE",
+}
+
 # PostgreSQL changes no column that a view shows. Others see the old view until all is done.
 _CHANGE = """
     DO $$

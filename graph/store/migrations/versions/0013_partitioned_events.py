@@ -14,6 +14,10 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "events": "ACCESS EXCLUSIVE",
+}
+
 _REFUSE_CHANGE = """
     CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN{unless}

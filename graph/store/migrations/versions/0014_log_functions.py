@@ -16,6 +16,13 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
+locks = {
+    "customers": "SHARE ROW EXCLUSIVE",
+    "items": "SHARE ROW EXCLUSIVE",
+    "order_lines": "SHARE ROW EXCLUSIVE",
+    "orders": "SHARE ROW EXCLUSIVE",
+}
+
 _LOGGED = {
     "customers": ("Customer", ""),
     "items": ("Item", ""),
