@@ -88,6 +88,11 @@ class Persisted:
         return query
 
 
+def by_hash(texts: Iterable[str]) -> dict[str, str]:
+    """The texts by their hashes, as in a manifest without ids."""
+    return {hash_of(text): text for text in texts}
+
+
 def operation_names(texts: Iterable[str]) -> set[str]:
     """The names of the operations in these documents; a text that is not GraphQL has none."""
     names: set[str] = set()
