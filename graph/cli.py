@@ -17,6 +17,7 @@ import typer
 
 from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
+from graph.documents_command import documents
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.migrate_command import migrate
 from graph.prune_command import prune
@@ -202,7 +203,6 @@ def doctor(
     check_sign_in(settings)
 
 
-documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.add_typer(webhooks, name="webhook")
@@ -212,28 +212,6 @@ app.command()(forget)
 app.command()(prune)
 app.command()(usage)
 app.command()(schema)
-
-
-@documents.command("check")
-def check_documents(
-    manifests: Annotated[
-        list[Path],
-        typer.Argument(metavar="MANIFEST...", help="Folders of documents, or JSON files."),
-    ],
-) -> None:
-    """Validate every document of manifests against the schema; exit 1 if one is invalid."""
-    from graph.execution.documents.document import Documents, problems_of
-    from graph.execution.documents.persisted import read_manifest
-    from graph.store.schema import schema as served
-
-    texts = read_manifest(*manifests)
-    problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
-    for problem in problems:
-        typer.echo(problem, err=True)
-    if problems:
-        raise typer.Exit(1)
-    names = ", ".join(str(each) for each in manifests)
-    typer.echo(f"All {len(set(texts.values()))} documents of {names} are valid.")
 
 
 def main() -> None:
