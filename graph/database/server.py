@@ -75,7 +75,11 @@ class Server:
             AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
         world = world_of(viewer)
-        connection = self._pool.take_idle() or await self.take()
+        stopwatch = stopwatch or Stopwatch()
+        connection: Any = self._pool.take_idle()
+        if connection is None:
+            with stopwatch.connecting():
+                connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             statement = query.compiled(world) or await self._compiled(query, driver, world)
@@ -83,9 +87,8 @@ class Server:
             if replayed:
                 statement = statement.on_replica
                 parameters += replayed
-            stopwatch = stopwatch or Stopwatch()
-            stopwatch.text = statement.sql
             with stopwatch:
+                stopwatch.note(statement.sql, parameters)
                 columns = await self._row(driver, statement, parameters)
             stopwatch.rows += 1
             return check_size(columns, self.max_answer_bytes)
