@@ -8,7 +8,8 @@ import logging.config
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from time import time_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -25,6 +26,43 @@ _ESCAPES = {code: rf"\u{code:04x}" for code in _CONTROLS}
 
 # The id of the current request; "-" outside of requests.
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+
+# The name of the step that is a statement.
+STATEMENT = "postgresql"
+
+
+class Step(NamedTuple):
+    """A part of a request's work, from and to a time in nanoseconds since 1970."""
+
+    name: str
+    began: int
+    ended: int
+    attributes: dict[str, str]
+
+
+# The steps of the current request; None unless it is traced.
+steps: ContextVar[list[Step] | None] = ContextVar("steps", default=None)
+
+
+class step:  # noqa: N801  a context manager, read as a word
+    """Note the block as a step of the current request, if that is traced."""
+
+    __slots__ = ("_began", "_name", "_noted")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._noted = steps.get()
+        self._began = 0
+
+    def __enter__(self) -> None:
+        if self._noted is not None:
+            self._began = time_ns()
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if self._noted is not None:
+            attributes = {} if error is None else {"error.type": type(error).__name__}
+            self._noted.append(Step(self._name, self._began, time_ns(), attributes))
 
 
 class Fields(dict[str, Any]):

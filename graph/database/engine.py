@@ -35,6 +35,7 @@ from graph.database.stopwatch import Stopwatch
 from graph.database.table_sizes import TableSizes
 from graph.database.worlds import OWN, dialect_in, world_of
 from graph.errors import Interrupted, ReadOnly
+from graph.telemetry import steps
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class ReadSession:
         """
         async with self._lock:
             connection = await self._connection()  # the wait for one does not count
+            if steps.get() is not None:
+                self._stopwatch.text = str(statement)
             try:
                 with self._stopwatch:
                     rows = (
@@ -104,6 +107,7 @@ class ReadSession:
                     json_function(driver), self.world, self.max_answer_bytes
                 )
                 parameters = tuple(statement.parameters(values, self._own))
+                self._stopwatch.text = statement.sql
                 with self._stopwatch:
                     columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
                 self._stopwatch.rows += 1

@@ -87,6 +87,7 @@ class Server:
                 statement = statement.on_replica
                 parameters += replayed
             stopwatch = stopwatch or Stopwatch()
+            stopwatch.text = statement.sql
             with stopwatch:
                 columns = await self._row(driver, statement, parameters)
             stopwatch.rows += 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING
 
 from graph.database.outages import outages
+from graph.telemetry import STATEMENT, Step, steps
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,12 +19,24 @@ class Stopwatch:
     The time that an operation waits for a connection does not count. A block is one statement.
     """
 
-    __slots__ = ("_began", "_reason", "_seconds", "_task", "rows", "statements")
+    __slots__ = (
+        "_began",
+        "_last_seconds",
+        "_reason",
+        "_seconds",
+        "_task",
+        "rows",
+        "statements",
+        "text",
+    )
 
     def __init__(self) -> None:
         self._seconds = 0.0
         # Statements so far, and the rows that they returned.
         self.statements = self.rows = 0
+        # The next statement's, for a trace; "" where it is not known as text.
+        self.text = ""
+        self._last_seconds = 0.0
         self._began: float | None = None
         self._task: asyncio.Task[object] | None = None
         self._reason: Exception | None = None
@@ -60,8 +73,12 @@ class Stopwatch:
         _traceback: TracebackType | None,
     ) -> None:
         if self._began is not None:
-            self._seconds += perf_counter() - self._began
+            self._last_seconds = perf_counter() - self._began
+            self._seconds += self._last_seconds
             self._began = None
+        if (noted := steps.get()) is not None:
+            noted.append(self._step(error))
+        self.text = ""
         if error is None and outages.are_open:
             outages.succeeded()
         task, reason = self._task, self._reason
@@ -71,3 +88,15 @@ class Stopwatch:
             return
         if isinstance(error, asyncio.CancelledError):
             raise reason from None
+
+    def _step(self, error: BaseException | None) -> Step:
+        """The statement that has just ended (semantic conventions for PostgreSQL)."""
+        ended = time_ns()
+        attributes = {"db.system.name": "postgresql"}
+        if self.text:
+            attributes["db.query.text"] = self.text
+        if error is not None:
+            attributes["error.type"] = type(error).__name__
+            if state := getattr(error, "sqlstate", None):
+                attributes["db.response.status_code"] = state
+        return Step(STATEMENT, ended - int(self._last_seconds * 1e9), ended, attributes)

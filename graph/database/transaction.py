@@ -119,6 +119,7 @@ class Transaction:
         async with self._lock:
             for listener in self._database.listeners:
                 listener(sql, parameters)
+            stopwatch.text = sql
             try:
                 with stopwatch:
                     rows: list[Any] = await self._driver.fetch(sql, *parameters)

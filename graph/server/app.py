@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from starlette_compress import CompressMiddleware
 from graph.database.engine import Database
 from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
-from graph.errors import Unavailable, WrongRevision
+from graph.errors import InvalidSetting, Unavailable, WrongRevision
 from graph.execution.documents.limits import Limits
 from graph.execution.documents.persisted import Persisted, operation_names, read_manifest
 from graph.execution.planning.cost import CostLimits
@@ -48,6 +49,7 @@ from graph.telemetry import start_logging
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractContextManager
+    from types import ModuleType
 
     from starlette.requests import Request
 
@@ -135,6 +137,9 @@ def build_app(
                     database, execution, counts, connections, counted, upkeep, deliverer
                 )
                 until_the_end.enter_context(_serving_metrics(sources, settings))
+            tracer = None
+            if settings.traces:
+                tracer = await until_the_end.enter_async_context(_opentelemetry().tracing())
             connection_limits = ConnectionLimits.of(settings)
             drain = Drain(connection_limits, settings.drain_seconds)
             until_the_end.enter_context(drain.running())
@@ -143,6 +148,7 @@ def build_app(
                 "execution": execution,
                 "connection_limits": connection_limits,
                 "drain": drain,
+                "tracer": tracer,
                 "usage": usage,
                 "live_connections": connections,
             }
@@ -159,6 +165,7 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestLog),
+            *([Middleware(_opentelemetry().Tracing)] if settings.traces else []),
             *_hosts(settings.served_hosts),
             Middleware(
                 CrossOrigin,
@@ -211,6 +218,18 @@ def _execution(
 def _counts(persisted: Persisted) -> OperationCounts:
     """The counts of operations; a manifest's names are the only ones where there is one."""
     return OperationCounts(operation_names({*persisted.trusted.values()}))
+
+
+def _opentelemetry() -> ModuleType:
+    """The module of traces, which is loaded where they are on.
+
+    Raises:
+        InvalidSetting: OpenTelemetry is not installed.
+    """
+    try:
+        return import_module("graph.server.tracing")
+    except ModuleNotFoundError as error:
+        raise InvalidSetting("GRAPH_TRACES", f"install graph[otel]: no {error.name}") from None
 
 
 def _serving_metrics(sources: Sources, settings: Settings) -> AbstractContextManager[None]:

@@ -26,11 +26,13 @@ logger = logging.getLogger(__name__)
 
 REQUESTS = "graph.requests"
 VIEWER = "graph.viewer"
+# The id of the trace that this server has begun.
+TRACE = "graph.trace"
 _UNREAD = "graph.unread"
 # A client's texts are cut off in the log.
 _MOST_CHARS = 100
 # Later versions may have more members.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _CLIENT_NAMES = (b"apollographql-client-name", b"graphql-client-name")
 _CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
 
@@ -144,9 +146,19 @@ def _first(scope: Scope, names: tuple[bytes, bytes]) -> str:
 
 
 def trace_id(scope: Scope) -> str:
-    """The trace that the request belongs to (W3C Trace Context, section 3.2); "" if to none."""
+    """The trace that the request belongs to; "" if to none."""
+    if TRACE in scope:
+        return scope[TRACE]  # type: ignore[no-any-return]
+    found = traceparent(scope)
+    return found[0] if found else ""
+
+
+def traceparent(scope: Scope) -> tuple[str, str, str] | None:
+    """The client's trace, span and flags (W3C Trace Context, section 3.2); None if malformed."""
     found = _TRACEPARENT.fullmatch(text) if (text := header(scope, b"traceparent")) else None
-    return found[1] if found and found[1].strip("0") else ""
+    if found is None or not (found[1].strip("0") and found[2].strip("0")):
+        return None
+    return found[1], found[2], found[3]
 
 
 @lru_cache(maxsize=1_000)

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
+    # Whether requests are traced; OpenTelemetry's own variables tell how.
+    traces: bool = False
     # How often each worker stores which fields and operations clients use; 0 counts none.
     usage_seconds: float = Field(default=60, ge=0, le=86_400, allow_inf_nan=False)
 

@@ -121,6 +121,7 @@ async def change_at_once(
         sql = _combined(change.queries, change.rows[0][1], statement.sql, offset, actor)
         for listener in database.listeners:
             listener(sql, parameters)
+        stopwatch.text = sql
         with stopwatch:
             row = await _first(database, driver, sql, parameters)
     finally:

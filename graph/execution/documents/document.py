@@ -21,6 +21,7 @@ from graph.execution.documents.sharing import SharedDocuments
 from graph.execution.documents.validation import validate_within
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.charges import MAX_FIELDS
+from graph.telemetry import step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,8 +134,10 @@ class Documents:
             raise
 
     def _read(self, text: str) -> Document:
-        node = parse_within(self._limits, text)
-        validate_within(self._limits, self._schema, text, node)
+        with step("graphql.parse"):
+            node = parse_within(self._limits, text)
+        with step("graphql.validate"):
+            validate_within(self._limits, self._schema, text, node)
         _drop_tokens(node)
         return _indexed(self._schema, node)
 

@@ -76,6 +76,11 @@ _INT_DIGITS = 10
 _MAX_INT = 2**31
 
 
+def without_literals(text: str) -> str:
+    """A text in which a question mark stands for each number, string and comment."""
+    return _LITERAL.sub("?", text)
+
+
 def split(text: str) -> tuple[str, list[str]] | None:
     """The key of a text and its literals; None if it has none, or must be read by itself."""
     parts = _LITERAL.split(text)

@@ -35,6 +35,7 @@ from graph.execution.planning.mutation import CompiledMutation
 from graph.execution.planning.select import select
 from graph.execution.planning.variables import Variables
 from graph.schema.fields import Meaning, meaning_of
+from graph.telemetry import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -160,9 +161,10 @@ class Operation:
         shape = (conditions, tuple([value.shape for value in values]))
         compiled = self._compiled.get(shape)
         if compiled is None:
-            plan = plan or self.plan(variables)
-            self._make_room(plan.selected)
-            compiled = self._compiled[shape] = compile_(plan)
+            with step("graphql.compile"):
+                plan = plan or self.plan(variables)
+                self._make_room(plan.selected)
+                compiled = self._compiled[shape] = compile_(plan)
         return compiled, values
 
     @property

@@ -40,6 +40,11 @@ class Observation:
         self.seconds = perf_counter() - self.began
 
     @property
+    def age_ns(self) -> int:
+        """The time since it began, in nanoseconds."""
+        return int((perf_counter() - self.began) * 1e9)
+
+    @property
     def operation_name(self) -> str:
         """`anonymous` for an operation without a name, `none` where none was read."""
         if self.work is None:

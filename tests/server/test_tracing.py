@@ -1,0 +1,175 @@
+"""Traces have a span for each request, operation and step, and no value of a client."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
+
+from graph.app import create_app
+from graph.errors import InvalidSetting
+from graph.server import tracing
+from graph.settings import ExecutionMode, LogFormat, LogLevel
+from tests.conftest import client_of
+from tests.rows import fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from graph.settings import Settings
+    from tests.conftest import Client
+
+QUERY = 'query Shelf($n: Int) { items(first: $n, where: {name: {eq: "secret"}}) { totalCount } }'
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+@asynccontextmanager
+async def traced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, **more: Any
+) -> AsyncIterator[tuple[Client, InMemorySpanExporter]]:
+    exporter = InMemorySpanExporter()
+    monkeypatch.setattr(tracing, "OTLPSpanExporter", lambda: exporter)
+    app = create_app(settings.model_copy(update={"traces": True} | more))
+    async with client_of(app) as client:
+        yield client, exporter
+
+
+def by_name(exporter: InMemorySpanExporter) -> dict[str, Any]:
+    return {span.name: span for span in exporter.get_finished_spans()}
+
+
+def parent_of(span: Any) -> str:
+    return format_span_id(span.parent.span_id) if span.parent else ""
+
+
+def id_of(span: Any) -> str:
+    return format_span_id(span.get_span_context().span_id)
+
+
+async def test_a_request_its_operation_and_its_steps_are_spans(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"query": QUERY, "variables": {"n": 77}}
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "vendor=x"}
+    async with traced(settings, monkeypatch) as (client, exporter):
+        await client.http.post("/graphql", json=body, headers=headers)
+        await client.http.get("/health/live")
+    spans = by_name(exporter)
+
+    steps = {"graphql.parse", "graphql.validate", "graphql.compile", "SELECT"}
+    assert set(spans) == {"POST /graphql", "query"} | steps
+    request, operation = spans["POST /graphql"], spans["query"]
+    assert parent_of(request) == PARENT
+    assert parent_of(operation) == id_of(request)
+    assert {parent_of(spans[name]) for name in steps} == {id_of(operation)}
+    for span in spans.values():
+        context = span.get_span_context()
+        assert format_trace_id(context.trace_id) == TRACE
+        assert context.trace_state.get("vendor") == "x"
+        assert request.start_time <= span.start_time <= span.end_time <= request.end_time
+    assert request.kind is operation.kind is SpanKind.SERVER
+    assert spans["SELECT"].kind is SpanKind.CLIENT
+    assert request.attributes["http.request.method"] == "POST"
+    assert request.attributes["http.response.status_code"] == 200
+    assert request.attributes["http.route"] == "/graphql"
+    assert operation.attributes["graphql.operation.name"] == "Shelf"
+    assert operation.attributes["graphql.operation.type"] == "query"
+    assert "{name: {eq: ?}}" in operation.attributes["graphql.document"]
+    assert spans["SELECT"].attributes["db.system.name"] == "postgresql"
+    assert "$1" in spans["SELECT"].attributes["db.query.text"]
+    everything = " ".join(span.to_json() for span in spans.values())
+    assert "secret" not in everything
+    assert "77" not in json.dumps([dict(span.attributes) for span in spans.values()])
+    assert request.resource.attributes["service.name"] == "graph"
+
+
+async def test_a_known_document_has_its_statement_only(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with traced(settings, monkeypatch) as (client, exporter):
+        for _ in range(2):
+            await client.http.post("/graphql", json={"query": QUERY})
+    spans = by_name(exporter)
+    last = [span.name for span in exporter.get_finished_spans()][-3:]
+
+    assert set(last) == {"POST /graphql", "query", "SELECT"}
+    assert len({format_trace_id(s.get_span_context().trace_id) for s in spans.values()}) == 2
+
+
+async def test_statements_of_loaders_and_errors_are_spans(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mode = ExecutionMode.RESOLVERS
+    async with traced(settings, monkeypatch, execution=mode) as (client, exporter):
+        await fill(client.database, customers=2, orders=1, lines=1, items=1)
+        await client("{ customers { nodes { orders { nodes { id } } } } }")
+        await client.http.post("/graphql", json={"query": "{ nothing }"})
+    found: list[Any] = list(exporter.get_finished_spans())
+
+    texts = [s.attributes["db.query.text"] for s in found if s.kind is SpanKind.CLIENT]
+    assert len(texts) >= 2
+    assert all(text.lstrip().startswith(("SELECT", "WITH")) for text in texts)
+    refused = [s for s in found if s.name == "GraphQL Operation"]
+    assert [s.status.status_code for s in refused] == [StatusCode.ERROR]
+    assert refused[0].attributes["error.type"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_sampling_is_that_of_the_environment_and_of_the_client(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    async with traced(settings, monkeypatch) as (client, exporter):
+        for flags in ("", "00", "01"):
+            parent = {"traceparent": f"00-{TRACE}-{PARENT}-{flags}"} if flags else {}
+            await client.http.post("/graphql", json={"query": QUERY}, headers=parent)
+
+    requests = [s for s in exporter.get_finished_spans() if s.name == "POST /graphql"]
+    assert [parent_of(span) for span in requests] == [PARENT]
+
+
+async def test_the_log_has_the_id_of_a_trace_that_begins_here(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logging = {"log_level": LogLevel.INFO, "log_format": LogFormat.JSON}
+    async with traced(settings, monkeypatch, **logging) as (client, exporter):
+        await client.http.post("/graphql", json={"query": QUERY})
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if "Shelf" in line]
+
+    context = by_name(exporter)["query"].get_span_context()
+    assert line["trace_id"] == format_trace_id(context.trace_id)
+
+
+def test_without_traces_nothing_of_opentelemetry_is_loaded(database_url: str) -> None:
+    code = """
+import sys
+from graph.app import create_app
+from graph.settings import read_settings
+create_app(read_settings())
+assert not [name for name in sys.modules if name.startswith("opentelemetry")]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"GRAPH_DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_traces_without_the_package_are_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "graph.server.tracing")
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+
+    with pytest.raises(InvalidSetting, match=r"GRAPH_TRACES .*install graph\[otel\]"):
+        create_app(settings.model_copy(update={"traces": True}))
