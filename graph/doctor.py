@@ -83,6 +83,8 @@ def _exposed(settings: Settings) -> Iterator[str]:
         )
     if settings.introspection or settings.suggestions:
         yield "GRAPH_INTROSPECTION or GRAPH_SUGGESTIONS reveal the schema: set them to false"
+    if settings.explain:
+        yield "GRAPH_EXPLAIN shows SQL and estimates from all rows to everyone: set it to false"
     if settings.graphiql:
         yield "GRAPH_GRAPHIQL serves an explorer to everyone: set it to false"
     if settings.cost_capacity is None:

@@ -57,6 +57,7 @@ def test_private_networks_of_any_size_and_small_public_ones_are_no_danger(proxie
         ({"profile": "development"}, "GRAPH_PROFILE"),
         ({"anonymous_role": "manager"}, "GRAPH_ANONYMOUS_ROLE"),
         ({"introspection": True}, "GRAPH_INTROSPECTION"),
+        ({"explain": True}, "GRAPH_EXPLAIN"),
         ({"graphiql": True}, "GRAPH_GRAPHIQL"),
         ({"cost_capacity": None}, "GRAPH_COST_CAPACITY"),
         ({"max_cost": 200_000}, "GRAPH_MAX_COST"),

@@ -37,7 +37,5 @@ def varying(headers: Headers, name: bytes) -> Headers:
 
 def missing_defaults(headers: Headers) -> Headers:
     """The default headers that a response with these headers lacks."""
-    present = dict(headers)
-    if _NAMES.isdisjoint(present):
-        return DEFAULTS
-    return [header for header in DEFAULTS if header[0] not in present]
+    present = {name for name, _ in headers if name in _NAMES}
+    return [header for header in DEFAULTS if header[0] not in present] if present else DEFAULTS

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+# In the scope, once the response has begun.
+_STATUS = "graph.status"
 _MOST_PATH_CHARS = 200
 _OK, _SWITCHING_PROTOCOLS = 200, 101
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -48,16 +50,14 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        status = 0
         id_ = header(scope, b"x-request-id")
         if not _ACCEPTABLE_ID.fullmatch(id_):
             id_ = _new_id()
         request_id.set(id_)
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] in _STARTS:
-                status = message.get("status", _SWITCHING_PROTOCOLS)
+                scope[_STATUS] = message.get("status", _SWITCHING_PROTOCOLS)
                 duration_ms = (perf_counter() - began) * 1000
                 headers = message.get("headers", ())
                 message["headers"] = [
@@ -72,6 +72,7 @@ class RequestLog:
             await self._app(scope, receive, send_with_headers)
         finally:
             seconds = perf_counter() - began
+            status = scope.get(_STATUS, 0)
             if not log_requests(scope, status):
                 _log(scope, status, seconds)
 
@@ -116,23 +117,19 @@ def _without_port(host: str) -> str:
 
 
 class ErrorMiddleware:
-    """Mask unexpected exceptions: the client gets an error id, the log gets the traceback."""
+    """Mask unexpected exceptions: the client gets an error id, the log gets the traceback.
+
+    It stands below `RequestLog`, which notes when a response has begun: nothing can mask it then.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def send_watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_watched)
+            await self._app(scope, receive, send)
         except Exception:
-            if begun or scope["type"] != "http":
+            if _STATUS in scope or scope["type"] != "http":
                 raise
             error_id = _new_id()
             logger.exception("error %s", error_id)

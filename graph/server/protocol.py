@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from graph.server.client_key import is_within
+from graph.server.cycle import Cycle
 from graph.server.turns import Turns
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_VERSION)
         if len(self.headers) > self._limits.max_head_fields or self._is_head_too_large():
             self._refuse(_TOO_LARGE)
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (version == "1.1" and not hosts):
             self._refuse(_HOST)
         self._in_head, self._in_body = False, True
@@ -229,6 +230,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        cycle.__class__ = Cycle  # uvicorn makes one of its own
         turns, start = self._limits.turns, super()._start_asgi_task
         if turns.take() or cycle.scope["path"].startswith(_HEALTH):
             start(cycle, app)

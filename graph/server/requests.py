@@ -23,7 +23,7 @@ from graph.errors import (
     VariablesTooLarge,
 )
 from graph.execution.documents.persisted import names_document
-from graph.execution.running.request import Request
+from graph.execution.running.request import ExplainMode, Request
 from graph.server.accept import JSON
 
 if TYPE_CHECKING:
@@ -32,28 +32,30 @@ if TYPE_CHECKING:
 # A string of RFC 9651, or a bare value as most clients send it. A comma would join two headers.
 _IDEMPOTENCY_KEY = re.compile(r'"(?P<quoted>(?:[^"\\]|\\["\\])+)"|(?P<bare>[^",]+)')
 _KEPT = "graph.headers"
+_NOT_READ: tuple[None, dict[bytes, bytes]] = (None, {})
 # Where Relay's and other clients' examples send the id of a document.
 _OTHER_IDS = frozenset({"doc_id", "docId", "id", "queryId"})
+_JSON = JSON.encode()
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
 def header(scope: Scope, name: bytes) -> str:
     """A header's value, or ""; repeated headers are joined by commas (RFC 9110, section 5.2)."""
-    value = _headers(scope).get(name)
+    value = headers_of(scope).get(name)
     return value.decode("latin-1") if value else ""
 
 
 def header_values(scope: Scope, name: bytes) -> list[bytes]:
     """The value of each header of this name."""
-    if name not in _headers(scope):
+    if name not in headers_of(scope):
         return []
     return [value for key, value in scope["headers"] if key == name]
 
 
-def _headers(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by name. A request has ten readers of them, so they are kept in its scope."""
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The headers by name, those that are repeated joined by commas; kept in the scope."""
     headers = scope["headers"]
-    of, found = scope.get(_KEPT, (None, {}))
+    of, found = scope.get(_KEPT, _NOT_READ)
     if of is headers:  # a scope may be copied, and get others
         return found  # type: ignore[no-any-return]
     found = dict(headers)
@@ -70,15 +72,17 @@ def check_body_format(scope: Scope) -> None:
         UnsupportedMediaType: its Content-Type is missing, or another.
         UnsupportedEncoding: it has a Content-Encoding.
     """
-    content_type = header(scope, b"content-type")
-    if content_type != JSON:
+    headers = headers_of(scope)
+    if headers.get(b"content-type") != _JSON:
+        content_type = header(scope, b"content-type")
         media_type, *options = (part.strip().lower() for part in content_type.split(";"))
         charsets = [option for option in options if option.startswith("charset=")]
         if media_type != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
             raise UnsupportedMediaType(content_type)
-    encoding = header(scope, b"content-encoding")
-    if encoding.strip().lower() not in {"", "identity"}:
-        raise UnsupportedEncoding(encoding)
+    if b"content-encoding" in headers:
+        encoding = header(scope, b"content-encoding")
+        if encoding.strip().lower() not in {"", "identity"}:
+            raise UnsupportedEncoding(encoding)
 
 
 def idempotency_key(scope: Scope) -> str | None:
@@ -115,21 +119,22 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
         BodyTooLarge: its Content-Length, or the bytes received so far, exceed `max_bytes`.
         ClientDisconnect: the client disconnected before the end.
     """
-    length = _headers(scope).get(b"content-length", b"")
+    length = headers_of(scope).get(b"content-length", b"")
     if length.isdigit() and int(length) > max_bytes:
         raise BodyTooLarge(max_bytes)
-    chunks, size_bytes = [], 0
+    chunks: list[bytes] = []
+    size_bytes = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         size_bytes += len(chunk)
         if size_bytes > max_bytes:
             raise BodyTooLarge(max_bytes)
-        chunks.append(chunk)
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)
 
 
 def json_of(text: bytes, subject: str) -> Any:
@@ -155,11 +160,11 @@ def request_of(content: Any, client: str) -> Request:
         raise BadRequest("A request must be a JSON object with a 'query'.")
     query, variables = content.get("query"), content.get("variables")
     name, extensions = content.get("operationName"), content.get("extensions")
-    if not isinstance(variables, dict | None):
+    if variables is not None and not isinstance(variables, dict):
         raise BadRequest("'variables' must be an object.")
-    if not isinstance(name, str | None):
+    if name is not None and not isinstance(name, str):
         raise BadRequest("'operationName' must be a string.")
-    if not isinstance(extensions, dict | None):
+    if extensions is not None and not isinstance(extensions, dict):
         raise BadRequest("'extensions' must be an object.")
     if extensions or "documentId" in content:
         return _extended_request(content, extensions or {}, client)
@@ -205,8 +210,20 @@ def _extended_request(content: dict[str, Any], extensions: dict[str, Any], clien
         document_is_hash=is_hash,
         client=client,
         wants_cost=extensions.get("cost") is True,
+        explain=_explain_mode(extensions.get("explain")),
         token=None if token is None else ConsistencyToken.parse(token),
     )
+
+
+def _explain_mode(value: Any) -> ExplainMode | None:
+    match value:
+        case None | False:
+            return None
+        case True:
+            return ExplainMode.PLAN
+        case {"analyze": bool(analyze), **others} if not others:
+            return ExplainMode.ANALYZE if analyze else ExplainMode.PLAN
+    raise BadRequest("'extensions.explain' must be true, or {\"analyze\": true}.")
 
 
 def _check_query(content: dict[str, Any]) -> None:

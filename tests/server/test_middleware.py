@@ -301,7 +301,7 @@ async def test_a_defect_is_masked_and_its_cause_is_in_the_log(
 
 
 async def test_an_answer_that_has_begun_is_broken_off() -> None:
-    app = ErrorMiddleware(broken_halfway)
+    app = RequestLog(ErrorMiddleware(broken_halfway))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
         with pytest.raises(LookupError):
             await http.get("/")

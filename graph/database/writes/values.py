@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String
@@ -211,6 +212,7 @@ def check_version(entity: str, key: int, *, expected: int | None, row: Any) -> N
         raise Conflict(entity, key, expected=expected, current=row["version"])
 
 
+@cache
 def _camel(name: str) -> tuple[str, ...]:
     """The GraphQL name of a field as a path; the empty path for the input itself."""
     head, *rest = name.split("_")

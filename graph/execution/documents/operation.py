@@ -72,6 +72,9 @@ class Operation:
         self.node = node
         self.name = node.name.value if node.name else None
         self.type = node.operation.value
+        self.is_query = node.operation is OperationType.QUERY
+        self.is_mutation = node.operation is OperationType.MUTATION
+        self.is_subscription = node.operation is OperationType.SUBSCRIPTION
         self.variables = Variables(
             schema, node.variable_definitions or (), of_mutation=self.is_mutation
         )
@@ -98,18 +101,6 @@ class Operation:
     def coordinates(self) -> tuple[str, ...]:
         """The coordinates of its fields and arguments in the schema."""
         return coordinates_of(self._schema, self.node, self.fragments)
-
-    @property
-    def is_query(self) -> bool:
-        return self.node.operation is OperationType.QUERY
-
-    @property
-    def is_mutation(self) -> bool:
-        return self.node.operation is OperationType.MUTATION
-
-    @property
-    def is_subscription(self) -> bool:
-        return self.node.operation is OperationType.SUBSCRIPTION
 
     @property
     def is_atomic(self) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from graph.viewer import Viewer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FieldResult:
     """The result of a field: its text, or errors; `replayed` if it is a stored answer."""
 
@@ -37,7 +37,7 @@ class FieldResult:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MutationRequest:
     """The common data of an operation's fields."""
 
@@ -59,7 +59,7 @@ class MutationRequest:
         return text + b"\0" + variables
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MutationField:
     """One mutation of an operation. It has a `direct` way if the executor is not needed for it."""
 

@@ -56,6 +56,7 @@ class Planner:
         self._sizes = sizes
         self._hub = hub
         self._compiles = compiles
+        self._takes_any = persisted.takes_any
         self._shares = compiles and persisted.takes_any
         self._limiters = limiters
 
@@ -146,7 +147,7 @@ class Planner:
             RequestRejected: the document does not exist or is invalid, or lacks the operation.
         """
         query, document = request.query, request.document
-        if document is not None or not self._persisted.takes_any:
+        if document is not None or not self._takes_any:
             try:
                 query = self._persisted.text(query, document, is_hash=request.document_is_hash)
             except RequestError as error:

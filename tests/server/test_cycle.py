@@ -1,0 +1,115 @@
+"""A response is written as uvicorn writes it, in one piece where it can be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from graph.server.cycle import Cycle
+
+DATE = (b"date", b"Fri, 27 Nov 2026 20:57:00 GMT")
+LENGTH = (b"content-length", b"2")
+BODY = {"type": "http.response.body", "body": b"{}"}
+EMPTY = {"type": "http.response.body"}
+
+
+class Transport:
+    """Keeps what is written, by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.is_closed = False
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(bytes(data))
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+
+async def exchange(
+    cycle_type: type[RequestResponseCycle],
+    messages: list[dict[str, Any]],
+    method: str = "POST",
+    keep_alive: bool = True,  # noqa: FBT002
+) -> tuple[list[bytes], bool, str]:
+    """What a cycle writes, whether it closes the connection, and the error that it raises."""
+    transport: Any = Transport()
+    cycle = cycle_type(
+        scope={"type": "http", "method": method},  # type: ignore[typeddict-item]
+        transport=transport,
+        flow=FlowControl(transport),
+        logger=logging.getLogger("uvicorn.error"),
+        access_logger=logging.getLogger("uvicorn.access"),
+        access_log=False,
+        default_headers=[DATE],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=keep_alive,
+        on_response=lambda: None,
+    )
+    try:
+        for message in messages:
+            await cycle.send({**message})  # type: ignore[arg-type]
+    except RuntimeError as error:
+        return transport.writes, transport.is_closed, str(error)
+    return transport.writes, transport.is_closed, ""
+
+
+def start(*headers: tuple[bytes, bytes], status: int = 200) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+@pytest.mark.parametrize(
+    ("messages", "options"),
+    [
+        ([start(LENGTH), BODY], {}),
+        ([start(LENGTH, (b"x-one", b"a"), (b"x-one", b"b\t c"), status=503), BODY], {}),
+        ([start((b"content-length", b"0")), EMPTY], {}),
+        ([start((b"Content-Length", b"2"), (b"X-Upper", b"x")), BODY], {}),
+        ([start(LENGTH), BODY], {"method": "HEAD"}),
+        ([start(LENGTH), BODY], {"keep_alive": False}),
+        ([start(LENGTH, (b"connection", b"close")), BODY], {}),
+        ([start(), BODY], {}),
+        ([start(), {**BODY, "more_body": True}, EMPTY], {}),
+        ([start(LENGTH), {**BODY, "body": b"{", "more_body": True}, {**BODY, "body": b"}"}], {}),
+        ([start(LENGTH), {**BODY, "body": b"too long"}], {}),
+        ([start((b"content-length", b"3")), BODY], {}),
+        ([start(LENGTH, (b"x-split", b"a\r\nset-cookie: b")), BODY], {}),
+        ([start(LENGTH, (b"x-nul", b"\0")), BODY], {}),
+        ([start(LENGTH, (b"x split", b"a")), BODY], {}),
+        ([start(LENGTH, (b"transfer-encoding", b"chunked")), BODY], {}),
+        ([start(LENGTH), BODY, BODY], {}),
+    ],
+)
+async def test_a_response_is_written_as_uvicorn_writes_it(
+    messages: list[dict[str, Any]], options: dict[str, Any]
+) -> None:
+    ours, ours_closed, ours_error = await exchange(Cycle, messages, **options)
+    theirs, theirs_closed, theirs_error = await exchange(RequestResponseCycle, messages, **options)
+
+    assert b"".join(ours) == b"".join(theirs)
+    assert (ours_closed, ours_error) == (theirs_closed, theirs_error)
+
+
+async def test_the_head_and_the_body_of_a_known_size_are_one_write() -> None:
+    writes, _, _ = await exchange(Cycle, [start(LENGTH), BODY])
+
+    assert len(writes) == 1
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_its_body() -> None:
+    writes, _, _ = await exchange(Cycle, [start((b"content-type", b"text/event-stream"))])
+
+    assert len(writes) == 1
