@@ -22,7 +22,7 @@ from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.migrate_command import migrate
 from graph.prune_command import prune
 from graph.schema_command import schema
-from graph.settings import Settings, read_settings
+from graph.settings import Settings, read_settings, unknown_names
 from graph.usage_command import usage
 from graph.webhook_commands import webhooks
 
@@ -174,24 +174,26 @@ def export(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    workers: Annotated[int, typer.Option(min=1, help="As many as all instances have.")] = 1,
+) -> None:
     """Print the effective settings, their dangers, and the state of the database.
 
     The exit code is 1 if the store cannot be served.
     """
     import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import state_of
-    from graph.doctor import check_sign_in, dangers, effective
+    from graph.doctor import check_sign_in, dangers, dangers_of_workers, effective
 
     settings = read_settings()
     for name, value in effective(settings):
         typer.echo(f"{name}={value}")
     typer.echo("")
-    for danger in dangers(settings):
+    for danger in (*unknown_names(), *dangers(settings), *dangers_of_workers(settings, workers)):
         typer.echo(f"Danger: {danger}")
 
     async def run(database: Database) -> None:
-        state = await state_of(database, settings)
+        state = await state_of(database, settings, workers)
         for line in state.lines:
             typer.echo(line if line.startswith("Danger: ") else f"Database: {line}")
         if not state.can_be_served:
@@ -271,7 +273,7 @@ def _serve(settings: Settings, *, workers: int, reload: bool) -> None:
     from graph.server.serve import bound_socket, serve
 
     check_sign_in(settings)
-    for danger in dangers_of_workers(settings, workers):
+    for danger in (*unknown_names(), *dangers_of_workers(settings, workers)):
         typer.echo(f"Danger: {danger}", err=True)
     with bound_socket(settings.host, settings.port) as listener, _served_store(settings) as served:
         address, shown_port = listener.getsockname()[:2]
