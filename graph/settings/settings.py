@@ -158,6 +158,10 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = ()
     documents: DocumentsMode = DocumentsMode.APQ
     documents_manifest: Path | None = None
+    # Whether the operations of the manifest are tools of the Model Context Protocol, at /mcp; and
+    # the sign-in of `graph mcp` over stdio.
+    mcp: bool = False
+    mcp_token: SecretStr | None = None
     # The most requests in one batch; 0 disables batches.
     max_batch: int = Field(default=0, ge=0, le=100)
     # The largest answer to one operation.
@@ -259,6 +263,8 @@ class Settings(BaseSettings):
     def _manifest_for_trusted_documents(self) -> Self:
         if self.documents is DocumentsMode.TRUSTED_ONLY and self.documents_manifest is None:
             raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
+        if self.mcp and self.documents_manifest is None:
+            raise ValueError("GRAPH_MCP=true needs GRAPH_DOCUMENTS_MANIFEST")
         return self
 
     @model_validator(mode="after")
