@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +17,12 @@ import typer
 
 from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
+from graph.documents_command import documents
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.migrate_command import migrate
 from graph.prune_command import prune
 from graph.schema_command import schema
-from graph.settings import Settings, read_settings
+from graph.settings import Settings, read_settings, unknown_names
 from graph.usage_command import usage
 from graph.webhook_commands import webhooks
 
@@ -51,23 +52,32 @@ def serve(
     Without GRAPH_DATABASE_URL this starts an embedded PostgreSQL in GRAPH_DATA_DIR, migrates it,
     and fills it with a demo store if it is empty.
     """
-    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
-    from graph.database.connect import reachable_store
-    from graph.development import issues_tokens, with_own_issuer
-    from graph.doctor import check_sign_in, dangers_of_workers
-    from graph.server.serve import bound_socket, serve
+    _serve(read_settings(host=host, port=port), workers=workers, reload=reload)
 
-    settings = read_settings(host=host, port=port)
-    check_sign_in(settings)
-    for danger in dangers_of_workers(settings, workers):
-        typer.echo(f"Danger: {danger}", err=True)
-    with bound_socket(settings.host, settings.port) as listener, reachable_store(settings) as store:
-        asyncio.run(_prepare(store, ours=settings.database_url is None))
-        address, shown_port = listener.getsockname()[:2]
-        shown_host = f"[{address}]" if ":" in address else address
-        typer.echo(f"graph is at http://{shown_host}:{shown_port}/graphql (Ctrl-C stops it)")
-        served = with_own_issuer(store) if issues_tokens(settings) else store
-        serve(served, listener, workers=workers, reload=reload)
+
+@app.command()
+def mcp(
+    manifest: Annotated[
+        Path | None, typer.Argument(help="The operations. [GRAPH_DOCUMENTS_MANIFEST]")
+    ] = None,
+    http: Annotated[  # noqa: FBT002
+        bool, typer.Option("--http", help="Serve over HTTP, at /mcp, instead of stdio.")
+    ] = False,
+) -> None:
+    """Offer the operations of a manifest as tools of the Model Context Protocol, over stdio.
+
+    Over stdio GRAPH_MCP_TOKEN signs in. With --http this is `graph serve` with GRAPH_MCP=true.
+    """
+    settings = read_settings(mcp=True, documents_manifest=manifest)
+    if http:
+        _serve(settings, workers=1, reload=False)
+        return
+    from graph.app import create_app
+
+    with ExitStack() as until_the_end:
+        with redirect_stdout(sys.stderr):  # stdout is the protocol's
+            served = until_the_end.enter_context(_served_store(settings))
+        asyncio.run(_run_stdio(create_app(served)))
 
 
 @app.command()
@@ -164,24 +174,26 @@ def export(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    workers: Annotated[int, typer.Option(min=1, help="As many as all instances have.")] = 1,
+) -> None:
     """Print the effective settings, their dangers, and the state of the database.
 
     The exit code is 1 if the store cannot be served.
     """
     import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import state_of
-    from graph.doctor import check_sign_in, dangers, effective
+    from graph.doctor import check_sign_in, dangers, dangers_of_workers, effective
 
     settings = read_settings()
     for name, value in effective(settings):
         typer.echo(f"{name}={value}")
     typer.echo("")
-    for danger in dangers(settings):
+    for danger in (*unknown_names(), *dangers(settings), *dangers_of_workers(settings, workers)):
         typer.echo(f"Danger: {danger}")
 
     async def run(database: Database) -> None:
-        state = await state_of(database, settings)
+        state = await state_of(database, settings, workers)
         for line in state.lines:
             typer.echo(line if line.startswith("Danger: ") else f"Database: {line}")
         if not state.can_be_served:
@@ -191,7 +203,6 @@ def doctor() -> None:
     check_sign_in(settings)
 
 
-documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.add_typer(webhooks, name="webhook")
@@ -201,28 +212,6 @@ app.command()(forget)
 app.command()(prune)
 app.command()(usage)
 app.command()(schema)
-
-
-@documents.command("check")
-def check_documents(
-    manifests: Annotated[
-        list[Path],
-        typer.Argument(metavar="MANIFEST...", help="Folders of documents, or JSON files."),
-    ],
-) -> None:
-    """Validate every document of manifests against the schema; exit 1 if one is invalid."""
-    from graph.execution.documents.document import Documents, problems_of
-    from graph.execution.documents.persisted import read_manifest
-    from graph.store.schema import schema as served
-
-    texts = read_manifest(*manifests)
-    problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
-    for problem in problems:
-        typer.echo(problem, err=True)
-    if problems:
-        raise typer.Exit(1)
-    names = ", ".join(str(each) for each in manifests)
-    typer.echo(f"All {len(set(texts.values()))} documents of {names} are valid.")
 
 
 def main() -> None:
@@ -276,6 +265,37 @@ def _format(file: Path, name: str | None) -> Format:
     if format_ is None:
         raise InvalidSetting("--format", f"it must be ndjson or csv; '{file.name}' implies neither")
     return format_
+
+
+def _serve(settings: Settings, *, workers: int, reload: bool) -> None:
+    import graph.store.schema  # noqa: F401  one that cannot be served is refused here
+    from graph.doctor import check_sign_in, dangers_of_workers
+    from graph.server.serve import bound_socket, serve
+
+    check_sign_in(settings)
+    for danger in (*unknown_names(), *dangers_of_workers(settings, workers)):
+        typer.echo(f"Danger: {danger}", err=True)
+    with bound_socket(settings.host, settings.port) as listener, _served_store(settings) as served:
+        address, shown_port = listener.getsockname()[:2]
+        shown_host = f"[{address}]" if ":" in address else address
+        typer.echo(f"graph is at http://{shown_host}:{shown_port}/graphql (Ctrl-C stops it)")
+        serve(served, listener, workers=workers, reload=reload)
+
+
+@contextmanager
+def _served_store(settings: Settings) -> Iterator[Settings]:
+    """Settings with a database that is ready to be served, and with an issuer of tokens."""
+    from graph.database.connect import reachable_store
+    from graph.development import issues_tokens, with_own_issuer
+
+    with reachable_store(settings) as store:
+        asyncio.run(_prepare(store, ours=settings.database_url is None))
+        yield with_own_issuer(store) if issues_tokens(settings) else store
+
+
+async def _run_stdio(application: Any) -> None:
+    async with application.router.lifespan_context(application) as state:
+        await state["mcp"].run_stdio(state)
 
 
 async def _prepare(store: Settings, *, ours: bool) -> None:

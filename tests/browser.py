@@ -37,8 +37,12 @@ def chromium() -> str:
 
 @dataclass
 class Witness:
-    """What a browser did that nobody wants: messages, failed requests, requests to the outside."""
+    """What a browser did that nobody wants: messages, failed requests, requests to the outside.
 
+    Messages of the types in `unheard` are none.
+    """
+
+    unheard: frozenset[str] = frozenset({"log"})
     complaints: list[str] = field(default_factory=list)
 
     async def watch(self, browser: BrowserContext) -> None:
@@ -48,8 +52,7 @@ class Witness:
         await browser.route("**/*", self.let_loopback_pass)
 
     def listen(self, message: ConsoleMessage) -> None:
-        # The editor tells what it thinks of directives.
-        if message.type != "log":
+        if message.type not in self.unheard:
             self.note(f"{message.type}: {message.text}")
 
     def miss(self, request: Request) -> None:

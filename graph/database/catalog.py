@@ -69,6 +69,8 @@ class Catalog:
     # By mutation: the permissions of which a viewer needs one. Where the store has rules, every
     # mutation is listed.
     changes: dict[str, frozenset[str]] = field(default_factory=dict)
+    # The permissions of which a viewer needs one to have operations explained.
+    explains: frozenset[str] = frozenset()
     # The permissions that values of columns depend on, such as the actions that a status allows.
     deciding: frozenset[str] = frozenset()
     # The log of all changes, if the store has one.

@@ -89,9 +89,15 @@ class ReadSession:
                 self._stopwatch.text = str(statement)
             try:
                 with self._stopwatch:
-                    rows = (
-                        await execute_in(self.world, connection, statement, parameters, self._own)
-                    ).all()
+                    result = await execute_in(
+                        self.world,
+                        connection,
+                        statement,
+                        parameters,
+                        self._own,
+                        stopwatch=self._stopwatch,
+                    )
+                    rows = result.all()
             except Exception as error:
                 raise await self._failed(connection, error) from error
         self._stopwatch.rows += len(rows)
@@ -107,8 +113,8 @@ class ReadSession:
                     json_function(driver), self.world, self.max_answer_bytes
                 )
                 parameters = tuple(statement.parameters(values, self._own))
-                self._stopwatch.text = statement.sql
                 with self._stopwatch:
+                    self._stopwatch.note(statement.sql, parameters)
                     columns = (await connection.exec_driver_sql(statement.sql, parameters)).one()
                 self._stopwatch.rows += 1
                 return check_size(columns, self.max_answer_bytes)
@@ -117,7 +123,8 @@ class ReadSession:
 
     async def _connection(self) -> AsyncConnection:
         try:
-            return await self._session.connection()
+            with self._stopwatch.connecting():
+                return await self._session.connection()
         except Exception as error:
             raise translated(error) from error
 
@@ -219,8 +226,13 @@ async def execute_in(
     statement: Executable,
     parameters: Mapping[str, Any],
     own: Any,
+    *,
+    stopwatch: Stopwatch,
 ) -> CursorResult[Any]:
     """Run a SELECT in a world; `own` is the key of the viewer's own row."""
     written: Any = connection.sync_connection
     written.dialect = dialect_in(world, connection.engine.dialect)
-    return await connection.execute(statement, {**parameters, OWN: own})
+    result = await connection.execute(statement, {**parameters, OWN: own})
+    context: Any = result.context
+    stopwatch.note(context.statement, context.parameters[0])
+    return result

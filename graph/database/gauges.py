@@ -18,5 +18,5 @@ def pool_gauges(server: Server) -> dict[str, int]:
     return {
         "size": pool.size(),
         "in_use": pool.checkedout(),
-        "waiting": len(pool._pool._waiting),  # noqa: SLF001  SQLAlchemy has no name for it
+        "waiting": pool.waiting,
     }

@@ -40,6 +40,10 @@ class Outages:
     def are_open(self) -> bool:
         return bool(self._open)
 
+    @property
+    def number(self) -> int:
+        return len(self._open)
+
     def failed(self, error: BaseException, sqlstate: str) -> None:
         """Note a failure; its line is written if it begins an outage."""
         now, name = monotonic(), sqlstate or type(error).__name__

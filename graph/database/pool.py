@@ -48,6 +48,11 @@ class _Queue(QueueCommon[Any]):
         self._idle: deque[Any] = deque()
         self._waiting: deque[Future[Any]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """The tasks that wait for an item."""
+        return len(self._waiting)
+
     def empty(self) -> bool:
         return not self._idle
 
@@ -149,6 +154,11 @@ class Pool(AsyncAdaptedQueuePool):
     def take_idle(self) -> ConnectionPoolEntry | None:
         """As `take`, without waiting: None if no connection is idle, too."""
         return None if self._pool.empty() else self._if_usable(self._pool.get_nowait())
+
+    @property
+    def waiting(self) -> int:
+        """The operations that wait for a connection."""
+        return self._pool.waiting
 
     def give(self, entry: ConnectionPoolEntry) -> None:
         """Return a connection from `take`; the queue has room for every connection of the pool."""

@@ -7,7 +7,6 @@ directly to the driver.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import event
@@ -16,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from graph.database.driver_errors import translated
+from graph.database.plans import total_cost, without_values
 from graph.database.pool import Pool
 from graph.database.poolers import Connector
 from graph.database.reads import check_size
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 KEPT_STATEMENTS = 50
 
 _VERSION_WITH_JSON_SCALAR = 17
-
-# In the first line of a plan.
-_TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
 
 
 class Server:
@@ -78,7 +75,11 @@ class Server:
             AnswerTooLarge: the answer is larger than `max_answer_bytes`.
         """
         world = world_of(viewer)
-        connection = self._pool.take_idle() or await self.take()
+        stopwatch = stopwatch or Stopwatch()
+        connection: Any = self._pool.take_idle()
+        if connection is None:
+            with stopwatch.connecting():
+                connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             statement = query.compiled(world) or await self._compiled(query, driver, world)
@@ -86,9 +87,8 @@ class Server:
             if replayed:
                 statement = statement.on_replica
                 parameters += replayed
-            stopwatch = stopwatch or Stopwatch()
-            stopwatch.text = statement.sql
             with stopwatch:
+                stopwatch.note(statement.sql, parameters)
                 columns = await self._row(driver, statement, parameters)
             stopwatch.rows += 1
             return check_size(columns, self.max_answer_bytes)
@@ -111,20 +111,29 @@ class Server:
         """
         if query is None:
             return 0.0
+        return total_cost((await self._planned(query, values, viewer, stopwatch))[0])
+
+    async def explain(self, query: JsonQuery, values: Sequence[Value], viewer: Viewer) -> list[str]:
+        """The plan for `fetch_json`, in lines, without the values; raises as `planned_cost`."""
+        return without_values(await self._planned(query, values, viewer, Stopwatch()))
+
+    async def _planned(
+        self, query: JsonQuery, values: Sequence[Value], viewer: Viewer, stopwatch: Stopwatch
+    ) -> list[str]:
         world = world_of(viewer)
         connection = await self.take()
         driver: Any = connection.driver_connection
         try:
             statement = query.compiled(world) or await self._compiled(query, driver, world)
+            stopwatch.text = f"EXPLAIN {statement.sql}"
             with stopwatch:
-                prepared = await driver.prepare(f"EXPLAIN {statement.sql}", name="")
-                plan = await prepared.fetchval(*statement.parameters(values, viewer.own))
+                prepared = await driver.prepare(stopwatch.text, name="")
+                plan = await prepared.fetch(*statement.parameters(values, viewer.own))
         except Exception as error:
             raise self.failed(driver, error) from error
         finally:
             self.give(connection)
-        cost = _TOTAL_COST.search(plan)
-        return float(cost[1]) if cost else 0.0
+        return [line for (line,) in plan]
 
     async def first(self, sql: str, *parameters: Any) -> Any:
         """The first row, or None, of a statement that is a transaction of its own.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graph.database.outages import outages
 from graph.telemetry import STATEMENT, Step, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from types import TracebackType
+
+_UNTIMED = nullcontext()
 
 
 class Stopwatch:
@@ -34,7 +39,7 @@ class Stopwatch:
         self._seconds = 0.0
         # Statements so far, and the rows that they returned.
         self.statements = self.rows = 0
-        # The next statement's, for a trace; "" where it is not known as text.
+        # The running statement's, for a trace; "" where it is not known as text.
         self.text = ""
         self._last_seconds = 0.0
         self._began: float | None = None
@@ -51,6 +56,14 @@ class Stopwatch:
     @property
     def is_running(self) -> bool:
         return self._began is not None
+
+    def connecting(self) -> AbstractContextManager[None]:
+        """A block that waits for a connection; see `graph.database.recording`."""
+        return _UNTIMED
+
+    def note(self, sql: str, parameters: Sequence[Any]) -> None:  # noqa: ARG002  a recorder notes them
+        """Note the statement that is running, for a trace; see also `graph.database.recording`."""
+        self.text = sql
 
     def stop(self, reason: Exception) -> None:
         """End the running statement, if there is one; its block raises the reason.

@@ -119,9 +119,9 @@ class Transaction:
         async with self._lock:
             for listener in self._database.listeners:
                 listener(sql, parameters)
-            stopwatch.text = sql
             try:
                 with stopwatch:
+                    stopwatch.note(sql, parameters)
                     rows: list[Any] = await self._driver.fetch(sql, *parameters)
             except Exception as error:
                 raise self._translated(error) from error
@@ -168,6 +168,28 @@ class Transaction:
         parameters = statement.parameters(values, self.viewer.own)
         (columns,) = await self._fetch(statement.sql, parameters, self._reads)
         return check_size(columns, most)
+
+    async def explain(
+        self, sql: str, parameters: Sequence[Any], *, analyze: bool
+    ) -> tuple[list[str], Any]:
+        """The types of a statement's parameters, and its plan with these values, as JSON.
+
+        With `analyze` the statement runs; it must be a SELECT, and the transaction is read-only
+        from now on.
+
+        Raises:
+            Unavailable, TimedOut, RetryableConflict: as `fetch`.
+        """
+        options = "ANALYZE, BUFFERS, FORMAT JSON" if analyze else "FORMAT JSON"
+        async with self._lock:
+            try:
+                with self._reads:
+                    await self._driver.execute("SET TRANSACTION READ ONLY")
+                    prepared = await self._driver.prepare(f"EXPLAIN ({options}) {sql}", name="")
+                    (plan,) = await prepared.fetchval(*parameters)
+            except Exception as error:
+                raise self._translated(error) from error
+        return [type_.name for type_ in prepared.get_parameters()], plan
 
     async def commit(self) -> None:
         """Commit the changes.
@@ -217,11 +239,15 @@ class LoadingTransaction(Transaction):
         async with self._lock:
             try:
                 with self._reads:
-                    rows = (
-                        await execute_in(
-                            self.world, self.connection, statement, parameters, self.viewer.own
-                        )
-                    ).all()
+                    result = await execute_in(
+                        self.world,
+                        self.connection,
+                        statement,
+                        parameters,
+                        self.viewer.own,
+                        stopwatch=self._reads,
+                    )
+                    rows = result.all()
             except Exception as error:
                 raise self._translated(error) from error
         self._reads.rows += len(rows)
@@ -243,7 +269,9 @@ async def transaction(
     Raises:
         Unavailable: no connection is available.
     """
-    connection = await database.take()
+    changes = changes or Stopwatch()
+    with changes.connecting():
+        connection = await database.take()
     try:
         driver = connection.driver_connection
         running = Transaction(
@@ -266,8 +294,10 @@ async def loading_transaction(
     max_seconds: float | None = None,
 ) -> AsyncIterator[LoadingTransaction]:
     """As `transaction`, for loaders as well."""
+    changes = changes or Stopwatch()
     try:
-        connection = await database.autocommit.connect()
+        with changes.connecting():
+            connection = await database.autocommit.connect()
     except Exception as error:
         raise translated(error) from error
     try:

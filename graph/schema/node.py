@@ -3,6 +3,7 @@
 from typing import Any
 
 import strawberry
+from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.schema.fields import global_id
 
@@ -30,3 +31,13 @@ def register(*types: type[Node]) -> tuple[type[Node], ...]:
     """Let these types be entities, those whose objects are rows; return them, for the schema."""
     ENTITIES.update({type_.__name__: type_ for type_ in types})
     return types
+
+
+def types_of_records(schema: strawberry.Schema) -> dict[str, type]:
+    """The schema's own type of each entity: an extended one may have others than `ENTITIES`."""
+    definitions = {entity: schema.get_type_by_name(entity) for entity in ENTITIES}
+    return {
+        entity: definition.origin
+        for entity, definition in definitions.items()
+        if isinstance(definition, StrawberryObjectDefinition)
+    }

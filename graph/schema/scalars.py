@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple, NewType
+from typing import TYPE_CHECKING, Any, NamedTuple, NewType
 from uuid import UUID
 
 import orjson
@@ -203,16 +203,20 @@ class ClientType(NamedTuple):
     received: str
     # In Python, with its module. Pydantic reads and writes all of them as JSON has them.
     python: str
+    # The JSON Schema of the values that a variable may have.
+    json_schema: dict[str, Any]
 
 
 _CLIENT_TYPES = {
-    "BigInt": ClientType("string | number", "string", "int"),
-    "Date": ClientType("string", "string", "datetime.date"),
-    "DateTime": ClientType("string", "string", "datetime.datetime"),
-    "Decimal": ClientType("string", "string", "decimal.Decimal"),
-    "UUID": ClientType("string", "string", "uuid.UUID"),
+    "BigInt": ClientType("string | number", "string", "int", {"type": ["string", "integer"]}),
+    "Date": ClientType("string", "string", "datetime.date", {"type": "string", "format": "date"}),
+    "DateTime": ClientType(
+        "string", "string", "datetime.datetime", {"type": "string", "format": "date-time"}
+    ),
+    "Decimal": ClientType("string", "string", "decimal.Decimal", {"type": ["string", "integer"]}),
+    "UUID": ClientType("string", "string", "uuid.UUID", {"type": "string", "format": "uuid"}),
 }
-_ANY_VALUE = ClientType("unknown", "unknown", "typing.Any")
+_ANY_VALUE = ClientType("unknown", "unknown", "typing.Any", {})
 
 
 def client_type(scalar: str) -> ClientType:

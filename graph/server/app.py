@@ -18,8 +18,10 @@ from graph.database.engine import Database
 from graph.database.replay import ReplayLimits
 from graph.database.upkeep import Upkeep
 from graph.errors import InvalidSetting, Unavailable, WrongRevision
+from graph.execution.documents.document import Documents
 from graph.execution.documents.limits import Limits
-from graph.execution.documents.persisted import Persisted, operation_names, read_manifest
+from graph.execution.documents.manifest import read_manifest
+from graph.execution.documents.persisted import Persisted, by_hash, operation_names
 from graph.execution.planning.cost import CostLimits
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
@@ -28,6 +30,7 @@ from graph.execution.running.execute import Execution
 from graph.execution.running.limiter import Limiter
 from graph.execution.running.mutations import IdempotencyPolicy
 from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryTokenBuckets
+from graph.execution.tools import tools_of
 from graph.server.authentication import Authenticator
 from graph.server.client_key import ClientKeys
 from graph.server.cors import CrossOrigin, Origins
@@ -41,6 +44,7 @@ from graph.server.pages import graphiql_routes
 from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.schema_files import schema_routes
+from graph.server.slow import SlowLog
 from graph.server.sockets import Sockets
 from graph.server.usage import UsageRecorder
 from graph.server.webhooks.delivery import Deliverer
@@ -48,7 +52,7 @@ from graph.settings import Settings, TokenBucketMode
 from graph.telemetry import start_logging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import ModuleType
 
@@ -56,7 +60,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from graph.execution.running.rate_limit import TokenBuckets
+    from graph.execution.tools import Tool
     from graph.schema.schema import Schema
+    from graph.server.mcp import McpServer
 
 logger = logging.getLogger(__name__)
 
@@ -78,11 +84,14 @@ def build_app(
     """
     start_logging(settings.log_level, settings.log_format)
     manifest = settings.documents_manifest
-    persisted = Persisted(settings.documents, read_manifest(manifest) if manifest else {})
+    texts = read_manifest(manifest) if manifest else {}
+    tools = _tools(schema, settings, texts)
+    persisted = Persisted(settings.documents, texts | by_hash(tool.text for tool in tools))
     authenticator = Authenticator(settings, roles)
     origins = Origins(settings.cors_origins)
     client_keys = ClientKeys(settings.trusted_proxies)
     connections = LiveConnections(LiveLimits.of(settings), authenticator)
+    mcp = _mcp(tools, settings, authenticator, client_keys, origins) if settings.mcp else None
     sockets = Sockets(
         max_variables_bytes=settings.max_variables_bytes,
         operation_timeout_seconds=settings.operation_timeout_seconds,
@@ -130,28 +139,24 @@ def build_app(
                 counts=counts,
             )
             await until_the_end.enter_async_context(execution.running())
-            usage = None
-            if settings.usage_seconds:
-                recorder = UsageRecorder(database, settings.usage_seconds)
-                usage = await until_the_end.enter_async_context(recorder.running())
             if counts is not None:
                 sources = Sources(
                     database, execution, counts, connections, counted, upkeep, deliverer
                 )
                 until_the_end.enter_context(_serving_metrics(sources, settings))
-            tracer = None
-            if settings.traces:
-                tracer = await until_the_end.enter_async_context(_opentelemetry().tracing())
+            signals = await _signals(until_the_end, settings, database)
             connection_limits = ConnectionLimits.of(settings)
             drain = Drain(connection_limits, settings.drain_seconds)
             until_the_end.enter_context(drain.running())
+            if mcp is not None:
+                await until_the_end.enter_async_context(mcp.running())
             yield {
+                "mcp": mcp,
                 "database": database,
                 "execution": execution,
                 "connection_limits": connection_limits,
                 "drain": drain,
-                "tracer": tracer,
-                "usage": usage,
+                **signals,
                 "live_connections": connections,
             }
 
@@ -161,9 +166,10 @@ def build_app(
             Route("/graphql", graphql),
             Route("/", lambda _: RedirectResponse("/graphql")),
             *(schema_routes(schema) if settings.introspection else []),
+            *([Route("/mcp", mcp)] if mcp is not None else []),
             Route("/health/live", live),
             Route("/health/ready", ready),
-            *(_graphiql(settings, roles) if settings.graphiql else []),
+            *(_graphiql(settings, roles, persisted) if settings.graphiql else []),
         ],
         middleware=[
             Middleware(RequestLog),
@@ -224,12 +230,59 @@ def _execution(
             expensive_after_seconds=settings.expensive_after_ms / 1000,
         ),
         counts=counts,
+        explains=settings.explain,
     )
+
+
+def _tools(schema: Schema, settings: Settings, texts: Mapping[str, str]) -> list[Tool]:
+    """The operations of the manifest that are served as tools."""
+    if not settings.mcp:
+        return []
+    inner = schema._schema  # noqa: SLF001  as Execution does
+    return tools_of(inner, texts, Documents(inner, Limits.of(settings)))
+
+
+def _mcp(
+    tools: Sequence[Tool],
+    settings: Settings,
+    authenticator: Authenticator,
+    client_keys: ClientKeys,
+    origins: Origins,
+) -> McpServer:
+    # Where it is off, nothing of the protocol is loaded.
+    try:
+        from graph.server.mcp import McpServer  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise InvalidSetting("GRAPH_MCP", f"install graph[mcp]: no {error.name}") from None
+    return McpServer(tools, settings, authenticator, client_keys, origins)
 
 
 def _counts(persisted: Persisted) -> OperationCounts:
     """The counts of operations; a manifest's names are the only ones where there is one."""
     return OperationCounts(operation_names({*persisted.trusted.values()}))
+
+
+async def _signals(
+    until_the_end: AsyncExitStack, settings: Settings, database: Database
+) -> dict[str, Any]:
+    """What requests are observed with, where that is wanted."""
+    signals: dict[str, Any] = {}
+    if settings.usage_seconds:
+        recorder = UsageRecorder(database, settings.usage_seconds)
+        signals["usage"] = await until_the_end.enter_async_context(recorder.running())
+    if settings.slow_ms:
+        slow = SlowLog(
+            database,
+            ms=settings.slow_ms,
+            plans_per_minute=settings.slow_plans_per_minute,
+            cost_per_ms=settings.cost_per_ms,
+        )
+        until_the_end.push_async_callback(slow.close)
+        signals["slow"] = slow
+    if settings.traces:
+        tracer = await until_the_end.enter_async_context(_opentelemetry().tracing())
+        signals["tracer"] = tracer
+    return signals
 
 
 def _opentelemetry() -> ModuleType:
@@ -252,8 +305,10 @@ def _serving_metrics(sources: Sources, settings: Settings) -> AbstractContextMan
     return serving_metrics(sources, settings.metrics_host, settings.metrics_port)
 
 
-def _graphiql(settings: Settings, roles: Mapping[str, frozenset[str]]) -> list[BaseRoute]:
-    return [*graphiql_routes(), *demo_routes(settings, roles)]
+def _graphiql(
+    settings: Settings, roles: Mapping[str, frozenset[str]], persisted: Persisted
+) -> list[BaseRoute]:
+    return [*graphiql_routes(persisted), *demo_routes(settings, roles)]
 
 
 def _hosts(names: frozenset[str] | None) -> list[Middleware]:

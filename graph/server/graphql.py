@@ -317,7 +317,7 @@ def _taking(request: Request, accepted: Accepted, scope: Scope) -> Request:
         return request
     return replace(
         request,
-        takes_parts=accepted.parts is not None,
+        takes_parts=accepted.parts is not None and request.explain is None,
         takes_stream=accepted.stream is not None,
         last_event_id=header(scope, b"last-event-id") or None,
     )

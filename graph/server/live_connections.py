@@ -72,6 +72,8 @@ class LiveConnections:
     def __init__(self, limits: LiveLimits, authenticator: Authenticator) -> None:
         self.limits = limits
         self.is_draining = False
+        # The results that were sent to subscriptions, the first ones included.
+        self.results = 0
         self._authenticator = authenticator
         self._open = 0
         self._signed_in = set[LiveConnection]()

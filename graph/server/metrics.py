@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from graph.database.gauges import pool_gauges
+from graph.database.outages import outages
 from graph.database.replicas import Fallback
 from graph.execution.running.counts import BOUNDS
 
@@ -148,6 +149,7 @@ def _load(database: Database, execution: Execution) -> Iterator[Metric]:
     yield _gauge("graph_pool_size", "The most database connections", pool["size"])
     yield _gauge("graph_pool_in_use", "Database connections in use", pool["in_use"])
     yield _gauge("graph_pool_waiting", "Operations that wait for a connection", pool["waiting"])
+    yield _gauge("graph_outages", "Outages of the database at present", outages.number)
     if database.replicas is not None:
         yield from _replicas(database.replicas)
     lines = execution.limiters.gauges
@@ -207,6 +209,9 @@ def _live(execution: Execution, connections: LiveConnections) -> Iterator[Metric
     yield _gauge("graph_live_connections", "Connections that stay open", gauges["connections"])
     yield _gauge("graph_live_clients", "Clients of these", gauges["clients"])
     yield _gauge("graph_subscriptions", "Subscriptions", gauges["subscriptions"])
+    yield _counter(
+        "graph_subscription_results", "Results that subscriptions got", connections.results
+    )
     if execution.hub is None:
         return
     log = execution.hub.gauges

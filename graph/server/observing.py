@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Request
     from graph.execution.running.usage import UsageCounts
+    from graph.server.slow import SlowLog
     from graph.viewer import Viewer
 
 logger = logging.getLogger(__name__)
@@ -88,17 +89,19 @@ def log_operation(
     viewer: Viewer | None,
     status: int = 101,
 ) -> None:
-    """Log a request that has ended, and count what it used.
+    """Log a request that has ended, once more if it was slow, and count what it used.
 
     `request` is None if it could not be read.
-
     The time is that until the end of the answer. The status of a WebSocket is 101.
     """
     client, version = _first(scope, _CLIENT_NAMES), _first(scope, _CLIENT_VERSIONS)
     usage: UsageCounts | None = scope.get("state", {}).get("usage")
     if usage is not None and observation.work is not None:
         usage.add(observation.work.sent, client, version)
-    if not logger.isEnabledFor(logging.INFO):
+    slow: SlowLog | None = scope.get("state", {}).get("slow")
+    is_slow = slow is not None and slow.is_slow(observation)
+    is_logged = logger.isEnabledFor(logging.INFO)
+    if not is_logged and not is_slow:
         return
     fields = Fields(
         method=scope.get("method", "WEBSOCKET"),
@@ -120,7 +123,10 @@ def log_operation(
         fields["client"] = client[:_MOST_CHARS]
     if version:
         fields["client_version"] = version[:_MOST_CHARS]
-    logger.info(fields)
+    if is_logged:
+        logger.info(fields)
+    if slow is not None and is_slow and request is not None and viewer is not None:
+        slow.add(fields, request, observation, viewer)
 
 
 def _add_operation(fields: Fields, request: Request | None, observation: Observation) -> None:

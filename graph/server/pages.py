@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from graph.server.responses import JsonResponse
+
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import Scope
+
+    from graph.execution.documents.persisted import Persisted
 
 # Monaco writes its colours and positions into style elements and attributes: 'unsafe-inline'.
 GRAPHIQL_POLICY = (
@@ -44,8 +49,18 @@ def graphiql_page() -> Response:
         return PlainTextResponse(_NOT_BUILT, 503, headers=_HEADERS)
 
 
-def graphiql_routes() -> list[BaseRoute]:
-    return [Mount("/graphiql/assets", _Assets(directory=_DIST / "assets", check_dir=False))]
+def graphiql_routes(persisted: Persisted | None = None) -> list[BaseRoute]:
+    """The page's assets, and the documents that it may run: null stands for any."""
+    texts = None if persisted is None or persisted.takes_any else persisted.trusted.values()
+    trusted = {"trusted": None if texts is None else sorted({*texts})}
+
+    async def list_documents(_request: Request) -> JsonResponse:
+        return JsonResponse(trusted)
+
+    return [
+        Mount("/graphiql/assets", _Assets(directory=_DIST / "assets", check_dir=False)),
+        Route("/graphiql/documents", list_documents),
+    ]
 
 
 @cache

@@ -23,7 +23,7 @@ from graph.errors import (
     VariablesTooLarge,
 )
 from graph.execution.documents.persisted import names_document
-from graph.execution.running.request import Request
+from graph.execution.running.request import ExplainMode, Request
 from graph.server.accept import JSON
 
 if TYPE_CHECKING:
@@ -210,8 +210,20 @@ def _extended_request(content: dict[str, Any], extensions: dict[str, Any], clien
         document_is_hash=is_hash,
         client=client,
         wants_cost=extensions.get("cost") is True,
+        explain=_explain_mode(extensions.get("explain")),
         token=None if token is None else ConsistencyToken.parse(token),
     )
+
+
+def _explain_mode(value: Any) -> ExplainMode | None:
+    match value:
+        case None | False:
+            return None
+        case True:
+            return ExplainMode.PLAN
+        case {"analyze": bool(analyze), **others} if not others:
+            return ExplainMode.ANALYZE if analyze else ExplainMode.PLAN
+    raise BadRequest("'extensions.explain' must be true, or {\"analyze\": true}.")
 
 
 def _check_query(content: dict[str, Any]) -> None:

@@ -270,6 +270,7 @@ class _Socket:
                     error = await self._send_result(id_, result.payload)
                     if error is not None:
                         return error
+                    self._endpoint.connections.results += 1
                     await asyncio.sleep(0)  # the next result may be there already
         finally:
             await answer.stream.close()

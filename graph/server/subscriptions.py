@@ -115,6 +115,7 @@ class SubscriptionResponse:
                 if result is None:
                     return
                 await send(_body(self._encoded(result), more=True))
+                self._connections.results += 1
         finally:
             if upcoming is not None:
                 upcoming.cancel()

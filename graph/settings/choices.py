@@ -23,7 +23,7 @@ class ExecutionMode(StrEnum):
 
 
 class Profile(StrEnum):
-    DEVELOPMENT = "development"  # introspection, suggestions and GraphiQL are on
+    DEVELOPMENT = "development"  # introspection, suggestions, GraphiQL and plans are on
     PRODUCTION = "production"  # they are off, and clients are rate limited
 
 

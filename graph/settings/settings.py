@@ -38,6 +38,7 @@ _PROFILE_DEFAULTS: dict[Profile, dict[str, Any]] = {
         "introspection": False,
         "suggestions": False,
         "graphiql": False,
+        "explain": False,
         "cost_capacity": 200_000,
     },
 }
@@ -59,6 +60,10 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
 
+    # From when on an operation is logged as a slow one, and how many of those are explained; 0
+    # means none.
+    slow_ms: int = Field(default=1_000, ge=0, le=86_400_000)
+    slow_plans_per_minute: int = Field(default=6, ge=0, le=600)
     # Whether requests are traced; OpenTelemetry's own variables tell how.
     traces: bool = False
     # How often each worker stores which fields and operations clients use; 0 counts none.
@@ -153,6 +158,10 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = ()
     documents: DocumentsMode = DocumentsMode.APQ
     documents_manifest: Path | None = None
+    # Whether the operations of the manifest are tools of the Model Context Protocol, at /mcp; and
+    # the sign-in of `graph mcp` over stdio.
+    mcp: bool = False
+    mcp_token: SecretStr | None = None
     # The most requests in one batch; 0 disables batches.
     max_batch: int = Field(default=0, ge=0, le=100)
     # The largest answer to one operation.
@@ -162,6 +171,8 @@ class Settings(BaseSettings):
     introspection: bool = True
     suggestions: bool = True
     graphiql: bool = True
+    # Whether operations are explained to everybody who asks; else to viewers with the permission.
+    explain: bool = True
 
     # Sign-in by bearer tokens (JWT): the issuer and the audience that tokens must name, and the
     # issuer's keys at a URL, or a secret that is shared with it.
@@ -252,6 +263,8 @@ class Settings(BaseSettings):
     def _manifest_for_trusted_documents(self) -> Self:
         if self.documents is DocumentsMode.TRUSTED_ONLY and self.documents_manifest is None:
             raise ValueError("GRAPH_DOCUMENTS=trusted-only needs GRAPH_DOCUMENTS_MANIFEST")
+        if self.mcp and self.documents_manifest is None:
+            raise ValueError("GRAPH_MCP=true needs GRAPH_DOCUMENTS_MANIFEST")
         return self
 
     @model_validator(mode="after")

@@ -32,9 +32,10 @@ class Permission(StrEnum):
     CUSTOMERS = "customers:write"
     STOCK = "stock:write"
     MANAGE = "store:manage"
+    EXPLAIN = "operations:explain"
 
 
-OWN, READ, COSTS, HISTORY, SELL, ADVANCE, CUSTOMERS, STOCK, MANAGE = Permission
+OWN, READ, COSTS, HISTORY, SELL, ADVANCE, CUSTOMERS, STOCK, MANAGE, EXPLAIN = Permission
 
 DESCRIPTIONS: Mapping[Permission, str] = {
     OWN: "See the viewer's own customer and orders, and change them.",
@@ -46,6 +47,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
     CUSTOMERS: "Add customers, and change them.",
     STOCK: "Change the stock of items.",
     MANAGE: "Add and change items, delete customers, and import rows.",
+    EXPLAIN: "See how the server runs operations: times, costs, SQL and plans.",
 }
 
 ROLES: Mapping[str, frozenset[str]] = {
@@ -99,3 +101,5 @@ CHANGES: Mapping[str, frozenset[str]] = {
 }
 
 catalog.changes |= CHANGES
+# Plans have estimates from all rows, whoever may see them.
+catalog.explains |= frozenset({EXPLAIN})

@@ -18,6 +18,14 @@ ADDRESS = "http://127.0.0.1:8000"
 NOBODY = "nobody"
 SECRET = "a secret of 32 bytes at the least"  # noqa: S105  of nothing
 
+# Settings under which tokens of this secret are valid.
+TRUST = {
+    "jwt_issuer": DEVELOPMENT_ISSUER,
+    "jwt_audience": AUDIENCE,
+    "jwt_secret": SECRET,
+    "jwt_own_claim": OWN_CLAIM,
+}
+
 
 async def asked(client: Client, example: Example) -> Any:
     """The answer; a list where it comes in parts."""
@@ -40,13 +48,7 @@ def signed_in(example: Example) -> dict[str, str]:
 
 def sign_in_settings(example: Example) -> dict[str, Any]:
     """Settings under which `signed_in` is understood."""
-    trust = {
-        "jwt_issuer": DEVELOPMENT_ISSUER,
-        "jwt_audience": AUDIENCE,
-        "jwt_secret": SECRET,
-        "jwt_own_claim": OWN_CLAIM,
-    }
-    return trust | ({"anonymous_role": "anonymous"} if example.role == NOBODY else {})
+    return TRUST | ({"anonymous_role": "anonymous"} if example.role == NOBODY else {})
 
 
 async def sent_by_curl(client: Client, words: list[str]) -> Any:

@@ -9,7 +9,7 @@
     ```sql              the one statement that the operation above becomes
     ```console          commands, each after a `$`, and what they print
 
-A string `"..."` in an answer stands for any string.
+A string `"..."` in an answer stands for any string, measurement or object.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def links(page: Path) -> list[str]:
 
 def as_shown(actual: Any, shown: Any) -> Any:
     """The actual value, but for what the page leaves open."""
-    if shown == _ANY and isinstance(actual, str):
+    if shown == _ANY and isinstance(actual, str | float | dict):
         return _ANY
     if isinstance(actual, dict) and isinstance(shown, dict):
         return {name: as_shown(value, shown.get(name)) for name, value in actual.items()}

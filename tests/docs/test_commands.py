@@ -19,7 +19,7 @@ from bench import access, limits, overload, price
 from bench.__main__ import app as bench
 from graph.cli import app
 from graph.settings import Settings
-from tests.docs.pages import ROOT, TRIED, commands, spans
+from tests.docs.pages import ROOT, TRIED, blocks, commands, spans
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,11 @@ SPANS = [(page, span) for page in TRIED for span in spans(page) if _BEGINS.match
 # The files that a command is given, if no command before it has written them.
 GIVEN = {
     "queries/customers.graphql": "{ customers(first: 10) { nodes { username } } }",
+    **{
+        block.note: block.text
+        for block in blocks(ROOT / "docs" / "mcp.md")
+        if block.note.endswith(".graphql")
+    },
     "schema.graphql": (ROOT / "schema.graphql").read_text(),
 }
 _BENCHES: dict[str, typer.Typer] = {

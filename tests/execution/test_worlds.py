@@ -303,8 +303,8 @@ def a_compiled_statement_serves_every_world(stack: ExitStack) -> None:
 
 @mutant("customer")
 def loaders_see_everything(stack: ExitStack) -> None:
-    async def execute_in(_world: Any, *arguments: Any) -> Any:
-        return await everything(worlds.EVERYTHING, *arguments)
+    async def execute_in(_world: Any, *arguments: Any, **named: Any) -> Any:
+        return await everything(worlds.EVERYTHING, *arguments, **named)
 
     everything = engine.execute_in
     stack.enter_context(patch.object(engine, "execute_in", execute_in))

@@ -35,15 +35,16 @@ WINDOW: ViewportSize = {"width": 1280, "height": 800}
 
 
 @asynccontextmanager
-async def opened(url: str, profile: Path) -> AsyncIterator[Page]:
+async def opened(url: str, profile: Path, window: ViewportSize = WINDOW) -> AsyncIterator[Page]:
     """GraphiQL, all loaded; the test fails if the browser had to complain of anything."""
-    witness = Witness()
+    witness = Witness(unheard=frozenset())
     # First: where the browser is missing, Playwright's own driver may not start either.
     executable = chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=executable, args=CHROMIUM_OPTIONS, viewport=WINDOW
+            profile, executable_path=executable, args=CHROMIUM_OPTIONS, viewport=window
         )
+        await browser.grant_permissions(["clipboard-read", "clipboard-write"])
         await witness.watch(browser)
         page = browser.pages[0]
         await load(page, url)
@@ -56,7 +57,12 @@ async def opened(url: str, profile: Path) -> AsyncIterator[Page]:
 
 
 async def load(page: Page, url: str) -> None:
-    async with page.expect_response(lambda response: response.request.method == "POST"):
+    # The schema comes by introspection, or as a file where no document for that may run.
+    async with page.expect_response(
+        lambda response: (
+            response.request.method == "POST" or response.url.endswith("/schema.graphql")
+        )
+    ):
         response = await page.goto(url)
     assert response
     assert response.status == httpx.codes.OK, await response.text()

@@ -154,6 +154,9 @@ async def test_metrics_tell_of_events_replays_and_live_connections(database_url:
     assert value(samples, "graph_idempotent_replays_total") == 1
     assert value(samples, "graph_events_last") == 2
     assert value(samples, "graph_live_connections") == value(samples, "graph_subscriptions") == 1
+    assert value(samples, "graph_subscription_results_total") == 1
+    assert value(samples, "graph_outages") == 0
+    assert value(samples, "graph_places_in_use", line="reading") == 0
     assert value(samples, "graph_subscription_groups", kind="query") == 1
     assert value(samples, "graph_subscription_groups", kind="events") == 0
     assert value(after, "graph_live_connections") == 0

@@ -106,7 +106,8 @@ async def change_at_once(
         Unavailable, TimedOut, ReadOnly: as `Database.fetch_json`; nothing was done.
         OutcomeUnknown: the connection was lost before the statement was confirmed.
     """
-    connection = await database.take()
+    with stopwatch.connecting():
+        connection = await database.take()
     driver: Any = connection.driver_connection
     try:
         statement = query.statement_after(
@@ -121,8 +122,8 @@ async def change_at_once(
         sql = _combined(change.queries, change.rows[0][1], statement.sql, offset, actor)
         for listener in database.listeners:
             listener(sql, parameters)
-        stopwatch.text = sql
         with stopwatch:
+            stopwatch.note(sql, parameters)
             row = await _first(database, driver, sql, parameters)
     finally:
         database.give(connection)

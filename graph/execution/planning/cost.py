@@ -19,7 +19,7 @@ from graph.errors import ScansTooCostly, TooCostly
 from graph.execution.failures import RequestRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from graph.database.table_sizes import Sizes
     from graph.database.worlds import World
@@ -96,6 +96,23 @@ class CostLimits:
             yield TooCostly(cost, self.most, most_expensive)
         if self.most_scanned is not None and scanned > self.most_scanned:
             yield ScansTooCostly(scanned, self.most_scanned, most_expensive)
+
+    def report(
+        self,
+        price: Price,
+        values: Sequence[Any],
+        actual: Mapping[str, int],
+        fields: Iterable[tuple[str, int]],
+    ) -> dict[str, Any]:
+        """A price beside the limits, and what the operation actually cost, as clients see it."""
+        scans = price.scanned(values)
+        return {
+            "requested": price.total(values),
+            **actual,
+            "limit": self.most,
+            **({"scans": scans, "scanLimit": self.most_scanned} if scans else {}),
+            "fields": [{"path": path, "cost": cost} for path, cost in fields],
+        }
 
     def times(self, total: int, scanned: int) -> int:
         """How often an operation that exceeds neither limit may be done in one; once at least."""
@@ -174,6 +191,13 @@ class Price:
         """The most expensive fields, with their costs."""
         costs = [(".".join(charge.path), charge.total(values)) for charge in self.charges]
         return sorted(costs, key=lambda cost: -cost[1])[:_NAMED]
+
+    def by_field(self, values: Sequence[Any]) -> list[tuple[str, int]]:
+        """The fields with their costs, in the order of the document."""
+        costs = Counter[str]()
+        for charge in self.charges:
+            costs[".".join(charge.path)] += charge.total(values)
+        return list(costs.items())
 
     def _sums(self, values: Sequence[Any]) -> tuple[int, int]:
         """The largest cost of the operation, and the largest number of objects."""

@@ -69,26 +69,23 @@ def combined(done: Mapping[str, FieldResult]) -> Answer:
     )
     answer = _answer(b'{"data":{%s}}' % members, errors)
     replayed = [key for key, each in done.items() if each.replayed]
-    if replayed:
-        extensions = orjson.dumps({"replayed": replayed})
-        return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
-    return answer
+    return extended(answer, "replayed", replayed) if replayed else answer
+
+
+def extended(answer: Answer, name: str, value: Any) -> Answer:
+    """The answer with one more extension."""
+    member = b'"%s":%s' % (name.encode(), orjson.dumps(value))
+    if answer.is_extended:
+        body = b"%s,%s}}" % (answer.body[:-2], member)
+    else:
+        body = b'%s,"extensions":{%s}}' % (answer.body[:-1], member)
+    return replace(answer, body=body, is_extended=True)
 
 
 def with_cost(answer: Answer, work: Work, actual: Mapping[str, int], limits: CostLimits) -> Answer:
     """The answer with a report of its cost."""
-    scans = work.price.scanned(work.values)
-    cost = {
-        "requested": work.price.total(work.values),
-        **actual,
-        "limit": limits.most,
-        **({"scans": scans, "scanLimit": limits.most_scanned} if scans else {}),
-        "fields": [
-            {"path": path, "cost": each} for path, each in work.price.most_expensive(work.values)
-        ],
-    }
-    extensions = orjson.dumps({"cost": cost})
-    return replace(answer, body=answer.body[:-1] + b',"extensions":' + extensions + b"}")
+    fields = work.price.most_expensive(work.values)
+    return extended(answer, "cost", limits.report(work.price, work.values, actual, fields))
 
 
 def answer_to(error: Exception) -> Answer:

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING
 
+from graph.database.recording import Recorder
 from graph.database.stopwatch import Stopwatch
 from graph.errors import TooExpensive
 from graph.execution.running.limiter import Limiter
@@ -28,6 +30,7 @@ from graph.execution.running.limiter import Limiter
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from graph.database.recording import Recording
     from graph.execution.planning.history import History
 
 _TICK_SECONDS = 0.05
@@ -45,7 +48,7 @@ class Place:
 
     def __init__(self, limiter: Limiter) -> None:
         self.limiter: Limiter | None = limiter
-        self.reads = Stopwatch()
+        self.reads: Stopwatch = Stopwatch()
         self._changes: Stopwatch | None = None
         # By the number of ticks at which a statement was running. While this process is busy, a
         # statement that has ended seems to run on; then there are few ticks.
@@ -57,6 +60,11 @@ class Place:
         if self._changes is None:
             self._changes = Stopwatch()
         return self._changes
+
+    def record(self, recording: Recording) -> None:
+        """Record the statements from now on."""
+        recording.connected = perf_counter()
+        self.reads, self._changes = Recorder(recording), Recorder(recording)
 
     @property
     def statements(self) -> int:

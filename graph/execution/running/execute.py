@@ -15,7 +15,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from graphql import ExecutionResult
-from strawberry.types.base import StrawberryObjectDefinition
 
 from graph.database.catalog import catalog
 from graph.database.consistency import current_token
@@ -43,6 +42,7 @@ from graph.execution.running.answers import (
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
 from graph.execution.running.executor import run, run_in_parts
+from graph.execution.running.explaining import explanation_of
 from graph.execution.running.filling import NOTHING, filled_answer
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
 from graph.execution.running.parts import Parts
@@ -51,7 +51,7 @@ from graph.execution.running.request import Answer, Request
 from graph.loading.loaders import Loaders
 from graph.loading.prefetch import Prefetcher
 from graph.schema.context import Context
-from graph.schema.node import ENTITIES
+from graph.schema.node import types_of_records
 from graph.settings import ExecutionMode
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Execution:
         limiters: Limiters | None = None,
         replay: ReplayLimits | None = None,
         counts: OperationCounts | None = None,
+        explains: bool = False,
     ) -> None:
         self._schema = schema._schema  # noqa: SLF001  Strawberry has no other way to it
         self._database = database
@@ -103,6 +104,8 @@ class Execution:
         self._charging = charging or Charging()
         self.limiters = limiters or Limiters()
         self.counts = counts
+        # Whether operations are explained to everybody, or to viewers with the permission only.
+        self._explains = explains
         # The subscriptions, if the store has a log of its changes.
         self.hub: Hub | None = None
         if catalog.log is not None:
@@ -117,12 +120,7 @@ class Execution:
             self.limiters,
             compiles=compiles,
         )
-        # The schema's own types: one that was extended may have others than graph.schema.
-        self._types = {
-            entity: _type_of(schema, entity)
-            for entity in ENTITIES
-            if entity in self._schema.type_map
-        }
+        self._types = types_of_records(schema)
         self._mutations = Mutations(
             self._schema, database, self._types, idempotency_policy, compiles=compiles
         )
@@ -161,13 +159,17 @@ class Execution:
         request.observation.end(answer.codes)
         if self.counts is not None:
             self.counts.add(request.observation)
-        return answer
+        explanation = request.observation.explanation
+        return answer if explanation is None else explanation.added_to(answer)
 
     async def _answer(self, request: Request, viewer: Viewer) -> Answer:
         """The steps of every request, in order."""
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
+        explanation = explanation_of(request, viewer, everybody=self._explains)
         work = request.observation.work = await self._planner.read(request, viewer)
+        if explanation is not None:
+            explanation.planned(work)
         if work.source is not None:
             return await self._subscribe(work, work.source, request, viewer)
         if self.hub is not None and work.operation.reads_log:
@@ -176,7 +178,10 @@ class Execution:
         place = request.observation.place = await self._admit(work, request)
         answer = None
         try:
-            answer = await self._run(work, request, viewer, place, self._reader(work, request))
+            running = self._run(work, request, viewer, place, self._reader(work, request))
+            if explanation is not None:
+                running = explanation.of(running, work, self._database, viewer, place)
+            answer = await running
         finally:
             # An answer in parts keeps its place until its last part.
             if answer is None or answer.parts is None:
@@ -184,12 +189,9 @@ class Execution:
             if self.hub is not None and work.operation.is_mutation:
                 self.hub.wake()
             if answer is None:
-                await self._charging.settle_failed(
-                    request.client,
-                    work.price.total(work.values),
-                    seconds=place.seconds,
-                )
-        if self._charging.token_buckets is None and not request.wants_cost:
+                requested = work.price.total(work.values)
+                await self._charging.settle_failed(request.client, requested, seconds=place.seconds)
+        if self._charging.token_buckets is None and not request.reports_cost:
             return answer
         return await self._settle(answer, work, request, place)
 
@@ -251,9 +253,12 @@ class Execution:
         return await self._with_token(answer), max(actual, self._charging.cost_of(place.seconds))
 
     def _reader(self, work: Work, request: Request) -> Reader:
-        """What answers a query. A replica may lack events that have settled on the primary."""
-        reads_log = work.operation.reads_log
-        return self._database if reads_log else self._database.reader(request.token)
+        """What answers a query. A replica may lack events that have settled on the primary.
+
+        The statements of an explained query are planned on the primary.
+        """
+        is_primary = work.operation.reads_log or request.explain is not None
+        return self._database if is_primary else self._database.reader(request.token)
 
     async def _run(
         self, work: Work, request: Request, viewer: Viewer, place: Place, reader: Reader
@@ -303,6 +308,10 @@ class Execution:
         if answer.parts is not None:  # its actual cost is known after the last one
             return with_cost(answer, work, {}, self._cost_limits) if request.wants_cost else answer
         actual = await self._charge(work, request, place, objects_in(answer.body))
+        if (explanation := request.observation.explanation) is not None:
+            await explanation.settle(
+                work, actual, self._cost_limits, self._charging, request.client
+            )
         return with_cost(answer, work, actual, self._cost_limits) if request.wants_cost else answer
 
     async def _charge(
@@ -384,12 +393,3 @@ class Execution:
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         held.push_async_callback(loaders.close)
         return session, loaders
-
-
-def _type_of(schema: strawberry.Schema, entity: str) -> type:
-    definition = schema.get_type_by_name(entity)
-    return (
-        definition.origin
-        if isinstance(definition, StrawberryObjectDefinition)
-        else ENTITIES[entity]
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graph.execution.running.concurrency import Place
+    from graph.execution.running.explaining import Explanation
     from graph.execution.running.work import Work
 
 # The code of a request whose client has left before its answer.
@@ -33,6 +34,8 @@ class Observation:
     replayed: int = 0
     codes: tuple[str, ...] = ()
     seconds: float | None = None
+    # Of a request that is explained.
+    explanation: Explanation | None = None
 
     def end(self, codes: tuple[str, ...] = ()) -> None:
         """Note the answer."""

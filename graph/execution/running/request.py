@@ -7,6 +7,7 @@ take 5 us more for each.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from graph.execution.running.observation import Observation
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from graph.database.consistency import ConsistencyToken
     from graph.execution.live.stream import Stream
     from graph.execution.running.parts import Parts
+
+
+class ExplainMode(Enum):
+    """How an answer explains its operation: with PostgreSQL's plan, or also with a run of it."""
+
+    PLAN = "plan"
+    ANALYZE = "analyze"
 
 
 @dataclass(slots=True)
@@ -31,6 +39,8 @@ class Request:
     client: str = ""
     # Whether the answer reports its cost.
     wants_cost: bool = False
+    # Whether, and how, the answer explains its operation.
+    explain: ExplainMode | None = None
     # The header Idempotency-Key: a mutation of its own is done once for each.
     idempotency_key: str | None = None
     # A query sees all that this token stands for, wherever it is read.
@@ -45,6 +55,10 @@ class Request:
     last_event_id: str | None = None
     # What becomes of it.
     observation: Observation = field(default_factory=Observation, compare=False, repr=False)
+
+    @property
+    def reports_cost(self) -> bool:
+        return self.wants_cost or self.explain is not None
 
 
 @dataclass(slots=True)
@@ -63,5 +77,7 @@ class Answer:
     cache_control: bytes | None = None
     parts: Parts | None = None
     stream: Stream | None = None
+    # Whether the body has `extensions`, which are its last member then.
+    is_extended: bool = False
     # Of its errors, in order.
     codes: tuple[str, ...] = ()

@@ -7,10 +7,18 @@ import "@graphiql/plugin-doc-explorer/style.css";
 import "@graphiql/plugin-history/style.css";
 import "graphiql/graphiql.css";
 import "./page.css";
-import { createGraphiQLFetcher } from "@graphiql/toolkit";
+import "@graphiql/plugin-explorer/style.css";
+import { explorerPlugin } from "@graphiql/plugin-explorer";
+import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
 import { GraphiQL } from "graphiql";
+import { buildSchema } from "graphql";
 import { createRoot } from "react-dom/client";
-import { connectionParams, fetchSignedIn, SignIn } from "./sign-in.jsx";
+import { examplesPlugin } from "./examples.jsx";
+import { EXPLAIN_PLUGIN } from "./explain.jsx";
+import { fetcher } from "./fetcher.js";
+import { Share } from "./share.jsx";
+import { Shortcuts } from "./shortcuts.jsx";
+import { SignIn } from "./sign-in.jsx";
 
 const OPENING_QUERY = `# A store: who bought what, and when.
 # Ctrl-Enter runs this. Docs: top left.
@@ -40,28 +48,55 @@ query {
 }
 `;
 
+const OPENING_NOTE = `# This server runs the documents of its manifest only.
+# Open one from the panel "Documents".
+`;
+
 // A link may say what is to be asked; it runs when the reader runs it.
 const link = new URLSearchParams(window.location.search);
 
-// A subscription opens a WebSocket, and closes it at its end.
-const fetcher = createGraphiQLFetcher({
-  url: "/graphql",
-  fetch: fetchSignedIn,
-  subscriptionUrl: new URL("/graphql", window.location.href.replace(/^http/, "ws")).href,
-  wsConnectionParams: connectionParams,
-});
+/** The texts of the documents that may run; null where any may. */
+async function readTrusted() {
+  const response = await fetch("/graphiql/documents");
+  const { trusted } = await response.json();
+  return trusted;
+}
+
+/** The schema, where no document for introspection may run; null if it is not shown. */
+async function readSchema() {
+  const response = await fetch("/schema.graphql");
+  return response.ok ? buildSchema(await response.text()) : null;
+}
+
+const trusted = await readTrusted();
+const schema = trusted === null ? undefined : await readSchema();
+const plugins = [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false }), examplesPlugin(trusted), EXPLAIN_PLUGIN];
 
 createRoot(document.getElementById("graphiql")).render(
   <GraphiQL
     fetcher={fetcher}
-    defaultQuery={OPENING_QUERY}
+    schema={schema}
+    plugins={plugins}
+    visiblePlugin={trusted === null ? undefined : plugins[2]}
+    defaultQuery={trusted === null ? OPENING_QUERY : OPENING_NOTE}
     initialQuery={link.get("query") ?? undefined}
-    initialVariables={link.get("variables") ?? undefined}
+    initialVariables={link.get("variables") ?? (link.has("query") ? "" : undefined)} // not those of the last tab
     inputValueDeprecation
     schemaDescription
   >
     <GraphiQL.Logo>
       <SignIn />
+      <Shortcuts />
     </GraphiQL.Logo>
+    <GraphiQL.Toolbar>
+      {({ prettify, copy, merge }) => (
+        <>
+          {prettify}
+          {merge}
+          {copy}
+          <Share />
+        </>
+      )}
+    </GraphiQL.Toolbar>
   </GraphiQL>,
 );

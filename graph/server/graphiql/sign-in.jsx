@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "react";
 const TOKEN = "graph:token";
 const NAME = "graph:name";
 
+export const isSignedIn = () => sessionStorage.getItem(TOKEN) !== null;
+
 /** `fetch`, with the token of this tab. */
 export function fetchSignedIn(url, init) {
   const token = sessionStorage.getItem(TOKEN);

@@ -1,0 +1,36 @@
+"""PostgreSQL's plans as text, without the values that a client has sent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST_LINES = 200
+_MOST_CHARS = 500
+_TOTAL_COST = re.compile(r"cost=[0-9.]+?\.\.([0-9.]+)")
+_ESTIMATES = "(cost="
+_TEXTS = re.compile(r"E?'(?:[^']|'')*'")
+_NUMBERS = re.compile(r"(?<![\w.$\"])-?\d+(?:\.\d+)?(?![\w.\"])")
+
+
+def total_cost(first_line: str) -> float:
+    """The planner's estimate in the first line of a plan, in its own units."""
+    cost = _TOTAL_COST.search(first_line)
+    return float(cost[1]) if cost else 0.0
+
+
+def without_values(lines: Iterable[str]) -> list[str]:
+    """The lines with `?` for each text and number in a condition; estimates stay.
+
+    A plan for parameters has their values in it.
+    """
+    kept = []
+    for line in list(lines)[:_MOST_LINES]:
+        text = _TEXTS.sub("?", line)
+        if _ESTIMATES not in text:
+            text = _NUMBERS.sub("?", text)
+        kept.append(text[:_MOST_CHARS])
+    return kept

@@ -1,0 +1,163 @@
+"""Tools over HTTP: who may call them, and the limits that hold for them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+
+from graph.app import create_app
+from graph.errors import InvalidSetting
+from graph.execution.running.execute import Execution
+from graph.settings import Settings
+from tests.conftest import settings_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+HEADERS = {"accept": "application/json, text/event-stream"}
+DOCUMENT = "query Items($first: Int!) { items(first: $first) { nodes { name } } }"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    (tmp_path / "items.graphql").write_text(DOCUMENT)
+    return tmp_path
+
+
+async def call(
+    settings: Settings, *, times: int = 1, first: object = 10, **headers: str
+) -> httpx.Response:
+    """The response to a call of the tool, the last of several."""
+    app = create_app(settings)
+    content = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "Items", "arguments": {"first": first}},
+    }
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": state}, receive, send)
+
+        transport = ASGITransport(with_state)
+        async with AsyncClient(transport=transport, base_url="http://localhost") as http:
+            for _ in range(times):
+                response = await http.post("/mcp", json=content, headers=HEADERS | headers)
+            return response
+
+
+async def test_a_call_is_a_request_of_its_own(database_url: str, manifest: Path) -> None:
+    settings = settings_for(database_url, mcp=True, documents_manifest=manifest)
+
+    result = (await call(settings)).json()["result"]
+
+    assert result["structuredContent"] == {"items": {"nodes": []}}
+
+
+async def test_a_token_that_is_not_valid_is_refused(database_url: str, manifest: Path) -> None:
+    settings = settings_for(database_url, mcp=True, documents_manifest=manifest)
+
+    response = await call(settings, authorization="Bearer graph_none")
+
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert response.json()["errors"][0]["extensions"]["code"] == "INVALID_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("https://evil.example", 403), ("https://shop.example", 200), ("http://localhost", 200)],
+)
+async def test_pages_of_other_origins_are_refused_unless_they_are_allowed(
+    database_url: str, manifest: Path, origin: str, status: int
+) -> None:
+    settings = settings_for(
+        database_url,
+        mcp=True,
+        documents_manifest=manifest,
+        cors_origins=("https://shop.example",),
+    )
+
+    assert (await call(settings, origin=origin)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("limits", "times", "code"),
+    [
+        ({"max_cost": 5}, 1, "COST_LIMIT_EXCEEDED"),
+        ({"cost_capacity": 15, "max_cost": 15, "cost_per_second": 1}, 2, "RATE_LIMITED"),
+    ],
+)
+async def test_the_limits_of_requests_hold_for_tools(
+    database_url: str, manifest: Path, limits: dict[str, int], times: int, code: str
+) -> None:
+    settings = settings_for(database_url, mcp=True, documents_manifest=manifest, **limits)
+
+    result = (await call(settings, times=times)).json()["result"]
+
+    assert result["isError"]
+    assert result["content"][0]["text"].startswith(code)
+
+
+async def test_without_the_setting_there_are_no_tools(database_url: str, manifest: Path) -> None:
+    settings = settings_for(database_url, documents_manifest=manifest)
+
+    assert (await call(settings)).status_code == 404
+
+
+async def test_the_time_and_the_variables_of_a_call_are_limited(
+    database_url: str, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(*_: Any) -> None:
+        await asyncio.sleep(10)
+
+    common = {"mcp": True, "documents_manifest": manifest}
+    large = settings_for(database_url, max_variables_bytes=100, **common)
+    slow = settings_for(
+        database_url, operation_timeout_seconds=0.2, statement_timeout_seconds=0.1, **common
+    )
+
+    refused = (await call(large, first="1" * 200)).json()["result"]
+    monkeypatch.setattr(Execution, "answer", wait)
+    late = (await call(slow)).json()["result"]
+
+    assert refused["content"][0]["text"].startswith("PAYLOAD_TOO_LARGE: ")
+    assert late["content"][0]["text"].startswith("TIMEOUT: ")
+
+
+async def test_an_unexpected_error_is_masked(
+    database_url: str, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(Execution, "answer", fail)
+    settings = settings_for(database_url, mcp=True, documents_manifest=manifest)
+
+    result = (await call(settings)).json()["result"]
+
+    assert result["content"][0]["text"] == "INTERNAL_SERVER_ERROR: internal error"
+    assert "secret" not in str(result)
+
+
+def test_without_the_extra_one_line_says_how_to_install_it(
+    manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "graph.server.mcp", raising=False)
+    monkeypatch.setitem(sys.modules, "mcp_types", None)
+
+    with pytest.raises(InvalidSetting, match=r"install graph\[mcp\]: no mcp_types"):
+        create_app(settings_for("postgresql://nobody@127.0.0.1:1/none", mcp=True,
+                                documents_manifest=manifest))  # fmt: skip
+
+
+def test_tools_need_a_manifest() -> None:
+    with pytest.raises(ValueError, match="GRAPH_MCP=true needs GRAPH_DOCUMENTS_MANIFEST"):
+        Settings.model_validate({"mcp": True})
