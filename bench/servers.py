@@ -15,10 +15,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.beside import nothing, pgbouncer, two_replicas
 from bench.node import ensure_packages, usable_node
-from bench.workloads import EXTENDED, LIMIT, LIMIT_FEATURES
+from bench.workloads import EXTENDED, LIMIT, LIMIT_FEATURES, REPLICAS
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bench.beside import Beside
     from bench.store import Store
 
 _PEERS = Path(__file__).parent / "peers"
@@ -38,6 +42,10 @@ class Server:
     cursors: Callable[[Ask], Callable[[int], str]] = field(repr=False)
     # The value of a field `id` -> what it names, such as "Customer:17".
     read_id: Callable[[str], str] = field(repr=False)
+    # What stands beside it: started before it, and stopped after it.
+    beside: Callable[[Store, Path], AbstractContextManager[Beside]] = field(
+        default=nothing, repr=False
+    )
 
 
 def _uvicorn(app: str, *more: str) -> Callable[[int], list[str]]:
@@ -143,6 +151,24 @@ _ALL = (
         _graph_environment("compiled"),
         _same_cursors,
         _global_id,
+    ),
+    Server(
+        REPLICAS,
+        "this project with two streaming replicas, which answer what it reads",
+        _graph,
+        _graph_environment("compiled"),
+        _same_cursors,
+        _global_id,
+        two_replicas,
+    ),
+    Server(
+        "graph-pgbouncer",
+        "this project through PgBouncer in transaction mode, which counts as PostgreSQL",
+        _graph,
+        _graph_environment("compiled"),
+        _same_cursors,
+        _global_id,
+        pgbouncer,
     ),
     Server(
         "strawberry",
