@@ -246,9 +246,7 @@ def live_server(cluster: Cluster, template: str) -> Iterator[LiveServer]:
 
 
 @contextmanager
-def serving(
-    *options: str, patience_seconds: float = 60, **environment: str
-) -> Iterator[LiveServer]:
+def serving(*options: str, **environment: str) -> Iterator[LiveServer]:
     """`graph serve` on a free port, ready to answer; it is stopped when the block ends."""
     url = f"http://127.0.0.1:{free_port()}"
     process = subprocess.Popen(
@@ -260,7 +258,7 @@ def serving(
         text=True,
     )
     try:
-        eventually(lambda: process.poll() is not None or _is_ready(url), seconds=patience_seconds)
+        eventually(lambda: process.poll() is not None or _is_ready(url), seconds=240)
         assert process.poll() is None, process.stdout and process.stdout.read()
         yield LiveServer(url, process)
     finally:

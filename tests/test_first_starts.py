@@ -13,16 +13,13 @@ from tests.database.test_embedded import a_folder, is_alive, postmaster
 
 COUNT = {"query": "{ customers { totalCount } }"}
 STARTS = 3
-# Three stores are started at once, on a machine that may run other tests.
-PATIENCE_SECONDS = 240
 
 
 def test_three_first_starts_on_one_folder_all_serve() -> None:
     with a_folder() as folder, ExitStack() as until_the_end:
 
         def start(_: int) -> Any:
-            server = serving(GRAPH_DATA_DIR=str(folder), patience_seconds=PATIENCE_SECONDS)
-            return until_the_end.enter_context(server)
+            return until_the_end.enter_context(serving(GRAPH_DATA_DIR=str(folder)))
 
         with ThreadPoolExecutor(STARTS) as threads:
             servers = list(threads.map(start, range(STARTS)))
