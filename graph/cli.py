@@ -17,11 +17,12 @@ import typer
 
 from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
+from graph.documents_command import documents
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
 from graph.migrate_command import migrate
 from graph.prune_command import prune
 from graph.schema_command import schema
-from graph.settings import Settings, read_settings
+from graph.settings import Settings, read_settings, unknown_names
 from graph.usage_command import usage
 from graph.webhook_commands import webhooks
 
@@ -173,24 +174,26 @@ def export(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    workers: Annotated[int, typer.Option(min=1, help="As many as all instances have.")] = 1,
+) -> None:
     """Print the effective settings, their dangers, and the state of the database.
 
     The exit code is 1 if the store cannot be served.
     """
     import graph.store  # noqa: F401  it fills the engine's catalogue
     from graph.database.connect import state_of
-    from graph.doctor import check_sign_in, dangers, effective
+    from graph.doctor import check_sign_in, dangers, dangers_of_workers, effective
 
     settings = read_settings()
     for name, value in effective(settings):
         typer.echo(f"{name}={value}")
     typer.echo("")
-    for danger in dangers(settings):
+    for danger in (*unknown_names(), *dangers(settings), *dangers_of_workers(settings, workers)):
         typer.echo(f"Danger: {danger}")
 
     async def run(database: Database) -> None:
-        state = await state_of(database, settings)
+        state = await state_of(database, settings, workers)
         for line in state.lines:
             typer.echo(line if line.startswith("Danger: ") else f"Database: {line}")
         if not state.can_be_served:
@@ -200,7 +203,6 @@ def doctor() -> None:
     check_sign_in(settings)
 
 
-documents = typer.Typer(help="Persisted documents.")
 app.add_typer(documents, name="documents")
 app.add_typer(keys, name="key")
 app.add_typer(webhooks, name="webhook")
@@ -210,28 +212,6 @@ app.command()(forget)
 app.command()(prune)
 app.command()(usage)
 app.command()(schema)
-
-
-@documents.command("check")
-def check_documents(
-    manifests: Annotated[
-        list[Path],
-        typer.Argument(metavar="MANIFEST...", help="Folders of documents, or JSON files."),
-    ],
-) -> None:
-    """Validate every document of manifests against the schema; exit 1 if one is invalid."""
-    from graph.execution.documents.document import Documents, problems_of
-    from graph.execution.documents.persisted import read_manifest
-    from graph.store.schema import schema as served
-
-    texts = read_manifest(*manifests)
-    problems = problems_of(Documents(served._schema), texts)  # noqa: SLF001  as Execution does
-    for problem in problems:
-        typer.echo(problem, err=True)
-    if problems:
-        raise typer.Exit(1)
-    names = ", ".join(str(each) for each in manifests)
-    typer.echo(f"All {len(set(texts.values()))} documents of {names} are valid.")
 
 
 def main() -> None:
@@ -293,7 +273,7 @@ def _serve(settings: Settings, *, workers: int, reload: bool) -> None:
     from graph.server.serve import bound_socket, serve
 
     check_sign_in(settings)
-    for danger in dangers_of_workers(settings, workers):
+    for danger in (*unknown_names(), *dangers_of_workers(settings, workers)):
         typer.echo(f"Danger: {danger}", err=True)
     with bound_socket(settings.host, settings.port) as listener, _served_store(settings) as served:
         address, shown_port = listener.getsockname()[:2]

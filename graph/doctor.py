@@ -6,6 +6,8 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from pydantic import SecretStr
+
 from graph.addresses import LOOPBACK
 from graph.errors import InvalidSetting
 from graph.settings import DocumentsMode, Profile, TokenBucketMode
@@ -24,12 +26,14 @@ _MOST_PROXIES_V6 = 2**112
 
 def effective(settings: Settings) -> list[tuple[str, str]]:
     """The (variable, value) of every setting, sorted, without secrets."""
-    variables = settings.environment() | {
+    variables = settings.environment()
+    variables |= {
+        f"GRAPH_{name.upper()}": "(set)" for name, value in settings if isinstance(value, SecretStr)
+    }
+    variables |= {
         "GRAPH_DATABASE_URL": settings.database_address,
         "GRAPH_REPLICA_URLS": ",".join(settings.replica_addresses),
     }
-    if settings.jwt_secret is not None:
-        variables["GRAPH_JWT_SECRET"] = "(set)"  # noqa: S105  it hides one
     return sorted(variables.items())
 
 

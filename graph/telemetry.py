@@ -30,6 +30,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 # The name of the step that is a statement.
 STATEMENT = "postgresql"
+_MOST_STEPS = 500
 
 
 class Step(NamedTuple):
@@ -45,24 +46,30 @@ class Step(NamedTuple):
 steps: ContextVar[list[Step] | None] = ContextVar("steps", default=None)
 
 
+def note(made: Step) -> None:
+    """Note a step of the current request, if that is traced.
+
+    What a stream has started may go on for long, so that their number is bounded.
+    """
+    noted = steps.get()
+    if noted is not None and len(noted) < _MOST_STEPS:
+        noted.append(made)
+
+
 class step:  # noqa: N801  a context manager, read as a word
     """Note the block as a step of the current request, if that is traced."""
 
-    __slots__ = ("_began", "_name", "_noted")
+    __slots__ = ("_began", "_name")
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._noted = steps.get()
-        self._began = 0
 
     def __enter__(self) -> None:
-        if self._noted is not None:
-            self._began = time_ns()
+        self._began = time_ns()
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if self._noted is not None:
-            attributes = {} if error is None else {"error.type": type(error).__name__}
-            self._noted.append(Step(self._name, self._began, time_ns(), attributes))
+        attributes = {} if error is None else {"error.type": type(error).__name__}
+        note(Step(self._name, self._began, time_ns(), attributes))
 
 
 class Fields(dict[str, Any]):

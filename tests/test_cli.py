@@ -374,9 +374,52 @@ def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
     assert "documents of" in output_of(fine)
     assert wrong.returncode == 1
     first, second = wrong.stderr.splitlines()
-    assert first.startswith("b: Cannot query field 'custmers' on type 'Query'.")
-    assert second.startswith("c: Syntax Error")
+    assert first.startswith("bad: b: Cannot query field 'custmers' on type 'Query'.")
+    assert second.startswith("bad: c: Syntax Error")
     assert complaint(missing).startswith("GRAPH_DOCUMENTS_MANIFEST is invalid")
+
+
+def test_a_change_of_the_schema_is_told_to_each_client_and_release(tmp_path: Path) -> None:
+    old, new, usage = (tmp_path / name for name in ("old.graphql", "new.graphql", "usage.json"))
+    old.write_text("type Query { a: Int! b: Int c: Size } enum Size { S }")
+    new.write_text("type Query { a: Int c: Size d: Int } enum Size { S L }")
+    shop = {
+        "operations": [{"id": "1", "body": "query One { a }"}],
+        "client": "shop",
+        "release": "2",
+    }
+    (tmp_path / "any.json").write_text(json.dumps(shop))
+    (tmp_path / "till@7.json").write_text('{"x": "{ b }", "y": "query Sizes { c }"}')
+    (tmp_path / "app.json").write_text('{"z": "{ d }", "w": "{ __typename }"}')
+    uses = {"client": "shop", "version": "2", "uses": 1204, "lastUsed": "2026-11-20T09:00:00+00:00"}
+    usage.write_text(json.dumps({"operations": [{"name": "query One", "clients": [uses]}]}))
+    manifests = [str(tmp_path / name) for name in ("any.json", "till@7.json", "app.json")]
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return graph("documents", "check", *manifests, *options)
+
+    told = run("--against", str(old), "--schema", str(new), "--usage", str(usage))
+    back = run("--against", str(new), "--schema", str(new))
+    wrong = run("--against", str(usage))
+    alone = run("--usage", str(usage))
+    malformed = run("--against", str(old), "--usage", str(tmp_path / "app.json"))
+
+    nullable = "Field Query.a changed type from Int! to Int."
+    unknown = "Cannot query field 'b' on type 'Query'. Did you mean 'a', 'c', or 'd'?"
+    assert told.returncode == 1
+    assert told.stdout.splitlines() == [
+        f"shop 2: query One breaks: {nullable} (used 1,204 times, last 2026-11-20)",
+        "shop 2: 1 of 1 documents break.",
+        f"till 7: x breaks: {unknown} (1:3) (not used)",
+        "till 7: query Sizes is affected: Enum value Size.L was added. (not used)",
+        "till 7: 1 of 2 documents break.",
+        "app: z was invalid before",
+        "app: 0 of 2 documents break.",
+    ]
+    assert (back.returncode, back.stdout.count(" 0 of ")) == (0, 3)
+    assert wrong.returncode == 2
+    assert "--usage is invalid: it needs --against" in complaint(alone)
+    assert "is not what `graph usage --json` prints" in complaint(malformed)
 
 
 def test_migrate_goes_up_and_down_and_reports_it(empty_url: str) -> None:

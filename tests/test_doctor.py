@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +18,11 @@ from graph.doctor import check_sign_in, dangers, dangers_of_workers, effective
 from graph.errors import InvalidSetting
 from graph.settings import Profile, Settings, TokenBucketMode
 from tests.conftest import client_of, settings_for
+from tests.rows import fill
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from graph.database.embedded import Cluster
     from graph.database.engine import Database
 
@@ -119,13 +124,12 @@ def test_the_factory_of_uvicorn_checks_it_too(monkeypatch: pytest.MonkeyPatch) -
         served_app()
 
 
-def test_a_secret_is_not_shown() -> None:
-    secret = "x" * 40
-    keys = {"jwt_jwks_url": None, "jwt_secret": secret}
-    shown = dict(effective(Settings.model_validate(SAFE | keys)))
+def test_no_secret_is_shown() -> None:
+    secrets = {"jwt_secret": "x" * 40, "mcp_token": "y" * 40}
+    shown = dict(effective(Settings.model_validate(SAFE | {"jwt_jwks_url": None} | secrets)))
 
-    assert shown["GRAPH_JWT_SECRET"] == "(set)"  # noqa: S105  it hides one
-    assert secret not in str(shown)
+    assert shown["GRAPH_JWT_SECRET"] == shown["GRAPH_MCP_TOKEN"] == "(set)"  # noqa: S105  it hides one
+    assert not [secret for secret in secrets.values() if secret in str(shown)]
 
 
 def test_workers_with_separate_buckets_are_reported() -> None:
@@ -223,3 +227,129 @@ async def test_in_production_a_stranger_learns_nothing(cluster: Cluster) -> None
     (error,) = broken["errors"]
     assert error["message"] == "internal error"
     assert set(error["extensions"]) == {"code", "errorId"}
+
+
+# The server
+
+
+async def lines_of(database: Database, workers: int = 1, **settings: Any) -> list[str]:
+    url = database.engine.url.render_as_string()
+    return list((await state_of(database, settings_for(url, **settings), workers)).lines)
+
+
+@asynccontextmanager
+async def as_role(database: Database, role: str) -> AsyncIterator[None]:
+    """A role that is new, and whose privileges all new connections have."""
+    name = database.engine.url.database
+    async with database.autocommit.connect() as connection:
+        await connection.execute(text(f"CREATE ROLE {role}"))
+        await connection.execute(text(f"ALTER DATABASE {name} SET role = '{role}'"))
+    await database.engine.dispose()
+    try:
+        yield
+    finally:
+        async with database.autocommit.connect() as connection:
+            await connection.execute(text("SET ROLE NONE"))
+            await connection.execute(text(f"ALTER DATABASE {name} RESET role"))
+            await connection.execute(text(f"DROP OWNED BY {role}"))
+            await connection.execute(text(f"DROP ROLE {role}"))
+        await database.engine.dispose()
+
+
+async def test_connections_of_all_workers_are_compared_with_those_of_the_server(
+    database: Database,
+) -> None:
+    """The tests' server has 200, 3 of which are reserved."""
+    fits = await lines_of(database, 2, pool_size=10)
+    exceeds = await lines_of(database, 40, pool_size=10)
+
+    assert [line for line in fits if "2 workers with 10 + 1 connections take 22" in line]
+    (danger,) = [line for line in exceeds if "take 440; the server has 197 for this role" in line]
+    assert danger.startswith("Danger: ")
+
+
+async def test_a_limit_of_the_database_counts_as_well(database: Database) -> None:
+    name = database.engine.url.database
+    async with database.autocommit.connect() as connection:
+        await connection.execute(text(f"ALTER DATABASE {name} CONNECTION LIMIT 15"))
+
+    assert [line for line in await lines_of(database) if "the server has 15 for" in line]
+
+
+async def test_the_owner_of_the_tables_lacks_nothing(database: Database) -> None:
+    lines = await lines_of(database)
+
+    assert "the role graph owns all tables" in lines
+    assert not [line for line in lines if " may not " in line]
+    assert "extensions: none; graph needs none" in lines
+
+
+async def test_missing_rights_are_named(database: Database) -> None:
+    async with database.write() as session:
+        await session.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC"))
+        await session.execute(text("GRANT ALL ON items TO PUBLIC"))
+    async with as_role(database, "reader"):
+        lines = await lines_of(database)
+
+    (inserts,) = [line for line in lines if "may not INSERT in" in line]
+    assert inserts.startswith("Danger: the role reader may not INSERT in ")
+    assert "orders" in inserts
+    assert "items" not in inserts
+    assert "alembic_version" not in inserts
+    assert not [line for line in lines if "may not SELECT" in line]
+    assert [line for line in lines if "may not create tables here" in line]
+    assert [line for line in lines if line.startswith("the role reader does not own ")]
+
+
+async def test_the_sizes_of_tables_are_shown_with_their_changes(database: Database) -> None:
+    await fill(database, customers=30)
+    async with database.autocommit.connect() as connection:
+        await connection.execute(text("VACUUM ANALYZE"))
+    await database.engine.dispose()  # a connection that ends counts what it has changed
+
+    (line,) = [line for line in await lines_of(database) if line.startswith("table customers ")]
+
+    assert "with about 30 rows and 0 dead ones; 30 were added and 0 removed since" in line
+
+
+async def test_kept_keys_are_counted_and_those_that_have_expired(database: Database) -> None:
+    async with database.write() as session:
+        await session.execute(
+            text("""
+                INSERT INTO idempotency_keys (viewer, key, request, created_on)
+                VALUES ('a', 'b', '', now()), ('a', 'c', '', now() - interval '25 hours')
+            """)
+        )
+
+    (line,) = [line for line in await lines_of(database) if "idempotency keys" in line]
+
+    assert line.startswith("2 idempotency keys are kept in 0.")
+    assert line.endswith("; 1 have expired: graph serve removes them")
+
+
+# The environment
+
+
+def test_a_name_that_is_no_setting_is_named_with_its_neighbour(database_url: str) -> None:
+    """By the doctor, and in one line where the server starts."""
+    environment = {"GRAPH_DATABASE_URL": database_url, "GRAPH_POOLSIZE": "3", "GRAPH_XYZ": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environment["GRAPH_PORT"] = str(taken.getsockname()[1])
+        doctor, serve = (
+            subprocess.run(
+                [sys.executable, "-m", "graph", command],
+                env=os.environ | environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            for command in ("doctor", "serve")
+        )
+
+    expected = [
+        "Danger: GRAPH_POOLSIZE is no setting, and is ignored. Did you mean GRAPH_POOL_SIZE?",
+        "Danger: GRAPH_XYZ is no setting, and is ignored.",
+    ]
+    for printed in (doctor.stdout, serve.stderr):
+        assert [line for line in printed.splitlines() if "is no setting" in line] == expected

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from graph.errors import InvalidSetting
-from graph.settings import LogLevel, Settings, read_settings
+from graph.settings import SECRETS, LogLevel, Settings, read_settings, unknown_names
 
 URL = "postgresql+asyncpg://graph:hunter2@db.example:6543/store"
 
@@ -256,3 +256,59 @@ def test_another_process_gets_all_settings(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert read_settings() == settings
     assert settings.environment().items() >= given.items()
+
+
+# Secrets in files
+
+
+def test_a_secret_can_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(f"{URL}\n")
+    monkeypatch.setenv("GRAPH_DATABASE_URL_FILE", str(tmp_path / "url"))
+
+    settings = read_settings()
+
+    assert settings.database_url == SecretStr(URL)
+    assert list(unknown_names()) == []
+
+
+def test_every_secret_can_be_in_a_file() -> None:
+    def is_secret(annotation: object) -> bool:
+        return "SecretStr" in repr(annotation)
+
+    secrets = {name for name, field in Settings.model_fields.items() if is_secret(field.annotation)}
+
+    assert set(SECRETS) == secrets
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "must hold one value, and no more"),
+        (b"x" * 70_000, "must hold one value, and no more"),
+        (b"\xff", "cannot be read: it is not UTF-8"),
+    ],
+)
+def test_a_file_that_holds_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("GRAPH_JWT_SECRET_FILE", str(file))
+
+    with pytest.raises(InvalidSetting, match=f"GRAPH_JWT_SECRET_FILE is invalid: .*{reason}"):
+        read_settings()
+
+
+def test_a_secret_in_the_environment_and_in_a_file_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text(URL)
+    monkeypatch.setenv("GRAPH_DATABASE_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("GRAPH_DATABASE_URL", URL)
+
+    with pytest.raises(InvalidSetting, match="GRAPH_DATABASE_URL is set as well") as refused:
+        read_settings()
+
+    assert "hunter2" not in str(refused.value)

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
@@ -15,8 +17,11 @@ const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const { version } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+
 export default defineConfig(({ command }) => ({
   plugins: [react()],
+  define: { "import.meta.env.VITE_RELEASE": JSON.stringify(process.env.RELEASE ?? version) },
   logLevel: command === "build" ? "warn" : "info",
   clearScreen: false,
   build: { assetsInlineLimit: 0, license: { fileName: "licenses.md" } },

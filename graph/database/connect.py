@@ -20,6 +20,7 @@ from graph.database.relationships import mappers
 from graph.database.replica_state import replica_lines
 from graph.database.revisions import applied_revision, head_revision, is_served
 from graph.database.server import server_settings
+from graph.database.server_state import server_lines
 from graph.errors import DatabaseUnreachable, DatabaseUnsuitable, PendingMigrations
 
 if TYPE_CHECKING:
@@ -133,19 +134,21 @@ class StoreState:
     can_be_served: bool
 
 
-async def state_of(database: Database, settings: Settings) -> StoreState:
-    """The state of a database, for `graph doctor`."""
+async def state_of(database: Database, settings: Settings, workers: int = 1) -> StoreState:
+    """The state of a database, for `graph doctor`, and for so many workers."""
     revision, head = await _revision(database), head_revision()
     served = await _is_served(database)
     async with database.engine.connect() as connection:
         version = await connection.scalar(text("SHOW server_version"))
-        most = int(await connection.scalar(text("SHOW max_connections")) or 0)
         rules = await connection.scalar(text("SHOW is_superuser"))
         folds = await connection.scalar(text("SELECT lower('ÄЖΩ') = 'äжω'"))
         # The function comes with a revision.
         search_folds = text("SELECT graph_lower('ÄЖΩ') = 'äжω'")
         searches = not served or await connection.scalar(search_folds)
         used = (await connection.execute(text(_SEQUENCES))).all()
+        server = await connection.run_sync(
+            lambda sync: list(server_lines(sync, settings, workers, is_migrated=served))
+        )
     lines = [f"PostgreSQL {version}, at revision {revision or 'none'} of {head}"]
     lines += await _pooler(database)
     lines += await replica_lines(database)
@@ -157,8 +160,7 @@ async def state_of(database: Database, settings: Settings) -> StoreState:
     if served and catalog.log is not None:
         lines += await log_lines(database, catalog.log)
         lines += [f"Danger: {each}" for each in await webhooks.problems(database)]
-    if settings.pool_size > most:
-        lines.append(f"it takes {most} connections, less than GRAPH_POOL_SIZE")
+    lines += server
     if not folds:
         lines.append(_ASCII_ONLY)
     if not searches:

@@ -8,7 +8,7 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any
 
 from graph.database.outages import outages
-from graph.telemetry import STATEMENT, Step, steps
+from graph.telemetry import STATEMENT, Step, note, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,8 +89,8 @@ class Stopwatch:
             self._last_seconds = perf_counter() - self._began
             self._seconds += self._last_seconds
             self._began = None
-        if (noted := steps.get()) is not None:
-            noted.append(self._step(error))
+        if steps.get() is not None:
+            note(self._step(error))
         self.text = ""
         if error is None and outages.are_open:
             outages.succeeded()

@@ -46,12 +46,16 @@ class Change:
 
 
 def changes_since(old: Path, new: str) -> list[Change]:
-    """The changes from a file of SDL, or the standard input as `-`, to a text of SDL.
+    """The changes from a file of SDL to a text of SDL.
 
     Raises:
-        InvalidSchemaFile: the file cannot be read, or is not a schema.
+        InvalidSchemaFile: as of `read_schema`.
     """
-    before, after = _read(old), build_schema(new)
+    return changes_between(read_schema(old), schema_of(new))
+
+
+def changes_between(before: GraphQLSchema, after: GraphQLSchema) -> list[Change]:
+    """The changes from one schema to another, in the order of their descriptions."""
     changes = find_schema_changes(before, after)
     found = [Change(_severity(change), _line(change)) for change in changes]
     return sorted([*found, *_one_of(before, after)], key=lambda change: change.description)
@@ -65,7 +69,17 @@ def report(changes: Sequence[Change]) -> Iterator[str]:
         yield from (f"  {description}" for description in found)
 
 
-def _read(file: Path) -> GraphQLSchema:
+def schema_of(text: str) -> GraphQLSchema:
+    """The schema that a text of SDL declares."""
+    return build_schema(text)
+
+
+def read_schema(file: Path) -> GraphQLSchema:
+    """The schema in a file of SDL, or in the standard input as `-`.
+
+    Raises:
+        InvalidSchemaFile: the file cannot be read, or is not a schema.
+    """
     name = "the standard input" if file == _STANDARD_INPUT else str(file)
     try:
         text = sys.stdin.buffer.read() if file == _STANDARD_INPUT else file.read_bytes()

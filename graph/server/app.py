@@ -20,7 +20,8 @@ from graph.database.upkeep import Upkeep
 from graph.errors import InvalidSetting, Unavailable, WrongRevision
 from graph.execution.documents.document import Documents
 from graph.execution.documents.limits import Limits
-from graph.execution.documents.persisted import Persisted, by_hash, operation_names, read_manifest
+from graph.execution.documents.manifest import read_manifest
+from graph.execution.documents.persisted import Persisted, by_hash, operation_names
 from graph.execution.planning.cost import CostLimits
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters

@@ -85,7 +85,6 @@ _HEADERS: dict[type[Exception], tuple[tuple[bytes, bytes], ...]] = {
 
 # A larger answer takes some milliseconds to compress.
 _LARGE_BYTES = 100_000
-_OVERLOADED = Overloaded.status
 
 
 class GraphQL:
@@ -217,7 +216,7 @@ class GraphQL:
                 check_size(request, self._max_variables_bytes)
             request = _taking(request, accepted, scope)
             answer = await _answer(scope, request, viewer)
-        scope[SHED] = answer.status == _OVERLOADED
+        scope[SHED] = is_shed(answer)
         return (
             self._in_parts(answer, accepted, began)
             or self._as_stream(answer, accepted, viewer, request.client)
@@ -282,7 +281,7 @@ class GraphQL:
         began = perf_counter()
         with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
             answer = await _answer(scope, request, viewer)
-        scope[SHED] = answer.status == _OVERLOADED
+        scope[SHED] = is_shed(answer)
         response = self._in_parts(answer, accepted, began) or self._as_stream(
             answer, accepted, viewer, request.client
         )
@@ -303,6 +302,11 @@ class GraphQL:
             check_size(request, self._max_variables_bytes)
         answers = await asyncio.gather(*(_answer(scope, request, viewer) for request in requests))
         return batch_response(answers, media_type)
+
+
+def is_shed(answer: Answer) -> bool:
+    """Whether an operation was refused, as the worker has too many; an outage is no such reason."""
+    return answer.status == Overloaded.status and answer.codes == (ErrorCode.OVERLOADED,)
 
 
 def _answer(scope: Scope, request: Request, viewer: Viewer) -> Awaitable[Answer]:

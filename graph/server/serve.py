@@ -18,6 +18,7 @@ from uvicorn.supervisors import ChangeReload, Multiprocess
 from graph.errors import AddressUnavailable, WorkerFailed
 from graph.server.protocol import BoundedProtocol
 from graph.server.socket_protocol import BoundedSocketProtocol
+from graph.settings import forget_files
 
 if TYPE_CHECKING:
     from graph.settings import Settings
@@ -60,6 +61,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         InvalidSetting: a variable holds a value with which nothing can be served.
         WorkerFailed: a worker could not start.
     """
+    forget_files()
     os.environ.update(settings.environment())
     config = uvicorn.Config(
         _FACTORY,

@@ -10,7 +10,7 @@ import pytest
 
 from graph import errors
 from graph.errors import GraphError
-from graph.settings import Profile, Settings
+from graph.settings import SECRETS, Profile, Settings
 from graph.store.access import DESCRIPTIONS
 from tests.docs.pages import PAGES, ROOT, rows
 from tests.mutations import SCHEMA
@@ -57,6 +57,7 @@ def test_every_setting_is_in_a_table_and_no_other() -> None:
 
 def test_no_page_names_a_setting_that_does_not_exist() -> None:
     known = {variable(name) for name in FIELDS} | OTHERS
+    known |= {f"{variable(name)}_FILE" for name in SECRETS}
     for page in PAGES:
         if page.name != "CHANGELOG.md":
             named = set(re.findall(r"\bGRAPH_[A-Z_]*[A-Z]\b", page.read_text("utf-8")))

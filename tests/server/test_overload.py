@@ -11,9 +11,18 @@ import httpx
 import pytest
 
 from graph.app import create_app
-from graph.errors import Overloaded, TimedOut, TooManySubscriptions, TooMuchStorage
+from graph.errors import (
+    Overloaded,
+    TimedOut,
+    TooExpensive,
+    TooManySubscriptions,
+    TooMuchStorage,
+    Unavailable,
+)
 from graph.execution.planning.history import History
+from graph.execution.running.answers import answer_to
 from graph.execution.running.limiter import Limiter
+from graph.server.graphql import is_shed
 from graph.server.turns import Turns
 from tests.conftest import client_of, from_address, serving
 
@@ -204,3 +213,11 @@ def _sent_at_once(url: str, body: bytes) -> tuple[list[int], list[float]]:
 def test_whoever_is_refused_for_now_is_told_how_long_to_wait(error: Any) -> None:
     assert error.status in {429, 503}
     assert error.retry_after_seconds >= 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [(Overloaded(), True), (TooExpensive(1), False), (Unavailable(), False), (TimedOut(), False)],
+)
+def test_only_a_refusal_for_load_makes_a_connection_rest(error: Exception, is_one: bool) -> None:
+    assert is_shed(answer_to(error)) is is_one

@@ -14,7 +14,7 @@ import zstandard
 
 from graph.app import create_app
 from graph.errors import InvalidSetting
-from graph.execution.documents.persisted import read_manifest
+from graph.execution.documents.manifest import read_manifest
 from graph.schema.caching import CacheControl, CacheControlScope
 from graph.schema.schema import Schema
 from graph.settings import Settings

@@ -7,32 +7,28 @@ or folder that the build of the clients writes.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from graph.errors import (
     BadRequest,
-    InvalidSetting,
     NotTrusted,
     PersistedQueryMismatch,
     PersistedQueryNotFound,
     PersistedQueryNotSupported,
 )
 from graph.execution.documents.cache import SegmentedLRU
+from graph.execution.documents.manifest import ALGORITHM, hash_of
 from graph.settings import DocumentsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
 _MAX_CACHED = 10_000
 _MAX_CACHED_CHARS = 16 * 1024 * 1024
-_ALGORITHM = "sha256:"
 
 
 @dataclass(slots=True)
@@ -67,10 +63,10 @@ class Persisted:
             return self._sent(query)
         if self.mode is DocumentsMode.OFF:
             raise PersistedQueryNotSupported
-        trusted = self.trusted.get(name) or self.trusted.get(name.removeprefix(_ALGORITHM))
+        trusted = self.trusted.get(name) or self.trusted.get(name.removeprefix(ALGORITHM))
         if trusted is not None:
             return trusted
-        hashed = name if is_hash else name.removeprefix(_ALGORITHM)
+        hashed = name if is_hash else name.removeprefix(ALGORITHM)
         if query is not None:
             return self._sent(query) if not is_hash else self._register(query, hashed)
         registered = self._registered.get(hashed)
@@ -79,12 +75,12 @@ class Persisted:
         return registered
 
     def _sent(self, query: str) -> str:
-        if self.mode is DocumentsMode.TRUSTED_ONLY and _hash(query) not in self.trusted:
+        if self.mode is DocumentsMode.TRUSTED_ONLY and hash_of(query) not in self.trusted:
             raise NotTrusted
         return query
 
     def _register(self, query: str, hashed: str) -> str:
-        if _hash(query) != hashed:
+        if hash_of(query) != hashed:
             raise PersistedQueryMismatch
         self._sent(query)
         if self._registered.get(hashed) is None:
@@ -92,63 +88,9 @@ class Persisted:
         return query
 
 
-def read_manifest(*paths: Path) -> dict[str, str]:
-    """The texts of all these manifests, by id and by hash.
-
-    A manifest is a JSON object of texts by id; a file of Apollo's tools, with a list of
-    `operations`; or a folder of both and of `.graphql` files, whose names are the ids.
-
-    Raises:
-        InvalidSetting: a manifest is none of these or is empty, has a hash of another text, or has
-            an id that another text has already.
-    """
-    texts: dict[str, str] = {}
-    for path in paths:
-        found = _texts(path)
-        if not found:
-            raise _invalid(f"{path} contains no document")
-        for id_, text in found:
-            hashed = _hash(text)
-            if id_.startswith(_ALGORITHM) and id_ != _ALGORITHM + hashed:
-                raise _invalid(f"{id_} is not the hash of its text, which is {hashed}")
-            if texts.setdefault(id_, text) != text:
-                raise _invalid(f"two different texts have the id {id_}")
-            texts[hashed] = text
-    return texts
-
-
-def _texts(path: Path) -> list[tuple[str, str]]:
-    """The ids and texts of a manifest."""
-    try:
-        if not path.is_dir():
-            return list(_in_json(path))
-        documents = [
-            # Some file systems forbid colons in names.
-            (file.stem.replace("sha256-", _ALGORITHM, 1), file.read_text("utf-8"))
-            for file in sorted(path.glob("*.graphql"))
-        ]
-        return documents + [
-            entry for file in sorted(path.glob("*.json")) for entry in _in_json(file)
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _invalid(f"{path} cannot be read: {error}") from None
-
-
-def _in_json(file: Path) -> Iterator[tuple[str, str]]:
-    content: Any = json.loads(file.read_text("utf-8"))
-    if not isinstance(content, dict):
-        raise TypeError(f"{file.name} must be a JSON object")
-    if isinstance(content.get("operations"), list):
-        content = {entry["id"]: entry["body"] for entry in content["operations"]}
-    for id_, text in content.items():
-        if not isinstance(text, str):
-            raise TypeError(f"the text of {id_} must be a string")
-        yield id_, text
-
-
 def by_hash(texts: Iterable[str]) -> dict[str, str]:
     """The texts by their hashes, as in a manifest without ids."""
-    return {_hash(text): text for text in texts}
+    return {hash_of(text): text for text in texts}
 
 
 def operation_names(texts: Iterable[str]) -> set[str]:
@@ -185,11 +127,3 @@ def names_document(id_: object, persisted: object) -> tuple[str | None, bool]:
     if not isinstance(hashed, str) or not hashed:
         raise BadRequest("'sha256Hash' must be a string.")
     return hashed, True
-
-
-def _hash(text: str) -> str:
-    return sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _invalid(problem: str) -> InvalidSetting:
-    return InvalidSetting("GRAPH_DOCUMENTS_MANIFEST", problem)

@@ -101,7 +101,7 @@ class DatabaseTokenBuckets:
     async def consume(self, client: str, cost: int) -> None:
         if cost == 0:
             return
-        await self._limiter.acquire()
+        await self._limiter.acquire(client)
         try:
             wait_seconds = await token_buckets.consume(
                 self._database,
@@ -126,7 +126,7 @@ class DatabaseTokenBuckets:
     async def _settle(self, change: Callable[..., Awaitable[None]], client: str, cost: int) -> None:
         # For want of a statement no answer is withheld.
         with suppress(Unavailable):
-            await self._limiter.acquire()
+            await self._limiter.acquire(client)
             try:
                 await change(self._database, client, cost_seconds=cost / self._per_second)
             finally:
