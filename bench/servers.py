@@ -189,6 +189,14 @@ _ALL = (
         _global_id,
     ),
     Server(
+        "mercurius",
+        "Mercurius with its JIT on Fastify; pg, prepared statements, DataLoaders",
+        _node("mercurius"),
+        _node_environment,
+        _same_cursors,
+        _global_id,
+    ),
+    Server(
         "postgraphile",
         "PostGraphile with its amber preset on node:http; pg, prepared statements",
         _node("postgraphile"),
@@ -217,7 +225,9 @@ def versions(names: list[str]) -> dict[str, str]:
         found |= _npm_versions("yoga", "graphql-yoga", "graphql-jit", "graphql", "pg")
     if "postgraphile" in names:
         found |= _npm_versions("postgraphile", "postgraphile", "grafast", "pg")
-    if {"yoga", "postgraphile"} & set(names):
+    if "mercurius" in names:
+        found |= _npm_versions("mercurius", "mercurius", "fastify")
+    if {"yoga", "mercurius", "postgraphile"} & set(names):
         found["Node"] = usable_node().version.removeprefix("v")
     return found
 
