@@ -14,6 +14,7 @@ from rich.console import Console
 from bench import report
 from bench.comparison import compare
 from bench.errors import BenchError
+from bench.growth import measure_growth
 from bench.live import LIVE, measure_live
 from bench.rounds import Plan
 from bench.servers import SERVERS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_CONNECTIONS = 256
+_GROWTH_CONNECTIONS = 16
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -47,6 +49,9 @@ def bench(  # noqa: PLR0917  typer passes them by name
     scale: Annotated[
         float, typer.Option(min=0.01, max=100, help="1 is 10,000 customers, 150,000 lines.")
     ] = 1,
+    growth: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--growth", help="Compare stores of 1,000 to 100,000 customers.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all rounds into this file, too.")
     ] = None,
@@ -54,6 +59,13 @@ def bench(  # noqa: PLR0917  typer passes them by name
     """Compare what the same requests cost several servers, in CPU seconds before all else."""
     if workload == [LIVE]:
         measure_live(rounds=rounds)
+        return
+    if growth:
+        plan = Plan([_GROWTH_CONNECTIONS], rounds, requests, seconds)
+        with Console(stderr=True).status("") as status:
+            measure_growth(
+                (server or ["graph"])[0], plan, lambda what: status.update(f"bench {what}")
+            )
         return
     workloads = [WORKLOADS[name] for name in _known("workload", workload, WORKLOADS)]
     # Ratios are to the limit, so it always takes part.

@@ -89,7 +89,7 @@ def _reading_first(workloads: Sequence[Workload]) -> list[list[Workload]]:
     """Those that change rows come last: what others read would not be the same any more."""
     groups: list[list[Workload]] = [[], []]
     for workload in workloads:
-        groups[workload.text.lstrip().startswith("mutation")].append(workload)
+        groups[workload.changes_rows].append(workload)
     return [group for group in groups if group]
 
 
@@ -98,6 +98,7 @@ def _start(
 ) -> tuple[list[Running], dict[str, str]]:
     """Start what can be started; say of the others why not."""
     logs = Path(until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="graph-bench-")))
+    logs.chmod(0o711)  # where the bench runs as root, PostgreSQL and PgBouncer do not
     servers, left_out = [], {}
     for name in names:
         tell(f"starts {name}")

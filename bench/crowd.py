@@ -20,8 +20,8 @@ from rich.table import Table
 
 from bench import report
 from bench.attacks import ATTACKS
+from bench.ports import free_port
 from bench.processes import resident_bytes
-from bench.running import free_port
 from bench.store import running_store
 
 if TYPE_CHECKING:

@@ -140,9 +140,9 @@ class Measuring:
         return rate
 
     def _round(self, workload: Workload, server: Running, connections: int, count: int) -> Round:
-        server_before, postgres_before = server.cpu_seconds(), self.store.cpu_seconds()
+        server_before, postgres_before = server.cpu_seconds(), self._postgres_seconds(server)
         run = self.generator.run(server, workload, connections, count)
-        server_after, postgres_after = server.cpu_seconds(), self.store.cpu_seconds()
+        server_after, postgres_after = server.cpu_seconds(), self._postgres_seconds(server)
         server.check_alive()
         each = sorted(run.each)
         return Round(
@@ -153,6 +153,10 @@ class Measuring:
             p50_ms=_percentile(each, 0.50) * 1000,
             p99_ms=_percentile(each, 0.99) * 1000,
         )
+
+    def _postgres_seconds(self, server: Running) -> float:
+        """Of PostgreSQL, its replicas, and a pooler in front of it."""
+        return self.store.cpu_seconds() + server.beside.cpu_seconds()
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

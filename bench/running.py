@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bench.errors import ServerFailed
+from bench.ports import free_port
 from bench.processes import cpu_seconds, resident_bytes
 from bench.servers import inherited_environment
 from bench.workloads import LIMIT, Cursor, Texts
@@ -22,6 +22,7 @@ from bench.workloads import LIMIT, Cursor, Texts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bench.beside import Beside
     from bench.servers import Server
     from bench.store import Store
     from bench.workloads import Workload
@@ -39,6 +40,7 @@ class Running:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    beside: Beside
     encode_cursor: Callable[[int], str] = str
 
     @property
@@ -95,9 +97,19 @@ def running(server: Server, store: Store, folder: Path) -> Iterator[Running]:
         PeerMissing: what it needs is not there, and cannot be fetched.
         ServerFailed: it does not start.
     """
+    own = folder / server.name
+    own.mkdir(mode=0o755)
+    with server.beside(store, own) as beside, _process(server, store, own, beside) as started:
+        _await_readiness(started)
+        started.encode_cursor = server.cursors(started.ask)
+        yield started
+
+
+@contextmanager
+def _process(server: Server, store: Store, folder: Path, beside: Beside) -> Iterator[Running]:
     port = free_port()
-    log = folder / f"{server.name}.log"
-    environment = {"PORT": str(port), **server.environment(store)}
+    log = folder / "log"
+    environment = {"PORT": str(port), **server.environment(store), **beside.environment}
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  our own commands
             server.command(port),
@@ -107,11 +119,8 @@ def running(server: Server, store: Store, folder: Path) -> Iterator[Running]:
             stdout=output,
             stderr=output,
         )
-    started = Running(server, port, process, log)
     try:
-        _await_readiness(started)
-        started.encode_cursor = server.cursors(started.ask)
-        yield started
+        yield Running(server, port, process, log, beside)
     finally:
         _stop(process)
 
@@ -141,10 +150,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

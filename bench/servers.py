@@ -15,10 +15,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.beside import nothing, pgbouncer, two_replicas
 from bench.node import ensure_packages, usable_node
-from bench.workloads import EXTENDED, LIMIT, LIMIT_FEATURES
+from bench.workloads import EXTENDED, LIMIT, LIMIT_FEATURES, REPLICAS
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bench.beside import Beside
     from bench.store import Store
 
 _PEERS = Path(__file__).parent / "peers"
@@ -38,6 +42,10 @@ class Server:
     cursors: Callable[[Ask], Callable[[int], str]] = field(repr=False)
     # The value of a field `id` -> what it names, such as "Customer:17".
     read_id: Callable[[str], str] = field(repr=False)
+    # What stands beside it: started before it, and stopped after it.
+    beside: Callable[[Store, Path], AbstractContextManager[Beside]] = field(
+        default=nothing, repr=False
+    )
 
 
 def _uvicorn(app: str, *more: str) -> Callable[[int], list[str]]:
@@ -67,6 +75,8 @@ def _graph_environment(execution: str) -> Callable[[Store], Mapping[str, str]]:
         "GRAPH_DATABASE_URL": store.url,
         "GRAPH_LOG_LEVEL": "warning",
         "GRAPH_EXECUTION": execution,
+        # On a busy machine all is slow, and nothing is to be refused for that.
+        "GRAPH_EXPENSIVE_AFTER_MS": "10000",
     }
 
 
@@ -145,6 +155,24 @@ _ALL = (
         _global_id,
     ),
     Server(
+        REPLICAS,
+        "this project with two streaming replicas, which answer what it reads",
+        _graph,
+        _graph_environment("compiled"),
+        _same_cursors,
+        _global_id,
+        two_replicas,
+    ),
+    Server(
+        "graph-pgbouncer",
+        "this project through PgBouncer in transaction mode, which counts as PostgreSQL",
+        _graph,
+        _graph_environment("compiled"),
+        _same_cursors,
+        _global_id,
+        pgbouncer,
+    ),
+    Server(
         "strawberry",
         "plain Strawberry: its ASGI view, DataLoaders, SQLAlchemy ORM entities; uvicorn as above",
         _uvicorn("bench.peers.plain_strawberry:app"),
@@ -156,6 +184,14 @@ _ALL = (
         "yoga",
         "GraphQL Yoga with graphql-jit on node:http; pg, prepared statements, DataLoaders",
         _node("yoga"),
+        _node_environment,
+        _same_cursors,
+        _global_id,
+    ),
+    Server(
+        "mercurius",
+        "Mercurius with its JIT on Fastify; pg, prepared statements, DataLoaders",
+        _node("mercurius"),
         _node_environment,
         _same_cursors,
         _global_id,
@@ -189,7 +225,9 @@ def versions(names: list[str]) -> dict[str, str]:
         found |= _npm_versions("yoga", "graphql-yoga", "graphql-jit", "graphql", "pg")
     if "postgraphile" in names:
         found |= _npm_versions("postgraphile", "postgraphile", "grafast", "pg")
-    if {"yoga", "postgraphile"} & set(names):
+    if "mercurius" in names:
+        found |= _npm_versions("mercurius", "mercurius", "fastify")
+    if {"yoga", "mercurius", "postgraphile"} & set(names):
         found["Node"] = usable_node().version.removeprefix("v")
     return found
 

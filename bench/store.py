@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CUSTOMERS = 10_000
 
-_SETTINGS = {
+SETTINGS = {
     # The data is not worth keeping, and nothing but the requests is to be measured.
     "fsync": "off",
     "autovacuum": "off",
@@ -86,6 +86,7 @@ class Store:
     superuser_url: str
     libpq: dict[str, str]
     postmaster: int
+    folder: Path
     version: str
     rows: dict[str, int]
 
@@ -110,13 +111,13 @@ def running_store(scale: float) -> Iterator[Store]:
     with tempfile.TemporaryDirectory(prefix="graph-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # where the bench runs as root, PostgreSQL does not
-        with running_cluster(folder, settings=_SETTINGS) as cluster:
+        with running_cluster(folder, settings=SETTINGS) as cluster:
             asyncio.run(_migrate(cluster.url()))
             version, rows = asyncio.run(_filled(cluster.superuser_url(), customers))
             pid_file = next(folder.glob("postgresql-*/postmaster.pid"))
             postmaster = int(pid_file.read_text().split()[0])
             urls = cluster.url(), cluster.superuser_url()
-            yield Store(*urls, cluster.environment(), postmaster, version, rows)
+            yield Store(*urls, cluster.environment(), postmaster, pid_file.parent, version, rows)
 
 
 def driver_url(url: str) -> str:

@@ -27,6 +27,7 @@ query aggregate($after: String) {
 }""",
     without={
         "yoga": "no aggregates in its schema",
+        "mercurius": "no aggregates in its schema",
         "postgraphile": "aggregates are a plugin",
     },
     requests=_REQUESTS,

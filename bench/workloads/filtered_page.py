@@ -50,6 +50,7 @@ query page($since: DateTime!) {
     },
     without={
         "yoga": "no filters in its schema",
+        "mercurius": "no filters in its schema",
         "postgraphile": "filters are a plugin",
     },
     requests=_REQUESTS,

@@ -56,6 +56,7 @@ mutation update($input: UpdateCustomerInput!) {
     parameters=lambda variables: (key_in(variables["input"]["id"]), variables["input"]["address"]),
     without={
         "yoga": "its schema only reads",
+        "mercurius": "its schema only reads",
         "postgraphile": "it takes ids of its own only",
     },
 )

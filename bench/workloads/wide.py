@@ -68,6 +68,7 @@ query wide($after: Cursor) {
     without={
         "strawberry": "no versions in its schema",
         "yoga": "no versions in its schema",
+        "mercurius": "no versions in its schema",
     },
     requests=_REQUESTS,
     variables=lambda number, customers: {"after": Cursor(spread(number, _REQUESTS, customers))},

@@ -17,6 +17,8 @@ LIMIT = "limit"
 LIMIT_FEATURES = "limit-features"
 # `graph` with a Python resolver, for the workloads that compare it with and without.
 EXTENDED = "graph-extended"
+# `graph` with replicas, which take part in what reads.
+REPLICAS = "graph-replicas"
 _OF_EXTENDED = {"list", "resolver"}
 
 # Has no factor in common with the numbers of requests below.
@@ -71,7 +73,13 @@ class Workload:
             return self.sql_with_features is not None
         if server == EXTENDED:
             return self.name in _OF_EXTENDED
+        if server == REPLICAS and self.changes_rows:
+            return False
         return server not in self.without
+
+    @property
+    def changes_rows(self) -> bool:
+        return self.text.lstrip().startswith("mutation")
 
     def request_for(self, server: str, variables: dict[str, Any], sent_as: Texts) -> dict[str, Any]:
         """The body of a request, with these variables, for a server."""

@@ -156,6 +156,9 @@ class Database(Server):
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._read = async_sessionmaker(snapshot, autoflush=False, expire_on_commit=False)
+        self._read_once = async_sessionmaker(
+            self.autocommit, autoflush=False, expire_on_commit=False
+        )
         self._write = async_sessionmaker(engine, class_=WriteSession, expire_on_commit=False)
         self._readiness = Readiness(spare)
         self.sizes = TableSizes(spare)
@@ -186,9 +189,15 @@ class Database(Server):
             database.replicas = Replicas.connect(database, settings, max_temp_megabytes)
         return database
 
-    def read(self, viewer: Viewer = SYSTEM, stopwatch: Stopwatch | None = None) -> ReadSession:
-        """The session of one operation, in the viewer's world."""
-        return ReadSession(self._read(), viewer, stopwatch or Stopwatch(), self.max_answer_bytes)
+    def read(
+        self, viewer: Viewer = SYSTEM, stopwatch: Stopwatch | None = None, *, once: bool = False
+    ) -> ReadSession:
+        """The session of one operation, in the viewer's world.
+
+        One that reads `once` needs no transaction: its only statement sees one snapshot.
+        """
+        session = self._read_once() if once else self._read()
+        return ReadSession(session, viewer, stopwatch or Stopwatch(), self.max_answer_bytes)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:

@@ -18,6 +18,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from graph.database.catalog import catalog
 from graph.selection import (
     Aggregates,
     Connection,
@@ -183,6 +184,18 @@ class Prefetcher:
                 field for field in selection.fields if isinstance(field, ToOne | Connection)
             ]
             await self._each(path, followed, lambda at, field: self._load(at, field, records))
+
+
+def need_one_statement(fields: Collection[DataField]) -> bool:
+    """Whether they are one row, or one page without counts: their rows are of one statement."""
+    if len(fields) != 1:
+        return False
+    (selected,) = fields
+    if isinstance(selected, ToOne):
+        return True
+    if not isinstance(selected, Connection) or selected.relationship.target in catalog.unions:
+        return False
+    return not any(isinstance(part, TotalCount) for part in selected.fields)
 
 
 async def _loaded(answers: Iterable[Any]) -> list[Any]:

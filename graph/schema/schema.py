@@ -130,7 +130,7 @@ def _direct(definition: Any, type_: str) -> Callable[[Any, Any], Any] | None:
     match meaning:
         case Meaning.GLOBAL_ID | Meaning.TERMS:
             return lambda source, _info: resolver(source)
-        case Meaning.LOOKUP | Meaning.NODE | Meaning.NODES | Meaning.MUTATION:
+        case Meaning.NODE | Meaning.NODES | Meaning.MUTATION:
             return None
     return resolver
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("graph.slow")
 
 _MINUTE = 60.0
+# A worker with too much to do is slow with everything, and its log must not be one more load.
+_LINES_PER_MINUTE = 120
 _EXPLAIN_SECONDS = 2.0
 _MOST_MEMBERS = 20
 _MOST_LEVELS = 5
@@ -44,6 +46,8 @@ class SlowLog:
         self._plans_per_minute = plans_per_minute
         self._cost_per_ms = cost_per_ms
         self._planned = deque[float](maxlen=max(1, plans_per_minute))
+        self._logged = deque[float](maxlen=_LINES_PER_MINUTE)
+        self._left_out = 0
         self._explaining: asyncio.Task[None] | None = None
 
     def is_slow(self, observation: Observation) -> bool:
@@ -54,6 +58,10 @@ class SlowLog:
         self, fields: Fields, request: Request, observation: Observation, viewer: Viewer
     ) -> None:
         """Log a slow operation; `fields` are those of its line in the other log."""
+        if _is_full(self._logged):
+            self._left_out += 1
+            return
+        self._logged.append(monotonic())
         sql_ms = observation.sql_seconds * 1000
         slow = Fields(
             fields,
@@ -61,6 +69,8 @@ class SlowLog:
             cost_of_time=int(sql_ms * self._cost_per_ms),
             cost_per_sql_ms=round(observation.cost / sql_ms, 1) if sql_ms else None,
         )
+        if self._left_out:
+            slow["left_out"], self._left_out = self._left_out, 0
         if self._may_explain(observation):
             self._planned.append(monotonic())
             self._explaining = asyncio.create_task(self._explain(slow, observation, viewer))
@@ -78,9 +88,7 @@ class SlowLog:
             return False
         if self._explaining is not None and not self._explaining.done():
             return False
-        recent = self._planned
-        is_full = len(recent) == recent.maxlen and monotonic() - recent[0] < _MINUTE
-        return self._plans_per_minute > 0 and not is_full
+        return self._plans_per_minute > 0 and not _is_full(self._planned)
 
     async def _explain(self, slow: Fields, observation: Observation, viewer: Viewer) -> None:
         work = observation.work
@@ -95,6 +103,11 @@ class SlowLog:
         except Exception as error:  # noqa: BLE001  the line is worth more than its plan
             slow["plan_failed"] = type(error).__name__
         logger.warning(slow)
+
+
+def _is_full(times: deque[float]) -> bool:
+    """Whether there were as many within a minute as may be."""
+    return len(times) == times.maxlen and monotonic() - times[0] < _MINUTE
 
 
 def shape_of(value: Any, levels: int = _MOST_LEVELS) -> Any:

@@ -21,7 +21,7 @@ from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.store.access import ROLES
 from graph.viewer import SYSTEM, Viewer
-from tests.conftest import client_of, settings_for
+from tests.conftest import client_of, free_port, serving, settings_for
 from tests.database.reading import (
     TOKEN,
     delayed,
@@ -33,21 +33,47 @@ from tests.database.reading import (
 )
 from tests.database.standby import dsn_of, fetched, replicated, until
 from tests.database.test_embedded import a_folder
+from tests.docs.pages import ROOT, blocks
+from tests.node import environment
 from tests.pooler import pooler
 from tests.rows import fill
+from tests.server.live import raw_socket
+from tests.server.test_metrics import scraped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     from tests.conftest import Client
     from tests.database.standby import Group
 
 ROUNDS = 10
+API = ROOT / "docs" / "api.md"
 READ = "{ customers { totalCount nodes { username orders { nodes { total } } } } }"
 CHANGE = """mutation { createItem(input: {name: "Lamp", costPrice: "5.00", sellingPrice: "9.50"}) {
     __typename ... on ItemSaved { item { name } } } }"""
 REFUSED = CHANGE.replace("Lamp", "")
+FALLBACKS = "graph_replica_fallbacks_total"
 EVENTS = "{ events(last: 1) { nodes { __typename } } }"
+
+READ_OWN_WRITES = """
+import { consistentFetch } from "./consistent-fetch.mjs";
+const [url, id, kind] = process.argv.slice(2);
+const ask = async (query, variables) => {
+  const body = JSON.stringify({ query, variables });
+  const headers = { "content-type": "application/json" };
+  const call = kind === "plain" ? fetch : consistentFetch;
+  return (await call(`${url}/graphql`, { method: "POST", headers, body })).json();
+};
+const change = `mutation ($input: UpdateItemInput!) { updateItem(input: $input) { __typename } }`;
+const read = `query ($id: ID!) { item(by: {id: $id}) { name } }`;
+const seen = [];
+for (const nth of [0, 1, 2]) {
+  await ask(change, { input: { id, name: `Name ${nth}`, expectedVersion: { any: true } } });
+  seen.push((await ask(read, { id })).data.item.name);
+}
+console.log(JSON.stringify(seen));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +280,63 @@ async def test_what_is_streamed_has_the_token_of_what_it_shows(
             assert read["data"] == told["data"]["live"]
     finally:
         await stream.close()
+
+
+async def test_over_the_wire(group: Group) -> None:
+    await group.caught_up()
+    replicas, port = ",".join(each.url() for each in group.standbys), free_port()
+    with serving(
+        "--workers",
+        "2",
+        GRAPH_DATABASE_URL=group.primary.url(),
+        GRAPH_REPLICA_URLS=replicas,
+        GRAPH_METRICS_PORT=str(port),
+    ) as server:
+        async with (
+            paused(group.standbys),
+            raw_socket(int(server.url.rsplit(":", 1)[1])) as socket,
+        ):
+            socket.subscribe("1", "subscription { events { node { kind } } }")
+            socket.subscribe("2", CHANGE)
+            messages = [await socket.receive() for _ in range(3)]
+            payloads = [each["payload"] for each in messages if each["type"] == "next"]
+            for payload in payloads:
+                token = payload["extensions"]["consistencyToken"]
+                request = {"query": READ, "extensions": {"consistencyToken": token}}
+                socket.send(id="3", type="subscribe", payload=request)
+                read = await socket.receive()
+                assert "data" in read["payload"]
+                assert (await socket.receive())["type"] == "complete"
+            assert {name for each in payloads for name in each["data"]} == {"events", "createItem"}
+        workers = [scraped(port), scraped(port + 1)]
+    samples = [sample for worker in workers for sample in worker.items()]
+    assert sum(number for (name, _), number in samples if name == FALLBACKS) == 2
+    names = {label for (_, labels), _ in samples for key, label in labels if key == "replica"}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("kind", ["plain", "consistent"])
+async def test_the_documented_fetch_passes_the_token_on(
+    group: Group, tmp_path: Path, kind: str
+) -> None:
+    (text,) = [each.text for each in blocks(API) if each.note == "consistent-fetch.mjs"]
+    (tmp_path / "consistent-fetch.mjs").write_text(text, "utf-8")
+    (tmp_path / "read.mjs").write_text(READ_OWN_WRITES, "utf-8")
+    replicas = ",".join(each.url() for each in group.standbys)
+    with serving(GRAPH_DATABASE_URL=group.primary.url(), GRAPH_REPLICA_URLS=replicas) as server:
+        async with paused(group.standbys):
+            arguments = [server.url, to_global_id("Item", 1), kind]
+            process = await asyncio.create_subprocess_exec(
+                "node",
+                "read.mjs",
+                *arguments,
+                cwd=tmp_path,
+                env=environment(),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            printed, _ = await process.communicate()
+    reads_own_writes = json.loads(printed) == [f"Name {nth}" for nth in range(3)]
+    assert reads_own_writes is (kind == "consistent")
 
 
 # What replicas cannot answer

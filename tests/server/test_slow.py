@@ -9,6 +9,7 @@ import pytest
 
 from graph.app import create_app
 from graph.database.plans import without_values
+from graph.server import slow
 from graph.server.slow import shape_of
 from graph.settings import ExecutionMode, LogFormat, LogLevel
 from tests.conftest import client_of
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 QUERY = """query Slow($n: Int, $name: String) {
     customers(first: $n, where: {lastName: {eq: $name}, databaseId: {gt: 41237}}) {
         nodes { email } } }"""
+# So many fields that no machine answers it within a millisecond.
+RESOLVED = "{" + " ".join(f"a{n}: customers {{ totalCount }}" for n in range(40)) + "}"
 VARIABLES = {"n": 77, "name": "Secretname"}
 
 
@@ -130,3 +133,18 @@ def test_a_shape_has_names_types_and_sizes_only() -> None:
 )
 def test_values_are_left_out_of_plans(line: str, kept: str) -> None:
     assert without_values([line]) == [kept]
+
+
+async def test_lines_are_rationed_and_those_without_one_are_counted(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow, "_LINES_PER_MINUTE", 2)
+    async with client_of(create_app(logging(settings, slow_plans_per_minute=0))) as client:
+        for _ in range(5):
+            await client.http.post("/graphql", json={"query": RESOLVED})
+        monkeypatch.setattr(slow, "_MINUTE", 0.0)
+        await client.http.post("/graphql", json={"query": RESOLVED})
+    lines = slow_lines(capsys)
+
+    assert len(lines) == 3
+    assert lines[-1]["left_out"] == 3

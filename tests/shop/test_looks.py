@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.shop.conftest import SHOP
-from tests.shop.test_orders import add_to_basket, path, place_order, stock_up
+from tests.shop.test_orders import add_to_basket, path, place_order, placed_order, stock_up
 
 if TYPE_CHECKING:
     from tests.shop.conftest import Shop, Visits
@@ -127,8 +127,10 @@ async def test_pictures_of_the_readme(visit: Visits, shop: Shop, tmp_path: Path)
     )
     await take(basket, folder / "shop-basket.webp")
 
-    order = await visit("clerk", viewport=size, path=path("orders", 100))
-    await expect(order.get_by_role("heading", name="Actions")).to_be_visible()
+    number = await placed_order(shop, 2, 18)
+    order = await visit("clerk", viewport=size, path=path("orders", number))
+    await order.get_by_role("button", name="Record the payment").click()
+    await expect(order.get_by_text("Order paid")).to_be_visible()
     await take(order, folder / "shop-order.webp")
 
     taken = sorted(picture.name for picture in folder.glob("shop-*.webp"))

@@ -128,6 +128,10 @@ class Operation:
         """
         return self._variant(variables, compile_plan)
 
+    def uncompiled(self, variables: VariableValues) -> tuple[Compiled, list[Value]]:
+        """As `compiled`, with all fields left to the executor."""
+        return self._variant(variables, partial(compile_plan, compiles=False), way="uncompiled")
+
     def mutation(self, variables: VariableValues) -> tuple[CompiledMutation, list[Value]]:
         """As `compiled`, for a mutation.
 
@@ -137,9 +141,9 @@ class Operation:
         return self._variant(variables, partial(CompiledMutation, self._schema))
 
     def _variant(
-        self, variables: VariableValues, compile_: Callable[[Plan], C]
+        self, variables: VariableValues, compile_: Callable[[Plan], C], way: str = "compiled"
     ) -> tuple[C, list[Value]]:
-        """What is compiled for variables of this shape; an operation is compiled in one way."""
+        """What is compiled for variables of this shape, in this way."""
         plan: Plan | None = None
         conditions = tuple([variables.coerced.get(name) for name in self._conditions])
         recipes = self._recipes.get(conditions)
@@ -149,7 +153,7 @@ class Operation:
                 self._recipes.clear()
             recipes = self._recipes[conditions] = plan.recipes
         values = plan.values if plan else self._values(recipes, variables)
-        shape = (conditions, tuple([value.shape for value in values]))
+        shape = (way, conditions, tuple([value.shape for value in values]))
         compiled = self._compiled.get(shape)
         if compiled is None:
             with step("graphql.compile"):
@@ -163,19 +167,18 @@ class Operation:
         """A document with this operation only."""
         return DocumentNode(definitions=(self.node, *self.fragments.values()))
 
-    def only(self, plan: Plan, keys: frozenset[str]) -> DocumentNode:
-        """A document with these root fields only, by response key."""
+    def only(self, plan: Plan, keys: frozenset[str]) -> OperationDefinitionNode:
+        """The operation with these root fields only, by response key."""
         fields = [node for key in plan.nodes if key in keys for node in plan.nodes[key]]
-        operation = OperationDefinitionNode(
+        return OperationDefinitionNode(
             operation=self.node.operation,
             name=self.node.name,
             variable_definitions=self.node.variable_definitions,
             selection_set=SelectionSetNode(selections=tuple(fields)),
         )
-        return DocumentNode(definitions=(operation, *self.fragments.values()))
 
-    def bare(self, plan: Plan, key: str) -> DocumentNode:
-        """A document with one root field that selects only `__typename`."""
+    def bare(self, plan: Plan, key: str) -> OperationDefinitionNode:
+        """The operation with one root field that selects only `__typename`."""
         typename = SelectionSetNode(selections=(FieldNode(name=NameNode(value="__typename")),))
         (node, *_) = plan.nodes[key]
         bare = replace(plan, nodes={key: [replace(node, selection_set=typename)]})
@@ -184,7 +187,8 @@ class Operation:
     def text_of(self, plan: Plan, key: str) -> str:
         """One root field as text, independent of white space in the client's document."""
         if key not in self._texts:
-            document = self.only(plan, frozenset({key}))
+            node = self.only(plan, frozenset({key}))
+            document = DocumentNode(definitions=(node, *self.fragments.values()))
             self._texts[key] = strip_ignored_characters(print_ast(document))
         return self._texts[key]
 

@@ -7,7 +7,7 @@ declares the columns that it needs. The standard executor answers the others.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError
@@ -78,6 +78,8 @@ class Compiled(ResponseTemplate):
     resolvers: Mapping[int, CompiledResolver]
     # The lists of `nodes`, whose ids may be malformed: their nodes in the document.
     lists_of_ids: tuple[tuple[Nodes, Sequence[FieldNode]], ...] = ()
+    # Kept for the executor and the loaders; its values are those of the first request.
+    plan: Plan | None = None
 
     @property
     def needs_loaders(self) -> bool:
@@ -123,8 +125,11 @@ class _TemplateWriter:
         )
 
 
-def compile_plan(plan: Plan) -> Compiled:
-    """Compile all fields that can be; the query is None if no field needs one."""
+def compile_plan(plan: Plan, *, compiles: bool = True) -> Compiled:
+    """Compile all fields that can be; the query is None if no field needs one.
+
+    Without `compiles` all fields are left to the executor.
+    """
     writer = _TemplateWriter()
     lists_of_ids = []
     resolvers: dict[int, CompiledResolver] = {}
@@ -137,14 +142,16 @@ def compile_plan(plan: Plan) -> Compiled:
                 root.response_key,
                 obstacle.field.name,
             )
-        else:
-            resolvers |= {each.field.argument_index: each.compiled(plan) for each in found}
-        writer.add(root, root if obstacle is None else None)
-        if obstacle is None and isinstance(root, Nodes) and root.is_list:
+        if obstacle is not None or not compiles:
+            writer.add(root, None)
+            continue
+        resolvers |= {each.field.argument_index: each.compiled(plan) for each in found}
+        writer.add(root, root)
+        if isinstance(root, Nodes) and root.is_list:
             lists_of_ids.append((root, plan.nodes[root.response_key]))
     template = writer.template('{"data":', "}")
     prices = PriceList(plan.charges, plan.scans)
-    return Compiled(
+    compiled = Compiled(
         template.query,
         template.fragments,
         template.placeholders,
@@ -155,6 +162,8 @@ def compile_plan(plan: Plan) -> Compiled:
         resolvers,
         tuple(lists_of_ids),
     )
+    needs_plan = compiled.uncompiled or compiled.needs_loaders
+    return replace(compiled, plan=plan) if needs_plan else compiled
 
 
 def compile_payload(payload: Payload, argument_index: int) -> ResponseTemplate | None:

@@ -41,7 +41,7 @@ from graph.execution.running.answers import (
 )
 from graph.execution.running.charging import Charging
 from graph.execution.running.concurrency import Limiters
-from graph.execution.running.executor import run, run_in_parts
+from graph.execution.running.executor import executor_of, run, run_in_parts
 from graph.execution.running.explaining import explanation_of
 from graph.execution.running.filling import NOTHING, filled_answer
 from graph.execution.running.mutations import IdempotencyPolicy, Mutations
@@ -49,7 +49,7 @@ from graph.execution.running.parts import Parts
 from graph.execution.running.planner import Planner
 from graph.execution.running.request import Answer, Request
 from graph.loading.loaders import Loaders
-from graph.loading.prefetch import Prefetcher
+from graph.loading.prefetch import Prefetcher, need_one_statement
 from graph.schema.context import Context
 from graph.schema.node import types_of_records
 from graph.settings import ExecutionMode
@@ -298,10 +298,11 @@ class Execution:
             if compiled.resolvers:
                 return self._bounded(await filled_answer(self._schema, self._types, work, columns))
             return compiled_answer(compiled, columns, work.values)
-        plan = work.plan or work.operation.plan(work.variables)
+        plan = work.plan
+        assert plan is not None  # noqa: S101  it is kept for whatever is not compiled
         if work.has_parts:
             return await self._first_part(work, plan, request, viewer, place)
-        return await self._resolve(work, plan, request, viewer, place.reads)
+        return await self._resolve(work, plan, viewer, place.reads)
 
     async def _settle(self, answer: Answer, work: Work, request: Request, place: Place) -> Answer:
         """Charge the actual cost, and report it on request."""
@@ -351,7 +352,7 @@ class Execution:
         return Answer(parts.first, parts=parts)
 
     async def _resolve(
-        self, work: Work, plan: Plan, request: Request, viewer: Viewer, stopwatch: Stopwatch
+        self, work: Work, plan: Plan, viewer: Viewer, stopwatch: Stopwatch
     ) -> Answer:
         """The standard executor's answer, for the root fields that are not compiled."""
         compiled = work.compiled
@@ -365,8 +366,10 @@ class Execution:
             await Prefetcher(loaders).load(root for root in plan.root if root.response_key in keys)
             result = NOTHING
             if keys:
-                document = work.operation.only(plan, keys)
-                result = await run(self._schema, document, context, request.variables)
+                node = work.operation.only(plan, keys)
+                result = await run(
+                    executor_of(self._schema, work.operation, work.variables, context, node)
+                )
             if compiled is None or result.data is None:
                 return self._bounded(build_answer(result, plan))
             answer = await filled_answer(
@@ -388,7 +391,9 @@ class Execution:
         stopwatch: Stopwatch,
     ) -> tuple[ReadSession, Loaders]:
         """The loaders of these fields, on one snapshot, until the stack is closed."""
-        session = self._database.read(viewer, stopwatch)
+        # A resolver may load more.
+        once = not plan.resolvers and need_one_statement(plan.fields.values())
+        session = self._database.read(viewer, stopwatch, once=once)
         held.push_async_callback(session.close)
         loaders = Loaders(session, fields.values(), plan.values, self._types)
         held.push_async_callback(loaders.close)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         GraphQLOutputType,
         GraphQLResolveInfo,
         GraphQLSchema,
+        OperationDefinitionNode,
     )
     from graphql.execution.collect_fields import FieldDetails
     from graphql.execution.values import VariableValues
@@ -69,11 +70,10 @@ class _Place:
     leaf: GraphQLLeafType | None
 
 
-async def run(
-    schema: GraphQLSchema, document: DocumentNode, context: Context, variables: dict[str, Any]
-) -> ExecutionResult:
-    """The standard executor's result for the only operation of a document, as a whole."""
-    result = await _run(Executor, schema, document, context, variables)
+async def run(executor: Executor) -> ExecutionResult:
+    """The executor's result, as a whole."""
+    result = executor.execute_operation()
+    result = await result if inspect.isawaitable(result) else result
     assert isinstance(result, ExecutionResult)  # noqa: S101  nothing was deferred
     return result
 
@@ -82,38 +82,32 @@ async def run_in_parts(
     schema: GraphQLSchema, document: DocumentNode, context: Context, variables: dict[str, Any]
 ) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
     """The result in parts, or as a whole if nothing was deferred or streamed after all."""
-    return await _run(IncrementalExecutor, schema, document, context, variables)
-
-
-async def _run(
-    executor: type[_Declared],
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    context: Context,
-    variables: dict[str, Any],
-) -> ExecutionResult | ExperimentalIncrementalExecutionResults:
     result = experimental_execute_incrementally(
         schema,
         document,
         context_value=context,
         variable_values=variables,
-        executor_class=executor,
+        executor_class=IncrementalExecutor,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
     )
     return await result if inspect.isawaitable(result) else result
 
 
 def executor_of(
-    schema: GraphQLSchema, operation: Operation, variables: VariableValues, context: Context | None
+    schema: GraphQLSchema,
+    operation: Operation,
+    variables: VariableValues,
+    context: Context | None,
+    node: OperationDefinitionNode | None = None,
 ) -> Executor:
-    """An executor for single fields of an operation."""
+    """An executor of an operation; of `node` alone, if that has only some of its fields."""
     return Executor(
         schema,
         operation.fragments,
         {name: FragmentDetails(node) for name, node in operation.fragments.items()},
         None,
         context,
-        operation.node,
+        node or operation.node,
         variables,
         default_field_resolver,
         default_type_resolver,

@@ -49,7 +49,7 @@ from graph.errors import (
     TryAgain,
 )
 from graph.execution.failures import RequestRejected
-from graph.execution.running.executor import run
+from graph.execution.running.executor import executor_of, run
 from graph.execution.running.idempotency_keys import refused
 from graph.execution.running.mutation_fields import FieldResult, MutationRequest, field_of
 from graph.loading.loaders import Loaders
@@ -365,10 +365,11 @@ class Mutations:
         fields = {} if bare else plan.below({key})
         assert isinstance(change.transaction, LoadingTransaction)  # noqa: S101  see `_alone`
         loaders = Loaders(change.transaction, fields.values(), request.work.values, self.types)
-        document = operation.bare(plan, key) if bare else operation.only(plan, frozenset({key}))
+        node = operation.bare(plan, key) if bare else operation.only(plan, frozenset({key}))
         try:
             context = Context(request.viewer, loaders, fields, change)
-            result = await run(self.schema, document, context, request.request.variables)
+            variables = request.work.variables
+            result = await run(executor_of(self.schema, operation, variables, context, node))
         finally:
             await loaders.close()
         for error in result.errors or ():

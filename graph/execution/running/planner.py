@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import sleep
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graph.database.worlds import world_of
@@ -173,14 +174,13 @@ class Planner:
                 return Work(
                     operation, variables, plan.values, price, access, plan=plan, has_parts=True
                 )
-        if self._compiles and operation.is_query:
-            compiled, values = operation.compiled(variables)
+        if operation.is_query:
+            compile_ = operation.compiled if self._compiles else operation.uncompiled
+            compiled, values = compile_(variables)
             price = compiled.prices.price(self._sizes, world)
+            if compiled.plan is not None:
+                plan = replace(compiled.plan, values=values)
             return Work(operation, variables, values, price, compiled.access, compiled, plan=plan)
-        if operation.is_mutation:
-            mutation, values = operation.mutation(variables)
-            price = mutation.prices.price(self._sizes, world)
-            return Work(operation, variables, values, price, mutation.access, mutation=mutation)
-        plan = plan or operation.plan(variables)
-        price = PriceList(plan.charges, plan.scans).price(self._sizes, world)
-        return Work(operation, variables, plan.values, price, Access(plan), plan=plan)
+        mutation, values = operation.mutation(variables)
+        price = mutation.prices.price(self._sizes, world)
+        return Work(operation, variables, values, price, mutation.access, mutation=mutation)

@@ -23,6 +23,9 @@ export async function signIn(role: string, customer?: number): Promise<void> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ role, own: customer }),
   });
+  if (!response.headers.get("content-type")?.includes("json")) {
+    throw new Error("This server hands out no tokens: they are for development only.");
+  }
   const answer = (await response.json()) as { token?: string; errors?: { message: string }[] };
   if (!answer.token) throw new Error(answer.errors?.[0]?.message ?? "The sign-in failed.");
   keep(answer.token);
