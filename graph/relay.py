@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from binascii import a2b_base64
 from typing import Any, TypeAlias, cast
 from uuid import UUID
+
+import orjson
 
 from graph.errors import InvalidCursor, InvalidId
 
@@ -53,8 +56,8 @@ def decode_cursor(argument: str, text: str, sort: str) -> list[Any]:
         InvalidCursor: mangled, or of another sort.
     """
     try:
-        found, *values = cast("list[Any]", json.loads(_plain(text)))
-    except (ValueError, TypeError, RecursionError):
+        found, *values = cast("list[Any]", orjson.loads(_plain(text)))
+    except (ValueError, TypeError):
         raise InvalidCursor(argument, "is not a cursor of this API.") from None
     if found != sort:
         raise InvalidCursor(argument, "is a cursor of another list, or of another order.")
@@ -69,7 +72,7 @@ def encode_cursor(sort: str, *values: Any) -> str:
 def _plain(text: str) -> str:
     """What the text encodes; empty unless it is the one text that encodes it."""
     try:
-        decoded = b64decode(text, validate=True)
+        decoded = a2b_base64(text, strict_mode=True)
         return decoded.decode() if b64encode(decoded).decode() == text else ""
     except ValueError:
         return ""

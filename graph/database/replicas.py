@@ -1,4 +1,4 @@
-"""Reads from replicas: which one is asked, and when the primary is asked instead.
+"""Reads from replicas: the choice of one of them, and the fallback to the primary.
 
 A replica lags. A client that has changed something sends its token (`consistency`), and reads from
 a replica only if that has replayed as much. The check must come before the snapshot of the
@@ -15,9 +15,9 @@ This holds for READ COMMITTED: a session of REPEATABLE READ takes its snapshot b
 parameters. So sessions, and with them the resolvers, stay on the primary. A promoted replica fails
 the first check, with a token or without: it may go another way than the primary does.
 
-Whatever a replica cannot answer, the primary is asked once: the same statement, in the same world.
-One that is out of reach, or was promoted, rests: it is looked at once a second, and no client waits
-for it meanwhile.
+What a replica cannot answer, the primary answers: it gets the same statement, once, in the same
+world. A replica that is out of reach, or was promoted, rests: it is looked at once a second, and no
+client waits for it meanwhile.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _TIMELINE = """
 
 
 class Fallback(StrEnum):
-    """Why the primary was asked instead of a replica."""
+    """Why the primary answered instead of a replica."""
 
     BEHIND = "behind"  # it has not replayed as much as the token says
     TIMELINE = "timeline"  # the token is of another timeline
@@ -78,6 +78,10 @@ class Fallback(StrEnum):
 
 
 _RESTS = {Fallback.PROMOTED, Fallback.UNREACHABLE}
+_CONSTRAINTS = {
+    "replayed_as_standby": Fallback.PROMOTED,
+    "replayed_check": Fallback.BEHIND,
+}
 
 
 class Reader(Protocol):
@@ -101,8 +105,8 @@ class Replica(Server):
     def __init__(self, engine: AsyncEngine, max_answer_bytes: int) -> None:
         super().__init__(engine, max_answer_bytes)
         self._timeline: int | None = None
-        self._asked_at = 0.0
-        self._asking = asyncio.Lock()
+        self._looked_up_at = 0.0
+        self._looking_up = asyncio.Lock()
         self._looking: asyncio.Task[None] | None = None
 
     @property
@@ -127,10 +131,10 @@ class Replica(Server):
         which only sends reads to the primary.
         """
         if self._timeline != timeline:
-            async with self._asking:
-                if self._timeline is None or monotonic() - self._asked_at > _REST_SECONDS:
+            async with self._looking_up:
+                if self._timeline is None or monotonic() - self._looked_up_at > _REST_SECONDS:
                     _, self._timeline = await self.first(_TIMELINE)
-                    self._asked_at = monotonic()
+                    self._looked_up_at = monotonic()
         return self._timeline == timeline
 
     def rest(self, reason: Fallback) -> None:
@@ -264,9 +268,3 @@ def _reason(error: Exception) -> Fallback | None:
     if isinstance(error, Interrupted):
         return Fallback.CONFLICT if state == _CONFLICT else Fallback.LOST
     return Fallback.UNREACHABLE if type(error) is Unavailable else None
-
-
-_CONSTRAINTS = {
-    "replayed_as_standby": Fallback.PROMOTED,
-    "replayed_check": Fallback.BEHIND,
-}

@@ -98,7 +98,7 @@ class Explanation:
             )
         if self._noted is not None:
             self._noted += self._reading
-        self._reading = []
+        self._reading = []  # the trace has them now
         steps.set(self._noted)
 
     def planned(self, work: Work) -> None:
@@ -148,17 +148,15 @@ class Explanation:
     async def _explain(self, work: Work, database: Database, viewer: Viewer, place: Place) -> None:
         """Plan the statements of a complete answer; look for what deserves a warning."""
         self._ran()
-        ran = list(self.recording.statements)
-        texts = await to_thread(lambda: [laid_out(each.sql) for each in ran])
-        self._statements = [
-            {"sql": text, "ms": _ms(each.seconds), "parameters": None, "plan": None}
-            for text, each in zip(texts, ran, strict=True)
-        ]
-        if not work.operation.is_query:  # what it has changed is done: nothing may fail any more
+        ran = self.recording.statements
+        if not work.operation.is_query:
+            # Its change is made: it must not time out any more. Its statements are short.
+            self._statements = _shown(ran)
             return
+        self._statements = await to_thread(_shown, ran)
         self._warnings += _of_resolvers(work)
         try:
-            await self._plan(ran, database, viewer, place)
+            await self._plan(list(ran), database, viewer, place)
         except GraphError as error:
             code = getattr(error, "code", "UNPLANNED")
             self._warnings.append({"code": code, "message": f"There is no plan: {error}"})
@@ -210,6 +208,13 @@ class Explanation:
             "warnings": self._warnings,
         }
         return replace(extended(answer, "explain", explained), cache_control=None)
+
+
+def _shown(statements: Sequence[RecordedStatement]) -> list[dict[str, Any]]:
+    return [
+        {"sql": laid_out(each.sql), "ms": _ms(each.seconds), "parameters": None, "plan": None}
+        for each in statements
+    ]
 
 
 def _of_resolvers(work: Work) -> list[dict[str, Any]]:
