@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ import typer
 from graph.access_commands import forget, keys, token
 from graph.command_database import with_database
 from graph.documents_command import documents
-from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting
+from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting, StoreNotEmpty
 from graph.migrate_command import migrate
 from graph.prune_command import prune
 from graph.schema_command import schema
@@ -312,7 +312,8 @@ async def _prepare(store: Settings, *, ours: bool) -> None:
 
             await migrate(database)
         if await is_empty(database):
-            await _seed(database)
+            with suppress(StoreNotEmpty):  # another start on this folder has filled it meanwhile
+                await _seed(database)
 
 
 async def _seed(database: Database, **options: Any) -> None:

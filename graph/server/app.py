@@ -166,7 +166,7 @@ def build_app(
             Route("/graphql", graphql),
             Route("/", lambda _: RedirectResponse("/graphql")),
             *(schema_routes(schema) if settings.introspection else []),
-            *([Route("/mcp", mcp)] if mcp is not None else []),
+            *([Route("/mcp", mcp, methods=["POST"])] if mcp is not None else []),
             Route("/health/live", live),
             Route("/health/ready", ready),
             *(_graphiql(settings, roles, persisted) if settings.graphiql else []),

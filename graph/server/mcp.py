@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
@@ -15,8 +16,10 @@ import orjson
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import ClientDisconnect
 
 from graph.errors import (
+    BodyTooSlow,
     InvalidToken,
     OriginNotAllowed,
     RequestError,
@@ -24,16 +27,17 @@ from graph.errors import (
     Unavailable,
 )
 from graph.execution.running.request import Request
+from graph.execution.tools import DRY_RUN
 from graph.server.cors import is_same_origin
 from graph.server.observing import end_unanswered, note
-from graph.server.requests import check_size, header
+from graph.server.requests import check_size, header, read_body
 from graph.server.responses import described, error_response, logged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from mcp.server import ServerRequestContext
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from graph.execution.running.execute import Execution
     from graph.execution.tools import Tool
@@ -46,8 +50,10 @@ _INSTRUCTIONS = (
     "Tools run GraphQL operations of a store. A tool that changes data is a dry run unless"
     " 'dryRun' is false: it returns the result that the change would have."
 )
-_WAS_DRY_RUN = "This was a dry run: nothing has changed. With 'dryRun': false the change is made."
+_WAS_DRY_RUN = "This was a dry run: nothing has changed."
+_HOW_TO_CHANGE = " With 'dryRun': false the change is made."
 _CHALLENGE = ((b"www-authenticate", b'Bearer error="invalid_token"'),)
+_CLOSE = ((b"connection", b"close"),)
 
 
 class McpServer:
@@ -65,6 +71,8 @@ class McpServer:
         self._authenticator = authenticator
         self._client_keys = client_keys
         self._origins = origins
+        self._max_body_bytes = settings.max_body_bytes
+        self._body_timeout_seconds = settings.client_timeout_seconds
         self._max_variables_bytes = settings.max_variables_bytes
         self._timeout_seconds = settings.operation_timeout_seconds
         token = settings.mcp_token.get_secret_value() if settings.mcp_token else ""
@@ -101,20 +109,37 @@ class McpServer:
             await self._server.run(incoming, outgoing, options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (await self._answering(scope))(scope, receive, send)
+        try:
+            response = await self._response(scope, receive)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
 
-    async def _answering(self, scope: Scope) -> ASGIApp:
-        """What answers a request: the protocol, or the refusal of its origin or sign-in."""
+    async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
+        """The protocol's response, or the refusal of the origin, the sign-in or the body."""
         origin = header(scope, b"origin")
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             return error_response(OriginNotAllowed(origin))
         try:
             await self._authenticator.viewer(scope)
+            async with asyncio.timeout(self._body_timeout_seconds):
+                body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
         except InvalidToken as error:
             return error_response(error, _CHALLENGE)
-        except Unavailable as error:
+        except TimeoutError:
+            return error_response(BodyTooSlow(self._body_timeout_seconds), _CLOSE)
+        except (RequestError, Unavailable) as error:
             return error_response(error)
-        return self._sessions.handle_request
+        return partial(self._respond, body)
+
+    async def _respond(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the protocol, with its body, which has been read."""
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def again() -> Message:
+            return messages.pop() if messages else await receive()
+
+        await self._sessions.handle_request(scope, again, send)
 
     async def _list(
         self, _context: ServerRequestContext[Any], _params: types.PaginatedRequestParams | None
@@ -138,8 +163,7 @@ class McpServer:
             return _failed([described(error)])
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
             return _failed([logged(error)])
-        is_dry_run = tool.is_mutation and arguments.get("dryRun") is not False
-        return _result(answer, note=_WAS_DRY_RUN if is_dry_run else "")
+        return _result(answer, note=_note(tool, arguments))
 
     async def _run(self, tool: Tool, arguments: dict[str, Any], scope: Scope) -> dict[str, Any]:
         """The response map of an operation.
@@ -177,6 +201,14 @@ def _shown(tool: Tool) -> types.Tool:
         input_schema=tool.input_schema,
         annotations=annotations,
     )
+
+
+def _note(tool: Tool, arguments: Mapping[str, Any]) -> str:
+    """What a model must know of a result that shows a change; "" if the change was made."""
+    if not tool.is_mutation or arguments.get(DRY_RUN) is False:
+        return ""
+    has_choice = DRY_RUN in tool.input_schema["properties"]
+    return _WAS_DRY_RUN + (_HOW_TO_CHANGE if has_choice else "")
 
 
 def _result(answer: dict[str, Any], *, note: str) -> types.CallToolResult:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from graph.relay import to_global_id
 from graph.server.demo import demo_token
-from tests.conftest import serving
+from tests.conftest import eventually, free_port, serving
 from tests.docs.asking import SECRET, TRUST
 from tests.docs.pages import ROOT, blocks
 
@@ -140,6 +142,30 @@ async def test_a_tool_may_do_what_its_sign_in_may(
     assert result.is_error
     assert texts(result)[0].startswith("FORBIDDEN: ")
     assert await stock(own_demo_url) != 4321
+
+
+async def test_one_command_serves_the_tools_over_http(own_demo_url: str, tools: Path) -> None:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "graph", "mcp", str(tools), "--http"),
+        env=os.environ | {"GRAPH_DATABASE_URL": own_demo_url, "GRAPH_PORT": str(port)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await asyncio.to_thread(eventually, lambda: listens(port), seconds=60)
+        async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+            listed = await client.list_tools()
+    finally:
+        process.terminate()
+        await process.wait()
+
+    assert [tool.name for tool in listed.tools] == ["AdjustStock", "LowStock"]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def test_a_sign_in_over_stdio_that_is_not_valid_is_an_error_of_each_tool(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,18 @@ from graph.app import create_app
 from graph.errors import InvalidSetting
 from graph.execution.running.execute import Execution
 from graph.settings import Settings
-from tests.conftest import settings_for
+from tests.conftest import client_of, settings_for
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import httpx
 
-HEADERS = {"accept": "application/json, text/event-stream"}
+HEADERS = {
+    "accept": "application/json, text/event-stream",
+    "content-type": "application/json",
+}
 DOCUMENT = "query Items($first: Int!) { items(first: $first) { nodes { name } } }"
 
 
@@ -30,8 +35,12 @@ def manifest(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def code_of(response: httpx.Response) -> str:
+    return str(response.json()["errors"][0]["extensions"]["code"])
+
+
 async def call(
-    settings: Settings, *, times: int = 1, first: object = 10, **headers: str
+    settings: Settings, *, times: int = 1, first: object = 10, body: Any = None, **headers: str
 ) -> httpx.Response:
     """The response to a call of the tool, the last of several."""
     app = create_app(settings)
@@ -49,7 +58,9 @@ async def call(
         transport = ASGITransport(with_state)
         async with AsyncClient(transport=transport, base_url="http://localhost") as http:
             for _ in range(times):
-                response = await http.post("/mcp", json=content, headers=HEADERS | headers)
+                response = await http.post(
+                    "/mcp", content=body or json.dumps(content), headers=HEADERS | headers
+                )
             return response
 
 
@@ -130,6 +141,27 @@ async def test_the_time_and_the_variables_of_a_call_are_limited(
 
     assert refused["content"][0]["text"].startswith("PAYLOAD_TOO_LARGE: ")
     assert late["content"][0]["text"].startswith("TIMEOUT: ")
+
+
+async def test_a_body_that_is_too_large_or_too_slow_is_refused(
+    database_url: str, manifest: Path
+) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(10)
+
+    common = {"mcp": True, "documents_manifest": manifest}
+    large = await call(settings_for(database_url, max_body_bytes=1024, **common), first="1" * 2000)
+    late = await call(settings_for(database_url, client_timeout_seconds=0.2, **common), body=slow())
+
+    assert (large.status_code, code_of(large)) == (413, "PAYLOAD_TOO_LARGE")
+    assert (late.status_code, code_of(late)) == (408, "REQUEST_TIMEOUT")
+
+
+async def test_there_is_no_stream_to_wait_for(database_url: str, manifest: Path) -> None:
+    app = create_app(settings_for(database_url, mcp=True, documents_manifest=manifest))
+    async with client_of(app) as client:
+        assert (await client.http.get("/mcp", headers=HEADERS)).status_code == 405
 
 
 async def test_an_unexpected_error_is_masked(

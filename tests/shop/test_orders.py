@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from playwright.async_api import Page, Route, expect
 
@@ -27,9 +28,7 @@ async def stock_up(shop: Shop, item: int, stock: int) -> str:
 
 
 async def add_to_basket(page: Page, item: int, *, pieces: int = 1) -> None:
-    await page.goto(
-        f"{page.url.split('/', 3)[0]}//{page.url.split('/', 3)[2]}{path('items', item)}"
-    )
+    await page.goto(urljoin(page.url, path("items", item)))
     await page.get_by_role("button", name="Add to the basket").click()
     await page.get_by_role("link", name="Basket").click()
     if pieces != 1:

