@@ -59,7 +59,9 @@ def translated(error: Exception) -> Exception:
     Any other error is returned as it is, to be masked.
     """
     failure = typed(error)
-    if isinstance(failure, Unavailable) and not isinstance(failure, TimedOut | TooMuchStorage):
+    # One of ours says why this process has ended the statement.
+    is_of_database = failure is not error and isinstance(failure, Unavailable)
+    if is_of_database and not isinstance(failure, TimedOut | TooMuchStorage):
         *_, original = _causes(error)
         outages.failed(original, sqlstate(error))
     return failure

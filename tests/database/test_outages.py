@@ -9,8 +9,10 @@ import pytest
 
 from graph.app import create_app
 from graph.database import outages as module
+from graph.database.driver_errors import translated
 from graph.database.engine import Database
 from graph.database.outages import Outages
+from graph.errors import TooExpensive, Unavailable
 from graph.settings import LogFormat, LogLevel
 from graph.telemetry import start_logging
 from tests.conftest import client_of
@@ -64,6 +66,18 @@ def test_it_is_a_line_when_it_begins_and_one_when_it_ends(
     assert (ended["outage"], ended["failures"], ended["seconds"]) == ("ended", 1_000, 10.0)
     assert (other_ended["sqlstate"], other_ended["failures"]) == ("57P01", 1)
     assert again["outage"] == "began"
+
+
+def test_what_this_process_ends_is_no_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fresh = Outages()
+    monkeypatch.setattr("graph.database.driver_errors.outages", fresh)
+    error = TooExpensive(0.25)
+    assert translated(error) is error
+    assert not fresh.are_open
+    assert isinstance(translated(ConnectionRefusedError(111, "refused")), Unavailable)
+    assert fresh.are_open
 
 
 async def test_a_store_that_ends_connections_has_a_line_with_its_cause(

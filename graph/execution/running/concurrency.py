@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from graph.execution.planning.history import History
 
 _TICK_SECONDS = 0.05
-_MOST_WAITING_EXPENSIVE = 128
+# Their own time is longer, so they may wait for longer.
+_PATIENCE_OF_EXPENSIVE = 5
 
 
 class Place:
@@ -106,8 +107,9 @@ class Limiters:
         self._proven = Limiter(most, most_waiting, most_wait_seconds)
         self._unproven = Limiter(min(most, most_unproven), most_waiting, most_wait_seconds)
         self.reading = Limiter(1, most + most_waiting, most_wait_seconds)
-        # Their own time is longer than any useful bound.
-        self._expensive = Limiter(most_expensive, min(most_waiting, _MOST_WAITING_EXPENSIVE))
+        self._expensive = Limiter(
+            most_expensive, most_waiting, most_wait_seconds * _PATIENCE_OF_EXPENSIVE
+        )
         self._running = set[Place]()
         self._is_ticking = False
 
