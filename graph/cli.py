@@ -15,16 +15,16 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graph.access_commands import forget, keys, token
-from graph.command_database import with_database
-from graph.documents_command import documents
+from graph.commands.access import forget, keys, token
+from graph.commands.database import with_database
+from graph.commands.documents import documents
+from graph.commands.migrate import migrate
+from graph.commands.prune import prune
+from graph.commands.schema import schema
+from graph.commands.usage import usage
+from graph.commands.webhooks import webhooks
 from graph.errors import GraphError, InvalidSchemaFile, InvalidSetting, StoreNotEmpty
-from graph.migrate_command import migrate
-from graph.prune_command import prune
-from graph.schema_command import schema
 from graph.settings import Settings, read_settings, unknown_names
-from graph.usage_command import usage
-from graph.webhook_commands import webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

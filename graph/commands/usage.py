@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graph.command_database import with_database
+from graph.commands.database import with_database
 from graph.errors import InvalidSetting
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from graph.command_database import with_database
+from graph.commands.database import with_database
 from graph.errors import DomainError, InvalidSetting, StartupError
 from graph.settings import read_settings
 
