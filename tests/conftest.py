@@ -24,7 +24,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from random import randrange
-from tempfile import mkdtemp
+from tempfile import NamedTemporaryFile, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -227,7 +227,12 @@ async def from_address(client: Client, address: str) -> AsyncIterator[Client]:
 @dataclass
 class LiveServer:
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def printed(self) -> str:
+        """All that it has printed so far."""
+        return self.log.read_text("utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -249,26 +254,25 @@ def live_server(cluster: Cluster, template: str) -> Iterator[LiveServer]:
 def serving(*options: str, **environment: str) -> Iterator[LiveServer]:
     """`graph serve` on a free port, ready to answer; it is stopped when the block ends."""
     url = f"http://127.0.0.1:{free_port()}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "graph", "serve", "--port", url.rsplit(":", 1)[1], *options],
-        # Nobody reads the pipe: a line for each request would fill it.
-        env=os.environ | {"GRAPH_LOG_LEVEL": "warning"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        eventually(lambda: process.poll() is not None or _is_ready(url), seconds=240)
-        assert process.poll() is None, process.stdout and process.stdout.read()
-        yield LiveServer(url, process)
-    finally:
-        process.terminate()
+    # Nobody would read a pipe, and a server waits where it cannot write.
+    with NamedTemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "graph", "serve", "--port", url.rsplit(":", 1)[1], *options],
+            env=os.environ | {"GRAPH_LOG_LEVEL": "warning"} | environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        server = LiveServer(url, process, Path(log.name))
         try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        assert process.stdout
-        process.stdout.close()
+            eventually(lambda: process.poll() is not None or _is_ready(url), seconds=240)
+            assert process.poll() is None, server.printed()
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def eventually(happened: Callable[[], bool], *, seconds: float = 10) -> None:

@@ -489,8 +489,7 @@ def ended(server: LiveServer, by: signal.Signals = signal.SIGTERM) -> str:
     """Stop a server; return all that it printed."""
     server.process.send_signal(by)
     assert server.process.wait(30) == 0
-    assert server.process.stdout
-    return server.process.stdout.read()
+    return server.printed()
 
 
 def test_serve_makes_a_store_of_its_own_once_and_leaves_nothing_running() -> None:
@@ -563,8 +562,7 @@ def test_a_request_that_runs_is_answered_before_the_server_ends(
 
         assert running.result(30) == 0
         assert server.process.wait(30) == 0
-        assert server.process.stdout
-        assert server.process.stdout.readline().startswith("graph is at ")
+        assert server.printed().startswith("graph is at ")
 
 
 def is_listening(server: LiveServer) -> bool:

@@ -204,14 +204,13 @@ def serving(environment: Path, folder: Path) -> Iterator[LiveServer]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            text=True,
         )
     try:
         eventually(lambda: process.poll() is not None or bool(address_in(log)), seconds=120)
         assert process.poll() is None, log.read_text()
         # Whoever connects waits until it serves.
         httpx.get(address_in(log), timeout=60)
-        yield LiveServer(address_in(log), process)
+        yield LiveServer(address_in(log), process, log)
     finally:
         process.terminate()
         try:

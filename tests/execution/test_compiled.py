@@ -480,12 +480,13 @@ async def test_python_resolvers_are_merged_with_compiled_fields(
 
     caplog.set_level(logging.DEBUG, "graph.execution.planning.compile")
     mine = await compiled.http.post("/graphql", json=body)
+    logged = [
+        r.getMessage() for r in caplog.records if r.name == "graph.execution.planning.compile"
+    ]
     theirs = await standard.http.post("/graphql", json=body)
 
     assert without_error_ids(mine.text) == without_error_ids(theirs.text)
-    assert [
-        r.getMessage() for r in caplog.records if r.name == "graph.execution.planning.compile"
-    ] == [
+    assert logged == [
         f"'{key}' is left to resolvers: {field} has no meaning in SQL"
         for key, field in left.items()
     ]

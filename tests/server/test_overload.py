@@ -88,6 +88,29 @@ async def test_a_client_that_has_waited_too_long_gets_no_other_request_in() -> N
     limiter.check("loud")
 
 
+async def test_the_line_is_as_long_as_its_pace_allows() -> None:
+    limiter, order = Limiter(1, 100, most_wait_seconds=0.2, turn_seconds=0.1), list[str]()
+    await limiter.acquire()
+    waiting = [await entering(limiter, client, order) for client in "aa"]
+    with pytest.raises(Overloaded):
+        limiter.check("a")  # two others come before its third
+    limiter.check("b")  # only one before its first
+    limiter.release()
+    await asyncio.gather(*waiting)
+
+    # Turns come at once, as it turns out.
+    for _ in range(20):
+        await limiter.acquire()
+        waiting = [await entering(limiter, "a", order) for _ in range(2)]
+        limiter.release()
+        await asyncio.gather(*waiting)
+    await limiter.acquire()
+    waiting = [await entering(limiter, "a", order) for _ in range(9)]
+    limiter.check("a")
+    limiter.release()
+    await asyncio.gather(*waiting)
+
+
 async def test_a_request_is_refused_before_it_is_read(settings: Settings) -> None:
     tight = settings.model_copy(update={"max_in_flight": 1, "max_waiting": 0})
     async with client_of(create_app(tight)) as client:

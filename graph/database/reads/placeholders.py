@@ -42,6 +42,8 @@ _DECODERS: dict[ScalarKind, Decoder] = {
     ScalarKind.TIME: datetime.fromisoformat,
     ScalarKind.UUID: UUID,
 }
+# A record has the text of JSON. The JSON of a float is -0 for -0.0, which is an integer.
+_AS_TEXT = {ScalarKind.JSON, ScalarKind.FLOAT}
 
 
 def placeholder(entity: str, field: Resolved, alias: str, function: str) -> SqlText:
@@ -49,7 +51,7 @@ def placeholder(entity: str, field: Resolved, alias: str, function: str) -> SqlT
     pieces: SqlText = [Json(f"{MARK}[{field.argument_index}")]
     for name in names_in_placeholder(field):
         scalar = replace(scalar_of_column(entity, name), references=None)
-        if scalar.kind is ScalarKind.JSON:  # a record has its text
+        if scalar.kind in _AS_TEXT:
             scalar = replace(scalar, kind=ScalarKind.TEXT)
         value = json_of(scalar, named(alias, name), nullable=scalar.is_nullable, function=function)
         pieces += [Json(","), *value]

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.05
 # Their own time is longer, so they may wait for longer.
 _PATIENCE_OF_EXPENSIVE = 5
+# Until it is known how quick they are.
+_TURN_OF_EXPENSIVE_SECONDS = 0.1
 
 
 class Place:
@@ -108,7 +110,10 @@ class Limiters:
         self._unproven = Limiter(min(most, most_unproven), most_waiting, most_wait_seconds)
         self.reading = Limiter(1, most + most_waiting, most_wait_seconds)
         self._expensive = Limiter(
-            most_expensive, most_waiting, most_wait_seconds * _PATIENCE_OF_EXPENSIVE
+            most_expensive,
+            most_waiting,
+            most_wait_seconds * _PATIENCE_OF_EXPENSIVE,
+            turn_seconds=_TURN_OF_EXPENSIVE_SECONDS,
         )
         self._running = set[Place]()
         self._is_ticking = False

@@ -3,8 +3,8 @@
 Clients take turns in the line, and the waiters of one client come in their order: a client with
 hundreds of requests delays its own, not those of others. Last come, first served would answer some
 of an overloaded worker's clients quickly and leave the rest to their timeouts; a line that is short
-in time needs no such choice. A client whose oldest waiter has waited for `most_wait_seconds` gets
-no other into the line: so much is how long its next one would wait, at the least.
+in time needs no such choice. A client gets no other waiter into the line if its oldest one has
+waited for `most_wait_seconds`, or its next one would, at the pace at which turns have come lately.
 """
 
 from __future__ import annotations
@@ -17,20 +17,33 @@ from typing import TypeAlias
 
 from graph.errors import Overloaded
 
+# Of the newest turn, in the average of the times between turns.
+_WEIGHT = 0.1
 # When it came, and its turn.
 _Waiter: TypeAlias = tuple[float, Future[None]]
 
 
 class Limiter:
-    """Admits `most` holders; `most_waiting` others wait, of all clients together."""
+    """Admits `most` holders; `most_waiting` others wait, of all clients together.
 
-    def __init__(self, most: int, most_waiting: int, most_wait_seconds: float = inf) -> None:
+    `turn_seconds` is the time from one turn to the next that is expected before there were any.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        most_waiting: int,
+        most_wait_seconds: float = inf,
+        turn_seconds: float = 0.0,
+    ) -> None:
         self._most = self._free = most
         self._most_waiting = most_waiting
         self._most_wait_seconds = most_wait_seconds
         # There is a free place, or there are waiters; never both. The first client is next.
         self._lines: dict[str, deque[_Waiter]] = {}
         self._waiting = 0
+        self._turn_seconds = turn_seconds
+        self._last_turn: float | None = None
 
     def acquire_now(self) -> bool:
         """Acquire a place if one is free. The caller must release it."""
@@ -43,12 +56,14 @@ class Limiter:
         """Check that the client would get a place, or one in the line.
 
         Raises:
-            Overloaded: too many are waiting already, or the client's have waited for too long.
+            Overloaded: too many are waiting already, or the client's wait for too long.
         """
         if self._free:
             return
         line = self._lines.get(client)
         if self._waiting >= self._most_waiting or (line and self._is_late(line)):
+            raise Overloaded
+        if self._expected_seconds(line) >= self._most_wait_seconds:
             raise Overloaded
 
     async def acquire(self, client: str = "") -> None:
@@ -91,8 +106,10 @@ class Limiter:
                 self._lines[client] = line
             if not turn.done():
                 turn.set_result(None)
+                self._note_turn()
                 return
         self._free += 1
+        self._last_turn = None
 
     def _leave(self, client: str, waiter: _Waiter) -> None:
         line = self._lines.get(client, deque())
@@ -101,6 +118,17 @@ class Limiter:
             self._waiting -= 1
             if not line:
                 del self._lines[client]
+
+    def _note_turn(self) -> None:
+        now = get_running_loop().time()
+        if self._last_turn is not None:
+            self._turn_seconds += (now - self._last_turn - self._turn_seconds) * _WEIGHT
+        self._last_turn = now
+
+    def _expected_seconds(self, line: deque[_Waiter] | None) -> float:
+        """The time until the turn of one more of a client's waiters."""
+        before = min(self._waiting, len(line or ()) * len(self._lines) + len(self._lines))
+        return before * self._turn_seconds
 
     def _is_late(self, line: deque[_Waiter]) -> bool:
         since, _ = line[0]
