@@ -10,7 +10,7 @@ import pytest
 from graph.app import create_app
 from graph.database.plans import without_values
 from graph.server import slow
-from graph.server.slow import shape_of
+from graph.server.slow import SlowLog, shape_of
 from graph.settings import ExecutionMode, LogFormat, LogLevel
 from tests.conftest import client_of
 from tests.rows import fill
@@ -135,10 +135,23 @@ def test_values_are_left_out_of_plans(line: str, kept: str) -> None:
     assert without_values([line]) == [kept]
 
 
+def test_values_with_line_breaks_are_left_out_of_plans() -> None:
+    lines = ["  Filter: ((name = 'secret", "it''s 1 secret'::text) AND (price > 5))", "Rows: 1"]
+
+    assert without_values(lines) == ["  Filter: ((name = ?::text) AND (price > ?))", "Rows: ?"]
+
+
+def test_a_value_that_is_cut_off_is_left_out_of_a_plan() -> None:
+    lines = ["Filter: (name = 'secret", *["secret"] * 300, "end'::text)"]
+
+    assert without_values(lines) == ["Filter: (name = ?"]
+
+
 async def test_lines_are_rationed_and_those_without_one_are_counted(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slow, "_LINES_PER_MINUTE", 2)
+    monkeypatch.setattr(SlowLog, "is_slow", lambda *_: True)  # a quick machine needs less than 1 ms
     async with client_of(create_app(logging(settings, slow_plans_per_minute=0))) as client:
         for _ in range(5):
             await client.http.post("/graphql", json={"query": RESOLVED})
