@@ -182,7 +182,14 @@ async def test_rows_and_statements_are_those_of_all_statements(
     assert line["rows"] == 3 + 3 * 2
 
 
-@pytest.mark.parametrize("malformed", ["", "00-x", f"00-{'0' * 32}-{'b' * 16}-01", "01\n"])
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        *("", "00-x", f"00-{'0' * 32}-{'b' * 16}-01", "01\n"),
+        f"ff-{TRACE}-{'b' * 16}-01",
+        f"00-{TRACE}-{'b' * 16}-01-more",
+    ],
+)
 async def test_a_malformed_trace_is_none(
     settings: Settings, capsys: pytest.CaptureFixture[str], malformed: str
 ) -> None:
