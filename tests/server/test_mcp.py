@@ -79,7 +79,8 @@ async def test_calls_over_stdio_leave_nothing_behind(database_url: str, manifest
     app = create_app(settings_for(database_url, mcp=True, documents_manifest=manifest))
     params = CallToolRequestParams(name="Items", arguments={"first": 10})
     async with app.router.lifespan_context(app) as state:
-        server, local = state["mcp"], {"headers": [], "state": state}
+        assert state is not None
+        server, local = state["mcp"], dict[str, Any](headers=[], state=state)
         server._local = local  # noqa: SLF001  else it takes a process of its own
         result = await server._call(SimpleNamespace(request=None), params)  # noqa: SLF001
 
