@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from graph.database.pool import Pool
     from graph.database.server import Server
 
 
@@ -14,7 +13,7 @@ def pool_gauges(server: Server) -> dict[str, int]:
 
     Any thread may call it.
     """
-    pool = cast("Pool", server.engine.pool)
+    pool = server.pool
     return {
         "size": pool.size(),
         "in_use": pool.checkedout(),

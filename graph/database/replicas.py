@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from graph.database.driver_errors import is_outdated, sqlstate, typed
 from graph.database.server import Server, pooled_engine
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from graph.database.consistency import ConsistencyToken
-    from graph.database.pool import Pool
     from graph.database.reads import JsonQuery
     from graph.database.stopwatch import Stopwatch
     from graph.selection import Value
@@ -116,11 +115,6 @@ class Replica(Server):
         return f"{url.host or url.query.get('host', 'localhost')}:{url.port or 5432}"
 
     @property
-    def in_use(self) -> int:
-        """Its connections that are in use."""
-        return cast("Pool", self.engine.pool).checkedout()
-
-    @property
     def is_resting(self) -> bool:
         return self._looking is not None and not self._looking.done()
 
@@ -167,7 +161,7 @@ class Replicas:
         self.answered = 0
         self.fallbacks = Counter[Fallback]()
         self._primary = primary
-        self._turn = 0
+        self._in_turn = deque(replicas)
 
     @classmethod
     def connect(
@@ -226,13 +220,9 @@ class Replicas:
 
     def _chosen(self) -> Replica | None:
         """The replica with the fewest connections in use; they take turns where these are equal."""
-        self._turn = (self._turn + 1) % len(self.all)
-        in_turn = (*self.all[self._turn :], *self.all[: self._turn])
-        return min(
-            (each for each in in_turn if not each.is_resting),
-            key=lambda replica: replica.in_use,
-            default=None,
-        )
+        self._in_turn.rotate(-1)
+        fit = [each for each in self._in_turn if not each.is_resting]
+        return min(fit, key=_in_use, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +246,10 @@ class FreshReader:
         return await self.replicas.read(
             None, lambda server, _: server.planned_cost(query, values, viewer, stopwatch)
         )
+
+
+def _in_use(replica: Replica) -> int:
+    return replica.pool.checkedout()
 
 
 def _reason(error: Exception) -> Fallback | None:

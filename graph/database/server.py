@@ -76,7 +76,7 @@ class Server:
         """
         world = world_of(viewer)
         stopwatch = stopwatch or Stopwatch()
-        connection: Any = self._pool.take_idle()
+        connection: Any = self.pool.take_idle()
         if connection is None:
             with stopwatch.connecting():
                 connection = await self.take()
@@ -169,7 +169,7 @@ class Server:
             Unavailable: no connection is available.
         """
         try:
-            return await self._pool.take() or await self.engine.raw_connection()
+            return await self.pool.take() or await self.engine.raw_connection()
         except Exception as error:
             raise self._typed(error) from error
 
@@ -183,18 +183,18 @@ class Server:
         if isinstance(failure, Interrupted | ReadOnly):
             driver.terminate()
         if isinstance(failure, ReadOnly):
-            self._pool.distrust()
+            self.pool.distrust()
         return failure
 
     def give(self, connection: ConnectionPoolEntry | PoolProxiedConnection) -> None:
         """Return a connection from `take`."""
         if isinstance(connection, ConnectionPoolEntry):
-            self._pool.give(connection)
+            self.pool.give(connection)
         else:
             connection.close()
 
     @property
-    def _pool(self) -> Pool:
+    def pool(self) -> Pool:
         return self.engine.sync_engine.pool  # type: ignore[return-value]  # `pooled_engine`'s
 
     def _row(

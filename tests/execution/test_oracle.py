@@ -145,7 +145,7 @@ class WithOneField(Visitor):
 def test_so_it_is_before_postgresql_17(database_url: str) -> None:
     """There, JSON is made by another function; the newest PostgreSQL has it too."""
     with (
-        patch("graph.database.engine.json_function", lambda _driver: "to_json"),
+        patch("graph.database.server.json_function", lambda _driver: "to_json"),
         both_ways(database_url, store=2) as (runner, both),
         recorded(both.compiled.database) as statements,
     ):

@@ -89,6 +89,7 @@ class StreamingExecution:
     def __init__(self, execution: Execution, streams: Streams) -> None:
         self._execution = execution
         self._streams = streams
+        self.limiters = execution.limiters
 
     async def answer(self, request: Request, viewer: Viewer) -> Answer:
         self._streams.requests.append((request, viewer))
