@@ -36,6 +36,13 @@ def logging(settings: Settings, **more: Any) -> Settings:
     return settings.model_copy(update=base | more)
 
 
+@pytest.fixture
+def everything_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick machine may need less than 1 ms for an operation."""
+    monkeypatch.setattr(SlowLog, "is_slow", lambda *_: True)
+
+
+@pytest.mark.usefixtures("everything_is_slow")
 async def test_a_slow_operation_is_a_line_with_its_plan_and_no_value(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,6 +61,7 @@ async def test_a_slow_operation_is_a_line_with_its_plan_and_no_value(
         assert value not in json.dumps([line["plan"], line["variables"]])
 
 
+@pytest.mark.usefixtures("everything_is_slow")
 async def test_plans_are_rationed_and_others_are_lines_without_one(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +74,7 @@ async def test_plans_are_rationed_and_others_are_lines_without_one(
     assert len(lines) >= 2
 
 
+@pytest.mark.usefixtures("everything_is_slow")
 async def test_what_resolvers_answer_has_no_plan(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,11 +156,11 @@ def test_a_value_that_is_cut_off_is_left_out_of_a_plan() -> None:
     assert without_values(lines) == ["Filter: (name = ?"]
 
 
+@pytest.mark.usefixtures("everything_is_slow")
 async def test_lines_are_rationed_and_those_without_one_are_counted(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slow, "_LINES_PER_MINUTE", 2)
-    monkeypatch.setattr(SlowLog, "is_slow", lambda *_: True)  # a quick machine needs less than 1 ms
     async with client_of(create_app(logging(settings, slow_plans_per_minute=0))) as client:
         for _ in range(5):
             await client.http.post("/graphql", json={"query": RESOLVED})
