@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from asyncio import CancelledError, current_task
 from typing import TYPE_CHECKING, Any, Self
 
 from graphql import GraphQLError
@@ -42,6 +43,23 @@ class RequestRejected(Exception):
     @classmethod
     def because(cls, message: str, *, code: ErrorCode) -> Self:
         return cls([GraphQLError(message)], code)
+
+
+def defect_of(error: CancelledError) -> Exception:
+    """The defect of a resolver that raises CancelledError while nobody has cancelled its task.
+
+    It may have awaited what somebody else has cancelled. To all around it, it would look like a
+    client that has left, and one that waits would get no answer.
+
+    Raises:
+        CancelledError: the task was cancelled.
+    """
+    task = current_task()
+    if task is None or task.cancelling():
+        raise error
+    defect = RuntimeError("a resolver raised CancelledError, though nobody has cancelled it")
+    defect.__cause__ = error
+    return defect
 
 
 def refusal(error: GraphQLError, code: ErrorCode) -> dict[str, Any]:

@@ -156,7 +156,8 @@ class McpServer:
         unknown = arguments.keys() - tool.input_schema["properties"].keys()
         if unknown:
             return _failed([{"message": f"{tool.name} has no argument '{min(unknown)}'."}])
-        scope = context.request.scope if context.request else self._local
+        # Each call notes its request in the scope; a client over stdio makes many.
+        scope = context.request.scope if context.request else dict(self._local)
         try:
             answer = await self._run(tool, arguments, scope)
         except (RequestError, Unavailable) as error:

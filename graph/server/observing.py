@@ -32,8 +32,10 @@ TRACE = "graph.trace"
 _UNREAD = "graph.unread"
 # A client's texts are cut off in the log.
 _MOST_CHARS = 100
-# Later versions may have more members.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+# Later versions may have more members than 00, of 55 characters; there is no version ff.
+_TRACEPARENT = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
+)
 _CLIENT_NAMES = (b"apollographql-client-name", b"graphql-client-name")
 _CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
 

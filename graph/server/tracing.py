@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 # In the state of the application.
 TRACER = "tracer"
 _MOST_DOCUMENT_CHARS = 4_000
+_MOST_PATH_CHARS = 200
 _FROM_SERVER_ERRORS = 500
 # Any other path is a client's text, of which there are many.
 _ROUTE = "/graphql"
@@ -122,7 +123,7 @@ def _end(tracer: Tracer, span: Span, scope: Scope, status: int, recorded: Sequen
         {
             "http.request.method": scope["method"],
             "http.response.status_code": status,
-            "url.path": scope["path"],
+            "url.path": scope["path"][:_MOST_PATH_CHARS],
             "url.scheme": scope.get("scheme", "http"),
             "network.protocol.version": scope.get("http_version", "1.1"),
         }

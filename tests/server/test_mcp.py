@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from httpx import ASGITransport, AsyncClient
+from mcp_types import CallToolRequestParams
 
 from graph.app import create_app
 from graph.errors import InvalidSetting
@@ -70,6 +72,20 @@ async def test_a_call_is_a_request_of_its_own(database_url: str, manifest: Path)
     result = (await call(settings)).json()["result"]
 
     assert result["structuredContent"] == {"items": {"nodes": []}}
+
+
+async def test_calls_over_stdio_leave_nothing_behind(database_url: str, manifest: Path) -> None:
+    """A client over stdio has one scope for all of its calls; they would come together in it."""
+    app = create_app(settings_for(database_url, mcp=True, documents_manifest=manifest))
+    params = CallToolRequestParams(name="Items", arguments={"first": 10})
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+        server, local = state["mcp"], dict[str, Any](headers=[], state=state)
+        server._local = local  # noqa: SLF001  else it takes a process of its own
+        result = await server._call(SimpleNamespace(request=None), params)  # noqa: SLF001
+
+    assert result.structured_content == {"items": {"nodes": []}}
+    assert local.keys() == {"headers", "state"}
 
 
 async def test_a_token_that_is_not_valid_is_refused(database_url: str, manifest: Path) -> None:

@@ -89,6 +89,14 @@ async def test_a_request_its_operation_and_its_steps_are_spans(
     assert request.resource.attributes["service.name"] == "graph"
 
 
+async def test_a_path_is_cut_off(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with traced(settings, monkeypatch) as (client, exporter):
+        await client.http.get(f"/{'x' * 10_000}")
+
+    (request,) = by_name(exporter).values()
+    assert request.attributes["url.path"] == f"/{'x' * 199}"
+
+
 async def test_a_known_document_has_its_statement_only(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

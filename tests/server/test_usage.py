@@ -105,6 +105,19 @@ def test_names_are_bounded_and_those_without_room_are_counted_together() -> None
     assert counts.take() == {}
 
 
+def test_names_that_are_not_stored_any_more_make_room() -> None:
+    counts = UsageCounts()
+    counts.know([Use(Kind.FIELD, "Query.items", f"old {number}", "") for number in range(99)])
+    counts.add(operation("{ items { totalCount } }"), "pending", "")
+    counts.know([])
+    for number in range(99):
+        counts.add(operation("{ items { totalCount } }"), f"new {number}", "")
+
+    clients = {use.client for use in counts.take()}
+    assert OTHER not in clients
+    assert len(clients) == 100
+
+
 async def test_the_command_prints_by_whom_and_what_nobody_uses(
     settings: Settings, database_url: str
 ) -> None:

@@ -47,7 +47,7 @@ class Place:
     as such an operation is not slow by itself.
     """
 
-    __slots__ = ("_changes", "limiter", "observed_seconds", "reads")
+    __slots__ = ("_changes", "_own_seconds", "limiter", "observed_seconds", "reads")
 
     def __init__(self, limiter: Limiter) -> None:
         self.limiter: Limiter | None = limiter
@@ -56,6 +56,7 @@ class Place:
         # By the number of ticks at which a statement was running. While this process is busy, a
         # statement that has ended seems to run on; then there are few ticks.
         self.observed_seconds = 0.0
+        self._own_seconds: float | None = None
 
     @property
     def changes(self) -> Stopwatch:
@@ -68,6 +69,15 @@ class Place:
         """Record the statements from now on."""
         recording.connected = perf_counter()
         self.reads, self._changes = Recorder(recording), Recorder(recording)
+
+    def explain(self) -> None:
+        """The statements from now on explain the operation, and tell nothing of its shape."""
+        self._own_seconds = self.observed_seconds
+
+    @property
+    def own_seconds(self) -> float:
+        """The observed time of the operation itself."""
+        return self.observed_seconds if self._own_seconds is None else self._own_seconds
 
     @property
     def statements(self) -> int:
@@ -211,22 +221,23 @@ class Limiters:
         self._running.discard(place)
         if place.limiter is not None:
             place.limiter.release()
-        history.add(was_slow=self._is_slow(place))
+        history.add(was_slow=self._is_slow(place.own_seconds))
 
     def _line(self, cost: int, history: History, *, is_query: bool) -> Limiter:
         if cost >= self._expensive_from or (history.is_slow and is_query):
             return self._expensive
         return self._proven if history.has_run and is_query else self._unproven
 
-    def _is_slow(self, place: Place) -> bool:
-        return place.observed_seconds >= self._expensive_after_seconds
+    def _is_slow(self, seconds: float) -> bool:
+        return seconds >= self._expensive_after_seconds
 
     def _tick(self) -> None:
         """Give operations that became expensive a place among those, or end them."""
         for place in self._running:
             if place.reads.is_running:
                 place.observed_seconds += _TICK_SECONDS
-                if place.limiter is not self._expensive and self._is_slow(place):
+                is_slow = self._is_slow(place.observed_seconds)
+                if is_slow and place.limiter is not self._expensive:
                     self._move(place)
         self._is_ticking = bool(self._running)
         if self._is_ticking:

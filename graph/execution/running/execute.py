@@ -7,6 +7,7 @@ connection and one snapshot, which includes the statement of the compiled fields
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -20,15 +21,10 @@ from graph.database.catalog import catalog
 from graph.database.consistency import current_token
 from graph.database.events import LogReader
 from graph.database.worlds import world_of
-from graph.errors import (
-    AnswerTooLarge,
-    Interrupted,
-    MethodNotAllowed,
-    StreamNotAccepted,
-)
+from graph.errors import AnswerTooLarge, Interrupted, MethodNotAllowed, StreamNotAccepted
 from graph.execution.documents.document import Documents
 from graph.execution.documents.persisted import Persisted
-from graph.execution.failures import RequestRejected, rejection, unavailability
+from graph.execution.failures import RequestRejected, defect_of, rejection, unavailability
 from graph.execution.live.hub import Hub
 from graph.execution.planning.cost import CostLimits, objects_in
 from graph.execution.running.answers import (
@@ -156,6 +152,8 @@ class Execution:
             raise
         except Exception as error:  # noqa: BLE001  it is masked, and logged with its cause
             answer = answer_to(error)
+        except CancelledError as error:
+            answer = answer_to(defect_of(error))
         request.observation.end(answer.codes)
         if self.counts is not None:
             self.counts.add(request.observation)
@@ -247,6 +245,8 @@ class Execution:
         place = await self.limiters.acquire(requested, work.history, request.client, is_query=True)
         try:
             answer = await self._run(work, request, viewer, place, self._database)
+        except CancelledError as error:
+            raise defect_of(error) from error
         finally:
             self.limiters.release(place, work.history)
         _, actual = work.price.total_and_actual(work.values, objects_in(answer.body))

@@ -126,6 +126,7 @@ class Explanation:
         self._end("place")
         place.record(self.recording)
         answer = await running
+        place.explain()
         await self._explain(work, database, viewer, place)
         return answer
 

@@ -114,8 +114,7 @@ class Filler:
                 if number % _CALLS_A_TURN == _CALLS_A_TURN - 1:
                     await asyncio.sleep(0)
                 self._values[number] = self._called(number, index, values)
-            running = min(len(self._waiting), _MAX_RUNNING)
-            await asyncio.gather(*(self._await_waiting() for _ in range(running)))
+            await self._await_all()
         finally:
             for _, awaitable, _ in self._waiting:
                 if inspect.iscoroutine(awaitable):
@@ -202,6 +201,18 @@ class Filler:
             nulled = place.nulled_by_error(keys)
             executor.collected_errors.add(located, place.path(nulled) if nulled else None)
             self._nulled.add(nulled)
+
+    async def _await_all(self) -> None:
+        """Await what resolvers have returned; where one is cancelled, the others are, too."""
+        running = range(min(len(self._waiting), _MAX_RUNNING))
+        tasks = [asyncio.ensure_future(self._await_waiting()) for _ in running]
+        try:
+            await asyncio.gather(*tasks)
+        except asyncio.CancelledError:
+            for each in tasks:
+                each.cancel()
+            await asyncio.wait(tasks)
+            raise
 
     async def _await_waiting(self) -> None:
         """Await what resolvers have returned, one after the other, and complete it."""

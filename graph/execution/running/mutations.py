@@ -48,7 +48,7 @@ from graph.errors import (
     RequestError,
     TryAgain,
 )
-from graph.execution.failures import RequestRejected
+from graph.execution.failures import RequestRejected, defect_of
 from graph.execution.running.executor import executor_of, run
 from graph.execution.running.idempotency_keys import refused
 from graph.execution.running.mutation_fields import FieldResult, MutationRequest, field_of
@@ -160,6 +160,8 @@ class Mutations:
             return FieldResult(None, failed.errors)
         except Exception as error:  # noqa: BLE001  one field fails alone
             return FieldResult(None, [field_.error(error)])
+        except asyncio.CancelledError as error:
+            return FieldResult(None, [field_.error(defect_of(error))])
 
     async def _guarded_together(self, fields: Sequence[MutationField]) -> dict[str, FieldResult]:
         names = [each.response_key for each in fields]
@@ -171,6 +173,9 @@ class Mutations:
             done = [FieldResult(None, failed.errors), *(FieldResult(None) for _ in fields[1:])]
         except Exception as error:  # noqa: BLE001  they fail together
             done = [FieldResult(None, [each.error(error)]) for each in fields]
+        except asyncio.CancelledError as error:
+            defect = defect_of(error)
+            done = [FieldResult(None, [each.error(defect)]) for each in fields]
         return dict(zip(names, done, strict=True))
 
     async def _persistently(

@@ -61,8 +61,14 @@ class UsageCounts:
         kept[key] = 1
 
     def know(self, uses: Iterable[Use]) -> None:
-        """Note the names that are stored already; those take room."""
-        for use in uses:
+        """Note the names that are stored; they take room, as do those that are to be stored.
+
+        Names that are not stored any more have made room.
+        """
+        self._look_up()
+        self._clients.clear()
+        self._operations.clear()
+        for use in (*uses, *self._uses):
             self._clients.add((use.client, use.version))
             if use.kind == Kind.OPERATION:
                 self._operations.add(use.name)

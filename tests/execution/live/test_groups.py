@@ -14,6 +14,7 @@ from graph.database.catalog import catalog
 from graph.execution.live import events as streams
 from graph.execution.live import group
 from graph.execution.live.group import Bill, Group
+from graph.execution.running.execute import Execution
 from graph.relay import encode_cursor, to_global_id
 from graph.store.access import ROLES
 from graph.viewer import ANONYMOUS, SYSTEM, Viewer
@@ -22,7 +23,6 @@ from tests.mutations import ANY, run
 from tests.rows import fill
 
 if TYPE_CHECKING:
-    from graph.execution.running.execute import Execution
     from tests.conftest import Client
     from tests.execution.live.conftest import Subscription, Subscriptions
 
@@ -359,3 +359,22 @@ async def test_what_has_no_events_cannot_be_followed(
     assert "Item" in error["message"]
     async with subscribe("subscription { live { customers { totalCount } } }") as live:
         await live.next()
+
+
+async def test_a_resolver_that_is_cancelled_by_itself_ends_no_other_live_query(
+    client: Client, subscribe: Subscriptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each cancelled refresh would end one of the tasks that refresh all live queries."""
+    await fill(client.database, customers=6)
+
+    async def cancelled(*_: Any) -> Any:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Execution, "_read", cancelled)
+        for number in range(1, 6):
+            async with subscribe(LIVE, id=number) as failing:
+                result = await failing.next()
+                assert result["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    async with subscribe(LIVE, id=6) as working:
+        assert (await working.next())["data"]["live"]["order"]["status"] == "PLACED"

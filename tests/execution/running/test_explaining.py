@@ -13,6 +13,7 @@ from graph.app import create_app
 from graph.database import statement_plans as plans
 from graph.database.recording import MAX_STATEMENTS, Recorder, Recording
 from graph.errors import TimedOut
+from graph.execution.running import explaining
 from graph.execution.running.charging import Charging
 from graph.execution.running.execute import Execution
 from graph.execution.running.rate_limit import MemoryTokenBuckets
@@ -404,6 +405,25 @@ async def test_an_answer_without_a_plan_is_an_answer(
     assert warning["code"] == "TIMEOUT"
     assert explanation["statements"][0]["plan"] is None
     assert await all_returned(client.database)
+
+
+async def test_an_explanation_does_not_make_its_operation_slow_for_others(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take_long(*arguments: Any, **_: Any) -> Any:
+        with arguments[3]:
+            await asyncio.sleep(0.4)
+        raise TimedOut
+
+    monkeypatch.setattr(explaining, "plans_of", take_long)
+    request = Request(QUERY, {}, explain=ExplainMode.ANALYZE)
+    await client.execution.answer(request, SYSTEM)
+
+    place, work = request.observation.place, request.observation.work
+    assert place is not None
+    assert place.observed_seconds > 0.25
+    assert work is not None
+    assert not work.history.is_slow
 
 
 async def test_a_recording_is_bounded() -> None:

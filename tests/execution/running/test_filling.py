@@ -86,6 +86,11 @@ class Customer(Node):
     def long(self) -> str:
         return "x" * 10_000
 
+    @resolver("Awaits what somebody else has cancelled.", needs=[])
+    async def cancelled(self) -> str | None:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
     @resolver("Never ends.", needs=[])
     async def endless(self) -> str:
         await asyncio.sleep(60)
@@ -116,7 +121,10 @@ class Query:
     customers: Connection[Customer] = connection("All customers.")
 
 
-schema = Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
+schema = Schema(
+    query=Query,
+    config=StrawberryConfig(scalar_map=SCALARS, enable_experimental_incremental_execution=True),
+)
 _loaders: dict[int, DataLoader[int, int]] = {}
 
 
@@ -141,7 +149,8 @@ async def client(database_url: str, request: pytest.FixtureRequest) -> AsyncIter
 
 @pytest.fixture
 async def compiled(database_url: str) -> AsyncIterator[Client]:
-    async with client_of(create_app(settings_for(database_url), schema=schema)) as client:
+    settings = settings_for(database_url, max_batch=2)
+    async with client_of(create_app(settings, schema=schema)) as client:
         await fill(client.database, customers=5)
         running.clear()
         yield client
@@ -236,6 +245,39 @@ async def test_an_operation_that_ends_leaves_no_resolver_running(client: Client)
     await asyncio.sleep(0)
 
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("fields", ["cancelled", "cancelled endless"])
+async def test_a_resolver_that_is_cancelled_by_itself_is_a_defect(
+    compiled: Client, fields: str
+) -> None:
+    """It is no client that has left: that one would wait for an answer that never comes."""
+    text = f"{{ customers {{ nodes {{ {fields} }} }} }}"
+    batch = [{"query": text}, {"query": "{ customers { totalCount } }"}]
+    response = await compiled.http.post("/graphql", json=batch)
+
+    failed, other = response.json()
+    assert failed["errors"][0]["extensions"]["code"] == ErrorCode.INTERNAL_SERVER_ERROR
+    assert other == {"data": {"customers": {"totalCount": 5}}}
+    assert not [task for task in asyncio.all_tasks() if "_await_waiting" in repr(task)]
+
+
+async def test_a_resolver_that_is_cancelled_by_itself_is_a_defect_of_the_executor_too(
+    client: Client,
+) -> None:
+    answer = await client.answer("{ customers { nodes { cancelled } } }")
+
+    assert answer["errors"][0]["extensions"]["code"] == ErrorCode.INTERNAL_SERVER_ERROR
+
+
+async def test_a_part_that_is_cancelled_by_itself_ends_its_answer(compiled: Client) -> None:
+    text = "{ customers(first: 1) { nodes { town ... @defer { cancelled } } } }"
+    headers = {"accept": "multipart/mixed"}
+    response = await compiled.http.post("/graphql", json={"query": text}, headers=headers)
+
+    assert '"town"' in response.text
+    assert ErrorCode.INTERNAL_SERVER_ERROR in response.text
+    assert response.text.endswith("-----\r\n")
 
 
 _KEYS = st.text(alphabet='ab"\\{}[],:é\n', max_size=4)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
 
 from graph.app import create_app
+from graph.database.transaction import Transaction
+from graph.errors import ErrorCode
+from graph.execution.running.mutations import Mutations
 from graph.relay import INT4_MAX, to_global_id
 from tests.conftest import Client, Statements, client_of, recorded, settings_for
 from tests.mutations import ANY, SUCCESSES, at, mutation, run
@@ -64,6 +68,9 @@ def reasons(answer: Any) -> list[str]:
 
 CUSTOMER, ITEM = to_global_id("Customer", 1), to_global_id("Item", 1)
 ORDER, LINE = to_global_id("Order", 1), to_global_id("OrderLine", 1)
+_MOVE = f"""updateCustomer(
+  input: {{id: "{CUSTOMER}", expectedVersion: {{any: true}}, town: "Elsewhere"}}
+) {{ ... on CustomerSaved {{ customer {{ town }} }} }}"""
 TOBY: dict[str, Any] = {
     "firstName": "Toby",
     "lastName": "Miller",
@@ -581,3 +588,38 @@ async def test_text_that_cannot_be_stored_is_refused_before_anything_runs(
     assert answer["errors"][0]["extensions"]["code"] == "INVALID_TEXT"
     assert "data" not in answer
     assert len(sql) == 0
+
+
+async def test_a_field_that_is_cancelled_by_itself_loses_no_other_result(
+    store: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the fields before it have changed is committed."""
+    alone = vars(Mutations)["_alone"]
+
+    async def cancelled(mutations: Mutations, field: Any) -> Any:
+        if field.response_key == "b":
+            raise asyncio.CancelledError
+        return await alone(mutations, field)
+
+    monkeypatch.setattr(Mutations, "_alone", cancelled)
+    answer = await store.answer(f"mutation {{ a: {_MOVE} b: {_MOVE} }}")
+
+    assert answer["data"] == {"a": {"customer": {"town": "Elsewhere"}}, "b": None}
+    (error,) = answer["errors"]
+    assert error["path"] == ["b"]
+    assert error["extensions"]["code"] == ErrorCode.INTERNAL_SERVER_ERROR
+
+
+async def test_fields_that_are_cancelled_together_fail_together(
+    store: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(_: Transaction) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(Transaction, "commit", cancelled)
+    before = await state(store)
+    answer = await store.answer(f"mutation @atomic {{ a: {_MOVE} b: {_MOVE} }}")
+
+    assert answer["data"] == {"a": None, "b": None}
+    assert [error["path"] for error in answer["errors"]] == [["a"], ["b"]]
+    assert await state(store) == before
