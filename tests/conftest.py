@@ -295,8 +295,8 @@ def free_port() -> int:
 
 def settings_for(url: str, **more: Any) -> Settings:
     # Nothing but a test of these limits meets them, however busy the machine is.
-    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60, "usage_seconds": 0}
-    values = {"database_url": url, "log_level": "error"} | patience | more
+    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60, "max_wait_ms": 60_000}
+    values = {"database_url": url, "log_level": "error", "usage_seconds": 0} | patience | more
     return Settings.model_validate(values)
 
 

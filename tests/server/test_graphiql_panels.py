@@ -171,10 +171,10 @@ async def test_a_field_is_added_by_a_click(page: Page) -> None:
 
 
 EXAMPLES = {
-    "Filter": '"lastName"',
-    "Groups": '"subtotal"',
-    "Mutation": '"shortages"',
-    "Live query": '"sellingPrice"',
+    "Filter": ("query Filter", '"lastName"'),
+    "Groups": ("query Groups", '"subtotal"'),
+    "Mutation": ("mutation PlaceOrder", '"shortages"'),
+    "Live query": ("subscription Live", '"sellingPrice"'),
 }
 
 
@@ -183,8 +183,9 @@ async def test_each_example_is_opened_by_a_click_and_runs(page: Page) -> None:
     names = await panel.locator("li strong").all_text_contents()
     assert set(names) == {*EXAMPLES, "Subscription"}
 
-    for name, found in EXAMPLES.items():
+    for name, (operation, found) in EXAMPLES.items():
         await panel.get_by_role("button", name=name).click()
+        await expect(page.locator(".graphiql-query-editor")).to_contain_text(operation)
         await page.get_by_label("Execute query").click()
         await expect(result_of(page)).to_contain_text(found)
         await expect(result_of(page)).not_to_contain_text('"errors"')
@@ -202,6 +203,7 @@ async def test_the_example_of_a_subscription_receives_events(
 ) -> None:
     panel = await show(page, "Examples")
     await panel.get_by_role("button", name="Subscription").click()
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("subscription Events")
     async with page.expect_websocket() as socket:
         await page.get_by_label("Execute query").click()
     async with (await socket.value).expect_event(
@@ -298,7 +300,7 @@ async def test_a_link_that_is_opened_again_is_the_same_tab(
         for link in [*links[1:], *links, *links]:
             await load(page, f"{live_server.url}/graphql?{link}")
             await page.wait_for_load_state("networkidle")
-            await page.wait_for_timeout(700)  # tabs are stored half a second after a change
+            await page.wait_for_timeout(1500)  # tabs are stored half a second after a change
 
         await expect(page.locator(".graphiql-tab")).to_have_count(2)
         await expect(page.locator(".graphiql-query-editor")).to_contain_text("query Other")

@@ -37,7 +37,7 @@ _TICK_SECONDS = 0.05
 # Their own time is longer, so they may wait for longer.
 _PATIENCE_OF_EXPENSIVE = 5
 # Until it is known how quick they are.
-_TURN_OF_EXPENSIVE_SECONDS = 0.1
+_TURN_OF_EXPENSIVE_SECONDS = 0.04
 
 
 class Place:
