@@ -18,7 +18,6 @@ A NULL in `||` would make the whole answer NULL, so every nullable value is coal
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -29,6 +28,7 @@ from sqlalchemy import literal_column as raw_sql
 
 from graph.database.reads import columns
 from graph.database.reads.connections import ConnectionWriter
+from graph.database.reads.parameters import binder
 from graph.database.reads.parts import Part, joined
 from graph.database.reads.placeholders import placeholder
 from graph.database.reads.sql_fragments import (
@@ -42,7 +42,7 @@ from graph.database.reads.sql_fragments import (
     named,
     object_of,
 )
-from graph.database.worlds import EVERYTHING, OWN, NotChanged, after
+from graph.database.worlds import EVERYTHING, NotChanged, after
 from graph.errors import AnswerTooLarge
 from graph.selection import (
     Column,
@@ -65,10 +65,6 @@ if TYPE_CHECKING:
     from graph.database.reads.parts import Place
     from graph.database.worlds import World
     from graph.selection import DataField, Relationship, Value
-
-
-# The name of a parameter: a argument_index, what is read there, and which of several.
-_PARAMETER = re.compile(r"([0-9]+)\.([a-z]+)([0-9]*)")
 
 
 @dataclass(slots=True)
@@ -167,7 +163,7 @@ def json_statement(
     else:
         statement = _bounded(texts, max_bytes, fails=world.changed is not None)
     sql, parameters = joined(statement, world)
-    return JsonStatement(sql, tuple(map(_binder, parameters)))
+    return JsonStatement(sql, tuple(map(binder, parameters)))
 
 
 def _encoded(texts: Sequence[Sql]) -> Sql:
@@ -368,38 +364,3 @@ def _enum_lookup(value: str, texts: Iterable[tuple[str, str]]) -> Sql:
     """One of a few texts, selected by the value of a column."""
     quoted = ((given.replace("'", "''"), text.replace("'", "''")) for given, text in texts)
     return (f"CASE {value}", *(f" WHEN '{given}' THEN '{text}'" for given, text in quoted), " END")
-
-
-def _binder(name: str) -> Callable[[Sequence[Any]], Any] | None:
-    """A function that reads a parameter such as `3.limit` from the values of the arguments.
-
-    None for the key of the viewer's own row, which is no argument.
-    """
-    if name == OWN:
-        return None
-    argument_index, what, number = _PARAMETER.fullmatch(name).groups()  # type: ignore[union-attr]
-    return _reader(int(argument_index), what, int(number or 0))
-
-
-def _reader(  # noqa: PLR0911  one for each
-    argument_index: int, what: str, number: int
-) -> Callable[[Sequence[Any]], Any]:
-    match what:
-        case "o":
-            return lambda values: values[argument_index].operands[number]
-        case "limit":
-            return lambda values: values[argument_index].size
-        case "offset":
-            return lambda values: values[argument_index].offset
-        case "after":
-            return lambda values: values[argument_index].after[number]
-        case "before":
-            return lambda values: values[argument_index].before[number]
-        case "entities":
-            return lambda values: [entity for entity, _ in values[argument_index].keys]
-        case "keys":
-            return lambda values: [key for _, key in values[argument_index].keys]
-        case "texts":
-            return lambda values: [str(key) for _, key in values[argument_index].keys]
-        case _:
-            return lambda values: values[argument_index].value
