@@ -42,7 +42,7 @@ _DECODERS: dict[ScalarKind, Decoder] = {
     ScalarKind.TIME: datetime.fromisoformat,
     ScalarKind.UUID: UUID,
 }
-# A record has the text of JSON. The JSON of a float is -0 for -0.0, which is an integer.
+# A record has the text of JSON.
 _AS_TEXT = {ScalarKind.JSON, ScalarKind.FLOAT}
 
 
@@ -51,10 +51,13 @@ def placeholder(entity: str, field: Resolved, alias: str, function: str) -> SqlT
     pieces: SqlText = [Json(f"{MARK}[{field.argument_index}")]
     for name in names_in_placeholder(field):
         scalar = replace(scalar_of_column(entity, name), references=None)
+        value = named(alias, name)
+        if scalar.kind is ScalarKind.FLOAT:
+            value += "::text"  # as JSON, -0.0 is -0: an integer without a sign
         if scalar.kind in _AS_TEXT:
             scalar = replace(scalar, kind=ScalarKind.TEXT)
-        value = json_of(scalar, named(alias, name), nullable=scalar.is_nullable, function=function)
-        pieces += [Json(","), *value]
+        json = json_of(scalar, value, nullable=scalar.is_nullable, function=function)
+        pieces += [Json(","), *json]
     return [*pieces, Json(f"]{MARK}")]
 
 
