@@ -19,6 +19,7 @@ from sqlalchemy import text
 from graph.database.driver_errors import translated
 from graph.database.outages import outages
 from graph.database.revisions import is_served
+from graph.database.tasks import end_task
 from graph.errors import ReadOnly, WrongRevision
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ class Readiness:
         await asyncio.shield(check)
 
     async def close(self) -> None:
-        if self._check is not None and not self._check.done():
-            self._check.cancel()
-            await asyncio.wait([self._check])
+        await end_task(self._check)
         await self._engine.dispose()
 
     def _is_fresh(self) -> bool:

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from graph.database.driver_errors import is_outdated, sqlstate, typed
 from graph.database.server import Server, pooled_engine
+from graph.database.tasks import end_task
 from graph.errors import Interrupted, Unavailable
 
 if TYPE_CHECKING:
@@ -138,9 +139,7 @@ class Replica(Server):
             self._looking = asyncio.create_task(self._look())
 
     async def close(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        await end_task(self._looking)
         await self.engine.dispose()
 
     async def _look(self) -> None:

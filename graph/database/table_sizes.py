@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from graph.database.catalog import catalog
 from graph.database.relationships import mappers
+from graph.database.tasks import end_task
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -95,9 +96,7 @@ class TableSizes:
             self.version += 1
 
     async def close(self) -> None:
-        if self._refreshing is not None and not self._refreshing.done():
-            self._refreshing.cancel()
-            await asyncio.wait([self._refreshing])
+        await end_task(self._refreshing)
 
     async def _refresh_quietly(self) -> None:
         try:

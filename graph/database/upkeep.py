@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from graph.database import pruning
 from graph.database.catalog import catalog
 from graph.database.leases import Lease
+from graph.database.tasks import end_task
 from graph.database.writes import idempotency
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ class Upkeep:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await end_task(task)
             # Another worker need not wait for the lease's end.
             with suppress(Exception):
                 await self._lease.release()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from graph.database import usage
+from graph.database.tasks import end_task
 from graph.execution.running.usage import UsageCounts, Use
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ class UsageRecorder:
         try:
             yield self.counts
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await end_task(task)
             try:
                 async with asyncio.timeout(_LAST_SECONDS):
                     await self.store()

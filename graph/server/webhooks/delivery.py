@@ -20,6 +20,7 @@ from graph.database import webhooks
 from graph.database.catalog import catalog
 from graph.database.events import LogReader
 from graph.database.leases import Lease
+from graph.database.tasks import end_task
 from graph.execution.running.event_data import EventDataFailed, event_data
 from graph.execution.running.execute import Execution
 from graph.server.webhooks.sending import TIMEOUT_SECONDS, DeliveryFailed, Sender, body_of
@@ -90,8 +91,7 @@ class Deliverer:
             try:
                 yield
             finally:
-                task.cancel()
-                await asyncio.wait([task])
+                await end_task(task)
                 await self._end_sending()
                 with suppress(Exception):
                     await self._lease.release()
