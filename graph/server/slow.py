@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Any
 from graph.telemetry import Fields
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from graph.database.engine import Database
+    from graph.database.reads import JsonQuery
     from graph.execution.running.observation import Observation
     from graph.execution.running.request import Request
+    from graph.selection import Value
     from graph.viewer import Viewer
 
 logger = logging.getLogger("graph.slow")
@@ -71,9 +75,11 @@ class SlowLog:
         )
         if self._left_out:
             slow["left_out"], self._left_out = self._left_out, 0
-        if self._may_explain(observation):
+        work = observation.work
+        query = work.compiled.query if work and work.compiled else None
+        if work and query and self._may_explain:
             self._planned.append(monotonic())
-            self._explaining = asyncio.create_task(self._explain(slow, observation, viewer))
+            self._explaining = asyncio.create_task(self._explain(slow, query, work.values, viewer))
         else:
             logger.warning(slow)
 
@@ -82,24 +88,18 @@ class SlowLog:
         if self._explaining is not None:
             await asyncio.wait([self._explaining])
 
-    def _may_explain(self, observation: Observation) -> bool:
-        work = observation.work
-        if work is None or work.compiled is None or work.compiled.query is None:
-            return False
-        if self._explaining is not None and not self._explaining.done():
-            return False
-        return self._plans_per_minute > 0 and not _is_full(self._planned)
+    @property
+    def _may_explain(self) -> bool:
+        """Whether there is room for one more plan: one at a time, and so many a minute."""
+        is_busy = self._explaining is not None and not self._explaining.done()
+        return self._plans_per_minute > 0 and not is_busy and not _is_full(self._planned)
 
-    async def _explain(self, slow: Fields, observation: Observation, viewer: Viewer) -> None:
-        work = observation.work
-        assert work is not None  # noqa: S101  `_may_explain`
-        assert work.compiled is not None  # noqa: S101
-        assert work.compiled.query is not None  # noqa: S101
+    async def _explain(
+        self, slow: Fields, query: JsonQuery, values: Sequence[Value], viewer: Viewer
+    ) -> None:
         try:
             async with asyncio.timeout(_EXPLAIN_SECONDS):
-                slow["plan"] = await self._database.explain(
-                    work.compiled.query, work.values, viewer
-                )
+                slow["plan"] = await self._database.explain(query, values, viewer)
         except Exception as error:  # noqa: BLE001  the line is worth more than its plan
             slow["plan_failed"] = type(error).__name__
         logger.warning(slow)
