@@ -268,11 +268,17 @@ def serving(*options: str, **environment: str) -> Iterator[LiveServer]:
             assert process.poll() is None, server.printed()
             yield server
         finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            end_process(process, 30)
+
+
+def end_process(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Stop a process; kill it where it does not end in time."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def eventually(happened: Callable[[], bool], *, seconds: float = 10) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.conftest import eventually, free_port
+from tests.conftest import end_process, eventually, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,12 +107,7 @@ def pooler(database_url: str, *, mode: str, **options: str | int) -> Iterator[Po
             address = f"postgresql+asyncpg://{url.username}@127.0.0.1:{port}/{name}"
             yield Pooler(address, process, log)
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end_process(process, 10)
     finally:
         shutil.rmtree(folder)
 

@@ -16,7 +16,7 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
-from tests.conftest import LiveServer, eventually
+from tests.conftest import LiveServer, end_process, eventually
 from tests.docs.pages import PAGES
 
 if TYPE_CHECKING:
@@ -212,12 +212,7 @@ def serving(environment: Path, folder: Path) -> Iterator[LiveServer]:
         httpx.get(address_in(log), timeout=60)
         yield LiveServer(address_in(log), process, log)
     finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, 60)
 
 
 def address_in(log: Path) -> str:
