@@ -56,8 +56,9 @@ class Witness:
             self.note(f"{message.type}: {message.text}")
 
     def miss(self, request: Request) -> None:
-        # A page that reads an answer in parts hangs up after the last one.
-        if (request.method, request.failure) != ("POST", "net::ERR_ABORTED"):
+        # A page hangs up itself: after the last part of an answer, and on what it was
+        # still loading (a worker of the editor) when it is left.
+        if request.failure != "net::ERR_ABORTED":
             self.note(f"failed: {request.url}")
 
     async def let_loopback_pass(self, route: Route) -> None:

@@ -198,6 +198,23 @@ async def test_each_example_is_opened_by_a_click_and_runs(page: Page) -> None:
     assert await tabs.count() == count
 
 
+OPEN_AND_RUN = """example => {
+  [...document.querySelectorAll(".examples li button")].find(
+    button => button.querySelector("strong").textContent === example).click();
+  document.querySelector(".graphiql-execute-button").click();
+}"""
+
+
+async def test_an_example_may_be_run_before_graphiql_has_read_it(page: Page) -> None:
+    await show(page, "Examples")
+
+    for example in ("Filter", "Groups", "Live query"):
+        await page.evaluate(OPEN_AND_RUN, example)
+        await expect(result_of(page)).to_contain_text(EXAMPLES[example][1])
+        await expect(result_of(page)).not_to_contain_text('"errors"')
+    await page.get_by_label("Stop query").click()
+
+
 async def test_the_example_of_a_subscription_receives_events(
     page: Page, live_server: LiveServer
 ) -> None:

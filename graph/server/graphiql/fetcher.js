@@ -1,5 +1,5 @@
 import { createGraphiQLFetcher } from "@graphiql/toolkit";
-import { getOperationAST } from "graphql";
+import { selected } from "./operation.js";
 import { current, update } from "./runs.js";
 import { connectionParams, fetchSignedIn } from "./sign-in.jsx";
 
@@ -13,9 +13,13 @@ const send = createGraphiQLFetcher({
 
 /** GraphiQL's fetcher, which has runs explained while the panel is open. */
 export function fetcher(params, options) {
-  const operation = options?.documentAST && getOperationAST(options.documentAST, params.operationName);
-  const isRun = operation && operation.operation !== "subscription";
-  return isRun && current().explains ? explained(params, options, operation.operation) : send(params, options);
+  if (!("documentAST" in options)) {
+    return send(params, options); // GraphiQL reads the schema
+  }
+  const { documentAST, operation, operationName } = selected(params.query, params.operationName);
+  const request = [{ ...params, operationName }, { ...options, documentAST }];
+  const isExplainable = operation && operation !== "subscription";
+  return isExplainable && current().explains ? explained(...request, operation) : send(...request);
 }
 
 async function* explained(params, options, type) {

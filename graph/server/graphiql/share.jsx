@@ -1,5 +1,6 @@
 import { ToolbarMenu, UnStyledButton, useGraphiQL } from "@graphiql/react";
 import { useState } from "react";
+import { selected } from "./operation.js";
 import { isSignedIn } from "./sign-in.jsx";
 
 // Headers with these words hold secrets, which stay here.
@@ -14,7 +15,7 @@ export function Share() {
     query: queryEditor.getValue(),
     variables: variableEditor.getValue().trim(),
     headers: parsed(headerEditor?.getValue()),
-    operationName,
+    operationName: selected(queryEditor.getValue(), operationName).operationName,
   });
 
   async function copy(text) {
