@@ -281,8 +281,11 @@ def end_process(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.wait()
 
 
-def eventually(happened: Callable[[], bool], *, seconds: float = 10) -> None:
-    """Wait until it has happened; fail if it does not in time."""
+def eventually(happened: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Wait until it has happened; fail if it does not in time.
+
+    The time is for what never happens: a busy machine may take ten seconds.
+    """
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, f"it did not happen within {seconds} seconds"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 from tests.conftest import end_process, eventually, free_port
@@ -120,8 +122,26 @@ def _admit(sockets: Path, user: int) -> None:
     if entry not in accounts.read_text():
         with accounts.open("a") as file:
             file.write(entry)
-        os.kill(int(postmaster), signal.SIGHUP)
-        time.sleep(0.5)  # until it has read them
+        with ThreadPoolExecutor() as thread:  # an event loop may be running in this one
+            thread.submit(asyncio.run, _reloaded(sockets, int(postmaster))).result()
+
+
+async def _reloaded(sockets: Path, postmaster: int) -> None:
+    """Return when PostgreSQL has read its files again."""
+
+    async def loaded() -> Any:
+        """When the files were read that a new connection is held against."""
+        connection = await asyncpg.connect(host=str(sockets), user="graph", database="postgres")
+        try:
+            return await connection.fetchval("SELECT pg_conf_load_time()")
+        finally:
+            await connection.close()
+
+    before = await loaded()
+    os.kill(postmaster, signal.SIGHUP)
+    async with asyncio.timeout(60):
+        while await loaded() == before:  # noqa: ASYNC110  PostgreSQL tells nobody
+            await asyncio.sleep(0.02)
 
 
 def _listens(port: int) -> bool:

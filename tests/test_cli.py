@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -28,7 +29,7 @@ from graph.errors import AddressUnavailable, DatabaseUnreachable, DatabaseUnsuit
 from graph.server.serve import bound_socket
 from graph.store.seed import seed
 from tests.conftest import eventually, serving, settings_for
-from tests.database.test_embedded import CLUSTER, a_folder, is_alive, postmaster
+from tests.database.embedded import CLUSTER, a_folder, is_alive, postmaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -517,8 +518,10 @@ def test_serve_starts_its_postgresql_again_when_it_was_killed(data_dir: Path) ->
 
     with serving(GRAPH_DATA_DIR=str(data_dir)) as server:
         before = counted(server)
-        os.kill(postmaster(data_dir), signal.SIGKILL)
-        eventually(lambda: ready() == 503)
+        with (data_dir / f"{CLUSTER}.gate").open("rb") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)  # nobody starts it meanwhile
+            os.kill(postmaster(data_dir), signal.SIGKILL)
+            eventually(lambda: ready() == 503)
         eventually(lambda: ready() == 200)
         after = counted(server)
         log = ended(server)

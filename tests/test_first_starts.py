@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests.conftest import eventually, serving
-from tests.database.test_embedded import a_folder, is_alive, postmaster
+from tests.database.embedded import a_folder, is_alive, postmaster
 
 COUNT = {"query": "{ customers { totalCount } }"}
 STARTS = 3

@@ -21,7 +21,7 @@ from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.database.revisions import head_revision
 from tests.conftest import eventually, serving, settings_for
-from tests.database.test_embedded import CLUSTER, a_folder
+from tests.database.embedded import CLUSTER, a_folder
 from tests.docs.pages import RECIPES
 from tests.docs.recipes import apply, copy_package, recipes
 from tests.store.test_key_migration import fill

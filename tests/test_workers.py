@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import eventually
-from tests.database.test_embedded import USER, is_alive, is_in, postmaster
+from tests.database.embedded import USER, is_alive, is_in, postmaster
 from tests.workers import beside_others, scope_of
 
 if TYPE_CHECKING:

@@ -105,7 +105,7 @@ async def test_the_secret_is_not_in_the_database(database: Database) -> None:
 async def test_a_revoked_key_ends_within_seconds(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graph.server.api_keys._KEPT_SECONDS", 0.2)
+    monkeypatch.setattr("graph.server.api_keys._KEPT_SECONDS", 2)
     key = await api_keys.add(database, "Reports", (), None)
     authenticator = made(jwt_secret=SECRET)
     async with authenticator.running(database):
@@ -113,7 +113,7 @@ async def test_a_revoked_key_ends_within_seconds(
         await authenticator.identify(scope)
         assert await api_keys.revoke(database, key.split("_")[1])
         assert authenticator.known(scope) is not None
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(2.1)
 
         assert authenticator.known(scope) is None
         with pytest.raises(InvalidToken):

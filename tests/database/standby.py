@@ -17,7 +17,7 @@ from graph.database.embedded.account import account_for
 from graph.database.engine import Database
 from graph.database.migrate import migrate
 from tests.conftest import settings_for
-from tests.database.test_embedded import CLUSTER, postmaster
+from tests.database.embedded import CLUSTER, postmaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

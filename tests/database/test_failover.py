@@ -12,8 +12,8 @@ import pytest
 from graph.app import create_app
 from graph.database.engine import Database
 from tests.conftest import client_of, settings_for
+from tests.database.embedded import a_folder
 from tests.database.standby import dsn_of, fetched, replicated
-from tests.database.test_embedded import a_folder
 from tests.rows import fill
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from graph.relay import to_global_id
 from graph.store.access import ROLES
 from graph.viewer import SYSTEM, Viewer
 from tests.conftest import client_of, free_port, serving, settings_for
+from tests.database.embedded import a_folder
 from tests.database.reading import (
     TOKEN,
     delayed,
@@ -32,7 +33,6 @@ from tests.database.reading import (
     stale_reads,
 )
 from tests.database.standby import dsn_of, fetched, replicated, until
-from tests.database.test_embedded import a_folder
 from tests.docs.pages import ROOT, blocks
 from tests.node import environment
 from tests.pooler import pooler

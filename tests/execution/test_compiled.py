@@ -533,9 +533,9 @@ async def test_resolvers_see_the_snapshot_of_compiled_fields(
 
 @pytest.fixture
 async def narrow(database_url: str, database: Database) -> AsyncIterator[Client]:
-    """A client of a server with one connection, and half a second for a statement."""
+    """A client of a server with one connection, and two seconds for a statement."""
     await fill(database, customers=20, orders=3)
-    settings = settings_for(database_url, pool_size=1, statement_timeout_seconds=0.5)
+    settings = settings_for(database_url, pool_size=1, statement_timeout_seconds=2)
     async with client_of(create_app(settings)) as client:
         yield client
 

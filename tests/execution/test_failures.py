@@ -185,7 +185,7 @@ async def test_a_resolver_shows_its_own_errors_and_no_others(settings: Settings)
 async def test_a_statement_that_takes_too_long_is_a_timeout(
     settings: Settings, database_url: str
 ) -> None:
-    hasty = settings.model_copy(update={"statement_timeout_seconds": 0.3})
+    hasty = settings.model_copy(update={"statement_timeout_seconds": 1})
     async with client_of(create_app(hasty)) as client:
         await fill(client.database, customers=1)
         async with locked(database_url, "orders"):
@@ -204,7 +204,7 @@ async def test_a_statement_that_takes_too_long_is_a_timeout(
             }
         ]
     }
-    assert 0.3 <= waited_seconds < 5
+    assert 1 <= waited_seconds < 15
     assert beside["customers"]["nodes"] == [{"username": "user1"}]
     assert afterwards["customers"]["totalCount"] == 1
 
@@ -212,7 +212,7 @@ async def test_a_statement_that_takes_too_long_is_a_timeout(
 async def test_an_operation_waits_for_a_place_and_not_for_a_connection(
     settings: Settings, database_url: str
 ) -> None:
-    narrow = {"pool_size": 1, "pool_timeout_seconds": 0.1, "statement_timeout_seconds": 0.5}
+    narrow = {"pool_size": 1, "pool_timeout_seconds": 0.1, "statement_timeout_seconds": 2}
     async with client_of(create_app(settings.model_copy(update=narrow))) as client:
         async with locked(database_url, "customers"):
             first, second = await asyncio.gather(posted(client, NESTED), posted(client, NESTED))

@@ -21,7 +21,7 @@ from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.relay import to_global_id
 from tests.conftest import free_port, settings_for
-from tests.database.test_embedded import a_folder, postmaster
+from tests.database.embedded import a_folder, postmaster
 from tests.mutations import ANY
 from tests.prove.books import Books
 from tests.prove.conftest import ROUNDS

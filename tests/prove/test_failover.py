@@ -15,8 +15,8 @@ import pytest
 
 from graph.database.engine import Database
 from tests.conftest import settings_for
+from tests.database.embedded import a_folder, postmaster
 from tests.database.standby import fetched, replicated, until
-from tests.database.test_embedded import a_folder, postmaster
 from tests.prove.books import Books
 from tests.prove.conftest import ROUNDS
 from tests.prove.shop import Shop, basket, stocked

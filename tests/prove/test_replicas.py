@@ -10,9 +10,9 @@ import pytest
 
 from graph.database.engine import Database
 from tests.conftest import settings_for
+from tests.database.embedded import a_folder
 from tests.database.reading import delayed, paused, reading, replicas_of, stale_reads
 from tests.database.standby import replicated
-from tests.database.test_embedded import a_folder
 from tests.prove.conftest import ROUNDS
 from tests.rows import fill
 

@@ -21,7 +21,7 @@ from graph.server.serve import bound_socket
 from graph.server.socket_protocol import BoundedSocketProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Request
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SUBPROTOCOL = "graphql-transport-ws"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+# So long uvicorn would wait for connections that nobody closes; who does not wait takes half of it.
+GRACE_SECONDS = 20
 
 
 @dataclass
@@ -118,12 +120,40 @@ class StreamingServer:
 
     async def until_idle(self) -> None:
         """Wait until nothing is open, and check that every gauge is back at zero."""
-        for _ in range(200):
-            if not any(self.gauges.values()) and not self.streams.open:
-                break
+        await until(lambda: not any(self.gauges.values()) and not self.streams.open)
+        assert set(self.gauges.values()) == {0}
+
+    async def until_no_address_is_connected(self) -> None:
+        limits = self.state["connection_limits"]
+        await until(lambda: not limits.by_address)
+
+
+async def until(happened: Callable[[], bool], *, seconds: float = 60) -> None:
+    """Return when it has happened.
+
+    Raises:
+        TimeoutError: it has not in time.
+    """
+    async with asyncio.timeout(seconds):
+        while not happened():  # noqa: ASYNC110  many things may happen
             await asyncio.sleep(0.02)
-        assert set(self.gauges.values()) == {0}, self.gauges
-        assert self.streams.open == 0
+
+
+async def turns(seconds: float) -> None:
+    """Sleep so long, in turns of the event loop: time in which we were stopped counts as one."""
+    for _ in range(round(seconds / 0.02)):
+        await asyncio.sleep(0.02)
+
+
+async def standstill(count: Callable[[], int]) -> int:
+    """The count, when it has stayed the same for half a second, in turns of the event loop."""
+    found, now = -1, count()
+    async with asyncio.timeout(60):
+        while found != now:
+            found = now
+            await turns(0.5)
+            now = count()
+    return found
 
 
 @asynccontextmanager
@@ -151,7 +181,7 @@ async def streaming_server(settings: Settings) -> AsyncIterator[StreamingServer]
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,
         ws_per_message_deflate=settings.compress_sockets,
-        timeout_graceful_shutdown=15,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -202,7 +232,7 @@ class RawSocket:
         payload = {"query": query, "variables": variables}
         self.send(id=id_, type="subscribe", payload=payload)
 
-    async def read_frame(self, seconds: float = 10) -> tuple[int, bytes]:
+    async def read_frame(self, seconds: float = 60) -> tuple[int, bytes]:
         async with asyncio.timeout(seconds):
             try:
                 first, second = await self.reader.readexactly(2)
@@ -215,7 +245,7 @@ class RawSocket:
             except (asyncio.IncompleteReadError, ConnectionError):
                 raise ClosedWith(0) from None
 
-    async def receive(self, seconds: float = 10) -> dict[str, Any]:
+    async def receive(self, seconds: float = 60) -> dict[str, Any]:
         """The next message; pings are answered meanwhile.
 
         Raises:
@@ -235,7 +265,7 @@ class RawSocket:
     async def received(self, count: int) -> list[dict[str, Any]]:
         return [await self.receive() for _ in range(count)]
 
-    async def closed(self, seconds: float = 10) -> tuple[int, str]:
+    async def closed(self, seconds: float = 60) -> tuple[int, str]:
         """The code and reason with which the server closes; messages before that are dropped."""
         try:
             while True:
@@ -278,7 +308,7 @@ async def shake_hands(
         fields["Sec-WebSocket-Protocol"] = subprotocol
     lines = [f"{name}: {value}" for name, value in (fields | (headers or {})).items()]
     writer.write("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -85,6 +85,13 @@ LINES = st.sampled_from(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def closed() -> Iterator[None]:
+    """The connections are closed in the end: a socket that is left open is a warning."""
+    with HTTP:
+        yield
+
+
 @pytest.fixture(scope="module")
 def server(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
     assert live_server.url  # its store is the one

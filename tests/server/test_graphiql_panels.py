@@ -307,6 +307,13 @@ async def test_ctrl_enter_runs_before_the_first_click(page: Page) -> None:
     await expect(result_of(page)).to_contain_text('"totalCount"')
 
 
+# GraphiQL keeps its tabs half a second after a change.
+IS_STORED = """query => {
+  const kept = JSON.parse(localStorage.getItem('graphiql:tabState') ?? '{"tabs": []}');
+  return kept.tabs[kept.activeTabIndex]?.query === query;
+}"""
+
+
 async def test_a_link_that_is_opened_again_is_the_same_tab(
     live_server: LiveServer, tmp_path: Path
 ) -> None:
@@ -317,7 +324,7 @@ async def test_a_link_that_is_opened_again_is_the_same_tab(
         for link in [*links[1:], *links, *links]:
             await load(page, f"{live_server.url}/graphql?{link}")
             await page.wait_for_load_state("networkidle")
-            await page.wait_for_timeout(1500)  # tabs are stored half a second after a change
+            await page.wait_for_function(IS_STORED, arg=parse_qs(link)["query"][0])
 
         await expect(page.locator(".graphiql-tab")).to_have_count(2)
         await expect(page.locator(".graphiql-query-editor")).to_contain_text("query Other")

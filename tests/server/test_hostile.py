@@ -41,6 +41,13 @@ MEGABYTES = 150
 PROCESSOR_SECONDS = 0.25
 
 
+@pytest.fixture(scope="module", autouse=True)
+def closed() -> Iterator[None]:
+    """The connections are closed in the end: a socket that is left open is a warning."""
+    with HTTP:
+        yield
+
+
 @pytest.fixture(scope="module")
 def stranger(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
     """A server as strangers meet it, on the store of the live one."""

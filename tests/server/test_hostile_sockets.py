@@ -182,8 +182,7 @@ async def test_handshakes_that_are_broken_off_leave_nothing(server: StreamingSer
             socket.writer.write(b"\x81")  # half of a frame
         socket.writer.transport.abort()
     await server.until_idle()
-    await asyncio.sleep(0.1)
-    assert not server.state["connection_limits"].by_address
+    await server.until_no_address_is_connected()
 
 
 # What frames

@@ -223,7 +223,8 @@ def test_a_killed_worker_is_one_line(database_url: str) -> None:
         (killed, *_) = [pid for pid in workers if "spawn_main" in command_of(pid)]
         os.kill(killed, signal.SIGKILL)
         eventually(lambda: len(set(workers) ^ {*map(int, children.read_text().split())}) >= 2)
-        time.sleep(1)
+        eventually(lambda: f"worker {killed} " in server.printed())
+        time.sleep(1)  # and there is no other line
         server.process.terminate()
         server.process.wait(30)
         logged = server.printed().splitlines()

@@ -167,7 +167,7 @@ async def test_metrics_tell_of_events_replays_and_live_connections(database_url:
 async def test_a_timeout_is_counted_for_its_operation(database: Database) -> None:
     port, url = free_port(), database.engine.url.render_as_string(hide_password=False)
     settings = settings_for(
-        url, metrics_port=port, operation_timeout_seconds=0.5, statement_timeout_seconds=0.5
+        url, metrics_port=port, operation_timeout_seconds=2, statement_timeout_seconds=2
     )
     async with client_of(create_app(settings)) as client, database.engine.begin() as other:
         await client("query Shelf { items { nodes { name } } }")

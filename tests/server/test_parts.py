@@ -211,7 +211,7 @@ async def test_a_store_that_fails_later_is_an_error_of_the_part(
 ) -> None:
     """A statement that times out there: the parts that came stay."""
     await fill(database, customers=1)
-    hurried = settings.model_copy(update={"statement_timeout_seconds": 0.2})
+    hurried = settings.model_copy(update={"statement_timeout_seconds": 2})
     async with locked_orders(database_url), client_of(create_app(hurried)) as client:
         first, last = multipart(await post(client, "multipart/mixed", LATER))
 
@@ -245,14 +245,15 @@ async def test_a_client_that_does_not_read_holds_no_connection(
     environment = {
         "GRAPH_DATABASE_URL": database_url,
         "GRAPH_POOL_SIZE": "1",
-        "GRAPH_POOL_TIMEOUT_SECONDS": "4",
+        "GRAPH_POOL_TIMEOUT_SECONDS": "20",
+        "GRAPH_CLIENT_TIMEOUT_SECONDS": "60",
     }
     with serving(**environment) as server, connected(server) as connection:
         head = HEAD + b"accept: multipart/mixed\r\ncontent-length: %d\r\n\r\n" % len(body)
         connection.sendall(head + body)
         begun = await asyncio.to_thread(connection.recv, 100)
         assert begun.startswith(b"HTTP/1.1 200")
-        async with httpx.AsyncClient(timeout=20) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             query = "{ items { totalCount } }"
             response = await http.post(f"{server.url}/graphql", json={"query": query})
         assert response.status_code == 200, response.text

@@ -18,6 +18,7 @@ from tests.server.live import (
     raw_socket,
     shake_hands,
     streaming_server,
+    until,
 )
 
 if TYPE_CHECKING:
@@ -382,11 +383,7 @@ async def test_a_message_may_come_in_fragments(socket: RawSocket) -> None:
 
 
 async def until_open(server: StreamingServer, count: int) -> None:
-    for _ in range(250):
-        if server.streams.open == count:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{server.streams.open} streams are open")
+    await until(lambda: server.streams.open == count)
 
 
 async def test_the_raw_client_notices_a_lost_connection(server: StreamingServer) -> None:

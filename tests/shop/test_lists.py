@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tests.shop.conftest import Shop, Visits
 
 
+# So long it takes at most until a list knows that its end is near.
+THREE_FRAMES = """async () => {
+  for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+}"""
 LINKS = {
     "/": "true",
     "/?stock=out": "stock = 0",
@@ -57,7 +61,9 @@ async def test_a_list_grows_when_its_end_comes_near_and_keeps_its_place(visit: V
         await expect(rows.nth(size - 1)).to_be_attached()
     item = rows.nth(40).get_by_role("link")
     await item.scroll_into_view_if_needed()
-    await page.wait_for_timeout(300)  # the place is noted when scrolling has ended
+    # The end may have come near once more before that.
+    await page.evaluate(THREE_FRAMES)
+    await expect(page.get_by_role("list", name="Items")).to_have_attribute("aria-busy", "false")
     place = await page.evaluate("scrollY")
     size = await rows.count()
 
@@ -67,6 +73,8 @@ async def test_a_list_grows_when_its_end_comes_near_and_keeps_its_place(visit: V
     await page.go_back()
 
     await expect(rows).to_have_count(size)
+    await page.wait_for_function("place => scrollY === place", arg=place)
+    await page.evaluate(THREE_FRAMES)
     assert await page.evaluate("scrollY") == place
 
 

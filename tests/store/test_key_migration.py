@@ -29,7 +29,7 @@ from graph.database.migrate import migrate
 from graph.database.transaction import RetryableConflict, transaction
 from graph.errors import MigrationRefused
 from tests.conftest import settings_for
-from tests.database.test_embedded import a_folder
+from tests.database.embedded import a_folder
 from tests.store.test_migrations import dumped
 
 if TYPE_CHECKING:

@@ -254,14 +254,14 @@ async def test_a_cancelled_seeder_leaves_nothing(database: Database) -> None:
 
 
 async def test_a_seeder_waits_longer_than_a_statement_may_take(database_url: str) -> None:
-    database = Database.connect(settings_for(database_url, statement_timeout_seconds=0.1))
+    database = Database.connect(settings_for(database_url, statement_timeout_seconds=0.5))
     async with database.write() as writer:
         await writer.execute(text("LOCK TABLE customers IN ROW EXCLUSIVE MODE"))
         seeding = asyncio.create_task(seed(database, customers=1))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
 
     assert (await seeding).customers == 1
-    assert await column(database, "SHOW statement_timeout") == ["100ms"]
+    assert await column(database, "SHOW statement_timeout") == ["500ms"]
     await database.close()
 
 

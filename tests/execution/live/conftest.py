@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from graph.viewer import Viewer
     from tests.conftest import Client
 
-_SECONDS = 10
+_SECONDS = 60
 
 
 @dataclass

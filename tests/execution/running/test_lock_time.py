@@ -67,5 +67,5 @@ async def test_a_transaction_that_takes_too_long_ends_and_changes_nothing(
     stock = await client("{ items { nodes { stock } } }")
 
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"TIMEOUT"}
-    assert waited < 2
+    assert waited < 8  # where nothing ended it, it would be ten
     assert {each["stock"] for each in stock["items"]["nodes"]} == {10}

@@ -188,7 +188,7 @@ async def test_cleaning_up_is_bounded_and_skips_locked_buckets(
     locker = await asyncpg.connect(database_url.replace("postgresql+asyncpg", "postgresql"))
     try:
         await locker.execute("BEGIN; SELECT * FROM cost_buckets LIMIT 14 FOR UPDATE")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             for _ in range(20):
                 await token_bucket_table.forget(database, most=100)
         assert await executed(database_url, "SELECT count(*) FROM cost_buckets") >= 14

@@ -63,7 +63,7 @@ class Receiver:
     def events(self) -> list[int]:
         return [each.event for each in self.got]
 
-    async def has(self, happened: Callable[[], bool], seconds: float = 15) -> None:
+    async def has(self, happened: Callable[[], bool], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not happened():  # noqa: ASYNC110  whatever happens
                 await asyncio.sleep(0.02)

@@ -237,7 +237,7 @@ async def test_a_receiver_that_is_gone_pauses_its_webhook_at_once(
     receiver.answer = lambda _: status(410)
     await fill(database, customers=1)
     async with delivering(database, settings):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await webhooks.every(database))[0].paused_at is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
@@ -302,7 +302,7 @@ async def test_a_log_that_begins_anew_is_sent_from_its_new_numbers(
     sample = await last(database)
     assert sample < webhook.position
     async with delivering(database, settings):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await webhooks.every(database))[0].position != sample:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         await change(database, "UPDATE orders SET status = 'PAID' WHERE id = 1")

@@ -83,7 +83,7 @@ async def test_the_address_of_the_connection_is_the_one_that_is_checked(
 async def test_responses_are_bounded_and_redirects_are_not_followed(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 3)
     sender = Sender([ip_network("127.0.0.0/8")])
     async with sender.running():
 
@@ -100,7 +100,7 @@ async def test_responses_are_bounded_and_redirects_are_not_followed(
         assert await problem(elsewhere) == "status 302"
         assert {got.path for got in receiver.got} == {"/hooks"}
         assert await problem(status(200, b"x" * 10_000_000)) == ""
-        assert "no response within" in await problem(status(200), delay=2)
+        assert "no response within" in await problem(status(200), delay=30)
         assert await problem(b"garbage\r\n\r\n") != ""
         assert await problem(b"HTTP/1.1 200 X\r\n" + b"a: b\r\n" * 100_000) != ""
 
@@ -130,7 +130,7 @@ async def test_a_response_without_end_ends_in_time(
     monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
     receiver.answer = lambda _: endless * (1 if b"200" in endless else 200_000)
     sender = Sender([ip_network("127.0.0.0/8")])
-    async with sender.running(), asyncio.timeout(20):
+    async with sender.running(), asyncio.timeout(60):
         with pytest.raises(DeliveryFailed, match="no response within"):
             await sender.send(receiver.url, [new_secret()], "1", b"{}")
 

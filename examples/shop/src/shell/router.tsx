@@ -9,7 +9,12 @@ const listeners = new Set<() => void>();
 
 history.scrollRestoration = "manual";
 addEventListener("popstate", () => arrive(history.state));
-addEventListener("scrollend", () => history.replaceState({ y: scrollY }, ""));
+addEventListener("scrollend", keepPlace);
+
+/** Keeps the place in the page that is shown; not once the address is that of another page. */
+function keepPlace(): void {
+  if (here === location.pathname + location.search) history.replaceState({ y: scrollY }, "");
+}
 
 function arrive(at: { y?: number } | null): void {
   here = location.pathname + location.search;
@@ -18,6 +23,7 @@ function arrive(at: { y?: number } | null): void {
 }
 
 export function navigate(to: string, how: "push" | "replace" = "push"): void {
+  keepPlace(); // who follows a link may have scrolled just before
   if (how === "push") history.pushState(null, "", to);
   else history.replaceState(history.state, "", to);
   arrive(how === "push" ? { y: 0 } : null);
