@@ -20,12 +20,12 @@ from graph.database.embedded import running_cluster
 from graph.database.engine import Database
 from graph.database.migrate import migrate
 from graph.database.revisions import head_revision
+from tests.command_line import complaint, graph, output_of
 from tests.conftest import eventually, serving, settings_for
 from tests.database.embedded import CLUSTER, a_folder
 from tests.docs.pages import RECIPES
 from tests.docs.recipes import apply, copy_package, recipes
 from tests.store.test_key_migration import fill
-from tests.test_cli import complaint, graph, output_of
 
 if TYPE_CHECKING:
     import subprocess

@@ -72,9 +72,9 @@ def is_locked(file: Path) -> bool:
 
 
 def test_tests_that_share_a_fixture_of_their_module_stay_together() -> None:
-    together, apart = "tests/test_cli.py::test_a[b::c]", "tests/test_relay.py::test_a"
+    together, apart = "tests/test_serve.py::test_a[b::c]", "tests/test_relay.py::test_a"
 
-    assert scope_of(together, ROOT) == "tests/test_cli.py"
+    assert scope_of(together, ROOT) == "tests/test_serve.py"
     assert scope_of(apart, ROOT) == apart
 
 

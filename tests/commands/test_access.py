@@ -15,10 +15,10 @@ from graph.development import development_token, issues_tokens, with_own_issuer
 from graph.errors import DataDirUnusable, InvalidToken, StartupError
 from graph.server.api_keys import ApiKeys
 from graph.settings import Settings
+from tests.command_line import complaint, graph, output_of
 from tests.conftest import client_of, settings_for
 from tests.rows import fill
 from tests.server.test_authentication import ROLES, SECRET, made, scope_with
-from tests.test_cli import complaint, graph, output_of
 
 if TYPE_CHECKING:
     from pathlib import Path

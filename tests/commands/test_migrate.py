@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from graph.database.revisions import head_revision
-from tests.test_cli import answer, complaint, executed, graph, output_of
+from tests.command_line import answer, complaint, executed, graph, output_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -30,6 +30,16 @@ HISTORY = (
     "store 0011: The view `history` of the event log, and the indexes for the histories of"
     " customers and items"
 )
+
+
+def test_migrate_goes_up_and_down_and_reports_it(empty_url: str) -> None:
+    def run(*arguments: str) -> str:
+        return output_of(graph("migrate", *arguments, GRAPH_DATABASE_URL=empty_url))
+
+    assert run() == f"Migrated the database from revision none to {head_revision()}.\n"
+    back = run("--to", "base", "--yes")
+    assert back == f"Migrated the database from revision {head_revision()} to none.\n"
+    assert answer(empty_url, "SELECT to_regclass('customers')") is None
 
 
 def test_a_plan_shows_locks_and_changes_nothing(empty_url: str) -> None:

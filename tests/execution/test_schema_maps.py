@@ -12,7 +12,7 @@ from graphql import introspection_from_schema
 from graph.execution import schema_maps
 from graph.schema.scalars import SCALARS, client_type
 from graph.store.schema import schema
-from tests.test_cli import complaint, graph, output_of
+from tests.command_line import complaint, graph, output_of
 
 SERVED = schema._schema  # noqa: SLF001
 INTROSPECTION: Any = introspection_from_schema(SERVED)

@@ -15,9 +15,9 @@ from graph.schema.schema import text_of
 from graph.store.access import ROLES
 from graph.store.schema import schema
 from graph.viewer import Viewer
+from tests.command_line import complaint, graph, output_of
 from tests.execution.generator import Drawn, operations, write_store
 from tests.execution.oracle import for_all, is_masked, opened
-from tests.test_cli import complaint, graph, output_of
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from graph.app import create_app
 from graph.schema.schema import Schema
+from tests.command_line import graph, output_of
 from tests.conftest import client_of, settings_for
-from tests.test_cli import graph, output_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

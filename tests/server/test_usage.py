@@ -15,8 +15,8 @@ from graph.execution.running.request import Request
 from graph.execution.running.usage import OTHER, Kind, UsageCounts, Use
 from graph.store.schema import schema
 from graph.viewer import SYSTEM
+from tests.command_line import graph
 from tests.conftest import client_of
-from tests.test_cli import graph
 
 if TYPE_CHECKING:
     from graph.execution.documents.operation import Operation
