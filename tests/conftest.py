@@ -52,6 +52,11 @@ pytest_plugins = ["tests.workers"]
 
 _numbers = count(1)
 
+# On a busy machine everything takes long, and waits.
+PATIENCE = {"max_wait_ms": 60_000, "expensive_after_ms": 60_000}
+# What these are by default, for the tests that are about it.
+HASTE = {"max_wait_ms": 1_000, "expensive_after_ms": 250}
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
@@ -254,11 +259,12 @@ def live_server(cluster: Cluster, template: str) -> Iterator[LiveServer]:
 def serving(*options: str, **environment: str) -> Iterator[LiveServer]:
     """`graph serve` on a free port, ready to answer; it is stopped when the block ends."""
     url = f"http://127.0.0.1:{free_port()}"
+    patience = {f"GRAPH_{name.upper()}": str(value) for name, value in PATIENCE.items()}
     # Nobody would read a pipe, and a server waits where it cannot write.
     with NamedTemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "graph", "serve", "--port", url.rsplit(":", 1)[1], *options],
-            env=os.environ | {"GRAPH_LOG_LEVEL": "warning"} | environment,
+            env=os.environ | {"GRAPH_LOG_LEVEL": "warning"} | patience | environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -304,7 +310,7 @@ def free_port() -> int:
 
 def settings_for(url: str, **more: Any) -> Settings:
     # Nothing but a test of these limits meets them, however busy the machine is.
-    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60, "max_wait_ms": 60_000}
+    patience = {"connect_timeout_seconds": 60, "pool_timeout_seconds": 60} | PATIENCE
     values = {"database_url": url, "log_level": "error", "usage_seconds": 0} | patience | more
     return Settings.model_validate(values)
 

@@ -30,8 +30,10 @@ _SECONDS = 120
 _MODULES = ("cli", "app", "doctor", "development", "database.migrate", "store.seed")
 
 
-def run(arguments: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """`python -m graph` with these arguments, in the folder `/`. It is killed after two minutes."""
+def run(
+    arguments: Sequence[str], environment: dict[str, str], folder: Path = Path("/")
+) -> subprocess.CompletedProcess[str]:
+    """`python -m graph` with these arguments. It is killed after two minutes."""
     with (
         Path(os.devnull).open("rb") as nothing,
         TemporaryFile() as output,
@@ -41,7 +43,7 @@ def run(arguments: Sequence[str], environment: dict[str, str]) -> subprocess.Com
         keeper.connect(_address())
         files = [file.fileno() for file in (nothing, output, complaints)]
         socket.send_fds(keeper, [b"files"], files)
-        keeper.sendall(json.dumps([list(arguments), environment]).encode())
+        keeper.sendall(json.dumps([list(arguments), environment, str(folder)]).encode())
         keeper.shutdown(socket.SHUT_WR)
         code = int(keeper.recv(100))
         texts = []
@@ -104,7 +106,8 @@ def _keep(connection: socket.socket) -> None:
     command = os.fork()
     if command == 0:
         connection.close()
-        arguments, environment = json.loads(request)
+        arguments, environment, folder = json.loads(request)
+        os.chdir(folder)
         _become(arguments, environment, files)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(command, signal.SIGKILL))
     signal.alarm(_SECONDS)
@@ -119,7 +122,6 @@ def _become(arguments: list[str], environment: dict[str, str], files: list[int])
         os.close(file)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir("/")
     sys.argv = ["graph", *arguments]
     runpy.run_module("graph", run_name="__main__", alter_sys=True)
     sys.exit()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +14,7 @@ from graph.database.connect import state_of
 from graph.doctor import check_sign_in, dangers, dangers_of_workers, effective
 from graph.errors import InvalidSetting
 from graph.settings import Profile, Settings, TokenBucketMode
+from tests.command_line import graph
 from tests.conftest import client_of, settings_for
 from tests.rows import fill
 
@@ -104,14 +102,7 @@ def test_production_without_an_issuer_is_refused_by_serve_and_doctor(database_ur
         check_sign_in(Settings(profile=Profile.PRODUCTION))
 
     for command in ("serve", "doctor"):
-        done = subprocess.run(
-            [sys.executable, "-m", "graph", command],
-            env=os.environ | {"GRAPH_DATABASE_URL": database_url, "GRAPH_PROFILE": "production"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = graph(command, GRAPH_DATABASE_URL=database_url, GRAPH_PROFILE="production")
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert line.startswith("graph: GRAPH_JWT_ISSUER is invalid: production needs an issuer")
@@ -146,20 +137,14 @@ def test_workers_with_separate_buckets_are_reported() -> None:
 
 
 def test_the_command_prints_settings_dangers_and_the_database(database_url: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "graph", "doctor"],
-        env=os.environ
-        | {
-            "GRAPH_DATABASE_URL": database_url,
-            "GRAPH_PROFILE": "production",
-            "GRAPH_ANONYMOUS_ROLE": "anonymous",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+    done = graph(
+        "doctor",
+        GRAPH_DATABASE_URL=database_url,
+        GRAPH_PROFILE="production",
+        GRAPH_ANONYMOUS_ROLE="anonymous",
     )
 
+    assert done.returncode == 0, done.stderr
     assert "GRAPH_INTROSPECTION=False" in done.stdout
     assert "Danger: clients may execute any document" in done.stdout
     assert "Database: PostgreSQL 18" in done.stdout
@@ -198,14 +183,7 @@ async def test_a_sequence_is_a_danger_from_half_of_its_own_end_on(
 
 
 def test_a_database_that_cannot_be_served_is_an_exit_code(empty_url: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "graph", "doctor"],
-        env=os.environ | {"GRAPH_DATABASE_URL": empty_url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = graph("doctor", GRAPH_DATABASE_URL=empty_url)
 
     assert done.returncode == 1
     assert "graph migrate" in done.stdout
@@ -335,17 +313,7 @@ def test_a_name_that_is_no_setting_is_named_with_its_neighbour(database_url: str
     environment = {"GRAPH_DATABASE_URL": database_url, "GRAPH_POOLSIZE": "3", "GRAPH_XYZ": "1"}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         environment["GRAPH_PORT"] = str(taken.getsockname()[1])
-        doctor, serve = (
-            subprocess.run(
-                [sys.executable, "-m", "graph", command],
-                env=os.environ | environment,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            for command in ("doctor", "serve")
-        )
+        doctor, serve = (graph(command, **environment) for command in ("doctor", "serve"))
 
     expected = [
         "Danger: GRAPH_POOLSIZE is no setting, and is ignored. Did you mean GRAPH_POOL_SIZE?",

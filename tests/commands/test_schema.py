@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import forks
 from tests.command_line import complaint, graph, output_of
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schema.graphql"
@@ -15,15 +16,8 @@ SCHEMA_FILE = Path(__file__).parents[2] / "schema.graphql"
 
 def test_the_schema_is_written_and_compared_without_any_server(tmp_path: Path) -> None:
     def schema(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "graph", "schema", *arguments],
-            env=os.environ | {"GRAPH_DATABASE_URL": "postgresql://127.0.0.1:1/none"},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environment = os.environ | {"GRAPH_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+        return forks.run(["schema", *arguments], environment, tmp_path)
 
     written = schema()
     same = schema("--check")

@@ -23,7 +23,7 @@ from graph.execution.running.request import Request
 from graph.server.serve import tune_garbage_collector
 from graph.store.schema import schema
 from graph.viewer import SYSTEM
-from tests.conftest import serving, settings_for
+from tests.conftest import HASTE, serving, settings_for
 from tests.server.probes import REFUSED, Probe
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def stranger(live_server: LiveServer, cluster: Cluster) -> Iterator[LiveServer]:
         GRAPH_ANONYMOUS_ROLE="manager",
         GRAPH_COST_CAPACITY="1000000000",
         GRAPH_CLIENT_TIMEOUT_SECONDS="2",
+        GRAPH_MAX_WAIT_MS=str(HASTE["max_wait_ms"]),
+        GRAPH_EXPENSIVE_AFTER_MS=str(HASTE["expensive_after_ms"]),
     ) as server:
         yield server
 

@@ -172,7 +172,7 @@ async def check_store(database_url: str, store: int, role: str, changes: int) ->
     """Watch drawn queries while the store changes; the number of answers that changed."""
     random, changed = Random(f"{store} {role}"), 0  # noqa: S311
     async with AsyncExitStack() as stack:
-        app = create_app(settings_for(database_url, expensive_after_ms=60_000))
+        app = create_app(settings_for(database_url))
         state: Any = await stack.enter_async_context(app.router.lifespan_context(app))
         execution, database = state["execution"], state["database"]
         async with database.write() as session:

@@ -25,7 +25,7 @@ from graph.relay import to_global_id
 from graph.settings import ExecutionMode
 from graph.store.schema import schema
 from graph.viewer import ANONYMOUS
-from tests.conftest import client_of, settings_for
+from tests.conftest import HASTE, client_of, settings_for
 from tests.execution.running.test_rate_limit import in_database
 from tests.execution.running.test_transactions import stocked
 from tests.execution.test_failures import waiting_for_a_lock
@@ -83,7 +83,7 @@ def codes(responses: list[httpx.Response]) -> list[str]:
 async def test_slow_operations_beyond_the_places_are_cancelled_in_postgresql(
     database_url: str, mode: ExecutionMode
 ) -> None:
-    settings = settings_for(database_url, execution=mode, statement_timeout_seconds=5)
+    settings = settings_for(database_url, execution=mode, statement_timeout_seconds=5, **HASTE)
     async with client_of(create_app(settings)) as client, locked_items(database_url) as locker:
         requests = [
             asyncio.create_task(client.http.post("/graphql", json={"query": SLOW}))
@@ -109,7 +109,7 @@ async def test_slow_operations_beyond_the_places_are_cancelled_in_postgresql(
 async def test_connections_of_cancelled_operations_serve_the_next(
     database_url: str, mode: ExecutionMode
 ) -> None:
-    settings = settings_for(database_url, execution=mode, pool_size=4, max_expensive=1)
+    settings = settings_for(database_url, execution=mode, pool_size=4, max_expensive=1, **HASTE)
     async with client_of(create_app(settings)) as client:
         async with locked_items(database_url):
             requests = [
@@ -133,7 +133,7 @@ async def crowd(client: Client, count: int) -> list[asyncio.Task[Any]]:
 
 async def test_quick_operations_and_readiness_pass_a_crowd_of_slow_ones(database_url: str) -> None:
     # No slow one ends meanwhile: who waited for one of them would wait in vain.
-    settings = settings_for(database_url, **ENDLESS, expensive_after_ms=60_000)
+    settings = settings_for(database_url, **ENDLESS)
     async with client_of(create_app(settings)) as client:
         assert await client(QUICK) == {"customers": {"totalCount": 0}}
         assert (await client.http.get("/health/ready")).status_code == 200
@@ -159,7 +159,7 @@ async def test_quick_operations_and_readiness_pass_a_crowd_of_slow_ones(database
 
 async def test_mutations_leave_connections_to_queries(database_url: str) -> None:
     change = ADJUST
-    async with client_of(create_app(settings_for(database_url, **ENDLESS))) as client:
+    async with client_of(create_app(settings_for(database_url, **ENDLESS, **HASTE))) as client:
         await client(QUICK)
         async with locked_items(database_url):
             requests = [
@@ -175,7 +175,7 @@ async def test_mutations_leave_connections_to_queries(database_url: str) -> None
 
 
 async def test_a_mutation_that_waits_for_a_lock_is_not_slow(database_url: str) -> None:
-    settings = settings_for(database_url, pool_size=4, max_expensive=1)
+    settings = settings_for(database_url, pool_size=4, max_expensive=1, **HASTE)
     change = ADJUST
     async with client_of(create_app(settings)) as client:
         await stocked(client)
@@ -190,7 +190,7 @@ async def test_a_mutation_that_waits_for_a_lock_is_not_slow(database_url: str) -
 
 
 async def test_a_slow_payload_is_cancelled_and_nothing_is_changed(database_url: str) -> None:
-    settings = settings_for(database_url, pool_size=4, max_expensive=1)
+    settings = settings_for(database_url, pool_size=4, max_expensive=1, **HASTE)
     change = ADJUST.replace("stock }", "stock orderLines { totalCount } }")
     async with client_of(create_app(settings)) as client:
         await stocked(client)

@@ -10,6 +10,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.command_line import graph
 from tests.rows import fill
 from tests.server.webhooks.receiver import status
 from tests.server.webhooks.stored import LOOPBACK, added, change, last
@@ -20,46 +21,38 @@ if TYPE_CHECKING:
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "graph", "webhook", *arguments],
-        env=os.environ | environment,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return graph("webhook", *arguments, **environment)
 
 
 async def test_the_commands(database_url: str, receiver: Receiver) -> None:
-    async def graph(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    async def webhook(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         environment = {"GRAPH_DATABASE_URL": database_url, "GRAPH_WEBHOOK_NETWORKS": LOOPBACK}
         return await asyncio.to_thread(command, *arguments, **(environment | more))
 
-    done = await graph("add", receiver.url, "--as", "manager")
+    done = await webhook("add", receiver.url, "--as", "manager")
     assert done.returncode == 0, done.stderr
     first, secret = done.stdout.splitlines()
     assert first == "Added the webhook 1. Events after number 0 are sent."
-    assert (await graph("test", "1")).stdout == "The receiver took the message.\n"
+    assert (await webhook("test", "1")).stdout == "The receiver took the message.\n"
     (got,) = receiver.got
     assert got.content["type"] == "webhook.test"
     assert got.is_signed_with(secret)
-    listed = (await graph("list")).stdout
+    listed = (await webhook("list")).stdout
     assert listed == f"1  active  manager  0 waiting  {receiver.url}\n"
     assert secret not in listed
-    line, newer = (await graph("rotate", "1", "--hours", "2")).stdout.splitlines()
+    line, newer = (await webhook("rotate", "1", "--hours", "2")).stdout.splitlines()
     assert line == "The webhook 1 has a new secret; the old one ends in 2 hours."
-    assert (await graph("test", "1")).returncode == 0
+    assert (await webhook("test", "1")).returncode == 0
     assert all(receiver.got[-1].is_signed_with(each) for each in (secret, newer))
-    newest = (await graph("rotate", "1", "--hours", "0")).stdout.splitlines()[1]
-    assert (await graph("test", "1")).returncode == 0
+    newest = (await webhook("rotate", "1", "--hours", "0")).stdout.splitlines()[1]
+    assert (await webhook("test", "1")).returncode == 0
     signed = [receiver.got[-1].is_signed_with(each) for each in (secret, newer, newest)]
     assert signed == [False, False, True]
     receiver.answer = lambda _: status(500)
-    failed = await graph("test", "1")
+    failed = await webhook("test", "1")
     assert (failed.returncode, "status 500" in failed.stderr) == (1, True)
-    assert (await graph("resume", "1")).stdout == "Resumed the webhook 1.\n"
-    assert (await graph("remove", "1")).stdout == "Removed the webhook 1.\n"
+    assert (await webhook("resume", "1")).stdout == "Resumed the webhook 1.\n"
+    assert (await webhook("remove", "1")).stdout == "Removed the webhook 1.\n"
     for wrong, why in (
         (("remove", "1"), "no webhook 1"),
         (("resume", "1"), "no webhook 1"),
@@ -70,10 +63,10 @@ async def test_the_commands(database_url: str, receiver: Receiver) -> None:
         (("add", "ftp://x", "--as", "clerk"), "URL is invalid"),
         (("add", receiver.url, "--as", "clerk", "--query", "/no/such/file"), "cannot be read"),
     ):
-        refused = await graph(*wrong)
+        refused = await webhook(*wrong)
         assert (refused.returncode, why in refused.stderr) == (1, True), refused
         assert len(refused.stderr.splitlines()) == 1
-    plain = await graph("add", receiver.url, "--as", "clerk", GRAPH_WEBHOOK_NETWORKS="")
+    plain = await webhook("add", receiver.url, "--as", "clerk", GRAPH_WEBHOOK_NETWORKS="")
     assert "it must begin with https://" in plain.stderr
 
 
