@@ -212,6 +212,7 @@ def _shown(tool: Tool) -> types.Tool:
         name=tool.name,
         description=tool.description,
         input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
         annotations=annotations,
     )
 
