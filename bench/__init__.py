@@ -17,5 +17,5 @@ one hand-written statement; the CPU of all others is given as multiples of the l
     processes    CPU and memory, from /proc        statements   how many a request costs
     rounds       the measuring             report            the tables
     same         what counts as the same data
-    node         Node and npm packages, for the peers that need them
+    node, environments   what the peers need that is not part of the project: fetched if missing
 """
