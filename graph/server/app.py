@@ -119,6 +119,8 @@ def build_app(
         database = Database.connect(settings, max_temp_megabytes=settings.max_temp_megabytes)
         async with AsyncExitStack() as until_the_end:
             until_the_end.push_async_callback(database.close)
+            if database.replicas is not None:
+                await until_the_end.enter_async_context(database.replicas.watch.running())
             await until_the_end.enter_async_context(authenticator.running(database))
             upkeep = deliverer = None
             if keeps_order:
