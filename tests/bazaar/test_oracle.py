@@ -11,7 +11,7 @@ from tests.bazaar.schema import schema
 from tests.execution.generator import Drawn, operations
 from tests.execution.oracle import PER_STORE, both_ways, for_all
 
-EXAMPLES = int(os.environ.get("GRAPH_TEST_EXAMPLES", "1000"))
+EXAMPLES = int(os.environ.get("GRAPH_TEST_EXAMPLES", "600"))
 FIRST_STORE = int(os.environ.get("GRAPH_TEST_SEED", "0"))
 STORES = range(FIRST_STORE, FIRST_STORE + max(EXAMPLES // PER_STORE, 1))
 

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from graphql.execution.values import VariableValues
 
 
-EXAMPLES = int(os.environ.get("GRAPH_TEST_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("GRAPH_TEST_EXAMPLES", "1200"))
 FIRST_STORE = int(os.environ.get("GRAPH_TEST_SEED", "0"))
 STORES = range(FIRST_STORE, FIRST_STORE + max(EXAMPLES // PER_STORE, 1))
 
