@@ -135,7 +135,7 @@ def _copy(primary: Cluster, folder: Path, name: str) -> None:
 
 async def until(cluster: Cluster, condition: str) -> None:
     """Return when a condition in SQL is true there."""
-    for _ in range(1000):
+    for _ in range(3_000):
         if await fetched(cluster, condition) == [(True,)]:
             return
         await asyncio.sleep(0.02)

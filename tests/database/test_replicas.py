@@ -99,7 +99,7 @@ async def client(group: Group) -> AsyncIterator[Client]:
 
 
 async def happened(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(3_000):
         if condition():
             return
         await asyncio.sleep(0.02)
@@ -389,7 +389,7 @@ async def locked(group: Group, table: str) -> AsyncIterator[Any]:
 
 
 async def found(cluster: Any, statement: str) -> list[Any]:
-    for _ in range(500):
+    for _ in range(3_000):
         if rows := await fetched(cluster, statement):
             return rows
         await asyncio.sleep(0.01)
