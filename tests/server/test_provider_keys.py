@@ -24,6 +24,7 @@ from tests.server.test_authentication import (
     provider,
     refusal,
     scope_with,
+    shared,
     trusting,
     viewer_of,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from graph.server.authentication import Authenticator
     from tests.server.provider import Provider
 
-__all__ = ["provider"]
+__all__ = ["provider", "shared"]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
