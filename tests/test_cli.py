@@ -202,7 +202,9 @@ def test_a_wrong_password(secured_url: str) -> None:
 def test_a_wrong_url() -> None:
     line = complaint(graph("serve", GRAPH_DATABASE_URL="mysql://root:hunter2@localhost/store"))
 
-    assert line == "GRAPH_DATABASE_URL is invalid: it must start with postgresql:// (or postgres://)."
+    assert (
+        line == "GRAPH_DATABASE_URL is invalid: it must start with postgresql:// (or postgres://)."
+    )
 
 
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
