@@ -117,7 +117,9 @@ def test_a_wrong_password(secured_url: str) -> None:
 def test_a_wrong_url() -> None:
     line = complaint(graph("serve", GRAPH_DATABASE_URL="mysql://root:hunter2@localhost/store"))
 
-    assert line == "GRAPH_DATABASE_URL is invalid: must start with postgresql:// (or postgres://)."
+    assert (
+        line == "GRAPH_DATABASE_URL is invalid: it must start with postgresql:// (or postgres://)."
+    )
 
 
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
@@ -175,13 +177,27 @@ def test_a_revision_that_does_not_exist(empty_url: str) -> None:
     assert "'9999'" in line
 
 
-def test_a_command_line_that_is_wrong_is_answered_with_its_usage() -> None:
-    done = graph("serve", "--workers", "0")
+@pytest.mark.parametrize(
+    ("command_line", "problem", "command"),
+    [
+        (["serve", "--workers", "0"], "'--workers'", "graph serve"),
+        (["serve", "--nowhere"], "--nowhere", "graph serve"),
+        (["import", "customers.csv"], "'--into'", "graph import"),
+        (["webhook", "add", "https://shop.example/hooks"], "'--as'", "graph webhook add"),
+        (["forget"], "'customer'", "graph forget"),
+        (["sing"], "'sing'", "graph"),
+    ],
+)
+def test_a_command_line_that_is_wrong_is_answered_with_one_line(
+    command_line: list[str], problem: str, command: str
+) -> None:
+    done = graph(*command_line)
 
-    assert done.returncode == 2
-    assert done.stderr.startswith("Usage: ")
-    assert "--help" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("graph: ")
+    assert problem in line
+    assert line.endswith(f". Try '{command} --help'.")
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
@@ -205,3 +221,9 @@ def test_help_describes_each_command() -> None:
 
     for command in ("serve", "migrate", "seed", "schema", "import", "export", "prune"):
         assert re.search(rf"^. {command}  +[A-Z].*\.", text, re.MULTILINE), text
+
+
+def test_help_shows_defaults_in_brackets_and_joins_lines() -> None:
+    assert "[from the file's name]" in output_of(graph("export", "--help", COLUMNS="100"))
+    wide = output_of(graph("serve", "--help", COLUMNS="160"))
+    assert "in GRAPH_DATA_DIR, migrates it, and fills it with a demo store" in wide

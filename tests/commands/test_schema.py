@@ -83,12 +83,13 @@ def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
         graph("documents", "check", str(path)) for path in (good, bad, tmp_path / "none.json")
     )
 
-    assert "documents of" in output_of(fine)
+    assert output_of(fine) == f"{good}: 1 document is valid.\n"
     assert wrong.returncode == 1
     first, second = wrong.stderr.splitlines()
     assert first.startswith("bad: b: Cannot query field 'custmers' on type 'Query'.")
     assert second.startswith("bad: c: Syntax Error")
-    assert complaint(missing).startswith("GRAPH_DOCUMENTS_MANIFEST is invalid")
+    assert complaint(missing).startswith("MANIFEST is invalid: ")
+    assert complaint(missing).endswith("none.json cannot be read: No such file or directory.")
 
 
 def test_a_change_of_the_schema_is_told_to_each_client_and_release(tmp_path: Path) -> None:
