@@ -17,6 +17,8 @@ from graph.server.requests import header
 from graph.server.responses import error_response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -69,19 +71,17 @@ class CrossOrigin:
         exposed_headers = (b"access-control-expose-headers", ", ".join(exposed).encode())
         self._of_allowed = (*common, *([exposed_headers] if exposed else []))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         origin = header(scope, b"origin") if scope["type"] != "lifespan" else ""
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             self._origins.log_refused(origin)
             if scope["type"] == "websocket":  # CORS does not apply to it: all pages could read it
-                await error_response(OriginNotAllowed(origin))(scope, receive, send)
-                return
+                return error_response(OriginNotAllowed(origin))(scope, receive, send)
         if not self._origins.allowed or scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif origin and _is_preflight(scope):
-            await self._preflight(scope, receive, send, origin)
-        else:
-            await self._app(scope, receive, self._sending(origin, send))
+            return self._app(scope, receive, send)
+        if origin and _is_preflight(scope):
+            return self._preflight(scope, receive, send, origin)
+        return self._app(scope, receive, self._sending(origin, send))
 
     def _sending(self, origin: str, send: Send) -> Send:
         is_allowed = origin and self._origins.allow(origin)

@@ -30,7 +30,7 @@ from graph.execution.running.request import Request
 from graph.execution.tools import DRY_RUN
 from graph.server.cors import is_same_origin
 from graph.server.observing import end_unanswered, note
-from graph.server.requests import check_size, header, read_body
+from graph.server.requests import check_size, headers_of, read_body
 from graph.server.responses import described, error_response, logged
 
 if TYPE_CHECKING:
@@ -117,13 +117,14 @@ class McpServer:
 
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
         """The protocol's response, or the refusal of the origin, the sign-in or the body."""
-        origin = header(scope, b"origin")
+        headers = headers_of(scope)
+        origin = headers.text(b"origin")
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             return error_response(OriginNotAllowed(origin))
         try:
             await self._authenticator.viewer(scope)
             async with asyncio.timeout(self._body_timeout_seconds):
-                body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
+                body = await read_body(headers, receive, max_bytes=self._max_body_bytes)
         except InvalidToken as error:
             return error_response(error, _CHALLENGE)
         except TimeoutError:

@@ -31,6 +31,9 @@ _UNAUTHENTICATED = 401
 _REFUSED = frozenset({400, 401, 403})
 _CONTENT_TYPES = {name: b"%b; charset=utf-8" % name.encode() for name in (JSON, GRAPHQL_RESPONSE)}
 _CONTENT_TYPES |= {name: wire.content_type for name, wire in WIRES.items()}
+# The types of the two messages of a response.
+_OF_REQUESTS = ("http.response.start", "http.response.body")
+_OF_HANDSHAKES = ("websocket.http.response.start", "websocket.http.response.body")
 
 
 class JsonResponse:
@@ -58,14 +61,9 @@ class JsonResponse:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         # A handshake of a WebSocket may be refused with a response.
-        prefix = "websocket." if scope["type"] == "websocket" else ""
-        start = {
-            "type": f"{prefix}http.response.start",
-            "status": self._status,
-            "headers": list(self._headers),
-        }
-        await send(start)
-        await send({"type": f"{prefix}http.response.body", "body": self._body})
+        start, body = _OF_HANDSHAKES if scope["type"] == "websocket" else _OF_REQUESTS
+        await send({"type": start, "status": self._status, "headers": list(self._headers)})
+        await send({"type": body, "body": self._body})
 
 
 class _NotModified:

@@ -26,7 +26,7 @@ from graph.errors import (
 from graph.execution.running.observation import DISCONNECTED, Observation
 from graph.server.deadlines import Deadlines
 from graph.server.observing import end, log_operation, without_variables
-from graph.server.requests import check_size, request_of
+from graph.server.requests import check_size, request_of, with_headers
 from graph.server.responses import described, error_response, logged
 from graph.server.socket_messages import (
     FORBIDDEN,
@@ -316,7 +316,7 @@ def _body(answer: Answer) -> bytes:
 def _authorized(scope: Scope, authorization: bytes) -> Scope:
     """A handshake with this header Authorization in place of its own."""
     others = [header for header in scope["headers"] if header[0] != b"authorization"]
-    return {**scope, "headers": [*others, (b"authorization", authorization)]}
+    return with_headers(scope, [*others, (b"authorization", authorization)])
 
 
 async def _close(send: Send, closed: Closed) -> None:

@@ -36,6 +36,10 @@ def bound(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value  # a datetime is one too
 
 
+def hashable(operand: Any) -> Any:
+    return tuple(operand) if isinstance(operand, list) else operand
+
+
 def keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:
     """The conditions on ids as conditions on keys; a null is refused with the others."""
 

@@ -30,7 +30,7 @@ from graph.execution.failures import RequestRejected
 from graph.execution.planning.coercion import coercer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from graphql import (
         FieldNode,
@@ -61,6 +61,8 @@ SLOT = "\0"
 # name it.
 SETTLED = "$settled"
 
+# The names and positions in lists that lead to a value.
+Path: TypeAlias = tuple[str, ...]
 # Reads a part of a document for the variables of a request; Undefined where one is not given.
 Reader: TypeAlias = "Callable[[dict[str, Any]], Any]"
 
@@ -200,14 +202,20 @@ class _NullRefused(Exception):
 
 
 def names_variable(node: ValueNode) -> bool:
+    return any(True for _ in paths_of_variables(node, ()))
+
+
+def paths_of_variables(node: ValueNode, path: Path) -> Iterator[Path]:
+    """The paths of all variables in a value, which has this path itself."""
     match node:
         case VariableNode():
-            return True
+            yield path
         case ListValueNode():
-            return any(names_variable(value) for value in node.values)
+            for nth, value in enumerate(node.values):
+                yield from paths_of_variables(value, (*path, str(nth)))
         case ObjectValueNode():
-            return any(names_variable(member.value) for member in node.fields)
-    return False
+            for member in node.fields:
+                yield from paths_of_variables(member.value, (*path, member.name.value))
 
 
 def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
