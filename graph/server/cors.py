@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from graph.errors import OriginNotAllowed
 from graph.errors.root import shortened
 from graph.server.headers import varying
-from graph.server.requests import header
+from graph.server.requests import header, headers_of
 from graph.server.responses import error_response
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ class CrossOrigin:
         self._of_allowed = (*common, *([exposed_headers] if exposed else []))
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        origin = header(scope, b"origin") if scope["type"] != "lifespan" else ""
+        if scope["type"] == "lifespan":
+            return self._app(scope, receive, send)
+        headers = headers_of(scope)
+        origin = headers.text(b"origin") if b"origin" in headers else ""
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             self._origins.log_refused(origin)
             if scope["type"] == "websocket":  # CORS does not apply to it: all pages could read it
@@ -87,13 +90,13 @@ class CrossOrigin:
         is_allowed = origin and self._origins.allow(origin)
         added = (self._allow(origin), *self._of_allowed) if is_allowed else ()
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), *added]
                 # A cache must not serve a response to one origin to another.
                 varies = not self._origins.allows_all
                 message["headers"] = varying(headers, b"Origin") if varies else headers
-            await send(message)
+            return send(message)
 
         return send_with_headers
 

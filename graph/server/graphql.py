@@ -198,7 +198,7 @@ class GraphQL:
     ) -> ASGIApp:
         headers = headers_of(scope)
         check_body_format(headers)
-        key = idempotency_key(scope)
+        key = idempotency_key(scope) if b"idempotency-key" in headers else None
         with self._deadlines.watch(self._body_timeout_seconds, self._too_slow) as deadline:
             body = await read_body(headers, receive, max_bytes=self._max_body_bytes)
             deadline.reschedule(self._operation_timeout_seconds, TimedOut, receive)
@@ -219,10 +219,18 @@ class GraphQL:
             request = _taking(request, accepted, scope)
             answer = await _answer(scope, request, viewer)
         scope[SHED] = is_shed(answer)
-        return (
-            self._in_parts(answer, accepted, began)
-            or self._as_stream(answer, accepted, viewer, request.client)
-            or answer_response(answer, accepted.whole)
+        return self._streaming(answer, accepted, viewer, client, began) or answer_response(
+            answer, accepted.whole
+        )
+
+    def _streaming(
+        self, answer: Answer, accepted: Accepted, viewer: Viewer, client: str, began: float
+    ) -> ASGIApp | None:
+        """The response for an answer that has not ended."""
+        if answer.parts is None and answer.stream is None:
+            return None
+        return self._in_parts(answer, accepted, began) or self._as_stream(
+            answer, accepted, viewer, client
         )
 
     def _as_stream(
@@ -284,9 +292,7 @@ class GraphQL:
         with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
             answer = await _answer(scope, request, viewer)
         scope[SHED] = is_shed(answer)
-        response = self._in_parts(answer, accepted, began) or self._as_stream(
-            answer, accepted, viewer, request.client
-        )
+        response = self._streaming(answer, accepted, viewer, client, began)
         etags = header(scope, b"if-none-match")
         is_shared = viewer.subject is None
         return response or cacheable_response(answer, accepted.whole, etags, is_shared=is_shared)

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from graph.errors import HostNotAllowed
 from graph.server.headers import missing_defaults
 from graph.server.observing import log_requests, trace_id
-from graph.server.requests import header
+from graph.server.requests import headers_of
 from graph.server.responses import error_response, internal_error
 from graph.telemetry import Fields, milliseconds, request_id
 
@@ -53,12 +53,13 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        id_ = header(scope, b"x-request-id")
+        headers = headers_of(scope)
+        id_ = headers.text(b"x-request-id") if b"x-request-id" in headers else ""
         if not id_ or not _ACCEPTABLE_ID.fullmatch(id_):
             id_ = _new_id()
         request_id.set(id_)
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] in _STARTS:
                 scope[_STATUS] = message.get("status", _SWITCHING_PROTOCOLS)
                 duration_ms = (perf_counter() - began) * 1000
@@ -69,7 +70,7 @@ class RequestLog:
                     (b"x-request-id", id_.encode()),
                     (b"server-timing", b"total;dur=%.1f" % duration_ms),
                 ]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
@@ -107,7 +108,7 @@ class AllowedHosts:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "lifespan":
-            host = header(scope, b"host")
+            host = headers_of(scope).text(b"host")
             if not self._is_allowed(host):
                 return error_response(HostNotAllowed(host))(scope, receive, send)
         return self._app(scope, receive, send)

@@ -154,7 +154,8 @@ def _add_operation(fields: Fields, request: Request | None, observation: Observa
 
 
 def _first(headers: Headers, names: tuple[bytes, bytes]) -> str:
-    return headers.text(names[0]) or headers.text(names[1])
+    value = headers.get(names[0]) or headers.get(names[1])
+    return value.decode("latin-1") if value else ""
 
 
 def trace_id(scope: Scope) -> str:

@@ -43,6 +43,8 @@ _ESCAPED = re.compile(r'\\(["\\])')
 class Headers(dict[bytes, bytes]):
     """The headers of a request by name; repeated ones are joined (RFC 9110, section 5.2)."""
 
+    __slots__ = ()
+
     def text(self, name: bytes) -> str:
         """A header's value, or ""."""
         value = self.get(name)
@@ -124,7 +126,7 @@ def with_token(request: Request, headers: Headers) -> Request:
     Raises:
         InvalidConsistencyToken: it is malformed, or there is more than one.
     """
-    token = headers.text(b"x-consistency-token")
+    token = headers.text(b"x-consistency-token") if b"x-consistency-token" in headers else ""
     return replace(request, token=ConsistencyToken.parse(token)) if token else request
 
 
@@ -139,14 +141,14 @@ async def read_body(headers: Headers, receive: Receive, *, max_bytes: int) -> by
     if length.isdigit() and int(length) > max_bytes:
         raise BodyTooLarge(max_bytes)
     chunks: list[bytes] = []
-    size_bytes = 0
+    left_bytes = max_bytes
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
-        size_bytes += len(chunk)
-        if size_bytes > max_bytes:
+        left_bytes -= len(chunk)
+        if left_bytes < 0:
             raise BodyTooLarge(max_bytes)
         if not message.get("more_body", False):
             return b"".join((*chunks, chunk)) if chunks else chunk

@@ -155,7 +155,11 @@ class Operation:
             if len(self._readings) >= _MAX_VARIANTS:
                 self._readings.clear()
             reading = self._readings[conditions] = _Reading(plan)
-        values = plan.values if plan else self._values(reading, variables)
+        try:
+            values = plan.values if plan else reading.values(variables)
+        except (RequestError, GraphQLError):
+            # The whole plan reports every error, with its location.
+            values = self.plan(variables).values
         shape = (way, conditions, *[values[index].shape for index, _ in reading.recipes])
         compiled = self._compiled.get(shape)
         if compiled is None:
@@ -200,13 +204,6 @@ class Operation:
         if len(self._compiled) >= _MAX_VARIANTS or self._selected > _MAX_CACHED_FIELDS:
             self._compiled.clear()
             self._selected = selected
-
-    def _values(self, reading: _Reading, variables: VariableValues) -> list[Value]:
-        try:
-            return reading.values(variables)
-        except (RequestError, GraphQLError):
-            # The whole plan reports every error, with its location.
-            return self.plan(variables).values
 
 
 class _Reading:

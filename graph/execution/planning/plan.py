@@ -115,16 +115,11 @@ class SelectedField:
 
         It normalizes texts and refuses those PostgreSQL cannot store.
         """
-        node = self.details[0].node
-        read = argument_reader(self.definition, node)
-
-        def read_and_check(variables: VariableValues) -> dict[str, Any]:
-            return {name: storable(name, value) for name, value in read(variables).items()}
-
+        read = argument_reader(self.definition, self.details[0].node, storable)
         if not self.is_of_log:
-            return read_and_check
+            return read
         return lambda variables: {
-            **read_and_check(variables),
+            **read(variables),
             SETTLED: variables.coerced.get(SETTLED),
         }
 
