@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import orjson
 from rich import box
 from rich.table import Table
 
@@ -54,7 +55,9 @@ class _Size:
 
     def prepare(self, workload: Workload) -> float:
         """Warm up, and count blocks; return how many requests a second are answered at best."""
-        self.generator.learn(self.server, workload)
+        for body in self.generator.learn(self.server, workload):
+            if "errors" in orjson.loads(body):
+                raise self.server.failure(f"refuses {workload.name}: {body}")
         rate = self.measuring.warm_up(workload, self.server)
         with counted(self.store) as count:
             self.generator.run(self.server, workload, 1, _COUNTED_REQUESTS)
@@ -73,7 +76,7 @@ def measure_growth(
             _measure(WORKLOADS[name], sizes, plan, tell)
     out = report.console()
     out.print(
-        f"CPU of {server} and PostgreSQL: ms of a request, and multiples of the first store's"
+        f"CPU of {server} and PostgreSQL: ms of a request, multiples of the first store's, blocks"
     )
     columns = ["", *(f"{size.store.customers:,} customers" for size in sizes), ""]
     rows = [_row(name, [size.cells[name] for size in sizes]) for name in _WORKLOADS]
@@ -117,7 +120,7 @@ def _row(name: str, cells: Sequence[Cell]) -> list[str]:
     growths = [median(cell.ratios_to(first)) for cell in cells]
     texts = [
         f"{report.digits(cell.middle(lambda round_: round_.cpu_per_thousand))}"
-        f" ({growth:.2f}), {cell.statements.blocks:.0f} blocks"
+        f" ({growth:.2f}), {cell.statements.blocks:,.0f}"
         for cell, growth in zip(cells, growths, strict=True)
     ]
     return [name, *texts, "" if max(growths) <= _MOST else f"more than {_MOST}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.report import connections_in_words
 from bench.workloads import LIMIT
 
 if TYPE_CHECKING:
@@ -17,33 +18,23 @@ _TWO_DIGITS_BELOW, _ONE_DIGIT_BELOW = 3, 10
 
 
 def ratios(cells: Sequence[Cell], titles: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines of a table for each number of connections, after a line that names it.
+    """Yield the lines of one table; where there are several numbers of connections, rows name them.
 
     `titles` are those of the servers, by their names.
     """
-    for connections in dict.fromkeys(cell.connections for cell in cells):
-        found = {
-            (cell.workload, cell.server): cell for cell in cells if cell.connections == connections
-        }
-        workloads, servers = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
-        yield f"Connections: {connections}"
-        yield ""
-        yield from table(
-            ("server", *workloads),
-            (
-                (
-                    titles[server],
-                    *(
-                        _spread(found[workload, server].ratios_to(found[workload, LIMIT]))
-                        if (workload, server) in found
-                        else ""
-                        for workload in workloads
-                    ),
-                )
-                for server in servers
-            ),
-        )
-        yield ""
+    found = {(cell.connections, cell.server, cell.workload): cell for cell in cells}
+    connections, servers, workloads = (
+        list(dict.fromkeys(names)) for names in zip(*found, strict=True)
+    )
+
+    def row(count: int, server: str) -> list[str]:
+        those = [found.get((count, server, workload)) for workload in workloads]
+        limits = [found.get((count, LIMIT, workload)) for workload in workloads]
+        at = f", {connections_in_words(count)}" if len(connections) > 1 else ""
+        return [titles[server] + at, *map(_spread, those, limits)]
+
+    rows = (row(count, server) for count in connections for server in servers)
+    yield from table(("server", *workloads), rows)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -56,13 +47,14 @@ def _line(texts: Sequence[str]) -> str:
     return f"| {' | '.join(texts)} |".replace("|  |", "| |")
 
 
-def _spread(ratios: Sequence[float]) -> str:
-    if set(ratios) == {1}:
+def _spread(cell: Cell | None, limit: Cell | None) -> str:
+    if cell is None or limit is None:
+        return ""
+    if cell is limit:
         return "1"
-    middle = _digits(median(ratios))
-    if len(ratios) == 1:
-        return middle
-    return f"{middle} ({_digits(min(ratios))} to {_digits(max(ratios))})"
+    each = cell.ratios_to(limit)
+    middle = _digits(median(each))
+    return f"{middle} ({_digits(min(each))} to {_digits(max(each))})" if len(each) > 1 else middle
 
 
 def _digits(ratio: float) -> str:
