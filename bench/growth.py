@@ -76,7 +76,7 @@ def measure_growth(
             _measure(WORKLOADS[name], sizes, plan, tell)
     out = report.console()
     out.print(
-        f"CPU of {server} and PostgreSQL: ms of a request, multiples of the first store's, blocks"
+        f"CPU of {server} and PostgreSQL: ms of a request, and multiples of the first store's"
     )
     columns = ["", *(f"{size.store.customers:,} customers" for size in sizes), ""]
     rows = [_row(name, [size.cells[name] for size in sizes]) for name in _WORKLOADS]
@@ -120,7 +120,7 @@ def _row(name: str, cells: Sequence[Cell]) -> list[str]:
     growths = [median(cell.ratios_to(first)) for cell in cells]
     texts = [
         f"{report.digits(cell.middle(lambda round_: round_.cpu_per_thousand))}"
-        f" ({growth:.2f}), {cell.statements.blocks:,.0f}"
+        f" ({growth:.2f}), {cell.statements.blocks:,.0f} blocks"
         for cell, growth in zip(cells, growths, strict=True)
     ]
     return [name, *texts, "" if max(growths) <= _MOST else f"more than {_MOST}"]

@@ -85,6 +85,7 @@ def _graph_environment(execution: str) -> Callable[[Store], Mapping[str, str]]:
         "GRAPH_EXECUTION": execution,
         # On a busy machine all is slow, and nothing is to be refused for that.
         "GRAPH_EXPENSIVE_AFTER_MS": "10000",
+        "GRAPH_MAX_WAIT_MS": "60000",
     }
 
 
