@@ -41,29 +41,29 @@ _PLACE = """
 # The same as one statement. All items are counted, or none: the prices of others than those that
 # are locked would be from before the statement waited for a lock.
 _PLACE_AT_ONCE = """
-    wanted AS MATERIALIZED (
-        SELECT id, pieces FROM unnest($2::bigint[], $3::integer[]) AS wanted(id, pieces)),
     counted AS MATERIALIZED (
         SELECT id, stock, selling_price, name FROM items
         WHERE id = ANY($2::bigint[]) AND stock IS NOT NULL ORDER BY id FOR NO KEY UPDATE),
     found AS MATERIALIZED (
-        SELECT id, selling_price, name, TRUE AS is_counted FROM counted UNION ALL
-        SELECT id, selling_price, name, FALSE FROM items
-        WHERE id = ANY($2::bigint[]) AND stock IS NULL),
+        SELECT id, stock, selling_price, name, pieces
+        FROM unnest($2::bigint[], $3::integer[]) AS wanted(id, pieces) JOIN (
+            SELECT id, stock, selling_price, name FROM counted UNION ALL
+            SELECT id, stock, selling_price, name FROM items
+            WHERE id = ANY($2::bigint[]) AND stock IS NULL) AS items USING (id)),
     possible AS MATERIALIZED (
-        SELECT FROM (VALUES (1)) AS once
-        WHERE (SELECT count(*) FROM found) = cardinality($2::bigint[])
-        AND (SELECT count(*) FROM counted) IN (0, cardinality($2::bigint[]))
-        AND NOT EXISTS (SELECT FROM counted JOIN wanted USING (id) WHERE stock < pieces)
+        SELECT FROM (
+            SELECT count(*) AS every, count(stock) AS counted,
+                   coalesce(bool_and(stock >= pieces), TRUE) AS is_enough FROM found) AS items
+        WHERE every = cardinality($2::bigint[]) AND counted IN (0, every) AND is_enough
         AND EXISTS (SELECT FROM ({customer}) AS customer)),
     taken AS (
-        UPDATE items SET stock = items.stock - pieces FROM possible, wanted JOIN counted USING (id)
-        WHERE items.id = wanted.id),
+        UPDATE items SET stock = items.stock - pieces FROM possible, found
+        WHERE items.id = found.id AND found.stock IS NOT NULL),
     placed AS (INSERT INTO orders (customer_id) SELECT $1 FROM possible RETURNING *),
     lines AS (
         INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name, taken)
         SELECT placed.id, found.id, line.quantity, selling_price, name,
-               CASE WHEN is_counted THEN line.quantity ELSE 0 END
+               CASE WHEN stock IS NULL THEN 0 ELSE line.quantity END
         FROM placed
         CROSS JOIN unnest($4::bigint[], $5::smallint[]) WITH ORDINALITY AS line(id, quantity, nth)
         JOIN found ON found.id = line.id
