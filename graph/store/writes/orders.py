@@ -6,13 +6,13 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from graph.database.writes import rows
+from graph.database.writes import at_once, rows
 from graph.database.writes.at_once import ChangeAtOnce, permitted
 from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
 from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode, ValidationFailed
 from graph.store.models import OrderStatus
 from graph.store.writes import stock
-from graph.store.writes.rules import OrderAction, check_allowed, target
+from graph.store.writes.rules import TRANSITIONS, OrderAction, check_allowed, target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,13 +149,27 @@ async def advance(transaction: Transaction, given: Mapping[str, Any]) -> int:
         ValidationFailed: the id is invalid, or there is no expected version.
         NotFound, Conflict, NotAllowed: as `lock`.
     """
-    values = Values(given)
-    key, expected = values.key("id", "Order"), values.expected_version()
-    values.check()
-    action = OrderAction(values.given("action"))
+    key, expected, action = _advance(Values(given))
     await lock(transaction, key, expected, action)
     await transaction.fetch(_MOVE, key, target(action))
     return key
+
+
+def advance_at_once(viewer: Viewer, world: World, given: Mapping[str, Any]) -> ChangeAtOnce | None:
+    """As `advance`, in one statement."""
+    try:
+        key, expected, action = _advance(Values(given))
+    except ValidationFailed:
+        return None
+    return at_once.update_at_once(
+        viewer,
+        world,
+        "Order",
+        key,
+        expected=expected,
+        values={"status": target(action)},
+        condition=_allowing(action),
+    )
 
 
 async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -201,6 +215,25 @@ async def lock(
     row = await rows.lock(transaction, "Order", key, "version", "status")
     check_version("Order", key, expected=expected, row=row)
     check_allowed(action, OrderStatus(row["status"]))
+
+
+def _advance(values: Values) -> tuple[int, int | None, OrderAction]:
+    """The key, the expected version and the action of an advance.
+
+    Raises:
+        ValidationFailed: the id is invalid.
+    """
+    key, expected = values.key("id", "Order"), values.expected_version()
+    values.check()
+    return key, expected, OrderAction(values.given("action"))
+
+
+@cache
+def _allowing(action: OrderAction) -> str:
+    """SQL of the orders whose status allows an action."""
+    sources, _ = TRANSITIONS[action]
+    names = ", ".join(f"'{status}'" for status in sorted(sources))
+    return f"status IN ({names})"
 
 
 def _order(values: Values, viewer: Viewer) -> tuple[int, list[Values], list[int], list[int]]:
