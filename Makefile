@@ -56,11 +56,12 @@ lock: $(VENV)/dev  ## Renew the locked versions in requirements/
 		--generate-hashes --no-emit-index-url --no-header --quiet --upgrade)
 	$(LOCK_GROUP) --group node -o requirements/node.txt
 	$(LOCK_GROUP) --group generators -o requirements/generators.txt
+	$(LOCK_GROUP) --group strawchemy -o requirements/strawchemy.txt
 
 clean:  ## Remove all that was installed, built or stored
 	rm -rf $(VENV) .graph dist graph/server/graphiql/dist graph/server/graphiql/node_modules
 	rm -rf $(SHOP)/dist $(SHOP)/node_modules $(SHOP)/src/gql
-	rm -rf bench/.node bench/peers/*/node_modules tests/clients/node_modules
+	rm -rf bench/.node bench/.strawchemy bench/peers/*/node_modules tests/clients/node_modules
 	rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find graph tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

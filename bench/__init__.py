@@ -17,5 +17,7 @@ one hand-written statement; the CPU of all others is given as multiples of the l
     processes    CPU and memory, from /proc        statements   how many a request costs
     rounds       the measuring             report            the tables
     same         what counts as the same data
-    node         Node and npm packages, for the peers that need them
+    memory       what new documents leave in a worker, of `documents` that are all different
+    in_process   the application in the process of the bench
+    node, environments   what the peers need that is not part of the project: fetched if missing
 """

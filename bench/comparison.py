@@ -119,9 +119,9 @@ def _answers_if_same(
     """The bodies of the first server, once all the others have given the same data."""
     limit, *others = servers
     bodies = generator.learn(limit, workload)
-    expected = [meaning(body, limit.server.read_id) for body in bodies]
+    expected = [meaning(body, limit.server) for body in bodies]
     for other in others:
-        found = [meaning(body, other.server.read_id) for body in generator.learn(other, workload)]
+        found = [meaning(body, other.server) for body in generator.learn(other, workload)]
         check_same(workload.name, limit.name, expected, other.name, found)
     return bodies
 

@@ -13,12 +13,13 @@ import orjson
 from bench.running import PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bench.running import Running
     from bench.workloads import Workload
 
 _JOB_SECONDS = 120
+_LEARNING_CONNECTIONS = 8
 
 
 @dataclass
@@ -37,33 +38,43 @@ class Generator:
 
     def learn(self, server: Running, workload: Workload) -> list[str]:
         """Send every different request once; return the bodies of the answers."""
-        bodies: list[str] = self._do("learn", server, workload, 8, workload.requests)["bodies"]
-        return bodies
+        bodies = server.bodies(workload, self._customers)
+        return self._learn(_name(server, workload), server, bodies, _LEARNING_CONNECTIONS)
+
+    def send(self, server: Running, bodies: Sequence[str], connections: int) -> list[str]:
+        """Send requests of no workload once; return the bodies of the answers."""
+        return self._learn("requests", server, bodies, connections)
 
     def run(self, server: Running, workload: Workload, connections: int, count: int) -> Run:
         """Send so many requests over so many connections; the answers must be those learnt."""
-        report = self._do("run", server, workload, connections, count)
-        return Run(report["seconds"], report["each"])
-
-    def _do(
-        self, what: str, server: Running, workload: Workload, connections: int, count: int
-    ) -> dict[str, Any]:
         job = {
-            "do": what,
-            "name": f"{workload.name} {server.name}",
-            "port": server.port,
-            "path": PATH,
+            "name": _name(server, workload),
             "requests": server.bodies(workload, self._customers),
             "connections": connections,
             "count": count,
-            "timeout_seconds": _JOB_SECONDS,
         }
-        self._jobs.write(orjson.dumps(job) + b"\n")
+        report = self._do("run", server, job)
+        return Run(report["seconds"], report["each"])
+
+    def _learn(
+        self, name: str, server: Running, bodies: Sequence[str], connections: int
+    ) -> list[str]:
+        job = {"name": name, "requests": bodies, "connections": connections, "count": len(bodies)}
+        learnt: list[str] = self._do("learn", server, job)["bodies"]
+        return learnt
+
+    def _do(self, what: str, server: Running, job: dict[str, Any]) -> dict[str, Any]:
+        where = {"port": server.port, "path": PATH, "timeout_seconds": _JOB_SECONDS}
+        self._jobs.write(orjson.dumps({"do": what, **job, **where}) + b"\n")
         self._jobs.flush()
         report: dict[str, Any] = orjson.loads(self._reports.readline())
         if problem := report.get("problem"):
-            raise server.failure(f"failed at {workload.name}: it {problem}")
+            raise server.failure(f"failed at {job['name']}: it {problem}")
         return report
+
+
+def _name(server: Running, workload: Workload) -> str:
+    return f"{workload.name} {server.name}"
 
 
 @contextmanager

@@ -9,7 +9,6 @@ up). Blocks of requests alternate between the two; each pair of blocks gives a r
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 from contextlib import AsyncExitStack
@@ -26,6 +25,7 @@ from rich.table import Table
 from starlette.requests import ClientDisconnect
 
 from bench import report
+from bench.in_process import Application
 from bench.servers import SERVERS
 from bench.store import running_store
 from bench.workloads import WORKLOADS, Cursor
@@ -40,8 +40,7 @@ from graph.settings import LogLevel, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from starlette.applications import Starlette
-    from starlette.types import ASGIApp, Message, Receive, Scope
+    from starlette.types import ASGIApp, Receive, Scope
 
     from bench.store import Store
     from bench.workloads import Workload
@@ -100,60 +99,6 @@ class _OpenExecution(Execution):
         return Answer(compiled.body(columns, {}), cache_control=compiled.cache_control)
 
 
-class _Exchange:
-    """What the server sees of one request, and we of its answer."""
-
-    __slots__ = ("_sent", "body", "status")
-
-    def __init__(self, sent: bytes) -> None:
-        self._sent: bytes | None = sent
-        self.status, self.body = 0, b""
-
-    async def receive(self) -> Message:
-        if self._sent is None:  # the client stays
-            await asyncio.get_running_loop().create_future()
-        message = {"type": "http.request", "body": self._sent, "more_body": False}
-        self._sent = None
-        return message
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        else:
-            self.body = message["body"]
-
-
-@dataclass(frozen=True)
-class _Application:
-    app: Starlette
-    state: dict[str, Any]
-
-    async def ask(self, bodies: Sequence[bytes]) -> list[bytes]:
-        """Send requests, one after the other."""
-        return [await self._answer(body) for body in bodies]
-
-    async def _answer(self, body: bytes) -> bytes:
-        request = _Exchange(body)
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/graphql",
-            "query_string": b"",
-            "headers": [
-                (b"host", b"127.0.0.1"),
-                (b"accept", b"application/json"),
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-            ],
-            "client": ("127.0.0.1", 1),
-            "state": self.state.copy(),
-        }
-        await self.app(scope, request.receive, request.send)
-        if request.status != 200:  # noqa: PLR2004
-            raise AssertionError(request.body)
-        return request.body
-
-
 @dataclass(frozen=True)
 class _Block:
     """CPU seconds of so many requests."""
@@ -175,7 +120,7 @@ class _Pair:
         return of(self.limited) / of(self.unlimited)
 
 
-async def _block(application: _Application, bodies: Sequence[bytes], store: Store) -> _Block:
+async def _block(application: Application, bodies: Sequence[bytes], store: Store) -> _Block:
     gc.collect()
     postgres, python = store.cpu_seconds(), process_time()
     await application.ask(bodies)
@@ -205,7 +150,7 @@ async def _started(until_the_end: AsyncExitStack, settings: Settings, *, limits:
     ):
         made = create_app(settings)
         state = await until_the_end.enter_async_context(made.router.lifespan_context(made))
-    return _Application(made, {**(state or {})})
+    return Application(made, {**(state or {})})
 
 
 async def _measure(

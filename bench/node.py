@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bench.errors import PeerMissing
+from bench.fetching import fetch
 
 _HERE = Path(__file__).parent
 _WHEEL = _HERE / ".node"
@@ -19,7 +19,6 @@ _LOCK = _HERE.parent / "requirements" / "node.txt"
 
 # What PostGraphile 5 asks for.
 _OLDEST_MAJOR = 22
-_INSTALL_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def usable_node() -> Node:
     program = str(folder / "bin" / "node")
     if not _version(program):
         options = ("--quiet", "--require-hashes", "--target", str(_WHEEL), "-r", str(_LOCK))
-        _run((sys.executable, "-m", "pip", "install", *options), "Node cannot be fetched")
+        fetch((sys.executable, "-m", "pip", "install", *options), "Node cannot be fetched")
     npm_program = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return Node(program, (program, str(npm_program)), _version(program))
 
@@ -67,7 +66,7 @@ def ensure_packages(folder: Path) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     problem = f"the packages of {folder.name} cannot be fetched"
-    _run((*node.npm, "ci", "--loglevel=error"), problem, cwd=folder, env=node.environment)
+    fetch((*node.npm, "ci", "--loglevel=error"), problem, cwd=folder, env=node.environment)
     stamp.write_text(wanted)
 
 
@@ -83,27 +82,3 @@ def _version(program: str) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return asked.stdout.strip()
-
-
-def _run(
-    command: tuple[str, ...],
-    problem: str,
-    *,
-    cwd: Path | None = None,
-    env: dict[str, str] | None = None,
-) -> None:
-    try:
-        subprocess.run(  # noqa: S603
-            command,
-            cwd=cwd,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_INSTALL_SECONDS,
-        )
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout).strip().splitlines()
-        raise PeerMissing(f"{problem}: {said[-1] if said else error}") from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PeerMissing(f"{problem}: {error}") from None

@@ -41,7 +41,7 @@ class Running:
     process: subprocess.Popen[bytes]
     log: Path
     beside: Beside
-    encode_cursor: Callable[[int], str] = str
+    encode_cursor: Callable[[int], str | int] = str
 
     @property
     def name(self) -> str:

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.beside import nothing, pgbouncer, two_replicas
+from bench.environments import python_with, version_in
 from bench.node import ensure_packages, usable_node
+from bench.peers.strawchemy import answers as strawchemy
 from bench.workloads import EXTENDED, LIMIT, LIMIT_FEATURES, REPLICAS
 
 if TYPE_CHECKING:
@@ -39,23 +41,27 @@ class Server:
     command: Callable[[int], list[str]] = field(repr=False)
     environment: Callable[[Store], Mapping[str, str]] = field(repr=False)
     # Asks the server what its cursors look like -> (id of a customer) -> the cursor after it.
-    cursors: Callable[[Ask], Callable[[int], str]] = field(repr=False)
+    cursors: Callable[[Ask], Callable[[int], str | int]] = field(repr=False)
     # The value of a field `id` -> what it names, such as "Customer:17".
     read_id: Callable[[str], str] = field(repr=False)
+    # An answer -> the same in the shape of all others.
+    shape: Callable[[Any], Any] = field(default=lambda answer: answer, repr=False)
     # What stands beside it: started before it, and stopped after it.
     beside: Callable[[Store, Path], AbstractContextManager[Beside]] = field(
         default=nothing, repr=False
     )
 
 
-def _uvicorn(app: str, *more: str) -> Callable[[int], list[str]]:
+def _uvicorn(
+    app: str, *more: str, python: Callable[[], str] = lambda: sys.executable
+) -> Callable[[int], list[str]]:
     options = (
         *("--loop", "uvloop", "--http", "httptools", "--workers", "1"),
         *("--no-access-log", "--no-server-header", "--no-date-header", "--no-proxy-headers"),
         *("--log-level", "warning"),
         *more,
     )
-    return lambda port: [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options]
+    return lambda port: [python(), "-m", "uvicorn", app, "--port", str(port), *options]
 
 
 def _node(name: str) -> Callable[[int], list[str]]:
@@ -88,16 +94,21 @@ def _node_environment(store: Store) -> Mapping[str, str]:
     return {**store.libpq, "NODE_ENV": "production", "GRAPHILE_ENV": "production"}
 
 
-def _same_cursors(_ask: Ask) -> Callable[[int], str]:
+def _same_cursors(_ask: Ask) -> Callable[[int], str | int]:
     """Cursors of `graph`, which the hand-written servers take too."""
     return lambda customer_id: _base64(f'["Customer:id",{customer_id}]')
 
 
-def _cursors_of_postgraphile(ask: Ask) -> Callable[[int], str]:
+def _cursors_of_postgraphile(ask: Ask) -> Callable[[int], str | int]:
     """Cursors of PostGraphile: base64 of `["29bfedd0a4",17]`, a digest of the order and the key."""
     edges = ask("{ allCustomers(first: 1) { edges { cursor } } }")["allCustomers"]["edges"]
     digest = json.loads(b64decode(edges[0]["cursor"]))[0]
     return lambda customer_id: _base64(f'["{digest}",{customer_id}]')
+
+
+def _keys_as_cursors(_ask: Ask) -> Callable[[int], str | int]:
+    """Keys, where a page is filtered by them."""
+    return lambda customer_id: customer_id
 
 
 def _global_id(text: str) -> str:
@@ -161,7 +172,7 @@ _ALL = (
         _graph_environment("compiled"),
         _same_cursors,
         _global_id,
-        two_replicas,
+        beside=two_replicas,
     ),
     Server(
         "graph-pgbouncer",
@@ -170,7 +181,7 @@ _ALL = (
         _graph_environment("compiled"),
         _same_cursors,
         _global_id,
-        pgbouncer,
+        beside=pgbouncer,
     ),
     Server(
         "strawberry",
@@ -179,6 +190,15 @@ _ALL = (
         _python_environment,
         _same_cursors,
         _global_id,
+    ),
+    Server(
+        "strawchemy",
+        "strawchemy: Strawberry and one statement from SQLAlchemy's ORM; uvicorn as above",
+        _uvicorn("bench.peers.strawchemy.server:app", python=lambda: python_with("strawchemy")),
+        _python_environment,
+        _keys_as_cursors,
+        str,
+        strawchemy.in_common_shape,
     ),
     Server(
         "yoga",
@@ -198,7 +218,7 @@ _ALL = (
     ),
     Server(
         "postgraphile",
-        "PostGraphile with its amber preset on node:http; pg, prepared statements",
+        "PostGraphile with its amber preset and filters on node:http; pg, prepared statements",
         _node("postgraphile"),
         _node_environment,
         _cursors_of_postgraphile,
@@ -221,10 +241,14 @@ def versions(names: list[str]) -> dict[str, str]:
     """What the numbers depend on, by name, for those of the servers that take part."""
     packages = ("strawberry-graphql", "sqlalchemy", "asyncpg", "uvicorn", "uvloop", "httptools")
     found = {package: version(package) for package in packages}
+    if "strawchemy" in names:
+        found["strawchemy"] = version_in("strawchemy", "strawchemy")
     if "yoga" in names:
         found |= _npm_versions("yoga", "graphql-yoga", "graphql-jit", "graphql", "pg")
     if "postgraphile" in names:
-        found |= _npm_versions("postgraphile", "postgraphile", "grafast", "pg")
+        found |= _npm_versions(
+            "postgraphile", "postgraphile", "postgraphile-plugin-connection-filter", "grafast", "pg"
+        )
     if "mercurius" in names:
         found |= _npm_versions("mercurius", "mercurius", "fastify")
     if {"yoga", "mercurius", "postgraphile"} & set(names):

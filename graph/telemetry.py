@@ -155,6 +155,8 @@ def start_logging(level: LogLevel, format_: LogFormat | None = None) -> None:
                 "graph": {"level": level.upper()},
                 # uvicorn warns of each malformed request, so anyone could fill the log.
                 "uvicorn.error": {"level": "ERROR"},
+                # OpenTelemetry warns of each malformed `tracestate`, and quotes it whole.
+                "opentelemetry.trace.span": {"level": "ERROR"},
             },
         }
     )

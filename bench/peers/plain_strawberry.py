@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Generic, NewType, TypeVar
 
 import strawberry
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from strawberry import UNSET
 from strawberry.asgi import GraphQL
@@ -215,10 +215,23 @@ class Orders:
         return Aggregates(count=count, sum=Sum(total=total))
 
 
+def placed(since: datetime, until: datetime | None) -> Select[models.Order]:
+    statement = select(models.Order).where(models.Order.date_placed >= since)
+    return statement.where(models.Order.date_placed < until) if until else statement
+
+
 @strawberry.type
 class OrderPage:
+    since: strawberry.Private[datetime]
+    until: strawberry.Private[datetime | None]
     nodes: list[Order]
     page_info: PageInfo
+
+    @strawberry.field
+    async def total_count(self) -> int:
+        counted = placed(self.since, self.until).with_only_columns(func.count())
+        async with sessions() as session:
+            return await session.scalar(counted) or 0
 
 
 @strawberry.type
@@ -280,12 +293,14 @@ class Query:
             return Page(nodes=[Customer.of(customer) for customer in found])
 
     @strawberry.field
-    async def orders(self, since: datetime, first: int = 20) -> OrderPage:
-        statement = select(models.Order).where(models.Order.date_placed >= since)
-        statement = statement.order_by(models.Order.date_placed, models.Order.id).limit(first + 1)
+    async def orders(
+        self, since: datetime, until: datetime | None = None, first: int = 20
+    ) -> OrderPage:
+        by_date = placed(since, until).order_by(models.Order.date_placed, models.Order.id)
         async with sessions() as session:
-            found = [Order.of(order) for order in await session.scalars(statement)]
-        return OrderPage(nodes=found[:first], page_info=PageInfo(has_next_page=len(found) > first))
+            found = [Order.of(order) for order in await session.scalars(by_date.limit(first + 1))]
+        page_info = PageInfo(has_next_page=len(found) > first)
+        return OrderPage(since=since, until=until, nodes=found[:first], page_info=page_info)
 
 
 @strawberry.input

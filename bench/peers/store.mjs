@@ -25,6 +25,7 @@ export const typeDefs = /* GraphQL */ `
     id: ID!
     databaseId: BigInt!
     datePlaced: DateTime!
+    customer: Customer!
     lineItems(first: Int = 20): OrderLineConnection!
   }
   type OrderLine {
@@ -46,6 +47,14 @@ export const typeDefs = /* GraphQL */ `
   type OrderConnection {
     nodes: [Order!]!
   }
+  type PageInfo {
+    hasNextPage: Boolean!
+  }
+  type OrderPage {
+    totalCount: Int!
+    nodes: [Order!]!
+    pageInfo: PageInfo!
+  }
   type OrderLineConnection {
     nodes: [OrderLine!]!
   }
@@ -56,6 +65,7 @@ export const typeDefs = /* GraphQL */ `
   type Query {
     customer(by: CustomerLookup!): Customer
     customers(first: Int = 20, after: String): CustomerConnection!
+    orders(first: Int = 20, since: DateTime!, until: DateTime = "infinity"): OrderPage!
   }
 `;
 
@@ -80,6 +90,10 @@ export function openStore(pg, DataLoader) {
 
   const CUSTOMER_BY_ID = `SELECT ${CUSTOMER} FROM customers WHERE id = $1`;
   const CUSTOMERS = `SELECT ${CUSTOMER} FROM customers WHERE id > $1 ORDER BY id LIMIT $2`;
+  const WITHIN = "FROM orders WHERE date_placed >= $1 AND date_placed < $2";
+  const PAGE = `SELECT ${ORDER} ${WITHIN} ORDER BY date_placed, id LIMIT $3`;
+  const COUNT = `SELECT count(*)::int AS "totalCount" ${WITHIN}`;
+  const CUSTOMERS_BY_ID = `SELECT ${CUSTOMER} FROM customers WHERE id = ANY($1::bigint[])`;
   const ITEMS = `SELECT ${ITEM} FROM items WHERE id = ANY($1::bigint[])`;
   const ORDERS = `SELECT page.* FROM unnest($1::bigint[]) AS parent (key) CROSS JOIN LATERAL (
     SELECT ${ORDER} FROM orders WHERE customer_id = parent.key ORDER BY id LIMIT $2) AS page`;
@@ -108,13 +122,18 @@ export function openStore(pg, DataLoader) {
     };
   }
 
+  function keyLoader(name, text) {
+    return new DataLoader(async (keys) => {
+      const byId = new Map((await rows(name, text, [keys])).map((row) => [row.id, row]));
+      return keys.map((key) => byId.get(key) ?? null);
+    });
+  }
+
   class Loaders {
     orders = pageLoader("orders", ORDERS, "customerId");
     lines = pageLoader("lines", LINES, "orderId");
-    items = new DataLoader(async (keys) => {
-      const byId = new Map((await rows("items", ITEMS, [keys])).map((row) => [row.id, row]));
-      return keys.map((key) => byId.get(key) ?? null);
-    });
+    customers = keyLoader("customersById", CUSTOMERS_BY_ID);
+    items = keyLoader("items", ITEMS);
   }
 
   const globalId = (noun) => ({ id }) => btoa(`${noun}:${id}`);
@@ -127,6 +146,15 @@ export function openStore(pg, DataLoader) {
       customers: async (_, { first, after }) => ({
         nodes: await rows("customers", CUSTOMERS, [afterKey(after), first]),
       }),
+      orders: async (_, { first, since, until }) => {
+        const found = await rows("page", PAGE, [since, until, first + 1]);
+        const pageInfo = { hasNextPage: found.length > first };
+        return { since, until, nodes: found.slice(0, first), pageInfo };
+      },
+    },
+    OrderPage: {
+      totalCount: async ({ since, until }) =>
+        (await rows("count", COUNT, [since, until]))[0].totalCount,
     },
     Customer: {
       id: globalId("Customer"),
@@ -137,6 +165,7 @@ export function openStore(pg, DataLoader) {
     Order: {
       id: globalId("Order"),
       databaseId: ({ id }) => id,
+      customer: ({ customerId }, _, { loaders }) => loaders.customers.load(customerId),
       lineItems: ({ id }, { first }, { loaders }) => loaders.lines(first).load(id),
     },
     OrderLine: {

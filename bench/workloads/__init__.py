@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bench.workloads.aggregate import AGGREGATE
 from bench.workloads.customer_list import LIST
-from bench.workloads.filtered_page import PAGE
+from bench.workloads.filtered_page import COUNTED_PAGE, PAGE
 from bench.workloads.nested import NESTED
 from bench.workloads.place_order import HOT, PLACE
 from bench.workloads.point import POINT
@@ -40,5 +40,5 @@ __all__ = [
     "Workload",
 ]
 
-_READS = (POINT, LIST, RESOLVER, NESTED, WIDE, PAGE, AGGREGATE, *LITERALS, *NEW)
+_READS = (POINT, LIST, RESOLVER, NESTED, WIDE, PAGE, COUNTED_PAGE, AGGREGATE, *LITERALS, *NEW)
 WORKLOADS = {workload.name: workload for workload in (*_READS, UPDATE, PLACE, HOT)}

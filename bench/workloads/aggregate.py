@@ -25,6 +25,20 @@ query aggregate($after: String) {
     }
   }
 }""",
+    texts={
+        "strawchemy": """\
+query aggregate($after: Int!) {
+  customers(limit: 20, filter: {id: {gt: $after}}) {
+    id
+    orders: ordersAggregate {
+      count
+      sum {
+        total
+      }
+    }
+  }
+}"""
+    },
     without={
         "yoga": "no aggregates in its schema",
         "mercurius": "no aggregates in its schema",

@@ -39,7 +39,20 @@ query list($after: Cursor) {
       createdOn
     }
   }
-}"""
+}""",
+        "strawchemy": """\
+query list($after: Int!) {
+  customers(limit: 100, filter: {id: {gt: $after}}) {
+    id
+    databaseId: id
+    firstName
+    lastName
+    username
+    email
+    town
+    createdOn
+  }
+}""",
     },
     requests=_REQUESTS,
     variables=lambda number, customers: {"after": Cursor(spread(number, _REQUESTS, customers))},

@@ -57,7 +57,25 @@ query nested($after: Cursor) {
       }
     }
   }
-}"""
+}""",
+        "strawchemy": """\
+query nested($after: Int!) {
+  customers(limit: 20, filter: {id: {gt: $after}}) {
+    id
+    firstName
+    orders(limit: 5) {
+      id
+      datePlaced
+      lineItems(limit: 10) {
+        quantity
+        item {
+          name
+          sellingPrice
+        }
+      }
+    }
+  }
+}""",
     },
     requests=_REQUESTS,
     variables=lambda number, customers: {"after": Cursor(spread(number, _REQUESTS, customers))},

@@ -29,7 +29,17 @@ query point($id: BigInt!) {
     username
     email
   }
-}"""
+}""",
+        "strawchemy": """\
+query point($id: Int!) {
+  customer(id: $id) {
+    id
+    firstName
+    lastName
+    username
+    email
+  }
+}""",
     },
     requests=_REQUESTS,
     variables=lambda number, customers: {"id": 1 + spread(number, _REQUESTS, customers)},

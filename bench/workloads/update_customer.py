@@ -57,6 +57,7 @@ mutation update($input: UpdateCustomerInput!) {
     without={
         "yoga": "its schema only reads",
         "mercurius": "its schema only reads",
+        "strawchemy": "its keys are no ids",
         "postgraphile": "it takes ids of its own only",
     },
 )

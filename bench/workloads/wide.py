@@ -63,7 +63,30 @@ query wide($after: Cursor) {
       }
     }
   }
-}"""
+}""",
+        "strawchemy": """\
+query wide($after: Int!) {
+  customers(limit: 100, filter: {id: {gt: $after}}) {
+    id
+    databaseId: id
+    firstName
+    lastName
+    username
+    email
+    address
+    town
+    createdOn
+    updatedOn
+    version
+    orders(limit: 20) {
+      id
+      databaseId: id
+      datePlaced
+      status
+      version
+    }
+  }
+}""",
     },
     without={
         "strawberry": "no versions in its schema",

@@ -24,7 +24,7 @@ _TOKEN = re.compile(rf"([0-9]{{1,10}})-([0-7]{_HALF}|{_HALF})/([0-9A-Fa-f]{{1,8}
 
 # The position that is inserted may belong to a transaction that is still open: replicas would wait
 # for others. The name of a file of the log begins with its timeline, from the promotion on.
-_FLUSHED = """
+FLUSHED = """
     SELECT ('x' || left(pg_walfile_name(flushed), 8))::bit(32)::bigint AS timeline, flushed
     FROM pg_current_wal_flush_lsn() AS flushed
 """
@@ -65,7 +65,7 @@ def latest(tokens: Iterable[ConsistencyToken | None]) -> ConsistencyToken | None
 async def current_token(primary: Server) -> ConsistencyToken:
     """The token of all that is committed now; `ONLY_PRIMARY` where the primary does not tell."""
     try:
-        timeline, flushed = await primary.first(_FLUSHED)
+        timeline, flushed = await primary.first(FLUSHED)
     except Unavailable:
         return ONLY_PRIMARY
     return ConsistencyToken(timeline, flushed)

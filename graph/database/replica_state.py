@@ -28,10 +28,11 @@ async def replica_lines(database: Database) -> list[str]:
     if database.replicas is None:
         return []
     primary = await database.first(_PRIMARY)
-    return [await _line(each, primary) for each in database.replicas.all]
+    most = database.replicas.most_lag_seconds
+    return [await _line(each, primary, most) for each in database.replicas.all]
 
 
-async def _line(replica: Replica, primary: Any) -> str:
+async def _line(replica: Replica, primary: Any, most_lag_seconds: float) -> str:
     name = f"the replica {replica.address}"
     try:
         state = await replica.first(_REPLICA)
@@ -43,7 +44,13 @@ async def _line(replica: Replica, primary: Any) -> str:
         return f"Danger: {name} is no standby, and is not read: was it promoted?"
     if not state["is_migrated"]:
         return f"Danger: {name} is not read: graph migrate must run, and the replica catch up"
-    return f"{name} {_lag(primary['flushed'] - state['replayed'], state['seconds'])}"
+    size, seconds = primary["flushed"] - state["replayed"], state["seconds"]
+    if size > 0 and seconds is not None and 0 < most_lag_seconds < seconds:
+        return (
+            f"Danger: {name} {_lag(size, seconds)}: it is not read while it lags more than"
+            f" {most_lag_seconds:g} s (GRAPH_MAX_REPLICA_LAG_SECONDS)"
+        )
+    return f"{name} {_lag(size, seconds)}"
 
 
 def _lag(size: int, seconds: float | None) -> str:

@@ -17,7 +17,7 @@ the first check, with a token or without: it may go another way than the primary
 
 What a replica cannot answer, the primary answers: it gets the same statement, once, in the same
 world. A replica that is out of reach, or was promoted, rests: it is looked at once a second, and no
-client waits for it meanwhile.
+client waits for it meanwhile. One that lags too much (`replica_lag`) is left out in the same way.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from graph.database.consistency import ConsistencyToken
 from graph.database.driver_errors import is_outdated, sqlstate, typed
+from graph.database.replica_lag import STANDBY, LagWatch, LogNotes, Look
 from graph.database.server import Server, pooled_engine
 from graph.database.tasks import end_task
 from graph.errors import Interrupted, Unavailable
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from graph.database.consistency import ConsistencyToken
     from graph.database.reads import JsonQuery
     from graph.database.stopwatch import Stopwatch
     from graph.selection import Value
@@ -55,13 +55,6 @@ logger = logging.getLogger(__name__)
 _REST_SECONDS = 1.0
 
 _CHECK_VIOLATION, _CONFLICT, _SCHEMA = "23514", "40001", "42"
-# A standby may have received more than it has replayed, but of this timeline. Without the right to
-# see that (pg_monitor), it is the timeline of its last checkpoint.
-_TIMELINE = """
-    SELECT pg_is_in_recovery(), greatest(
-        (SELECT received_tli FROM pg_stat_wal_receiver),
-        (SELECT timeline_id FROM pg_control_checkpoint()))
-"""
 
 
 class Fallback(StrEnum):
@@ -75,6 +68,7 @@ class Fallback(StrEnum):
     LOST = "lost"  # the connection was lost
     UNREACHABLE = "unreachable"
     RESTING = "resting"  # all of them rest
+    LAGGING = "lagging"  # those that do not rest are too far behind
 
 
 _RESTS = {Fallback.PROMOTED, Fallback.UNREACHABLE}
@@ -102,12 +96,18 @@ class Replica(Server):
     # Its failures are no outages: the primary has the last word.
     _typed = staticmethod(typed)
 
-    def __init__(self, engine: AsyncEngine, max_answer_bytes: int) -> None:
+    def __init__(self, engine: AsyncEngine, max_answer_bytes: int, notes: LogNotes) -> None:
         super().__init__(engine, max_answer_bytes)
+        self._notes = notes
         self._timeline: int | None = None
         self._looked_up_at = 0.0
         self._looking_up = asyncio.Lock()
         self._looking: asyncio.Task[None] | None = None
+        self._look = Look(self, f"the replica {self.address}")
+        # The last state of a standby that was seen.
+        self._state: Any = None
+        self.lag_seconds = 0.0
+        self.is_lagging = False
 
     @property
     def address(self) -> str:
@@ -119,6 +119,11 @@ class Replica(Server):
     def is_resting(self) -> bool:
         return self._looking is not None and not self._looking.done()
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether it can be read, as far as is known."""
+        return not self.is_resting and not self.is_lagging
+
     async def follows(self, timeline: int) -> bool:
         """Whether it replays the log of this timeline, as far as it is known.
 
@@ -128,7 +133,7 @@ class Replica(Server):
         if self._timeline != timeline:
             async with self._looking_up:
                 if self._timeline is None or monotonic() - self._looked_up_at > _REST_SECONDS:
-                    _, self._timeline = await self.first(_TIMELINE)
+                    self._timeline = (await self.first(STANDBY))["timeline"]
                     self._looked_up_at = monotonic()
         return self._timeline == timeline
 
@@ -136,27 +141,53 @@ class Replica(Server):
         """Read nothing from it until it is a replica that can be reached."""
         if not self.is_resting:
             logger.warning("the replica %s is not read: %s", self.address, reason)
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._until_fit())
+
+    async def measure(self) -> None:
+        """Measure its lag; leave it out of all reads while that is too large.
+
+        Without an answer it has replayed no more than before, as far as is known.
+        """
+        state = await self._look.first(STANDBY)
+        if state is None or state["is_standby"]:
+            self._note(state or self._state)
+
+    def _note(self, state: Any) -> None:
+        if state is None:
+            return
+        self._state = state
+        self._timeline = state["timeline"]
+        replayed = ConsistencyToken(state["timeline"], state["replayed"])
+        self.lag_seconds = self._notes.lag_seconds(replayed, state["age_seconds"])
+        was_lagging = self.is_lagging
+        self.is_lagging = self.lag_seconds > self._notes.most_lag_seconds
+        if self.is_lagging and not was_lagging:
+            text = "the replica %s is not read: it is %.1f s behind"
+            logger.warning(text, self.address, self.lag_seconds)
+        elif was_lagging and not self.is_lagging:
+            logger.info("the replica %s is read again", self.address)
 
     async def close(self) -> None:
         await end_task(self._looking)
         await self.engine.dispose()
 
-    async def _look(self) -> None:
+    async def _until_fit(self) -> None:
         while True:
             await asyncio.sleep(_REST_SECONDS)
-            with suppress(Unavailable):
-                is_standby, self._timeline = await self.first(_TIMELINE)
-                if is_standby:
-                    break
+            state = await self._look.first(STANDBY)
+            if state is not None and state["is_standby"]:
+                self._note(state)
+                break
         logger.info("the replica %s is read again", self.address)
 
 
 class Replicas:
     """The replicas of one primary."""
 
-    def __init__(self, primary: Server, replicas: Sequence[Replica]) -> None:
+    def __init__(self, primary: Server, replicas: Sequence[Replica], notes: LogNotes) -> None:
         self.all = replicas
+        self.most_lag_seconds = notes.most_lag_seconds
+        self.watch = LagWatch(primary, replicas, notes)
         self.answered = 0
         self.fallbacks = Counter[Fallback]()
         self._primary = primary
@@ -171,10 +202,11 @@ class Replicas:
             pooled_engine(url.get_secret_value(), settings, max_temp_megabytes)
             for url in settings.replica_urls
         )
-        replicas = [Replica(engine, settings.max_answer_bytes) for engine in engines]
+        notes = LogNotes(settings.max_replica_lag_seconds)
+        replicas = [Replica(engine, settings.max_answer_bytes, notes) for engine in engines]
         for each in replicas:
             each.listeners = primary.listeners
-        return cls(primary, replicas)
+        return cls(primary, replicas, notes)
 
     async def read(
         self,
@@ -190,7 +222,8 @@ class Replicas:
         """
         replica = self._chosen()
         if replica is None:
-            reason = Fallback.RESTING
+            are_resting = all(each.is_resting for each in self.all)
+            reason = Fallback.RESTING if are_resting else Fallback.LAGGING
         else:
             try:
                 if token is None or await replica.follows(token.timeline):
@@ -211,7 +244,7 @@ class Replicas:
     @property
     def can_be_read(self) -> bool:
         """Whether one of them can, as far as is known."""
-        return not all(each.is_resting for each in self.all)
+        return any(each.is_fit for each in self.all)
 
     async def close(self) -> None:
         for each in self.all:
@@ -220,7 +253,7 @@ class Replicas:
     def _chosen(self) -> Replica | None:
         """The replica with the fewest connections in use; they take turns where these are equal."""
         self._in_turn.rotate(-1)
-        fit = [each for each in self._in_turn if not each.is_resting]
+        fit = [each for each in self._in_turn if each.is_fit]
         return min(fit, key=_in_use, default=None)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from graph.database import pruning
 from graph.database.catalog import catalog
 from graph.database.leases import Lease
-from graph.database.tasks import end_task
+from graph.database.tasks import FailureLog, end_task
 from graph.database.writes import idempotency
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Upkeep:
         # What was removed, and how the runs of this worker ended.
         self.counts = Counter[str]()
         self._lease = Lease(database, "upkeep", seconds=_LEASE_SECONDS)
+        self._failures = FailureLog(logger, "upkeep failed, and is tried again")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -91,6 +92,7 @@ class Upkeep:
                 await self.run()
             except Exception as error:  # noqa: BLE001  it is tried again
                 self.counts["failed"] += 1
-                reason = f"{error}".partition("\n")[0] or type(error).__name__
-                logger.warning("upkeep failed, and is tried again: %s", reason)
+                self._failures.note(error)
+            else:
+                self._failures.end()
             await asyncio.sleep(_EVERY_SECONDS)

@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) of the input types of a schema: the values that variables may have."""
+"""JSON Schema (2020-12) of a schema's input types, for variables, and of its leaves, in answers."""
 
 from __future__ import annotations
 
@@ -44,13 +44,7 @@ class JsonSchemas:
             case GraphQLList():
                 return {"type": "array", "items": self.of(type_.of_type)}
             case GraphQLEnumType():
-                meanings = [
-                    f"{name}: {value.description}"
-                    for name, value in type_.values.items()
-                    if value.description
-                ]
-                values = {"type": "string", "enum": list(type_.values)}
-                return described(values, "\n".join([type_.description or "", *meanings]))
+                return _enum(type_)
             case GraphQLInputObjectType():
                 if type_.name not in self.definitions:
                     self.definitions[type_.name] = {}  # it may refer to itself
@@ -82,6 +76,23 @@ class JsonSchemas:
             "additionalProperties": False,
         }
         return described(object_ | one, type_.description)
+
+
+def answer_leaf(type_: GraphQLNamedType) -> dict[str, Any]:
+    """The schema of the values of a scalar or an enum in an answer."""
+    if isinstance(type_, GraphQLEnumType):
+        return _enum(type_)
+    if type_.name == "ID":
+        return {"type": "string"}
+    return _SPECIFIED.get(type_.name) or client_type(type_.name).answer_schema
+
+
+def _enum(type_: GraphQLEnumType) -> dict[str, Any]:
+    meanings = [
+        f"{name}: {value.description}" for name, value in type_.values.items() if value.description
+    ]
+    values = {"type": "string", "enum": list(type_.values)}
+    return described(values, "\n".join([type_.description or "", *meanings]))
 
 
 def _default(value: object) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from graphql import (
 )
 
 from graph.errors import InvalidSetting
+from graph.execution.answer_schema import answer_schema
 from graph.execution.documents.document import problems_of
 from graph.execution.json_schema import JsonSchemas, described
 
@@ -64,8 +65,9 @@ class Tool:
 
     name: str
     description: str
-    # The JSON Schema of the arguments.
+    # The JSON Schemas of the arguments, and of the result: the answer's data, or its errors.
     input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
     # The document that is executed; the operation in it has the tool's name.
     text: str
     is_mutation: bool
@@ -106,6 +108,7 @@ def _tools_in(schema: GraphQLSchema, text: str) -> Iterator[Tool]:
                 operation.name.value,
                 _description(schema, before),
                 _input_schema(schema, run_dry, operation),
+                answer_schema(schema, run_dry, operation),
                 run_text,
                 is_mutation=is_mutation,
                 is_idempotent=is_mutation and _has_keys(operation),

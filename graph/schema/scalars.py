@@ -203,20 +203,24 @@ class ClientType(NamedTuple):
     received: str
     # In Python, with its module. Pydantic reads and writes all of them as JSON has them.
     python: str
-    # The JSON Schema of the values that a variable may have.
+    # The JSON Schema of the values that a variable may have, and of those in an answer.
     json_schema: dict[str, Any]
+    answer_schema: dict[str, Any]
 
 
+_TEXT = {"type": "string"}
+_EXACT = {"type": ["string", "integer"]}
+_DAY = {"type": "string", "format": "date"}
+_TIME = {"type": "string", "format": "date-time"}
+_UUID_TEXT = {"type": "string", "format": "uuid"}
 _CLIENT_TYPES = {
-    "BigInt": ClientType("string | number", "string", "int", {"type": ["string", "integer"]}),
-    "Date": ClientType("string", "string", "datetime.date", {"type": "string", "format": "date"}),
-    "DateTime": ClientType(
-        "string", "string", "datetime.datetime", {"type": "string", "format": "date-time"}
-    ),
-    "Decimal": ClientType("string", "string", "decimal.Decimal", {"type": ["string", "integer"]}),
-    "UUID": ClientType("string", "string", "uuid.UUID", {"type": "string", "format": "uuid"}),
+    "BigInt": ClientType("string | number", "string", "int", _EXACT, _TEXT),
+    "Date": ClientType("string", "string", "datetime.date", _DAY, _DAY),
+    "DateTime": ClientType("string", "string", "datetime.datetime", _TIME, _TIME),
+    "Decimal": ClientType("string", "string", "decimal.Decimal", _EXACT, _TEXT),
+    "UUID": ClientType("string", "string", "uuid.UUID", _UUID_TEXT, _UUID_TEXT),
 }
-_ANY_VALUE = ClientType("unknown", "unknown", "typing.Any", {})
+_ANY_VALUE = ClientType("unknown", "unknown", "typing.Any", {}, {})
 
 
 def client_type(scalar: str) -> ClientType:

@@ -33,6 +33,7 @@ from graph.execution.running.rate_limit import DatabaseTokenBuckets, MemoryToken
 from graph.execution.tools import tools_of
 from graph.server.authentication import Authenticator
 from graph.server.client_key import ClientKeys
+from graph.server.connection_limits import ConnectionLimits
 from graph.server.cors import CrossOrigin, Origins
 from graph.server.demo import demo_routes
 from graph.server.drain import Drain
@@ -41,7 +42,6 @@ from graph.server.live_connections import LiveConnections, LiveLimits
 from graph.server.metric_sources import Sources
 from graph.server.middleware import AllowedHosts, ErrorMiddleware, FastPath, RequestLog
 from graph.server.pages import graphiql_routes
-from graph.server.protocol import ConnectionLimits
 from graph.server.responses import JsonResponse
 from graph.server.schema_files import schema_routes
 from graph.server.slow import SlowLog
@@ -119,6 +119,8 @@ def build_app(
         database = Database.connect(settings, max_temp_megabytes=settings.max_temp_megabytes)
         async with AsyncExitStack() as until_the_end:
             until_the_end.push_async_callback(database.close)
+            if database.replicas is not None:
+                await until_the_end.enter_async_context(database.replicas.watch.running())
             await until_the_end.enter_async_context(authenticator.running(database))
             upkeep = deliverer = None
             if keeps_order:

@@ -6,6 +6,7 @@ wake-ups of the client. It also searches each name and each value by itself.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 _NOT_IN_NAMES = bytes([*range(0x21), *b'()<>@,;:\\[]={}"', 0x7F])
 _NOT_IN_VALUES = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])
 _SPECIAL = frozenset({b"connection", b"transfer-encoding"})
+_AS_LINE_FEEDS = bytes.maketrans(_NOT_IN_VALUES, b"\n" * len(_NOT_IN_VALUES))
+# Larger bodies are not copied once more.
+_MOST_JOINED_BYTES = 65_536
 
 
 class Cycle(RequestResponseCycle):
@@ -30,8 +34,9 @@ class Cycle(RequestResponseCycle):
     async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]
         start, self._start = self._start, None
         if start is not None:
-            if self._is_whole(message) and (head := _head(start, self.default_headers, message)):
-                self._write(head, message.get("body", b""))
+            body = message.get("body", b"")
+            if self._is_whole(message) and (head := _head(start, self.default_headers, body)):
+                self._write(head, body)
                 return
             await super().send(start)  # type: ignore[arg-type]
         elif not self.response_started and b"content-length" in dict(message.get("headers", ())):
@@ -46,7 +51,10 @@ class Cycle(RequestResponseCycle):
         return is_last and not waits and not self.access_log and self.scope["method"] != "HEAD"
 
     def _write(self, head: bytes, body: bytes) -> None:
-        self.transport.writelines([head, body])
+        if len(body) <= _MOST_JOINED_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines([head, body])
         self.waiting_for_100_continue = False
         self.response_started = self.response_complete = True
         self.message_event.set()
@@ -54,21 +62,24 @@ class Cycle(RequestResponseCycle):
 
 
 def _head(
-    start: MutableMapping[str, Any],
-    defaults: Sequence[tuple[bytes, bytes]],
-    message: MutableMapping[str, Any],
+    start: MutableMapping[str, Any], defaults: Sequence[tuple[bytes, bytes]], body: bytes
 ) -> bytes | None:
     """The head of a response; None if uvicorn must write it, or refuse it."""
     headers = [*defaults, *start["headers"]]
     fields = dict(headers)
-    names, values = b"".join(fields), b"".join([value for _, value in headers])
+    lines = b"\r\n".join(map(b": ".join, headers))
     if (
-        fields[b"content-length"] != b"%d" % len(message.get("body", b""))
-        or not _SPECIAL.isdisjoint(fields)
-        or not names.islower()
-        or names != names.translate(None, _NOT_IN_NAMES)
-        or values != values.translate(None, _NOT_IN_VALUES)
+        fields[b"content-length"] != b"%d" % len(body)
+        or not _are_plain(tuple(fields))
+        or lines.translate(_AS_LINE_FEEDS).count(b"\n") != 2 * len(headers) - 2
     ):
         return None
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    return b"".join([STATUS_LINE[start["status"]], *lines, b"\r\n"])
+    return b"%b%b\r\n\r\n" % (STATUS_LINE[start["status"]], lines)
+
+
+@lru_cache(maxsize=128)
+def _are_plain(names: tuple[bytes, ...]) -> bool:
+    """Whether uvicorn would write fields of these names as they are, and do nothing else."""
+    text = b"".join(names)
+    is_valid = text == text.translate(None, _NOT_IN_NAMES)
+    return is_valid and text.islower() and _SPECIAL.isdisjoint(names)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from graph.server.protocol import ConnectionLimits
+    from graph.server.connection_limits import ConnectionLimits
 
 _LOOK_SECONDS = 0.05
 

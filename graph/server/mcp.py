@@ -22,6 +22,7 @@ from graph.errors import (
     BodyTooSlow,
     InvalidToken,
     OriginNotAllowed,
+    Overloaded,
     RequestError,
     TimedOut,
     Unavailable,
@@ -29,7 +30,9 @@ from graph.errors import (
 from graph.execution.running.request import Request
 from graph.execution.tools import DRY_RUN
 from graph.server.cors import is_same_origin
+from graph.server.graphql import is_shed
 from graph.server.observing import end_unanswered, note
+from graph.server.protocol import SHED
 from graph.server.requests import check_size, header, read_body
 from graph.server.responses import described, error_response, logged
 
@@ -116,12 +119,17 @@ class McpServer:
         await response(scope, receive, send)
 
     async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
-        """The protocol's response, or the refusal of the origin, the sign-in or the body."""
+        """The protocol's response, or the refusal of the origin, the sign-in or the body.
+
+        As at /graphql, a request that is too many is refused before its body is read.
+        """
         origin = header(scope, b"origin")
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             return error_response(OriginNotAllowed(origin))
         try:
-            await self._authenticator.viewer(scope)
+            viewer = await self._authenticator.viewer(scope)
+            execution: Execution = scope["state"]["execution"]
+            execution.limiters.check(self._client_keys.client_key(scope, viewer))
             async with asyncio.timeout(self._body_timeout_seconds):
                 body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
         except InvalidToken as error:
@@ -129,6 +137,9 @@ class McpServer:
         except TimeoutError:
             return error_response(BodyTooSlow(self._body_timeout_seconds), _CLOSE)
         except (RequestError, Unavailable) as error:
+            if isinstance(error, Overloaded):
+                scope[SHED] = True
+                end_unanswered(scope, error.code)
             return error_response(error)
         return partial(self._respond, body)
 
@@ -185,6 +196,7 @@ class McpServer:
             error = TimedOut()
             end_unanswered(scope, error.code)
             raise error from None
+        scope[SHED] = is_shed(answer)
         response: dict[str, Any] = orjson.loads(answer.body)
         return response
 
@@ -200,6 +212,7 @@ def _shown(tool: Tool) -> types.Tool:
         name=tool.name,
         description=tool.description,
         input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
         annotations=annotations,
     )
 

@@ -179,8 +179,14 @@ def _replicas(replicas: Replicas) -> Iterator[Metric]:
         "graph_replica_resting", "Whether a replica is not read at present", labels=["replica"]
     )
     for each in replicas.all:
-        resting.add_metric([each.address], each.is_resting)
+        resting.add_metric([each.address], not each.is_fit)
     yield resting
+    if replicas.most_lag_seconds:
+        text = "The time since the primary had what a replica has not replayed"
+        lag = GaugeMetricFamily("graph_replica_lag_seconds", text, labels=["replica"])
+        for each in replicas.all:
+            lag.add_metric([each.address], each.lag_seconds)
+        yield lag
     yield _counter("graph_replica_reads", "Statements that replicas answered", replicas.answered)
     fallbacks = CounterMetricFamily(
         "graph_replica_fallbacks", "Statements that went to the primary instead", labels=["reason"]

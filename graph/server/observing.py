@@ -8,13 +8,15 @@ from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graph.execution.running.observation import Observation
 from graph.server.requests import header, headers_of
 from graph.telemetry import Fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import Scope
 
     from graph.execution.running.execute import Execution
@@ -29,6 +31,8 @@ REQUESTS = "graph.requests"
 VIEWER = "graph.viewer"
 # The id of the trace that this server has begun.
 TRACE = "graph.trace"
+# In the scope of a WebSocket, where traces are on: the function that begins that of an operation.
+BEGIN_TRACE = "graph.begin_trace"
 _UNREAD = "graph.unread"
 # A client's texts are cut off in the log.
 _MOST_CHARS = 100
@@ -36,6 +40,7 @@ _MOST_CHARS = 100
 _TRACEPARENT = re.compile(
     r"(?!ff|00.{54})[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
 )
+_TRACE_CONTEXT = ("traceparent", "tracestate")
 _CLIENT_NAMES = (b"apollographql-client-name", b"graphql-client-name")
 _CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
 
@@ -161,6 +166,31 @@ def trace_id(scope: Scope) -> str:
         return scope[TRACE]  # type: ignore[no-any-return]
     found = traceparent(scope)
     return found[0] if found else ""
+
+
+def trace_context_in(members: Mapping[str, Any] | None) -> list[tuple[bytes, bytes]]:
+    """The headers `traceparent` and `tracestate` among the members of a message.
+
+    OpenTelemetry's propagators write them into any object, as they do into headers. An object
+    `headers` among the members may hold them, too.
+    """
+    members = members or {}
+    headers = members.get("headers")
+    for each in (members, headers if isinstance(headers, dict) else {}):
+        found = {name.lower(): value for name, value in each.items() if isinstance(value, str)}
+        if "traceparent" in found:
+            names = [name for name in _TRACE_CONTEXT if name in found]
+            return [(name.encode(), found[name].encode("latin-1", "replace")) for name in names]
+    return []
+
+
+def with_trace_context(scope: Scope, context: list[tuple[bytes, bytes]]) -> Scope:
+    """A scope with the headers of another trace context, in place of its own; the same without."""
+    if not context:
+        return scope
+    names = [name.encode() for name in _TRACE_CONTEXT]
+    others = [header for header in scope["headers"] if header[0] not in names]
+    return {**scope, "headers": [*others, *context]}
 
 
 def traceparent(scope: Scope) -> tuple[str, str, str] | None:

@@ -2,32 +2,34 @@
 
 A head has a deadline, a size and a number of fields. A client that stops reading is disconnected. A
 worker has so many connections, and an address so many of them. Data that arrives in one piece costs
-a few comparisons: a timer starts only if something is still to come.
+a few comparisons: a timer starts only if something is still to come, and the timer of an idle
+connection stays as it is when a request comes.
+
+What happens once per request is written out here rather than added to uvicorn's methods: each field
+of a head would pay for both. `tests/server/test_protocol.py` compares the two.
 """
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import sys
 import termios
-from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+from httptools import HttpParserError, HttpParserUpgrade, parse_url
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from graph.server.client_key import is_within
+from graph.server.connection_limits import ConnectionLimits
 from graph.server.cycle import Cycle
-from graph.server.turns import Turns
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from graph.server.client_key import Network
-    from graph.settings import Settings
+    from uvicorn._types import HTTPScope
 
 # For the end of a stream to reach its client when the server shuts down.
 _STREAM_END_SECONDS = 1.0
@@ -37,6 +39,8 @@ SHED = "graph.shed"
 _SHED_SECONDS = 1.0
 _HEALTH = "/health/"
 _VERSIONS = frozenset({"1.0", "1.1"})
+# Targets that differ from request to request are mostly longer.
+_MAX_CACHED_TARGET = 256
 
 
 def _response(status: HTTPStatus, text: str) -> bytes:
@@ -58,48 +62,6 @@ _HOST = _response(HTTPStatus.BAD_REQUEST, "HTTP/1.1 needs one Host header field.
 _VERSION = _response(HTTPStatus.BAD_REQUEST, "The version of HTTP must be 1.0 or 1.1.")
 
 
-@dataclass(slots=True)
-class ConnectionLimits:
-    """The bounds of one worker's connections, and the connections that they count."""
-
-    client_timeout_seconds: float = 10.0
-    max_head_bytes: int = 65_536
-    max_head_fields: int = 100
-    max_connections: int = 1_000
-    max_connections_per_address: int = 256
-    # Their connections are those of many clients.
-    trusted_proxies: tuple[Network, ...] = ()
-    by_address: Counter[str] = field(default_factory=Counter)
-    # Connections without a complete request, oldest first.
-    idle: dict[BoundedProtocol, None] = field(default_factory=dict)
-    # Whether each answer ends its connection: the worker is about to end (`graph.server.drain`).
-    are_closing: bool = False
-    turns: Turns = field(default_factory=Turns)
-
-    @classmethod
-    def of(cls, settings: Settings) -> ConnectionLimits:
-        return cls(
-            settings.client_timeout_seconds,
-            settings.max_head_bytes,
-            settings.max_head_fields,
-            settings.max_connections,
-            settings.max_connections_per_address,
-            settings.trusted_proxies,
-        )
-
-    def is_over(self, address: str) -> bool:
-        """Whether an address has more connections than it may."""
-        if self.by_address[address] <= self.max_connections_per_address:
-            return False
-        return not is_within(address, self.trusted_proxies)
-
-    def leave(self, address: str) -> None:
-        """Stop counting a connection of an address."""
-        self.by_address[address] -= 1
-        if self.by_address[address] <= 0:
-            del self.by_address[address]
-
-
 _DEFAULT_LIMITS = ConnectionLimits()
 
 
@@ -109,6 +71,16 @@ def _unacknowledged(transport: asyncio.Transport) -> int:
     with suppress(OSError):
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, size)
     return int.from_bytes(size, sys.byteorder)
+
+
+def _target(root_path: str, url: bytes) -> tuple[str, bytes, bytes]:
+    """The path of a request's target, decoded and as it was sent, and its query."""
+    parsed = parse_url(url)
+    path = parsed.path.decode("ascii")
+    return root_path + unquote(path), root_path.encode() + parsed.path, parsed.query or b""
+
+
+_target_cached = lru_cache(maxsize=128)(_target)
 
 
 class _HeadRejected(Exception):
@@ -132,7 +104,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._in_head = self._in_body = False
-        self._head_bytes = self._chunk_bytes = 0
+        self._head_bytes = self._chunk_bytes = self._hosts = 0
+        self._idle_since = 0.0
         self._rejection: bytes | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -151,6 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._unset_keepalive_if_required()
         limits = self._limits
         limits.idle.pop(self, None)
         limits.leave(self._address)
@@ -159,7 +133,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._chunk_bytes = len(data)
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
         if not self._in_head or self.transport.is_closing():
             return
         # The parser keeps an unfinished field to itself, so its bytes are counted as they come.
@@ -175,6 +155,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_answering or not self.url.isascii():
             self.send_400_response("The connection cannot be upgraded.")
             return
+        self._unset_keepalive_if_required()
         super().handle_websocket_upgrade()
         # They refer to each other, and would stay until the next garbage collection.
         self.parser = None  # type: ignore[assignment]
@@ -200,42 +181,96 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        self._head_bytes = 0
-        super().on_message_begin()
+        self._head_bytes = self._hosts = 0
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_url(self, url: bytes) -> None:
-        super().on_url(url)
+        self.url += url
         if len(self.url) > self._limits.max_head_bytes:
             self._refuse(_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:
-            super().on_header(name, value)
+        if self._in_body:
+            return
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        version = self.parser.get_http_version()
+        parser, limits = self.parser, self._limits
+        version = parser.get_http_version()
         if version not in _VERSIONS:
             self._refuse(_VERSION)
-        if len(self.headers) > self._limits.max_head_fields or self._is_head_too_large():
+        if len(self.headers) > limits.max_head_fields or self._is_head_too_large():
             self._refuse(_TOO_LARGE)
-        hosts = [name for name, _ in self.headers].count(b"host")
-        if hosts > 1 or (version == "1.1" and not hosts):
+        if self._hosts > 1 or (version == "1.1" and not self._hosts):
             self._refuse(_HOST)
         self._in_head, self._in_body = False, True
-        self._limits.idle.pop(self, None)
+        limits.idle.pop(self, None)
         if self._timer is not None:
             self._stop()
-        super().on_headers_complete()
-        if self._limits.are_closing:
-            self.cycle.keep_alive = False
+        self.scope = self._scope(version)
+        if parser.should_upgrade() and self._should_upgrade():
+            return
+        is_pipelined = self._is_answering
+        can_stay = version == "1.1" and not limits.are_closing and parser.should_keep_alive()
+        self.cycle = self._cycle(keep_alive=can_stay)
+        if is_pipelined:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
+
+    def _scope(self, version: str) -> HTTPScope:
+        target = _target_cached if len(self.url) <= _MAX_CACHED_TARGET else _target
+        path, raw_path, query_string = target(self.root_path, self.url)
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "root_path": self.root_path,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            "method": self.parser.get_method().decode("ascii"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query_string,
+        }
+
+    def _cycle(self, *, keep_alive: bool) -> Cycle:
+        return Cycle(
+            self.scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            self.access_log,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            self.expect_100_continue,
+            keep_alive,
+            self.on_response_complete,
+        )
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        cycle.__class__ = Cycle  # uvicorn makes one of its own
-        turns, start = self._limits.turns, super()._start_asgi_task
-        if turns.take() or cycle.scope["path"].startswith(_HEALTH):
-            start(cycle, app)
+        turns = self._limits.turns
+        if turns.take(self.loop) or cycle.scope["path"].startswith(_HEALTH):
+            self._run(cycle, app)
         else:
-            turns.wait(partial(start, cycle, app))
+            turns.wait(partial(self._run, cycle, app))
+
+    def _run(self, cycle: Any, app: Any) -> None:
+        task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -244,13 +279,35 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if not self.transport.is_closing():
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
             self._limits.idle[self] = None
-            if self.scope.get(SHED):
-                self._rest()
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._look_again(self.timeout_keep_alive)
+        if self.scope.get(SHED):
+            self._rest()
         if self._in_body:
             self._start()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it has been idle for so long; else look again when it can be."""
+        rest = float(self.timeout_keep_alive)
+        if self in self._limits.idle and not self._in_head:
+            rest -= self.loop.time() - self._idle_since
+        if rest > 0:
+            self._look_again(rest)
+        else:
+            self.transport.close()
+
+    def _look_again(self, seconds: float) -> None:
+        handler = self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, handler)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from graph.server.protocol import ConnectionLimits
+from graph.server.connection_limits import ConnectionLimits
 
 if TYPE_CHECKING:
     import asyncio

@@ -25,7 +25,14 @@ from graph.errors import (
 )
 from graph.execution.running.observation import DISCONNECTED, Observation
 from graph.server.deadlines import Deadlines
-from graph.server.observing import end, log_operation, without_variables
+from graph.server.observing import (
+    BEGIN_TRACE,
+    end,
+    log_operation,
+    trace_context_in,
+    with_trace_context,
+    without_variables,
+)
 from graph.server.requests import check_size, request_of
 from graph.server.responses import described, error_response, logged
 from graph.server.socket_messages import (
@@ -56,6 +63,7 @@ if TYPE_CHECKING:
     from graph.server.authentication import Authenticator
     from graph.server.client_key import ClientKeys
     from graph.server.live_connections import LiveConnections
+    from graph.server.tracing import OperationTrace
 # The longest time between the handshake and `connection_init`.
 _INITIALISATION_SECONDS = 3.0
 _NO_DATA = b'{"errors":'
@@ -201,6 +209,7 @@ class _Socket:
         if self._has_begun:
             raise Closed(TOO_MANY_INITIALISATIONS, "Too many initialisation requests")
         self._has_begun = True
+        self.scope = with_trace_context(self.scope, trace_context_in(payload))
         authorization = authorization_in(payload)
         if authorization is not None:
             self.scope = _authorized(self.scope, authorization)
@@ -238,6 +247,7 @@ class _Socket:
         """Send the results of an operation. Cancelled when the client does not want them."""
         observation = Observation()
         request = None
+        scope, trace = self._traced(payload)
         try:
             with suppress(ClientDisconnected):
                 try:
@@ -246,19 +256,28 @@ class _Socket:
                     request = without_variables(request)
                     last = await self._results(id_, answer)
                 except (RequestError, TimedOut) as error:
-                    end(self.scope, observation, error.code)
+                    end(scope, observation, error.code)
                     last = error_message(id_, [described(error)])
                 except ClientDisconnected:
                     raise
                 except Exception as error:  # noqa: BLE001  it is masked, and logged
-                    end(self.scope, observation, ErrorCode.INTERNAL_SERVER_ERROR)
+                    end(scope, observation, ErrorCode.INTERNAL_SERVER_ERROR)
                     last = error_message(id_, [logged(error)])
                 # The client may use the id again as soon as it has the last message.
                 self._operations.pop(id_, None)
                 await self._send(last)
         finally:
-            end(self.scope, observation, DISCONNECTED)
-            log_operation(self.scope, request, observation, self.viewer)
+            end(scope, observation, DISCONNECTED)
+            log_operation(scope, request, observation, self.viewer)
+            if trace is not None:
+                trace.end(request, observation)
+
+    def _traced(self, payload: dict[str, Any]) -> tuple[Scope, OperationTrace | None]:
+        """The scope of an operation, which belongs to a trace, and the trace if one is made."""
+        scope = with_trace_context(self.scope, trace_context_in(payload.get("extensions")))
+        begin = scope.get(BEGIN_TRACE)
+        trace: OperationTrace | None = None if begin is None else begin(scope)
+        return (scope if trace is None else trace.scope), trace
 
     async def _results(self, id_: str, answer: Answer) -> Any:
         """Send all results but an error; return the last message."""

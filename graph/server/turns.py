@@ -6,9 +6,12 @@ ready at that moment, such as a check of health, would wait for all of it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 # Each takes about 0.1 ms until its statement is sent.
 _MOST_IN_A_TURN = 16
@@ -23,10 +26,10 @@ class Turns:
         self._started = 0
         self._waiting = deque[Callable[[], None]]()
 
-    def take(self) -> bool:
+    def take(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether one more may start now; if not, it must wait."""
         if not self._started:
-            asyncio.get_running_loop().call_soon(self._next)
+            loop.call_soon(self._next, loop)
         elif self._started >= _MOST_IN_A_TURN:
             return False
         self._started += 1
@@ -36,7 +39,7 @@ class Turns:
         """Start a request in one of the next turns, first come, first served."""
         self._waiting.append(start)
 
-    def _next(self) -> None:
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         self._started = 0
-        while self._waiting and self.take():
+        while self._waiting and self.take(loop):
             self._waiting.popleft()()

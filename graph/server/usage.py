@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from graph.database import usage
-from graph.database.tasks import end_task
-from graph.execution.running.usage import UsageCounts, Use
+from graph.database.tasks import FailureLog, end_task
+from graph.errors import ReadOnly
+from graph.execution.running.usage import OTHER, UsageCounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +31,7 @@ class UsageRecorder:
         self.counts = UsageCounts()
         self._database = database
         self._seconds = seconds
+        self._failures = FailureLog(logger, "usage cannot be stored, and is kept")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[UsageCounts]:
@@ -41,6 +44,8 @@ class UsageRecorder:
             try:
                 async with asyncio.timeout(_LAST_SECONDS):
                     await self.store()
+            except ReadOnly:
+                pass
             except Exception as error:  # noqa: BLE001  they are counts; the worker ends
                 logger.warning("the last counts of usage are lost: %s", error)
 
@@ -68,10 +73,14 @@ class UsageRecorder:
                     await self._refresh()
                 await self.store()
             except Exception as error:  # noqa: BLE001  it is tried again
-                logger.warning("usage cannot be stored, and is kept: %s", error)
-            times += 1
+                self._failures.note(error)
+            else:
+                self._failures.end()
+                times += 1
 
     async def _refresh(self) -> None:
         """Make room, and learn which names are stored: workers share the bounds."""
         await usage.prune(self._database)
-        self.counts.know(Use(*row[:4]) for row in await usage.used(self._database))
+        evicted = self.counts.know(await usage.used(self._database), datetime.now(UTC))
+        if any(evicted):
+            await usage.evict(self._database, *evicted, OTHER)

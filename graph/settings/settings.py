@@ -72,8 +72,10 @@ class Settings(BaseSettings):
     # None means embedded: graph starts its own PostgreSQL in `data_dir`.
     database_url: DatabaseUrl | None = None
     data_dir: Path = Path(".graph")
-    # Replicas of that database, which answer reads.
+    # Replicas of that database, which answer reads; one that lags more is not read, and 0 admits
+    # any lag.
     replica_urls: DatabaseUrls = ()
+    max_replica_lag_seconds: float = Field(default=60, ge=0, le=86_400, allow_inf_nan=False)
     pool_size: int = Field(default=10, ge=1, le=1000)
     pool_timeout_seconds: Seconds = 10
     # A connection that has been open for longer is replaced before its next use.

@@ -52,6 +52,7 @@ API = ROOT / "docs" / "api.md"
 READ = "{ customers { totalCount nodes { username orders { nodes { total } } } } }"
 CHANGE = """mutation { createItem(input: {name: "Lamp", costPrice: "5.00", sellingPrice: "9.50"}) {
     __typename ... on ItemSaved { item { name } } } }"""
+NEWEST = "{ items(last: 1) { nodes { name } } }"
 REFUSED = CHANGE.replace("Lamp", "")
 FALLBACKS = "graph_replica_fallbacks_total"
 EVENTS = "{ events(last: 1) { nodes { __typename } } }"
@@ -243,12 +244,14 @@ async def test_every_role_has_the_same_rows_on_a_replica(
             replicas_of(client).answered = 0
 
 
-async def test_replicas_take_turns(client: Client) -> None:
-    for _ in range(10):
-        await client(READ)
-    served = [each.engine.pool.checkedin() for each in replicas_of(client).all]  # type: ignore[attr-defined]
-    assert served == [1, 1]
-    assert replicas_of(client).answered == 10
+async def test_replicas_take_turns(group: Group) -> None:
+    # A look at their lag would take a connection, too.
+    async with reading(group, max_replica_lag_seconds=0) as client:
+        for _ in range(10):
+            await client(READ)
+        served = [each.engine.pool.checkedin() for each in replicas_of(client).all]  # type: ignore[attr-defined]
+        assert served == [1, 1]
+        assert replicas_of(client).answered == 10
 
 
 async def test_resolvers_and_the_log_are_read_on_the_primary(group: Group) -> None:
@@ -446,6 +449,113 @@ async def test_reads_go_on_while_the_primary_is_away(client: Client, group: Grou
     assert (await client.http.get("/health/ready")).json() == {"status": "ok"}
 
 
+# A bound of lag
+
+
+async def test_a_replica_that_lags_too_much_is_not_read(
+    group: Group, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await group.caught_up()
+    async with reading(group, max_replica_lag_seconds=0.2, log_level="warning") as client:
+        replicas = replicas_of(client)
+        async with paused(group.standbys[:1]):
+            changed = await sent(client, CHANGE)
+            await until(group.standbys[1], replayed(changed.headers[TOKEN]))
+            await happened(lambda: [each.is_fit for each in replicas.all] == [False, True])
+            assert replicas.all[0].lag_seconds > 0.2
+            before = replicas.answered
+            for token in (None, "1-0/1") * 5:
+                assert last_name(await sent(client, NEWEST, token)) == "Lamp"
+            assert replicas.answered == before + 10
+            assert not any(replicas.fallbacks.values())
+        await happened(lambda: all(each.is_fit for each in replicas.all))
+    (line,) = [each for each in capsys.readouterr().err.splitlines() if " behind" in each]
+    assert f"the replica {replicas.all[0].address} is not read: it is " in line
+
+
+async def test_where_all_lag_too_much_the_primary_answers(group: Group) -> None:
+    await group.caught_up()
+    async with reading(group, max_replica_lag_seconds=0.2) as client:
+        replicas = replicas_of(client)
+        async with paused(group.standbys):
+            assert await stale_reads(client, rounds=1, with_token=True) == 0
+            await happened(lambda: not any(each.is_fit for each in replicas.all))
+            assert not client.database.can_read_elsewhere
+            before = replicas.answered
+            assert await stale_reads(client, rounds=ROUNDS, with_token=False) == 0
+            assert replicas.answered == before
+            assert replicas.fallbacks[Fallback.LAGGING] == ROUNDS * 4
+        await happened(lambda: all(each.is_fit for each in replicas.all))
+        await client(READ)
+        assert replicas.answered == before + 1
+
+
+async def test_a_replica_that_comes_back_is_measured_before_it_is_read(group: Group) -> None:
+    first = group.standbys[0]
+    await group.caught_up()
+    async with reading(group, replica_urls=first.url(), max_replica_lag_seconds=0.2) as client:
+        (replica,) = replicas_of(client).all
+        async with paused([first]):
+            await sent(client, CHANGE)
+            await happened(lambda: not replica.is_fit)
+            replica.rest(Fallback.UNREACHABLE)
+            replica.is_lagging = False  # as if it had been out of reach since before that
+            await happened(lambda: not replica.is_resting)
+            assert replica.is_lagging
+
+
+async def test_an_idle_primary_makes_no_lag_and_neither_does_one_that_is_away(
+    group: Group,
+) -> None:
+    await group.caught_up()
+    async with reading(group, max_replica_lag_seconds=0.2) as client:
+        replicas = replicas_of(client)
+        for _ in range(3):
+            await replicas.watch.measure()
+        await happened(lambda: [each.lag_seconds for each in replicas.all] == [0, 0])
+        group.stop(group.primary)
+        try:
+            await replicas.watch.measure()
+            await asyncio.sleep(0.5)
+            await replicas.watch.measure()
+            assert [each.is_fit for each in replicas.all] == [True, True]
+            await client(READ)
+        finally:
+            group.start(group.primary)
+
+
+async def test_a_defect_does_not_end_the_rest_of_a_replica(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica = replicas_of(client).all[0]
+    first, failed = replica.first, list[str]()
+
+    async def fail_twice(sql: str) -> Any:
+        if len(failed) < 2:
+            failed.append(sql)
+            raise RuntimeError("a defect")
+        return await first(sql)
+
+    monkeypatch.setattr(replica, "first", fail_twice)
+    replica.rest(Fallback.UNREACHABLE)
+    await happened(lambda: not replica.is_resting)
+    assert len(failed) == 2
+    assert [record.message for record in caplog.records if record.exc_info] == [
+        f"the state of the replica {replica.address} cannot be read"
+    ]
+
+
+def replayed(token: str) -> str:
+    """The condition that a replica has replayed what a token stands for."""
+    return f"SELECT pg_last_wal_replay_lsn() >= '{token.split('-')[1]}'"
+
+
+def last_name(response: Any) -> str:
+    (item,) = response.json()["data"]["items"]["nodes"]
+    name: str = item["name"]
+    return name
+
+
 # What doctor says
 
 
@@ -457,6 +567,14 @@ async def test_doctor_tells_of_each_replica(client: Client, group: Group) -> Non
         await sent(client, CHANGE)
         assert any(
             line.startswith(f"the replica {first} is ") and "bytes of the log behind" in line
+            for line in await doctor(client)
+        )
+        replicas_of(client).most_lag_seconds = 1e-6
+        assert any(
+            line.startswith(f"Danger: the replica {first} is ")
+            and line.endswith(
+                "it is not read while it lags more than 1e-06 s (GRAPH_MAX_REPLICA_LAG_SECONDS)"
+            )
             for line in await doctor(client)
         )
     group.stop(group.standbys[1])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import httpx2
 import pytest
+from jsonschema import Draft202012Validator
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
@@ -90,6 +91,10 @@ async def test_a_client_finds_and_runs_the_tools(
         )
 
     assert set(listed) == {"LowStock", "AdjustStock"}
+    for tool, results in (("LowStock", [low]), ("AdjustStock", [dry, real, refused])):
+        validator = Draft202012Validator(listed[tool].output_schema)
+        for result in results:
+            validator.validate(result.structured_content)
     assert listed["LowStock"].description == ("Items of which few pieces are left, and how many.")
     assert hints(listed["LowStock"]) == (True, False, True, False)
     assert hints(listed["AdjustStock"]) == (False, True, False, False)
@@ -109,6 +114,7 @@ async def test_errors_of_graphql_are_errors_of_the_tool(
     own_demo_url: str, tools: Path, connected: Any
 ) -> None:
     async with connected(own_demo_url, tools) as client:
+        schema = (await client.list_tools()).tools[1].output_schema
         page = await client.call_tool("LowStock", {"first": 1000})
         value = await client.call_tool("LowStock", {"below": "many"})
         named = await client.call_tool("LowStock", {"above": 3})
@@ -116,6 +122,7 @@ async def test_errors_of_graphql_are_errors_of_the_tool(
 
     for result in (page, value, named, none):
         assert result.is_error
+        Draft202012Validator(schema).validate(result.structured_content)
         assert "Traceback" not in str(result)
     assert texts(page)[0].startswith("INVALID_PAGE: ")
     assert page.structured_content["errors"][0]["extensions"]["code"] == "INVALID_PAGE"

@@ -127,15 +127,20 @@ class StreamingServer:
 
 
 @asynccontextmanager
-async def streaming_server(settings: Settings) -> AsyncIterator[StreamingServer]:
-    """A server of this application, in this event loop, over real connections."""
+async def streaming_server(
+    settings: Settings, *, counts: bool = True
+) -> AsyncIterator[StreamingServer]:
+    """A server of this application, in this event loop, over real connections.
+
+    Its subscriptions count, or they are the application's own.
+    """
     streams, app = Streams(), create_app(settings)
     state: dict[str, Any] = {}
 
     async def with_streams(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             state["lifespan"] = scope["state"]
-        else:
+        elif counts:
             execution = StreamingExecution(scope["state"]["execution"], streams)
             scope["state"]["execution"] = execution
         await app(scope, receive, send)

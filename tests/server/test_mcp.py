@@ -14,6 +14,7 @@ from mcp_types import CallToolRequestParams
 
 from graph.app import create_app
 from graph.errors import InvalidSetting
+from graph.execution.planning.history import History
 from graph.execution.running.execute import Execution
 from graph.settings import Settings
 from tests.conftest import client_of, settings_for
@@ -86,6 +87,31 @@ async def test_calls_over_stdio_leave_nothing_behind(database_url: str, manifest
 
     assert result.structured_content == {"items": {"nodes": []}}
     assert local.keys() == {"headers", "state"}
+
+
+async def test_a_request_is_refused_before_it_is_read(database_url: str, manifest: Path) -> None:
+    settings = settings_for(
+        database_url, mcp=True, documents_manifest=manifest, max_in_flight=1, max_waiting=0
+    )
+    proven = History()
+    proven.add(was_slow=False)
+    headers = {"content-type": "application/json", "accept": HEADERS["accept"]}
+    async with client_of(create_app(settings)) as client:
+        limiters = client.execution.limiters
+        held = await limiters.acquire(1, proven, is_query=True)
+        refused = await client.http.post("/mcp", content=unread(), headers=headers)
+        limiters.release(held, proven)
+        read = await client.http.post("/mcp", content=b"{no JSON", headers=headers)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert code_of(refused) == "OVERLOADED"
+    assert read.status_code == 400
+
+
+async def unread() -> AsyncIterator[bytes]:
+    """A body that fails the test when it is read."""
+    raise AssertionError("the body was read")
+    yield b""
 
 
 async def test_a_token_that_is_not_valid_is_refused(database_url: str, manifest: Path) -> None:

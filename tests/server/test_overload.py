@@ -173,10 +173,10 @@ async def test_a_new_document_is_refused_unread_and_a_read_one_is_kept(settings:
 
 
 async def test_so_many_requests_start_in_one_turn_of_the_loop() -> None:
-    turns, started = Turns(), list[int]()
+    turns, started, loop = Turns(), list[int](), asyncio.get_running_loop()
 
     def begin(number: int) -> None:
-        if turns.take():
+        if turns.take(loop):
             started.append(number)
         else:
             turns.wait(lambda: started.append(number))

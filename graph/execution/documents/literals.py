@@ -46,9 +46,9 @@ from graphql import (
     is_list_type,
     is_scalar_type,
     parse_value,
-    visit,
 )
 
+from graph.execution.documents.visiting import visit_once
 from graph.execution.planning.variables import SLOT
 
 if TYPE_CHECKING:
@@ -136,10 +136,10 @@ def template(
     literals = (found for found in _LITERAL.finditer(text) if found[0][0] != "#")
     numbers = {found.start(): number for number, found in enumerate(literals)}
     keys = _ResponseKeys()
-    visit(document, keys)
+    visit_once(document, keys)
     info = TypeInfo(schema)
     slotted = _Slotted(info, numbers, keys.repeated)
-    made = visit(document, TypeInfoVisitor(info, slotted))
+    made = visit_once(document, TypeInfoVisitor(info, slotted))
     if not slotted.readers or slotted.met != set(numbers.values()):
         return None
     readers = tuple((number, _name(number), read) for number, read in slotted.readers.items())

@@ -20,7 +20,7 @@ from graph.database import webhooks
 from graph.database.catalog import catalog
 from graph.database.events import LogReader
 from graph.database.leases import Lease
-from graph.database.tasks import end_task
+from graph.database.tasks import FailureLog, end_task
 from graph.execution.running.event_data import EventDataFailed, event_data
 from graph.execution.running.execute import Execution
 from graph.server.webhooks.sending import TIMEOUT_SECONDS, DeliveryFailed, Sender, body_of
@@ -69,6 +69,7 @@ class Deliverer:
         self._sender = Sender(settings.webhook_networks)
         self._pause_seconds = settings.webhook_pause_hours * 3_600
         self._lease = Lease(database, "webhooks", seconds=_LEASE_SECONDS)
+        self._failures = FailureLog(logger, "webhooks cannot be served, and are tried again")
         self._taken_at = float("-inf")
         # Messages by their outcome, and webhooks that were paused.
         self.counts = Counter[str]()
@@ -113,9 +114,10 @@ class Deliverer:
             try:
                 pause = await self._round()
             except Exception as error:  # noqa: BLE001  it is tried again
-                reason = f"{error}".partition("\n")[0] or type(error).__name__
-                logger.warning("webhooks cannot be served, and are tried again: %s", reason)
+                self._failures.note(error)
                 pause = _IDLE_SECONDS
+            else:
+                self._failures.end()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()

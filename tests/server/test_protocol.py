@@ -1,0 +1,235 @@
+"""A request is read as uvicorn reads it, and an idle connection ends when it should."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from graph.server.connection_limits import ConnectionLimits
+from graph.server.protocol import BoundedProtocol
+
+HOST = b"Host: localhost\r\n"
+BODY = b'{"query":"{ __typename }"}'
+CHUNKED = b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+GET = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+class Transport:
+    """Keeps what is written, and whether it is closed."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.is_closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.written += b"".join(pieces)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("10.0.0.1", 50_000) if name == "peername" else None
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
+
+
+class Application:
+    """Answers with the path, and keeps the requests; one for `/slow` waits for `end`."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[dict[str, Any], bytes]] = []
+        self.end = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        self.requests.append((scope, body))
+        if scope["path"] == "/slow":
+            await self.end.wait()
+        answer = scope["path"].encode()
+        headers = [(b"content-length", b"%d" % len(answer))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+
+def connection(
+    protocol_type: type[HttpToolsProtocol],
+    app: Any,
+    *,
+    limits: ConnectionLimits | None = None,
+    **options: Any,
+) -> tuple[HttpToolsProtocol, Transport]:
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, proxy_headers=False, lifespan="off", **options
+    )
+    state = {"connection_limits": limits or ConnectionLimits()}
+    protocol = protocol_type(config=config, server_state=ServerState(), app_state=state)
+    transport: Any = Transport()
+    protocol.connection_made(transport)
+    return protocol, transport
+
+
+async def answered(protocol: HttpToolsProtocol) -> None:
+    """Wait until all requests that have come are answered; they need no more than these turns."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not protocol.tasks
+
+
+async def closed(transport: Transport) -> None:
+    async with asyncio.timeout(20):
+        while not transport.is_closed:  # noqa: ASYNC110  a transport has no event for it
+            await asyncio.sleep(0.01)
+
+
+def post(*fields: bytes, body: bytes = b"", target: bytes = b"/graphql") -> bytes:
+    return b"POST " + target + b" HTTP/1.1\r\n" + HOST + b"".join(fields) + b"\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GET,
+        GET + GET,  # pipelined
+        post(b"Content-Length: %d\r\n" % len(BODY), body=BODY),
+        post(b"Transfer-Encoding: chunked\r\n", body=CHUNKED),
+        post(b"Content-Length: 3\r\nExpect: 100-continue\r\n", body=b"abc"),
+        post(b"Content-Length: 3\r\nExpect: 100-continue\r\nExpect: x\r\n", body=b"abc"),
+        post(b"Content-Length: 0\r\nX-Twice: a\r\nx-twice: B\r\nX-Empty:\r\nX-Byte: \xff\r\n"),
+        post(b"Content-Length: 0\r\nConnection: close\r\n"),
+        post(b"Content-Length: 0\r\n", target=b"/a%20b/%C3%A9?query=%7B+a+%7D&b=%20"),
+        post(b"Content-Length: 0\r\n", target=b"/" + b"a" * 300 + b"?" + b"b" * 300),
+        post(b"Content-Length: 0\r\n", target=b"http://localhost:8000/graphql?a"),
+        b"GET /old HTTP/1.0\r\n\r\n",
+        b"GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"NOTHING / HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"Upgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("root_path", ["", "/api"])
+@pytest.mark.parametrize("piece_bytes", [1, 7, 10_000])
+async def test_a_request_is_read_as_uvicorn_reads_it(
+    request_: bytes, root_path: str, piece_bytes: int
+) -> None:
+    seen = []
+    for protocol_type in (BoundedProtocol, HttpToolsProtocol):
+        app = Application()
+        protocol, transport = connection(protocol_type, app, root_path=root_path)
+        for at in range(0, len(request_), piece_bytes):
+            if not transport.is_closed:
+                protocol.data_received(request_[at : at + piece_bytes])
+        await answered(protocol)
+        # The limits of a connection are counted, so they differ.
+        requests = [({**scope, "state": set(scope["state"])}, body) for scope, body in app.requests]
+        seen.append((requests, transport.written, transport.is_closed))
+        protocol.connection_lost(None)
+    ours, theirs = seen
+
+    assert ours == theirs
+
+
+async def test_the_state_of_a_request_is_its_own() -> None:
+    app = Application()
+    protocol, _ = connection(BoundedProtocol, app)
+
+    protocol.data_received(GET)
+    await answered(protocol)
+    app.requests[0][0]["state"]["is_stream"] = True
+    protocol.data_received(GET)
+    await answered(protocol)
+
+    assert "is_stream" not in app.requests[1][0]["state"]
+    protocol.connection_lost(None)
+
+
+async def test_an_idle_connection_is_closed_as_long_after_its_last_answer_as_the_setting_says() -> (
+    None
+):
+    """One timer is kept for all requests of a connection."""
+    protocol, transport = connection(BoundedProtocol, Application(), timeout_keep_alive=1)
+    loop = asyncio.get_running_loop()
+
+    for _ in range(4):
+        protocol.data_received(GET)
+        await answered(protocol)
+        last = loop.time()
+        await asyncio.sleep(0.4)
+        assert not transport.is_closed
+    await closed(transport)
+
+    assert loop.time() - last >= 0.99
+    protocol.connection_lost(None)
+    assert protocol.timeout_keep_alive_task is None
+
+
+async def test_a_connection_that_is_being_answered_is_not_idle() -> None:
+    app, limits = Application(), ConnectionLimits()
+    protocol, transport = connection(BoundedProtocol, app, limits=limits, timeout_keep_alive=1)
+
+    # The first answer starts the timer.
+    protocol.data_received(GET)
+    await answered(protocol)
+    assert list(limits.idle) == [protocol]
+    protocol.data_received(GET.replace(b"/a", b"/slow"))
+    await asyncio.sleep(1.5)
+    assert not transport.is_closed
+    assert not limits.idle
+    app.end.set()
+    await answered(protocol)
+    assert transport.written.endswith(b"/slow")
+    assert list(limits.idle) == [protocol]
+    await closed(transport)
+
+    protocol.connection_lost(None)
+
+
+async def test_a_connection_with_a_pipelined_request_is_not_idle() -> None:
+    """It must not make room for another one."""
+    app, limits = Application(), ConnectionLimits()
+    protocol, transport = connection(BoundedProtocol, app, limits=limits)
+
+    protocol.data_received(GET + GET.replace(b"/a", b"/slow"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert transport.written.endswith(b"/a")
+    assert not limits.idle
+
+    app.end.set()
+    await answered(protocol)
+    assert transport.written.endswith(b"/slow")
+    assert list(limits.idle) == [protocol]
+    protocol.connection_lost(None)
+
+
+async def test_blank_lines_do_not_keep_a_connection() -> None:
+    protocol, transport = connection(BoundedProtocol, Application(), timeout_keep_alive=1)
+
+    protocol.data_received(GET)
+    await answered(protocol)
+    protocol.data_received(b"\r\n")
+    await closed(transport)
+
+    protocol.connection_lost(None)
