@@ -15,8 +15,8 @@ _SEVEN_AGGREGATES = ", ".join(
 )
 
 
-def _some(depth: int) -> str:
-    inner = "{quantity: {gt: 1}}"
+def _some(depth: int, quantity: str = "gt: 1") -> str:
+    inner = f"{{quantity: {{{quantity}}}}}"
     for _ in range(depth):
         inner = f"{{item: {{orderLines: {{some: {inner}}}}}}}"
     return inner
@@ -25,6 +25,15 @@ def _some(depth: int) -> str:
 ATTACKS = (
     f"{{ customers(first: 1, orderBy: [{_SEVEN_AGGREGATES}]) {{ nodes {{ id }} }} }}",
     *(f"{{ orderLines(first: 1, where: {_some(n)}) {{ nodes {{ id }} }} }}" for n in (1, 2, 3, 5)),
+    # No row is found, so that all are looked at; the planner expects as little as above.
+    *(
+        f"{{ orderLines(first: 1, where: {_some(n, 'gt: 100')}) {{ nodes {{ id }} }} }}"
+        for n in (1, 2, 3)
+    ),
+    (
+        "{ customers(where: {orders: {every: {lineItems: {every: {quantity: {gt: 0}}}}}})"
+        " { totalCount } }"
+    ),
     "{ customers { totalCount } orders { totalCount } orderLines { totalCount } }",
     "{ orderLines { aggregates { count sum { quantity } } } }",
     (

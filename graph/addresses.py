@@ -27,7 +27,7 @@ def database_url(url: str) -> str:
     libpq's parameter `sslmode`, which database hosts put into URLs, is asyncpg's `ssl`.
     """
     if not _URL_SCHEME.match(url):
-        raise ValueError("must start with postgresql:// (or postgres://)")
+        raise ValueError("it must start with postgresql:// (or postgres://)")
     if not _is_well_formed(url):
         raise ValueError(
             "must have the form postgresql://user:password@host:port/database,"

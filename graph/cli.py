@@ -1,5 +1,7 @@
 """The command line. A command that fails prints one line to stderr and exits with code 1.
 
+The code is 2 if the command line itself is wrong.
+
 Each command imports its modules when it runs: `graph --help` stays fast, and a worker loads neither
 Alembic nor the word lists of the demo store.
 """
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="An async GraphQL API over a store: customers, their orders, each order's lines, items.",
     no_args_is_help=True,
+    # The default takes words in brackets for a style, and keeps the line breaks of docstrings.
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -68,6 +72,9 @@ def mcp(
 
     Over stdio GRAPH_MCP_TOKEN signs in. With --http this is `graph serve` with GRAPH_MCP=true.
     """
+    given = read_settings(documents_manifest=manifest)
+    if given.documents_manifest is None:
+        raise InvalidSetting("MANIFEST", "it is required where GRAPH_DOCUMENTS_MANIFEST is not set")
     settings = read_settings(mcp=True, documents_manifest=manifest)
     if http:
         _serve(settings, workers=1, reload=False)
@@ -220,10 +227,18 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        app()
+        sys.exit(app(prog_name="graph", standalone_mode=False))
+    except typer.TyperException as error:
+        if problem := error.format_message():  # a group without a command has printed its help
+            command = getattr(getattr(error, "ctx", None), "command_path", "graph")
+            typer.echo(f"graph: {problem.removesuffix('.')}. Try '{command} --help'.", err=True)
+        sys.exit(2)
     except GraphError as error:
         typer.echo(f"graph: {error}", err=True)
         sys.exit(2 if isinstance(error, InvalidSchemaFile) else 1)
+    except typer.Abort:
+        typer.echo("graph: aborted.", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -202,7 +202,9 @@ def test_a_wrong_password(secured_url: str) -> None:
 def test_a_wrong_url() -> None:
     line = complaint(graph("serve", GRAPH_DATABASE_URL="mysql://root:hunter2@localhost/store"))
 
-    assert line == "GRAPH_DATABASE_URL is invalid: must start with postgresql:// (or postgres://)."
+    assert (
+        line == "GRAPH_DATABASE_URL is invalid: it must start with postgresql:// (or postgres://)."
+    )
 
 
 def test_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
@@ -260,13 +262,27 @@ def test_a_revision_that_does_not_exist(empty_url: str) -> None:
     assert "'9999'" in line
 
 
-def test_a_command_line_that_is_wrong_is_answered_with_its_usage() -> None:
-    done = graph("serve", "--workers", "0")
+@pytest.mark.parametrize(
+    ("command_line", "problem", "command"),
+    [
+        (["serve", "--workers", "0"], "'--workers'", "graph serve"),
+        (["serve", "--nowhere"], "--nowhere", "graph serve"),
+        (["import", "customers.csv"], "'--into'", "graph import"),
+        (["webhook", "add", "https://shop.example/hooks"], "'--as'", "graph webhook add"),
+        (["forget"], "'customer'", "graph forget"),
+        (["sing"], "'sing'", "graph"),
+    ],
+)
+def test_a_command_line_that_is_wrong_is_answered_with_one_line(
+    command_line: list[str], problem: str, command: str
+) -> None:
+    done = graph(*command_line)
 
-    assert done.returncode == 2
-    assert done.stderr.startswith("Usage: ")
-    assert "--help" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("graph: ")
+    assert problem in line
+    assert line.endswith(f". Try '{command} --help'.")
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
@@ -293,6 +309,12 @@ def test_help_describes_each_command() -> None:
 
     for command in ("serve", "migrate", "seed", "schema", "import", "export", "prune"):
         assert re.search(rf"^. {command}  +[A-Z].*\.", text, re.MULTILINE), text
+
+
+def test_help_shows_defaults_in_brackets_and_joins_lines() -> None:
+    assert "[from the file's name]" in output_of(graph("export", "--help", COLUMNS="100"))
+    wide = output_of(graph("serve", "--help", COLUMNS="160"))
+    assert "in GRAPH_DATA_DIR, migrates it, and fills it with a demo store" in wide
 
 
 def test_the_schema_is_written_and_compared_without_any_server(tmp_path: Path) -> None:
@@ -371,12 +393,13 @@ def test_a_manifest_is_checked_against_the_schema(tmp_path: Path) -> None:
         graph("documents", "check", str(path)) for path in (good, bad, tmp_path / "none.json")
     )
 
-    assert "documents of" in output_of(fine)
+    assert output_of(fine) == f"{good}: 1 document is valid.\n"
     assert wrong.returncode == 1
     first, second = wrong.stderr.splitlines()
     assert first.startswith("bad: b: Cannot query field 'custmers' on type 'Query'.")
     assert second.startswith("bad: c: Syntax Error")
-    assert complaint(missing).startswith("GRAPH_DOCUMENTS_MANIFEST is invalid")
+    assert complaint(missing).startswith("MANIFEST is invalid: ")
+    assert complaint(missing).endswith("none.json cannot be read: No such file or directory.")
 
 
 def test_a_change_of_the_schema_is_told_to_each_client_and_release(tmp_path: Path) -> None:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import graph
-from graph.errors import ErrorCode, FileProblemCode, ProblemCode, ReasonCode, codes
+from graph.errors import (
+    ErrorCode,
+    FileProblemCode,
+    Problem,
+    ProblemCode,
+    ReasonCode,
+    ValidationFailed,
+    codes,
+)
 from graph.store.models import OrderStatus
 from graph.store.transfer import merging
 from tests.docs.pages import rows
@@ -129,3 +137,12 @@ async def test_a_client_can_ask_the_schema_for_the_codes(client: Client) -> None
     names = [value["name"] for value in (await client(query))["__type"]["enumValues"]]
 
     assert names == list(ErrorCode)
+
+
+@pytest.mark.parametrize(
+    ("count", "rest"),
+    [(3, ""), (4, " There is 1 more problem."), (6, " There are 3 more problems.")],
+)
+def test_a_message_tells_how_many_problems_it_leaves_out(count: int, rest: str) -> None:
+    problems = [Problem((), ProblemCode.BLANK, f"{number}.") for number in range(count)]
+    assert ValidationFailed(problems).message == f"0. 1. 2.{rest}"

@@ -160,7 +160,7 @@ def test_the_command_prints_settings_dangers_and_the_database(database_url: str)
         check=True,
     )
 
-    assert "GRAPH_INTROSPECTION=False" in done.stdout
+    assert "GRAPH_INTROSPECTION=false" in done.stdout
     assert "Danger: clients may execute any document" in done.stdout
     assert "Database: PostgreSQL 18" in done.stdout
     assert "sequence orders_id_seq has come to 0 of 9,223,372,036,854,775,807 (0.0%)" in done.stdout

@@ -82,7 +82,7 @@ def revoke_key(
 
 def token(
     customer: Annotated[
-        int | None, typer.Option(min=1, help="The id of the customer who signs in.")
+        int | None, typer.Option(min=1, help="The databaseId of the customer who signs in.")
     ] = None,
     role: Annotated[str | None, typer.Option(help="A role, such as clerk.")] = None,
     hours: Annotated[float, typer.Option(min=0.01, max=8_760, help="Hours until it expires.")] = 12,
@@ -100,7 +100,7 @@ def token(
 
 
 def forget(
-    customer: Annotated[int, typer.Argument(min=1, help="The number of the customer.")],
+    customer: Annotated[int, typer.Argument(min=1, help="The databaseId of the customer.")],
     subject: Annotated[
         str | None,
         typer.Option(help="The issuer and the subject of the person's tokens, as in Event.actor."),

@@ -54,7 +54,7 @@ def check(
 
     if usage is not None and against is None:
         raise InvalidSetting("--usage", "it needs --against")
-    found = read_manifests(*manifests)
+    found = read_manifests(*manifests, source="MANIFEST")
     if against is None:
         _validate(found, schema, ", ".join(str(path) for path in manifests))
     else:
@@ -78,7 +78,8 @@ def _validate(manifests: list[Manifest], schema: Path | None, names: str) -> Non
     if problems:
         raise typer.Exit(1)
     texts = {text for manifest in manifests for text in manifest.texts.values()}
-    typer.echo(f"All {len(texts)} documents of {names} are valid.")
+    valid = "1 document is" if len(texts) == 1 else f"all {len(texts):,} documents are"
+    typer.echo(f"{names}: {valid} valid.")
 
 
 def _compare(manifests: list[Manifest], old: Path, new: Path | None, usage: _Usage) -> None:
@@ -161,4 +162,5 @@ class _Usage:
 
 def _sum(uses: list[_Use]) -> str:
     last = max(use.last_used for use in uses)
-    return f"used {sum(use.uses for use in uses):,} times, last {last}"
+    times = sum(use.uses for use in uses)
+    return f"used {'once' if times == 1 else f'{times:,} times'}, last {last}"

@@ -85,8 +85,8 @@ def _print_all(rows: Sequence[Used], by_name: dict[str, list[Used]], known: list
         last = max(row.last_used for row in uses)
         clients = len({row.client for row in uses})
         typer.echo(
-            f"{name}: {sum(row.uses for row in uses):,} times by {clients}"
-            f" {'client' if clients == 1 else 'clients'}, last {last:%Y-%m-%d}"
+            f"{name}: {_counted(sum(row.uses for row in uses), 'time')}"
+            f" by {_counted(clients, 'client')}, last {last:%Y-%m-%d}"
         )
 
 
@@ -96,9 +96,13 @@ def _print_clients(name: str, uses: Sequence[Used], rows: Sequence[Used]) -> Non
     for row in sorted(uses, key=lambda row: -row.uses):
         client = f"{row.client or _UNNAMED} {row.version}".rstrip()
         typer.echo(
-            f"{client}: {row.uses:,} times,"
+            f"{client}: {_counted(row.uses, 'time')},"
             f" first {row.first_used:%Y-%m-%d}, last {row.last_used:%Y-%m-%d}"
         )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _print_lines(lines: Sequence[str]) -> None:

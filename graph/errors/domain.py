@@ -11,6 +11,8 @@ from graph.errors.root import GraphError, shortened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_SHOWN_PROBLEMS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -52,7 +54,12 @@ class ValidationFailed(DomainError):
     code = ErrorCode.VALIDATION_FAILED
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(" ".join(problem.message for problem in problems[:3]))
+        shown = [problem.message for problem in problems[:_SHOWN_PROBLEMS]]
+        if more := len(problems) - len(shown):
+            shown.append(
+                "There is 1 more problem." if more == 1 else f"There are {more} more problems."
+            )
+        super().__init__(" ".join(shown))
         self.problems = problems
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from graph.errors.codes import ErrorCode
 from graph.errors.root import GraphError, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class RequestError(GraphError):
@@ -61,8 +64,11 @@ class NotAcceptable(RequestError):
     code = ErrorCode.NOT_ACCEPTABLE
     status = 406
 
-    def __init__(self, offered: str) -> None:
-        super().__init__(f"Responses are {offered}; the Accept header admits none of these.")
+    def __init__(self, offered: Sequence[str]) -> None:
+        *others, last = offered
+        super().__init__(
+            f"Responses are {', '.join(others)} or {last}; the Accept header admits none of these."
+        )
 
 
 class UnsupportedMediaType(RequestError):

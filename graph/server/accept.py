@@ -65,7 +65,7 @@ def _negotiate(accept: str, html: bool) -> Accepted:  # noqa: FBT001  it is a pa
         return Accepted(best, parts, stream)
     whole = parts or stream
     if whole is None:
-        raise NotAcceptable(" or ".join((*offered, *_PARTS)))
+        raise NotAcceptable((*offered, *_PARTS))
     return Accepted(whole, parts, stream)
 
 

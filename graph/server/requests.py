@@ -209,10 +209,16 @@ def _extended_request(content: dict[str, Any], extensions: dict[str, Any], clien
         document=document,
         document_is_hash=is_hash,
         client=client,
-        wants_cost=extensions.get("cost") is True,
+        wants_cost=_wants_cost(extensions.get("cost")),
         explain=_explain_mode(extensions.get("explain")),
         token=None if token is None else ConsistencyToken.parse(token),
     )
+
+
+def _wants_cost(value: Any) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise BadRequest("'extensions.cost' must be true or false.")
 
 
 def _explain_mode(value: Any) -> ExplainMode | None:

@@ -331,4 +331,6 @@ def _as_text(value: Any) -> str:
     """The text of an environment variable with this value; empty for None."""
     if isinstance(value, list):
         return ",".join(str(part) for part in value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else str(value)

@@ -251,7 +251,7 @@ async def test_forget_asks_and_says_what_it_did(database_url: str, database: Dat
     environment = {"GRAPH_DATABASE_URL": database_url}
     refused = graph("forget", "1", **environment)
     assert refused.returncode == 1
-    assert "Aborted" in refused.stderr
+    assert "graph: aborted." in refused.stderr
 
     done = output_of(graph("forget", "1", "--yes", **environment))
     assert done.startswith("Forgot customer 1: replaced 6 values of the row")

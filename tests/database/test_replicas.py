@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -21,7 +23,7 @@ from graph.execution.running.request import Request
 from graph.relay import to_global_id
 from graph.store.access import ROLES
 from graph.viewer import SYSTEM, Viewer
-from tests.conftest import client_of, free_port, serving, settings_for
+from tests.conftest import client_of, eventually, free_port, serving, settings_for
 from tests.database.reading import (
     TOKEN,
     delayed,
@@ -311,6 +313,9 @@ async def test_over_the_wire(group: Group) -> None:
                 assert "data" in read["payload"]
                 assert (await socket.receive())["type"] == "complete"
             assert {name for each in payloads for name in each["data"]} == {"events", "createItem"}
+        # One worker answers already while the other one still starts.
+        for each in (port, port + 1):
+            await asyncio.to_thread(eventually, partial(listens, each), seconds=60)
         workers = [scraped(port), scraped(port + 1)]
     samples = [sample for worker in workers for sample in worker.items()]
     assert sum(number for (name, _), number in samples if name == FALLBACKS) == 2
@@ -386,6 +391,11 @@ async def locked(group: Group, table: str) -> AsyncIterator[Any]:
         yield connection
     finally:
         await connection.close()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def found(cluster: Any, statement: str) -> list[Any]:
@@ -632,7 +642,7 @@ async def test_a_replica_of_the_old_primary_is_not_read_with_a_token(group: Grou
     assert await fetched(new, "SELECT pg_is_in_recovery()") == [(False,)]
     # Its position is beyond all of the new timeline.
     await fetched(group.primary, "SELECT pg_switch_wal()")
-    await fetched(group.primary, "SELECT pg_logical_emit_message(true, 'test', 'ahead', true)")
+    await fetched(group.primary, "SELECT pg_logical_emit_message(true, 'test', 'ahead')")
     ((ahead,),) = await fetched(group.primary, "SELECT pg_current_wal_flush_lsn()::text")
     await until(old, f"SELECT pg_last_wal_replay_lsn() >= '{ahead}'")
     async with reading(group, new.url(), replica_urls=old.url()) as client:

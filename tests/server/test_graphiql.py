@@ -242,6 +242,21 @@ async def test_a_role_can_be_picked_and_is_kept_for_the_tab_only(picker: Page) -
     assert await authorization_of_next_run(picker) is None
 
 
+async def test_the_menu_closes_by_escape_and_by_a_click_elsewhere(page: Page) -> None:
+    menu = page.get_by_label("Token")
+    await page.get_by_text("Sign in", exact=True).click()
+    await expect(menu).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+    await expect(page.locator(".sign-in summary")).to_be_focused()
+
+    await page.get_by_text("Sign in", exact=True).click()
+    await menu.click()
+    await expect(menu).to_be_focused()
+    await page.locator(".graphiql-response").click(position={"x": 20, "y": 400})
+    await expect(menu).to_be_hidden()
+
+
 async def test_a_subscription_has_the_role_that_was_picked(picker: Page) -> None:
     await picker.get_by_text("Sign in", exact=True).click()
     await picker.get_by_label("Role").select_option("clerk")
@@ -257,7 +272,7 @@ async def test_a_subscription_has_the_role_that_was_picked(picker: Page) -> None
 async def test_a_customer_has_an_id(picker: Page) -> None:
     await picker.get_by_text("Sign in", exact=True).click()
     await picker.get_by_label("Role").select_option("customer")
-    await picker.get_by_label("Id of the customer").fill("7")
+    await picker.get_by_label("databaseId of the customer").fill("7")
     await picker.get_by_role("button", name="Try it").click()
 
     await expect(picker.get_by_text("Signed in: customer 7")).to_be_visible()

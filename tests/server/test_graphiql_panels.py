@@ -215,6 +215,21 @@ async def test_an_example_may_be_run_before_graphiql_has_read_it(page: Page) -> 
     await page.get_by_label("Stop query").click()
 
 
+async def test_a_subscription_ends_when_another_tab_is_added(page: Page) -> None:
+    panel = await show(page, "Examples")
+    await panel.get_by_role("button", name="Live query").click()
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("subscription Live")
+    async with page.expect_websocket() as socket:
+        await page.get_by_label("Execute query").click()
+    await expect(result_of(page)).to_contain_text('"live"')
+
+    async with (await socket.value).expect_event("close"):
+        await page.get_by_label("New tab").click()
+
+    await expect(result_of(page)).not_to_contain_text('"live"')
+    await expect(page.get_by_label("Execute query")).to_be_visible()
+
+
 async def test_the_example_of_a_subscription_receives_events(
     page: Page, live_server: LiveServer
 ) -> None:
@@ -253,6 +268,7 @@ async def copied(page: Page, item: str) -> str:
     await page.get_by_role("menuitem", name=item).click()
     await expect(page.locator(".note")).to_contain_text("Copied.")
     await page.locator(".note").get_by_label("Close").click()
+    await expect(page.locator(".note")).to_have_count(0)
     text: str = await page.evaluate("navigator.clipboard.readText()")
     return text
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
@@ -12,6 +13,9 @@ from uvicorn.server import ServerState
 
 from graph.server.connection_limits import ConnectionLimits
 from graph.server.protocol import BoundedProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOST = b"Host: localhost\r\n"
 BODY = b'{"query":"{ __typename }"}'
@@ -49,6 +53,46 @@ class Transport:
     resume_reading = pause_reading
 
 
+class Timer:
+    def __init__(self, due: float, call: Callable[[], None]) -> None:
+        self.due, self.call, self.is_cancelled = due, call, False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class Loop:
+    """The running event loop, but its time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._timers: list[Timer] = []
+        running = asyncio.get_running_loop()
+        self.call_soon, self.create_task = running.call_soon, running.create_task
+
+    def time(self) -> float:
+        return self._now
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        self._timers.append(Timer(self._now + seconds, call))
+        return self._timers[-1]
+
+    def pass_seconds(self, seconds: float) -> None:
+        end = self._now + seconds
+        while due := sorted((timer for timer in self.timers if timer.due <= end), key=by_due):
+            self._timers.remove(due[0])
+            self._now = due[0].due
+            due[0].call()
+        self._now = end
+
+    @property
+    def timers(self) -> list[Timer]:
+        return [timer for timer in self._timers if not timer.is_cancelled]
+
+
+by_due = attrgetter("due")
+
+
 class Application:
     """Answers with the path, and keeps the requests; one for `/slow` waits for `end`."""
 
@@ -76,13 +120,14 @@ def connection(
     app: Any,
     *,
     limits: ConnectionLimits | None = None,
+    loop: Any = None,
     **options: Any,
 ) -> tuple[HttpToolsProtocol, Transport]:
     config = uvicorn.Config(
         app, log_config=None, access_log=False, proxy_headers=False, lifespan="off", **options
     )
     state = {"connection_limits": limits or ConnectionLimits()}
-    protocol = protocol_type(config=config, server_state=ServerState(), app_state=state)
+    protocol = protocol_type(config=config, server_state=ServerState(), app_state=state, _loop=loop)
     transport: Any = Transport()
     protocol.connection_made(transport)
     return protocol, transport
@@ -93,12 +138,6 @@ async def answered(protocol: HttpToolsProtocol) -> None:
     for _ in range(100):
         await asyncio.sleep(0)
     assert not protocol.tasks
-
-
-async def closed(transport: Transport) -> None:
-    async with asyncio.timeout(20):
-        while not transport.is_closed:  # noqa: ASYNC110  a transport has no event for it
-            await asyncio.sleep(0.01)
 
 
 def post(*fields: bytes, body: bytes = b"", target: bytes = b"/graphql") -> bytes:
@@ -165,44 +204,51 @@ async def test_the_state_of_a_request_is_its_own() -> None:
     protocol.connection_lost(None)
 
 
-async def test_an_idle_connection_is_closed_as_long_after_its_last_answer_as_the_setting_says() -> (
-    None
-):
+async def test_an_idle_connection_is_closed_so_long_after_its_last_answer() -> None:
     """One timer is kept for all requests of a connection."""
-    protocol, transport = connection(BoundedProtocol, Application(), timeout_keep_alive=1)
-    loop = asyncio.get_running_loop()
+    loop = Loop()
+    protocol, transport = connection(
+        BoundedProtocol, Application(), loop=loop, timeout_keep_alive=60
+    )
 
     for _ in range(4):
         protocol.data_received(GET)
         await answered(protocol)
-        last = loop.time()
-        await asyncio.sleep(0.4)
+        loop.pass_seconds(59)
         assert not transport.is_closed
-    await closed(transport)
+        assert len(loop.timers) == 1
+    loop.pass_seconds(0.5)
+    assert not transport.is_closed
+    loop.pass_seconds(0.5)
+    assert transport.is_closed
 
-    assert loop.time() - last >= 0.99
     protocol.connection_lost(None)
-    assert protocol.timeout_keep_alive_task is None
+    assert not loop.timers
 
 
 async def test_a_connection_that_is_being_answered_is_not_idle() -> None:
-    app, limits = Application(), ConnectionLimits()
-    protocol, transport = connection(BoundedProtocol, app, limits=limits, timeout_keep_alive=1)
+    app, limits, loop = Application(), ConnectionLimits(), Loop()
+    protocol, transport = connection(
+        BoundedProtocol, app, limits=limits, loop=loop, timeout_keep_alive=60
+    )
 
     # The first answer starts the timer.
     protocol.data_received(GET)
     await answered(protocol)
     assert list(limits.idle) == [protocol]
     protocol.data_received(GET.replace(b"/a", b"/slow"))
-    await asyncio.sleep(1.5)
+    loop.pass_seconds(200)
     assert not transport.is_closed
     assert not limits.idle
+
     app.end.set()
     await answered(protocol)
     assert transport.written.endswith(b"/slow")
     assert list(limits.idle) == [protocol]
-    await closed(transport)
-
+    loop.pass_seconds(59)
+    assert not transport.is_closed
+    loop.pass_seconds(1)
+    assert transport.is_closed
     protocol.connection_lost(None)
 
 
@@ -225,11 +271,26 @@ async def test_a_connection_with_a_pipelined_request_is_not_idle() -> None:
 
 
 async def test_blank_lines_do_not_keep_a_connection() -> None:
-    protocol, transport = connection(BoundedProtocol, Application(), timeout_keep_alive=1)
+    loop = Loop()
+    protocol, transport = connection(
+        BoundedProtocol, Application(), loop=loop, timeout_keep_alive=60
+    )
 
     protocol.data_received(GET)
     await answered(protocol)
     protocol.data_received(b"\r\n")
-    await closed(transport)
+    loop.pass_seconds(60)
 
+    assert transport.is_closed
     protocol.connection_lost(None)
+
+
+async def test_a_lost_connection_leaves_no_timer() -> None:
+    loop = Loop()
+    protocol, _ = connection(BoundedProtocol, Application(), loop=loop)
+
+    protocol.data_received(GET)
+    await answered(protocol)
+    protocol.connection_lost(ConnectionResetError())
+
+    assert not loop.timers

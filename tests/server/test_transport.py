@@ -249,10 +249,10 @@ async def test_an_id_in_the_wrong_place_is_told_the_right_one(
     ("content", "problem"),
     [
         ("{}", "contains no document"),
-        ("[]", "cannot be read"),
-        ("{", "cannot be read"),
+        ("[]", "is not a manifest"),
+        ("{", "is not a manifest"),
         ('{"a": 1}', "the text of a must be a string"),
-        ('{"operations": [{}]}', "cannot be read"),
+        ('{"operations": [{}]}', "is not a manifest"),
         ('{"sha256:00": "{ a }"}', "is not the hash of its text"),
     ],
 )

@@ -286,7 +286,7 @@ async def test_the_command_prints_by_whom_and_what_nobody_uses(
     (shelf,) = everything["operations"]
     assert (shelf["name"], shelf["clients"][0]["client"]) == ("query Shelf", "web")
     assert set(everything["unused"]) == set(all_coordinates(CORE)) - COORDINATES
-    assert "web 1.2: 1 times" in printed("Customer.username")
+    assert "web 1.2: 1 time," in printed("Customer.username")
     assert printed("Customer.email").startswith("Nobody used Customer.email since ")
     unused = printed("--unused").splitlines()
     assert "Customer.email" in unused

@@ -17,10 +17,15 @@ from typing import TYPE_CHECKING, Any
 from graph.errors import InvalidSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 ALGORITHM = "sha256:"
+_SETTING = "GRAPH_DOCUMENTS_MANIFEST"
+
+
+class _InvalidManifest(Exception):
+    """Begins in lower case and has no full stop, as in `InvalidSetting`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +50,37 @@ def read_manifest(*paths: Path) -> dict[str, str]:
     for manifest in read_manifests(*paths):
         for id_, text in manifest.texts.items():
             if texts.setdefault(id_, text) != text:
-                raise _invalid(f"two different texts have the id {id_}")
+                raise InvalidSetting(_SETTING, f"two different texts have the id {id_}")
             texts[hash_of(text)] = text
     return texts
 
 
-def read_manifests(*paths: Path) -> list[Manifest]:
+def read_manifests(*paths: Path, source: str = _SETTING) -> list[Manifest]:
     """The manifests at these paths; a folder may hold several.
 
     Raises:
         InvalidSetting: a path leads to no manifest, to an empty one, or to a hash of another text.
+            It names `source`, which has given the paths.
     """
+    try:
+        return _read(paths)
+    except _InvalidManifest as error:
+        raise InvalidSetting(source, str(error)) from None
+
+
+def _read(paths: Iterable[Path]) -> list[Manifest]:
     found: list[Manifest] = []
     for path in paths:
         manifests = _at(path)
         if not any(manifest.texts for manifest in manifests):
-            raise _invalid(f"{path} contains no document")
+            raise _InvalidManifest(f"{path} contains no document")
         found += manifests
     for manifest in found:
         for id_, text in manifest.texts.items():
             if id_.startswith(ALGORITHM) and id_ != ALGORITHM + hash_of(text):
-                raise _invalid(f"{id_} is not the hash of its text, which is {hash_of(text)}")
+                raise _InvalidManifest(
+                    f"{id_} is not the hash of its text, which is {hash_of(text)}"
+                )
     return found
 
 
@@ -83,8 +98,10 @@ def _at(path: Path) -> list[Manifest]:
         texts = dict(zip(ids, (file.read_text("utf-8") for file in files), strict=True))
         of_folder = [Manifest(*_named(path.resolve().name), texts)] if texts else []
         return of_folder + [_in_json(file) for file in sorted(path.glob("*.json"))]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _invalid(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise _InvalidManifest(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _InvalidManifest(f"{path} is not a manifest: {error}") from None
 
 
 def _in_json(file: Path) -> Manifest:
@@ -110,7 +127,3 @@ def _named(name: str) -> tuple[str, str]:
     """The client and the release that the name of a file or folder holds."""
     client, _, release = name.partition("@")
     return client, release
-
-
-def _invalid(problem: str) -> InvalidSetting:
-    return InvalidSetting("GRAPH_DOCUMENTS_MANIFEST", problem)

@@ -19,10 +19,11 @@ import { fetcher } from "./fetcher.js";
 import { Share } from "./share.jsx";
 import { Shortcuts } from "./shortcuts.jsx";
 import { SignIn } from "./sign-in.jsx";
+import { onTabChange, Tabs } from "./tabs.js";
 
 const OPENING_QUERY = `# A store: who bought what, and when.
-# Ctrl-Enter runs this. Docs: top left.
-query {
+# Ctrl-Enter runs it. Docs and examples: top left.
+query Customers {
   customers(first: 20) {
     totalCount
     nodes {
@@ -81,12 +82,14 @@ createRoot(document.getElementById("graphiql")).render(
     defaultQuery={trusted === null ? OPENING_QUERY : OPENING_NOTE}
     initialQuery={link.get("query") ?? undefined}
     initialVariables={link.get("variables") ?? (link.has("query") ? "" : undefined)} // not those of the last tab
+    onTabChange={onTabChange}
     inputValueDeprecation
     schemaDescription
   >
     <GraphiQL.Logo>
       <SignIn />
       <Shortcuts />
+      <Tabs />
     </GraphiQL.Logo>
     <GraphiQL.Toolbar>
       {({ prettify, copy, merge }) => (

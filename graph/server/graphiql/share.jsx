@@ -1,5 +1,5 @@
 import { ToolbarMenu, UnStyledButton, useGraphiQL } from "@graphiql/react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { selected } from "./operation.js";
 import { isSignedIn } from "./sign-in.jsx";
 
@@ -10,6 +10,16 @@ const SECRET = /auth|cookie|key|secret|token/i;
 export function Share() {
   const { queryEditor, variableEditor, headerEditor, operationName } = useGraphiQL((state) => state);
   const [note, setNote] = useState(null);
+  const shown = useRef(null);
+
+  useEffect(() => {
+    if (!note || note.text) {
+      return undefined;
+    }
+    const dismiss = (event) => !shown.current?.contains(event.target) && setNote(null);
+    window.addEventListener("pointerdown", dismiss);
+    return () => window.removeEventListener("pointerdown", dismiss);
+  }, [note]);
 
   const request = () => ({
     query: queryEditor.getValue(),
@@ -35,7 +45,7 @@ export function Share() {
         <ToolbarMenu.Item onSelect={() => copy(asFetch(request()))}>Copy as fetch</ToolbarMenu.Item>
       </ToolbarMenu>
       {note && (
-        <div className="note" role="status">
+        <div className="note" role="status" ref={shown}>
           {note.said}
           {note.text && <textarea readOnly value={note.text} rows={6} onFocus={(event) => event.target.select()} />}
           <button type="button" onClick={() => setNote(null)} aria-label="Close">

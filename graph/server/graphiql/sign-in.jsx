@@ -39,6 +39,25 @@ export function SignIn() {
       .catch(() => setProblem("The roles to try out could not be loaded."));
   }, []);
 
+  useEffect(() => {
+    function close(event) {
+      const { current } = menu;
+      const isOutside = event.type === "pointerdown" && !current.contains(event.target);
+      if (current.open && (isOutside || event.key === "Escape")) {
+        current.open = false;
+        if (!isOutside) {
+          current.firstElementChild.focus();
+        }
+      }
+    }
+    window.addEventListener("pointerdown", close);
+    window.addEventListener("keydown", close);
+    return () => {
+      window.removeEventListener("pointerdown", close);
+      window.removeEventListener("keydown", close);
+    };
+  }, []);
+
   function signIn(token, newName) {
     sessionStorage.setItem(TOKEN, token);
     sessionStorage.setItem(NAME, newName);
@@ -118,7 +137,7 @@ function Roles({ roles, onSubmit }) {
       </label>
       {role === "customer" && (
         <label>
-          Id of the customer
+          databaseId of the customer
           <input name="own" type="number" min="1" max={Number.MAX_SAFE_INTEGER} defaultValue="1" required />
         </label>
       )}

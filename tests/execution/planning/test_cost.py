@@ -39,6 +39,15 @@ async def costed(client: Client, query: str, **variables: Any) -> dict[str, Any]
     return cost
 
 
+@pytest.mark.parametrize("cost", ["yes", 1, 0, {}, []])
+async def test_a_malformed_request_for_the_cost_is_refused(shop: Client, cost: Any) -> None:
+    body = {"query": "{ __typename }", "extensions": {"cost": cost}}
+    (error,) = (await shop.http.post("/graphql", json=body)).json()["errors"]
+
+    assert error["extensions"]["code"] == "BAD_REQUEST"
+    assert error["message"] == "'extensions.cost' must be true or false."
+
+
 @pytest.mark.parametrize(
     ("query", "requested"),
     [
