@@ -33,7 +33,13 @@ from graph.app import create_app
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Answer
 from graph.server.graphql import GraphQL
-from graph.server.requests import check_body_format, idempotency_key, json_of, request_of
+from graph.server.requests import (
+    check_body_format,
+    headers_of,
+    idempotency_key,
+    json_of,
+    request_of,
+)
 from graph.server.responses import answer_response
 from graph.settings import LogLevel, Settings
 
@@ -62,7 +68,7 @@ class _OpenEndpoint(GraphQL):
     async def _post(
         self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer, client: str
     ) -> ASGIApp:
-        check_body_format(scope)
+        check_body_format(headers_of(scope))
         given = json_of(await _body(receive), "The request body")
         if idempotency_key(scope) or isinstance(given, list):
             raise AssertionError(given)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import InvalidCursor, InvalidId
-from graph.execution.planning.arguments import page_of
+from graph.execution.planning.pages import page_of
 from graph.relay import INT8_MAX, RowKey, decode_cursor, from_global_id, to_global_id
 from graph.selection import sort_of
 from tests.rows import cursor_of

@@ -68,7 +68,7 @@ class _Queue(QueueCommon[Any]):
             if not turn.done():
                 turn.set_result(item)
                 return
-        if self.full():
+        if 0 < self.maxsize <= len(self._idle):
             raise Full
         self._idle.append(item)
 
@@ -88,10 +88,16 @@ class _Queue(QueueCommon[Any]):
         del block, timeout
         self.put_nowait(item)
 
+    def pop(self) -> Any:
+        """The next idle item, or None."""
+        if not self._idle:
+            return None
+        return self._idle.pop() if self.use_lifo else self._idle.popleft()
+
     def get_nowait(self) -> Any:
         if not self._idle:
             raise Empty
-        return self._idle.pop() if self.use_lifo else self._idle.popleft()
+        return self.pop()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
         if self._idle or not block:
@@ -153,7 +159,11 @@ class Pool(AsyncAdaptedQueuePool):
 
     def take_idle(self) -> ConnectionPoolEntry | None:
         """As `take`, without waiting: None if no connection is idle, too."""
-        return None if self._pool.empty() else self._if_usable(self._pool.get_nowait())
+        entry: ConnectionPoolEntry | None = self._pool.pop()
+        if entry is None or self._is_usable(entry):
+            return entry
+        self.give(entry)
+        return None
 
     @property
     def waiting(self) -> int:
@@ -210,6 +220,7 @@ class Pool(AsyncAdaptedQueuePool):
     def _is_usable(self, entry: Any) -> bool:
         driver = entry.driver_connection
         # After a lost connection the pool distrusts all connections that were opened before it.
-        trusted: bool = entry.last_connect_time >= self._invalidate_time
-        fresh = self._recycle < 0 or time() - entry.last_connect_time <= self._recycle
+        connected: float = entry.last_connect_time
+        trusted = connected >= self._invalidate_time
+        fresh = self._recycle < 0 or time() - connected <= self._recycle
         return trusted and fresh and driver is not None and not driver.is_closed()

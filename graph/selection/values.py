@@ -6,7 +6,7 @@ a frozen one takes three times as long.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph.selection.terms import BY_KEY, Condition, Sort, Term, terms_in
@@ -35,7 +35,7 @@ MAX_SEARCH_CHARS = 200
 Cursor: TypeAlias = tuple[Any, ...]
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(slots=True)
 class PageShape:
     """The shape of a page. `after` and `before` tell which values of the cursors are null.
 
@@ -49,6 +49,15 @@ class PageShape:
     where: Condition | None = None
     order: tuple[Sort, ...] = BY_KEY
     short: bool = False
+    # Kept, since a long condition takes long to hash.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fields = (self.backwards, self.after, self.before, self.offset, self.where, self.order)
+        self._hash = hash(fields)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -67,22 +76,25 @@ class Page:
     where: Condition | None = None
     order: tuple[Sort, ...] = BY_KEY
     operands: tuple[Any, ...] = ()
+    # Of this page, if it is known.
+    kept_shape: PageShape | None = field(default=None, compare=False, repr=False)
 
     @property
     def size(self) -> int:
         return (self.last if self.first is None else self.first) or 0
 
     @property
+    def outline(self) -> tuple[Any, ...]:
+        """What its shape depends on, beside its condition and its order."""
+        after, before = _nulls(self.after), _nulls(self.before)
+        return self.first is None, after, before, self.offset > 0, self._is_short
+
+    @property
     def shape(self) -> PageShape:
-        return PageShape(
-            self.first is None,
-            _nulls(self.after),
-            _nulls(self.before),
-            self.offset > 0,
-            self.where,
-            self.order,
-            self._is_short,
-        )
+        if self.kept_shape is not None:
+            return self.kept_shape
+        backwards, after, before, offset, short = self.outline
+        return PageShape(backwards, after, before, offset, self.where, self.order, short)
 
     @property
     def _is_short(self) -> bool:
@@ -190,4 +202,4 @@ def _elements_of(value: Any) -> int:
 
 
 def _nulls(cursor: Cursor | None) -> tuple[bool, ...] | None:
-    return None if cursor is None else tuple(value is None for value in cursor)
+    return None if cursor is None else tuple([value is None for value in cursor])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from graph.errors import InvalidSetting, InvalidToken
 from graph.server.api_keys import ApiKeys
 from graph.server.jwks import JWKSet
-from graph.server.requests import header_values
+from graph.server.requests import headers_of
 from graph.server.tokens import ClaimRules, SharedSecret, Tokens
 from graph.viewer import Viewer
 
@@ -66,7 +66,7 @@ class Authenticator:
 
     def known(self, scope: Scope) -> Viewer | None:
         """The viewer of a request, if that takes no waiting."""
-        authorization = _authorization(scope)
+        authorization = headers_of(scope).get(b"authorization")
         if authorization is None:
             return self._anonymous
         found = self._known.get(sha256(authorization).digest())
@@ -79,7 +79,7 @@ class Authenticator:
             InvalidToken: the header holds no valid token.
             Unavailable: the token cannot be verified at present.
         """
-        authorization = _authorization(scope) or b""
+        authorization = headers_of(scope).get(b"authorization", b"")
         viewer, until = await self._verified(_token_in(authorization))
         if len(self._known) >= _MAX_CACHED:
             del self._known[next(iter(self._known))]  # the oldest
@@ -124,12 +124,6 @@ def check_roles(settings: Settings, roles: Mapping[str, frozenset[str]]) -> None
     for variable, role, known in named:
         if role not in known:
             raise InvalidSetting(variable, f"the role '{role}' is not one of {', '.join(known)}")
-
-
-def _authorization(scope: Scope) -> bytes | None:
-    """The value of the header Authorization; joined by a comma if there are several."""
-    values = header_values(scope, b"authorization")
-    return b",".join(values) if values else None
 
 
 def _token_in(authorization: bytes) -> str:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from graph.errors import OriginNotAllowed
 from graph.errors.root import shortened
 from graph.server.headers import varying
-from graph.server.requests import header
+from graph.server.requests import header, headers_of
 from graph.server.responses import error_response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -69,31 +71,32 @@ class CrossOrigin:
         exposed_headers = (b"access-control-expose-headers", ", ".join(exposed).encode())
         self._of_allowed = (*common, *([exposed_headers] if exposed else []))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin = header(scope, b"origin") if scope["type"] != "lifespan" else ""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "lifespan":
+            return self._app(scope, receive, send)
+        headers = headers_of(scope)
+        origin = headers.text(b"origin") if b"origin" in headers else ""
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             self._origins.log_refused(origin)
             if scope["type"] == "websocket":  # CORS does not apply to it: all pages could read it
-                await error_response(OriginNotAllowed(origin))(scope, receive, send)
-                return
+                return error_response(OriginNotAllowed(origin))(scope, receive, send)
         if not self._origins.allowed or scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif origin and _is_preflight(scope):
-            await self._preflight(scope, receive, send, origin)
-        else:
-            await self._app(scope, receive, self._sending(origin, send))
+            return self._app(scope, receive, send)
+        if origin and _is_preflight(scope):
+            return self._preflight(scope, receive, send, origin)
+        return self._app(scope, receive, self._sending(origin, send))
 
     def _sending(self, origin: str, send: Send) -> Send:
         is_allowed = origin and self._origins.allow(origin)
         added = (self._allow(origin), *self._of_allowed) if is_allowed else ()
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), *added]
                 # A cache must not serve a response to one origin to another.
                 varies = not self._origins.allows_all
                 message["headers"] = varying(headers, b"Origin") if varies else headers
-            await send(message)
+            return send(message)
 
         return send_with_headers
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from graph.errors import NoPreflight
 from graph.server.accept import JSON
+from graph.server.requests import headers_of
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -38,7 +39,7 @@ def check_preflight(scope: Scope, origins: Origins) -> None:
     Raises:
         NoPreflight: a page of a foreign origin can have caused it.
     """
-    headers = dict(scope["headers"])
+    headers = headers_of(scope)
     content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if content_type == JSON.encode() or not _PREFLIGHT_HEADERS.isdisjoint(headers):
         return

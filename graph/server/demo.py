@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from graph.addresses import LOOPBACK
 from graph.errors import BadRequest, OriginNotAllowed, RequestError
 from graph.server.cors import is_same_origin
-from graph.server.requests import check_body_format, header, json_of, read_body
+from graph.server.requests import check_body_format, headers_of, json_of, read_body
 from graph.server.responses import JsonResponse, error_response
 from graph.server.tokens import issued
 from graph.settings import DEVELOPMENT_ISSUER
@@ -85,11 +85,12 @@ async def _read(request: Request, offered: tuple[str, ...]) -> tuple[str, int | 
     """
     if _is_forwarded(request):
         raise BadRequest("Roles can be tried out on this machine only, not through a proxy.")
-    origin = header(request.scope, b"origin")
+    headers = headers_of(request.scope)
+    origin = headers.text(b"origin")
     if origin and not is_same_origin(request.scope, origin):
         raise OriginNotAllowed(origin)
-    check_body_format(request.scope)
-    body = await read_body(request.scope, request.receive, max_bytes=_MAX_BODY_BYTES)
+    check_body_format(headers)
+    body = await read_body(headers, request.receive, max_bytes=_MAX_BODY_BYTES)
     content = json_of(body, "The request body")
     role, own = (content.get("role"), content.get("own")) if isinstance(content, dict) else ("", 0)
     if role not in offered:
@@ -101,4 +102,4 @@ async def _read(request: Request, offered: tuple[str, ...]) -> tuple[str, int | 
 
 def _is_forwarded(request: Request) -> bool:
     """Whether a proxy sent it, for somebody elsewhere; it may have rewritten Host."""
-    return not _OF_PROXIES.isdisjoint(name for name, _ in request.scope["headers"])
+    return not _OF_PROXIES.isdisjoint(headers_of(request.scope))

@@ -42,6 +42,7 @@ from graph.server.requests import (
     check_body_format,
     check_size,
     header,
+    headers_of,
     idempotency_key,
     json_of,
     read_body,
@@ -195,10 +196,11 @@ class GraphQL:
     async def _post(
         self, scope: Scope, receive: Receive, accepted: Accepted, viewer: Viewer, client: str
     ) -> ASGIApp:
-        check_body_format(scope)
-        key = idempotency_key(scope)
+        headers = headers_of(scope)
+        check_body_format(headers)
+        key = idempotency_key(scope) if b"idempotency-key" in headers else None
         with self._deadlines.watch(self._body_timeout_seconds, self._too_slow) as deadline:
-            body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
+            body = await read_body(headers, receive, max_bytes=self._max_body_bytes)
             deadline.reschedule(self._operation_timeout_seconds, TimedOut, receive)
             began = perf_counter()
             content = json_of(body, "The request body")
@@ -208,7 +210,7 @@ class GraphQL:
                         "The header Idempotency-Key applies to a single mutation only."
                     )
                 return await self._batch(scope, content, accepted.whole, viewer, client)
-            request = with_token(request_of(content, client), scope)
+            request = with_token(request_of(content, client), headers)
             if key:
                 request = replace(request, idempotency_key=key)
             # The variables are smaller than the body that holds them.
@@ -217,10 +219,18 @@ class GraphQL:
             request = _taking(request, accepted, scope)
             answer = await _answer(scope, request, viewer)
         scope[SHED] = is_shed(answer)
-        return (
-            self._in_parts(answer, accepted, began)
-            or self._as_stream(answer, accepted, viewer, request.client)
-            or answer_response(answer, accepted.whole)
+        return self._streaming(answer, accepted, viewer, client, began) or answer_response(
+            answer, accepted.whole
+        )
+
+    def _streaming(
+        self, answer: Answer, accepted: Accepted, viewer: Viewer, client: str, began: float
+    ) -> ASGIApp | None:
+        """The response for an answer that has not ended."""
+        if answer.parts is None and answer.stream is None:
+            return None
+        return self._in_parts(answer, accepted, began) or self._as_stream(
+            answer, accepted, viewer, client
         )
 
     def _as_stream(
@@ -276,15 +286,13 @@ class GraphQL:
     ) -> ASGIApp:
         check_preflight(scope, self._origins)
         request = request_of_url(scope["query_string"], client)
-        request = with_token(replace(request, only_query=True), scope)
+        request = with_token(replace(request, only_query=True), headers_of(scope))
         request = _taking(request, accepted, scope)
         began = perf_counter()
         with self._deadlines.watch(self._operation_timeout_seconds, TimedOut, receive):
             answer = await _answer(scope, request, viewer)
         scope[SHED] = is_shed(answer)
-        response = self._in_parts(answer, accepted, began) or self._as_stream(
-            answer, accepted, viewer, request.client
-        )
+        response = self._streaming(answer, accepted, viewer, client, began)
         etags = header(scope, b"if-none-match")
         is_shared = viewer.subject is None
         return response or cacheable_response(answer, accepted.whole, etags, is_shared=is_shared)
@@ -297,7 +305,8 @@ class GraphQL:
             raise BatchTooLarge(self._max_batch)
         if not content:
             raise BadRequest("A batch must hold at least one request.")
-        requests = [with_token(request_of(each, client), scope) for each in content]
+        headers = headers_of(scope)
+        requests = [with_token(request_of(each, client), headers) for each in content]
         for request in requests:
             check_size(request, self._max_variables_bytes)
         answers = await asyncio.gather(*(_answer(scope, request, viewer) for request in requests))

@@ -25,7 +25,7 @@ DEFAULTS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-_NAMES = frozenset(dict(DEFAULTS))
+_NAMES = dict(DEFAULTS).keys()
 
 
 def varying(headers: Headers, name: bytes) -> Headers:
@@ -37,5 +37,7 @@ def varying(headers: Headers, name: bytes) -> Headers:
 
 def missing_defaults(headers: Headers) -> Headers:
     """The default headers that a response with these headers lacks."""
-    present = {name for name, _ in headers if name in _NAMES}
-    return [header for header in DEFAULTS if header[0] not in present] if present else DEFAULTS
+    present = dict(headers)
+    if _NAMES.isdisjoint(present):
+        return DEFAULTS
+    return [header for header in DEFAULTS if header[0] not in present]

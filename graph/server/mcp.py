@@ -33,7 +33,7 @@ from graph.server.cors import is_same_origin
 from graph.server.graphql import is_shed
 from graph.server.observing import end_unanswered, note
 from graph.server.protocol import SHED
-from graph.server.requests import check_size, header, read_body
+from graph.server.requests import check_size, headers_of, read_body
 from graph.server.responses import described, error_response, logged
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class McpServer:
 
         As at /graphql, a request that is too many is refused before its body is read.
         """
-        origin = header(scope, b"origin")
+        headers = headers_of(scope)
+        origin = headers.text(b"origin")
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             return error_response(OriginNotAllowed(origin))
         try:
@@ -131,7 +132,7 @@ class McpServer:
             execution: Execution = scope["state"]["execution"]
             execution.limiters.check(self._client_keys.client_key(scope, viewer))
             async with asyncio.timeout(self._body_timeout_seconds):
-                body = await read_body(scope, receive, max_bytes=self._max_body_bytes)
+                body = await read_body(headers, receive, max_bytes=self._max_body_bytes)
         except InvalidToken as error:
             return error_response(error, _CHALLENGE)
         except TimeoutError:

@@ -10,9 +10,10 @@ from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from graph.execution.documents.document import sha256_of
 from graph.execution.running.observation import Observation
-from graph.server.requests import header, headers_of
-from graph.telemetry import Fields
+from graph.server.requests import header, headers_of, with_headers
+from graph.telemetry import Fields, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from graph.execution.running.execute import Execution
     from graph.execution.running.request import Request
     from graph.execution.running.usage import UsageCounts
+    from graph.execution.running.work import Work
+    from graph.server.requests import Headers
     from graph.server.slow import SlowLog
     from graph.viewer import Viewer
 
@@ -101,11 +104,12 @@ def log_operation(
     `request` is None if it could not be read.
     The time is that until the end of the answer. The status of a WebSocket is 101.
     """
-    client, version = _first(scope, _CLIENT_NAMES), _first(scope, _CLIENT_VERSIONS)
-    usage: UsageCounts | None = scope.get("state", {}).get("usage")
+    headers, state = headers_of(scope), scope.get("state", {})
+    client, version = _first(headers, _CLIENT_NAMES), _first(headers, _CLIENT_VERSIONS)
+    usage: UsageCounts | None = state.get("usage")
     if usage is not None and observation.work is not None:
         usage.add(observation.work.sent, client, version)
-    slow: SlowLog | None = scope.get("state", {}).get("slow")
+    slow: SlowLog | None = state.get("slow")
     is_slow = slow is not None and slow.is_slow(observation)
     is_logged = logger.isEnabledFor(logging.INFO)
     if not is_logged and not is_slow:
@@ -114,8 +118,8 @@ def log_operation(
         method=scope.get("method", "WEBSOCKET"),
         path=scope["path"],
         status=status,
-        ms=round((perf_counter() - observation.began) * 1000, 1),
-        sql_ms=round(observation.sql_seconds * 1000, 1),
+        ms=milliseconds(perf_counter() - observation.began),
+        sql_ms=milliseconds(observation.sql_seconds),
         type=observation.operation_type,
         cost=observation.cost,
     )
@@ -147,15 +151,14 @@ def _add_operation(fields: Fields, request: Request | None, observation: Observa
     if name:
         fields["operation"] = name[:_MOST_CHARS]
     if request is not None:
-        fields["document"] = _document(request)
+        fields["document"] = _document(request, observation.work)
     if observation.codes:
         fields["codes"] = observation.codes[:10]
     if observation.replayed:
         fields["replayed"] = observation.replayed
 
 
-def _first(scope: Scope, names: tuple[bytes, bytes]) -> str:
-    headers = headers_of(scope)
+def _first(headers: Headers, names: tuple[bytes, bytes]) -> str:
     value = headers.get(names[0]) or headers.get(names[1])
     return value.decode("latin-1") if value else ""
 
@@ -190,7 +193,7 @@ def with_trace_context(scope: Scope, context: list[tuple[bytes, bytes]]) -> Scop
         return scope
     names = [name.encode() for name in _TRACE_CONTEXT]
     others = [header for header in scope["headers"] if header[0] not in names]
-    return {**scope, "headers": [*others, *context]}
+    return with_headers(scope, [*others, *context])
 
 
 def traceparent(scope: Scope) -> tuple[str, str, str] | None:
@@ -207,8 +210,9 @@ def _pseudonym(subject: str) -> str:
     return sha256(subject.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _document(request: Request) -> str:
+def _document(request: Request, work: Work | None) -> str:
     """The SHA-256 of a document's text; the name of one that was not sent."""
     if request.query is None:
         return (request.document or "")[:_MOST_CHARS]
-    return sha256(request.query.encode(errors="surrogatepass")).hexdigest()
+    known = work.sent.sha256 if work is not None else None
+    return known or sha256_of(request.query)

@@ -27,22 +27,33 @@ from graph.execution.running.request import ExplainMode, Request
 from graph.server.accept import JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import Receive, Scope
 
 # A string of RFC 9651, or a bare value as most clients send it. A comma would join two headers.
 _IDEMPOTENCY_KEY = re.compile(r'"(?P<quoted>(?:[^"\\]|\\["\\])+)"|(?P<bare>[^",]+)')
 _KEPT = "graph.headers"
-_NOT_READ: tuple[None, dict[bytes, bytes]] = (None, {})
 # Where Relay's and other clients' examples send the id of a document.
 _OTHER_IDS = frozenset({"doc_id", "docId", "id", "queryId"})
 _JSON = JSON.encode()
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
+class Headers(dict[bytes, bytes]):
+    """The headers of a request by name; repeated ones are joined (RFC 9110, section 5.2)."""
+
+    __slots__ = ()
+
+    def text(self, name: bytes) -> str:
+        """A header's value, or ""."""
+        value = self.get(name)
+        return value.decode("latin-1") if value else ""
+
+
 def header(scope: Scope, name: bytes) -> str:
-    """A header's value, or ""; repeated headers are joined by commas (RFC 9110, section 5.2)."""
-    value = headers_of(scope).get(name)
-    return value.decode("latin-1") if value else ""
+    """A header's value, or ""."""
+    return headers_of(scope).text(name)
 
 
 def header_values(scope: Scope, name: bytes) -> list[bytes]:
@@ -52,35 +63,42 @@ def header_values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
-def headers_of(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by name, those that are repeated joined by commas; kept in the scope."""
-    headers = scope["headers"]
-    of, found = scope.get(_KEPT, _NOT_READ)
-    if of is headers:  # a scope may be copied, and get others
-        return found  # type: ignore[no-any-return]
-    found = dict(headers)
-    if len(found) < len(headers):
-        found = {name: b",".join(v for key, v in headers if key == name) for name in found}
-    scope[_KEPT] = headers, found
+def headers_of(scope: Scope) -> Headers:
+    """The headers of a scope, which keeps them."""
+    found: Headers | None = scope.get(_KEPT)
+    if found is None:
+        found = scope[_KEPT] = _read(scope["headers"])
     return found
 
 
-def check_body_format(scope: Scope) -> None:
+def with_headers(scope: Scope, headers: Sequence[tuple[bytes, bytes]]) -> Scope:
+    """A copy of a scope, with other headers."""
+    return {**scope, "headers": headers, _KEPT: _read(headers)}
+
+
+def _read(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
+    found = Headers(headers)
+    if len(found) < len(headers):
+        for name in found:
+            found[name] = b",".join(value for key, value in headers if key == name)
+    return found
+
+
+def check_body_format(headers: Headers) -> None:
     """Check that a body is JSON in UTF-8, and not compressed.
 
     Raises:
         UnsupportedMediaType: its Content-Type is missing, or another.
         UnsupportedEncoding: it has a Content-Encoding.
     """
-    headers = headers_of(scope)
     if headers.get(b"content-type") != _JSON:
-        content_type = header(scope, b"content-type")
+        content_type = headers.text(b"content-type")
         media_type, *options = (part.strip().lower() for part in content_type.split(";"))
         charsets = [option for option in options if option.startswith("charset=")]
         if media_type != JSON or charsets not in ([], ["charset=utf-8"], ['charset="utf-8"']):
             raise UnsupportedMediaType(content_type)
     if b"content-encoding" in headers:
-        encoding = header(scope, b"content-encoding")
+        encoding = headers.text(b"content-encoding")
         if encoding.strip().lower() not in {"", "identity"}:
             raise UnsupportedEncoding(encoding)
 
@@ -102,35 +120,35 @@ def idempotency_key(scope: Scope) -> str | None:
     return found["bare"] or _ESCAPED.sub(r"\1", found["quoted"])
 
 
-def with_token(request: Request, scope: Scope) -> Request:
+def with_token(request: Request, headers: Headers) -> Request:
     """The request with the token in the header X-Consistency-Token, if there is one.
 
     Raises:
         InvalidConsistencyToken: it is malformed, or there is more than one.
     """
-    token = header(scope, b"x-consistency-token")
+    token = headers.text(b"x-consistency-token") if b"x-consistency-token" in headers else ""
     return replace(request, token=ConsistencyToken.parse(token)) if token else request
 
 
-async def read_body(scope: Scope, receive: Receive, *, max_bytes: int) -> bytes:
+async def read_body(headers: Headers, receive: Receive, *, max_bytes: int) -> bytes:
     """Read the whole body.
 
     Raises:
         BodyTooLarge: its Content-Length, or the bytes received so far, exceed `max_bytes`.
         ClientDisconnect: the client disconnected before the end.
     """
-    length = headers_of(scope).get(b"content-length", b"")
+    length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > max_bytes:
         raise BodyTooLarge(max_bytes)
     chunks: list[bytes] = []
-    size_bytes = 0
+    left_bytes = max_bytes
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
-        size_bytes += len(chunk)
-        if size_bytes > max_bytes:
+        left_bytes -= len(chunk)
+        if left_bytes < 0:
             raise BodyTooLarge(max_bytes)
         if not message.get("more_body", False):
             return b"".join((*chunks, chunk)) if chunks else chunk

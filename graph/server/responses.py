@@ -29,8 +29,17 @@ _OK = 200
 _UNAUTHENTICATED = 401
 # A client of application/json reads the errors, and gets 200 for these.
 _REFUSED = frozenset({400, 401, 403})
-_CONTENT_TYPES = {name: b"%b; charset=utf-8" % name.encode() for name in (JSON, GRAPHQL_RESPONSE)}
-_CONTENT_TYPES |= {name: wire.content_type for name, wire in WIRES.items()}
+# The header Content-Type, by media type.
+_CONTENT_TYPES = {
+    name: (b"content-type", content_type)
+    for name, content_type in (
+        *((name, b"%b; charset=utf-8" % name.encode()) for name in (JSON, GRAPHQL_RESPONSE)),
+        *((name, wire.content_type) for name, wire in WIRES.items()),
+    )
+}
+# The types of the two messages of a response.
+_OF_REQUESTS = ("http.response.start", "http.response.body")
+_OF_HANDSHAKES = ("websocket.http.response.start", "websocket.http.response.body")
 
 
 class JsonResponse:
@@ -51,21 +60,16 @@ class JsonResponse:
         self.size_bytes = len(self._body)
         self._status = status
         self._headers = (
-            (b"content-type", _CONTENT_TYPES[media_type]),
+            _CONTENT_TYPES[media_type],
             (b"content-length", b"%d" % self.size_bytes),
             *headers,
         )
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         # A handshake of a WebSocket may be refused with a response.
-        prefix = "websocket." if scope["type"] == "websocket" else ""
-        start = {
-            "type": f"{prefix}http.response.start",
-            "status": self._status,
-            "headers": list(self._headers),
-        }
-        await send(start)
-        await send({"type": f"{prefix}http.response.body", "body": self._body})
+        start, body = _OF_HANDSHAKES if scope["type"] == "websocket" else _OF_REQUESTS
+        await send({"type": start, "status": self._status, "headers": list(self._headers)})
+        await send({"type": body, "body": self._body})
 
 
 class _NotModified:
@@ -85,11 +89,13 @@ def answer_response(
 
     Only clients of graphql-response+json get a 400, 401 or 403 for errors.
     """
-    trusted = media_type == GRAPHQL_RESPONSE
-    status = 200 if answer.status in _REFUSED and not trusted else answer.status
+    status, body = answer.status, answer.body
+    if status in _REFUSED and media_type != GRAPHQL_RESPONSE:
+        status = 200
     if status == _UNAUTHENTICATED:
         headers = (*headers, (b"www-authenticate", b"Bearer"))
-    body = WIRES[media_type].one(answer.body) if media_type in WIRES else answer.body
+    if media_type in WIRES:
+        body = WIRES[media_type].one(body)
     if answer.token is not None:
         headers = (*headers, (b"x-consistency-token", str(answer.token).encode()))
     if answer.retry_after_seconds is not None:

@@ -16,6 +16,7 @@ from uvicorn.importer import import_from_string
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
 from graph.errors import AddressUnavailable, WorkerFailed
+from graph.server.loop import Loop
 from graph.server.protocol import BoundedProtocol
 from graph.server.socket_protocol import BoundedSocketProtocol
 from graph.settings import forget_files
@@ -72,6 +73,7 @@ def serve(settings: Settings, listener: socket.socket, *, workers: int, reload: 
         log_config=None,
         access_log=False,
         server_header=False,
+        loop=f"{Loop.__module__}:{Loop.__name__}",
         http=BoundedProtocol,
         ws=BoundedSocketProtocol,
         ws_max_size=settings.max_body_bytes,

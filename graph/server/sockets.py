@@ -33,7 +33,7 @@ from graph.server.observing import (
     with_trace_context,
     without_variables,
 )
-from graph.server.requests import check_size, request_of
+from graph.server.requests import check_size, request_of, with_headers
 from graph.server.responses import described, error_response, logged
 from graph.server.socket_messages import (
     FORBIDDEN,
@@ -335,7 +335,7 @@ def _body(answer: Answer) -> bytes:
 def _authorized(scope: Scope, authorization: bytes) -> Scope:
     """A handshake with this header Authorization in place of its own."""
     others = [header for header in scope["headers"] if header[0] != b"authorization"]
-    return {**scope, "headers": [*others, (b"authorization", authorization)]}
+    return with_headers(scope, [*others, (b"authorization", authorization)])
 
 
 async def _close(send: Send, closed: Closed) -> None:

@@ -675,7 +675,7 @@ async def test_a_flood_of_shapes_of_one_operation_leaves_little_behind(flooded: 
 
     operation = flooded._planner.documents.read(query).operation(None)
     assert len(operation._compiled) <= operations._MAX_VARIANTS
-    assert len(operation._recipes) <= operations._MAX_VARIANTS
+    assert len(operation._readings) <= operations._MAX_VARIANTS
     assert json_statement.cache_info().currsize <= 1024
     assert await prepared_statements(flooded) <= idle + KEPT_STATEMENTS
 

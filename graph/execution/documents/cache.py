@@ -15,34 +15,31 @@ V = TypeVar("V")
 
 class _Segment(Generic[K, V]):
     def __init__(self, max_entries: int, max_weight: int) -> None:
-        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self.entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._weight = 0
         self._max_entries = max_entries
         self._max_weight = max_weight
 
     def __len__(self) -> int:
-        return len(self._entries)
-
-    def __contains__(self, key: K) -> bool:
-        return key in self._entries
+        return len(self.entries)
 
     def get(self, key: K) -> V | None:
         """The value, or None; the entry becomes the most recently used."""
-        if (entry := self._entries.get(key)) is None:
+        if (entry := self.entries.get(key)) is None:
             return None
-        self._entries.move_to_end(key)
+        self.entries.move_to_end(key)
         return entry[0]
 
     def add(self, key: K, value: V, weight: int) -> None:
         """Add a value, and evict the least recently used entries until all bounds hold."""
-        self._entries[key] = (value, weight)
+        self.entries[key] = (value, weight)
         self._weight += weight
-        while len(self._entries) > self._max_entries or self._weight > self._max_weight:
-            _, (_, dropped) = self._entries.popitem(last=False)
+        while len(self.entries) > self._max_entries or self._weight > self._max_weight:
+            _, (_, dropped) = self.entries.popitem(last=False)
             self._weight -= dropped
 
     def remove(self, key: K) -> tuple[V, int] | None:
-        if (entry := self._entries.pop(key, None)) is not None:
+        if (entry := self.entries.pop(key, None)) is not None:
             self._weight -= entry[1]
         return entry
 
@@ -58,7 +55,7 @@ class SegmentedLRU(Generic[K, V]):
         return len(self._probation) + len(self._protected)
 
     def __contains__(self, key: K) -> bool:
-        return key in self._protected or key in self._probation
+        return key in self._protected.entries or key in self._probation.entries
 
     def get(self, key: K) -> V | None:
         if (value := self._protected.get(key)) is not None:

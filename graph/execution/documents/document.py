@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, partial
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -139,7 +139,12 @@ class Documents:
         with step("graphql.validate"):
             validate_within(self._limits, self._schema, text, node)
         _drop_tokens(node)
-        return _indexed(self._schema, node)
+        return _indexed(self._schema, node, sha256_of(text))
+
+
+def sha256_of(text: str) -> str:
+    """The hash of a text, by which documents are named."""
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _weight(text: str, node: DocumentNode) -> int:
@@ -193,7 +198,7 @@ def _with_place(error: GraphQLError) -> str:
     return f"{error.message} ({', '.join(places)})" if places else error.message
 
 
-def _indexed(schema: GraphQLSchema, node: DocumentNode) -> Document:
+def _indexed(schema: GraphQLSchema, node: DocumentNode, sha256: str | None = None) -> Document:
     definitions = node.definitions
     fragments = {
         definition.name.value: definition
@@ -204,7 +209,7 @@ def _indexed(schema: GraphQLSchema, node: DocumentNode) -> Document:
         node,
         {
             definition.name.value if definition.name else None: Operation(
-                schema, definition, fragments
+                schema, definition, fragments, sha256
             )
             for definition in definitions
             if isinstance(definition, OperationDefinitionNode)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from graphql import DirectiveNode, FragmentDefinitionNode, GraphQLSchema, SelectionNode
     from graphql.execution.values import VariableValues
 
-    from graph.execution.planning.plan import Plan, Recipe
+    from graph.execution.planning.plan import Plan
     from graph.selection import Value
 
 C = TypeVar("C")
@@ -68,8 +68,11 @@ class Operation:
         schema: GraphQLSchema,
         node: OperationDefinitionNode,
         fragments: dict[str, FragmentDefinitionNode],
+        sha256: str | None = None,
     ) -> None:
         self.node = node
+        # Of its document's text; None where several texts share the document.
+        self.sha256 = sha256
         self.name = node.name.value if node.name else None
         self.type = node.operation.value
         self.is_query = node.operation is OperationType.QUERY
@@ -86,7 +89,7 @@ class Operation:
         # The variables of @skip and @include.
         deciding = [each for each in directives if each.name.value in _CONDITIONS]
         self._conditions = sorted({name for each in deciding for name in _variables_of(each)})
-        self._recipes: dict[Hashable, list[Recipe]] = {}
+        self._readings: dict[Hashable, _Reading] = {}
         self._compiled: dict[Hashable, Any] = {}
         self.history = History()  # of what is not compiled
         self._selected = 0  # fields in all compiled variants
@@ -146,14 +149,18 @@ class Operation:
         """What is compiled for variables of this shape, in this way."""
         plan: Plan | None = None
         conditions = tuple([variables.coerced.get(name) for name in self._conditions])
-        recipes = self._recipes.get(conditions)
-        if recipes is None:
+        reading = self._readings.get(conditions)
+        if reading is None:
             plan = self.plan(variables)
-            if len(self._recipes) >= _MAX_VARIANTS:
-                self._recipes.clear()
-            recipes = self._recipes[conditions] = plan.recipes
-        values = plan.values if plan else self._values(recipes, variables)
-        shape = (way, conditions, tuple([value.shape for value in values]))
+            if len(self._readings) >= _MAX_VARIANTS:
+                self._readings.clear()
+            reading = self._readings[conditions] = _Reading(plan)
+        try:
+            values = plan.values if plan else reading.values(variables)
+        except (RequestError, GraphQLError):
+            # The whole plan reports every error, with its location.
+            values = self.plan(variables).values
+        shape = (way, conditions, *[values[index].shape for index, _ in reading.recipes])
         compiled = self._compiled.get(shape)
         if compiled is None:
             with step("graphql.compile"):
@@ -198,12 +205,21 @@ class Operation:
             self._compiled.clear()
             self._selected = selected
 
-    def _values(self, recipes: list[Recipe], variables: VariableValues) -> list[Value]:
-        try:
-            return [recipe(variables) for recipe in recipes]
-        except (RequestError, GraphQLError):
-            # The whole plan reports every error, with its location.
-            return self.plan(variables).values
+
+class _Reading:
+    """Reads the values of arguments: those that variables change, by index, anew each time."""
+
+    __slots__ = ("_first", "recipes")
+
+    def __init__(self, plan: Plan) -> None:
+        self._first = plan.values
+        self.recipes = [(index, each) for index, each in enumerate(plan.recipes) if each]
+
+    def values(self, variables: VariableValues) -> list[Value]:
+        values = self._first.copy()
+        for index, read in self.recipes:
+            values[index] = read(variables)
+        return values
 
 
 def _selections(

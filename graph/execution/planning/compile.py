@@ -50,20 +50,23 @@ class ResponseTemplate:
     placeholders: tuple[int | str, ...]
     # The response keys among the placeholders.
     uncompiled: frozenset[str] = field(init=False)
+    # The fragments with `%b` between them.
+    _format: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         keys = frozenset(each for each in self.placeholders if isinstance(each, str))
         object.__setattr__(self, "uncompiled", keys)
+        escaped = [fragment.replace(b"%", b"%%") for fragment in self.fragments]
+        object.__setattr__(self, "_format", b"%b".join(escaped))
 
     def body(self, columns: Sequence[bytes], uncompiled: Mapping[str, bytes]) -> bytes:
         """The JSON with the statement's columns and the texts of uncompiled fields filled in."""
-        pieces = [b""] * (len(self.fragments) + len(self.placeholders))
-        pieces[::2] = self.fragments
-        pieces[1::2] = [
-            uncompiled[each] if isinstance(each, str) else columns[each]
-            for each in self.placeholders
-        ]
-        return b"".join(pieces)
+        if self.uncompiled:
+            columns = [
+                uncompiled[each] if isinstance(each, str) else columns[each]
+                for each in self.placeholders
+            ]
+        return self._format % (*columns,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,13 @@ class Compiled(ResponseTemplate):
     lists_of_ids: tuple[tuple[Nodes, Sequence[FieldNode]], ...] = ()
     # Kept for the executor and the loaders; its values are those of the first request.
     plan: Plan | None = None
+    # Whether a resolver may load rows: in the snapshot of the statement.
+    needs_loaders: bool = field(init=False)
 
-    @property
-    def needs_loaders(self) -> bool:
-        """Whether a resolver may load rows: in the snapshot of the statement."""
-        return any(resolver.call is None for resolver in self.resolvers.values())
+    def __post_init__(self) -> None:
+        super(Compiled, self).__post_init__()
+        needs_loaders = any(resolver.call is None for resolver in self.resolvers.values())
+        object.__setattr__(self, "needs_loaders", needs_loaders)
 
     def errors(self, values: Sequence[Value]) -> list[GraphQLError]:
         """An error for each malformed id, at its place; as the executor has them."""

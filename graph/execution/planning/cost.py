@@ -165,7 +165,7 @@ class Price:
         Raises:
             RequestRejected: it exceeds a limit for one operation.
         """
-        total = self.total(values)
+        total, _ = self._sums(values)
         if total <= limits.least:
             return total
         scans = self.scanned(values)

@@ -51,9 +51,14 @@ _OPPOSITES = {"ne": "eq", "notIn": "in"}
 
 @dataclass
 class Filters:
-    """Reads the arguments of one field of an entity; `operands` collects their values."""
+    """Reads the arguments of one field of an entity; `operands` collects their values.
+
+    `plain` has the paths of those that are bound as they are, with their indexes. Other values
+    there, but for lists and nulls, make the same condition.
+    """
 
     operands: list[Any] = field(default_factory=list)
+    plain: dict[tuple[str, ...], int] = field(default_factory=dict)
     # What is searched for among the rows of the list itself; nothing, if it is blank.
     searched: Matches | AllOf | None = None
     _predicates: int = 0
@@ -131,12 +136,14 @@ class Filters:
                 conditions.append(self._logic(name, value, at, partial(self._where, entity)))
             elif name in entity.columns:
                 column = entity.columns[name]
-                tests = keys_of_ids(value, column.references) if column.references else value
-                conditions += self._tests(Attribute(column.name), tests, at)
+                if column.references:
+                    conditions += self._key_tests(column.name, value, column.references, at)
+                else:
+                    conditions += self._tests(Attribute(column.name), value, at)
             elif name in entity.texts:
                 conditions += self._tests(Attribute(entity.texts[name].name), value, at)
             elif name == "id":
-                conditions += self._tests(_KEY, keys_of_ids(value, entity.name), at)
+                conditions += self._key_tests("id", value, entity.name, at)
             elif name == "search":
                 conditions.append(self._search(value, at))
             elif name in entity.to_one:
@@ -201,7 +208,15 @@ class Filters:
             measure = Measure(function, entity.columns[name].name, relationship)
             yield from self._tests(measure, tests, (*path, name))
 
-    def _tests(self, term: Term, given: Any, path: tuple[str, ...]) -> Iterator[Condition]:
+    def _key_tests(
+        self, column: str, given: Any, entity: str, path: tuple[str, ...]
+    ) -> Iterator[Condition]:
+        """The conditions on ids of an entity, whose keys are in the column."""
+        return self._tests(Attribute(column), keys_of_ids(given, entity), path, are_ids=True)
+
+    def _tests(
+        self, term: Term, given: Any, path: tuple[str, ...], *, are_ids: bool = False
+    ) -> Iterator[Condition]:
         for operator, value in self._members(given, path):
             if operator in _TRUTHS:
                 test: Condition = Test(term, _TRUTHS[operator])
@@ -212,7 +227,10 @@ class Filters:
             if isinstance(operand, list) and len(operand) > MAX_VALUES:
                 message = f"'{'.'.join(path)}' lists {len(operand)} values; at most {MAX_VALUES}."
                 raise InvalidFilter(message)
-            test = Test(term, name, self._operand(operand))
+            index = self._operand(operand)
+            if name == plain and not (are_ids or isinstance(operand, list)):
+                self.plain[*path, operator] = index
+            test = Test(term, name, index)
             yield test if plain == operator else Not(test)
 
     def search(self, text: str, path: tuple[str, ...] = ("text",)) -> Matches:

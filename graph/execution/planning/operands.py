@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _OF_TEXTS = {"has": "has_every", "hasEvery": "has_every", "hasSome": "has_some"}
 _PATTERNS = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
+# Of most values; what follows tells the others apart.
+_AS_THEY_ARE = frozenset({str, int, float, bool})
 _IGNORE_CASE = "IgnoreCase"
 
 
@@ -31,9 +33,15 @@ def operator_of(name: str, value: Any) -> tuple[str, Any]:
 
 def bound(value: Any) -> Any:
     """A value as it is bound: see `graph.database.reads.expressions`."""
+    if type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, Enum):
         return value.name
     return value.isoformat() if isinstance(value, date) else value  # a datetime is one too
+
+
+def hashable(operand: Any) -> Any:
+    return tuple(operand) if isinstance(operand, list) else operand
 
 
 def keys_of_ids(given: Mapping[str, Any], entity: str) -> dict[str, Any]:

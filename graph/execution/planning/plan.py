@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graph.database import relationships
 from graph.database.catalog import catalog
 from graph.execution.planning.arguments import storable
-from graph.execution.planning.variables import SETTLED, argument_reader, names_variable
+from graph.execution.planning.variables import SETTLED, argument_reader, paths_of_variables
 from graph.schema.fields import Meaning
 from graph.schema.node import ENTITIES
 from graph.selection import Attribute, Measure, Through
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from graph.execution.planning.cost import Charge
     from graph.execution.planning.scans import Scan
+    from graph.execution.planning.variables import Path
     from graph.loading.prefetch import KeyPath
     from graph.schema.caching import CacheControl
     from graph.schema.context import FieldPath
@@ -38,10 +39,11 @@ class Plan:
     `root` are its root fields, in order, and `nodes` their nodes in the document. `fields` are all
     fields that need rows, by path; `selected` is the number of all fields. `values` are the values
     of arguments. `recipes` compute them from other variables, for every request whose variables
-    include and skip the same fields. `charges` are the costs of fields, `charges_of_parts` those of
-    parts, and `scans` the lists that look at other rows than they return. `deferred` are the fields
-    that may come later than their parents, `streamed` the lists with their numbers of initial
-    elements. `resolvers` are the fields with Python resolvers, by the indexes of their arguments.
+    include and skip the same fields; None stands for a value that no variable changes. `charges`
+    are the costs of fields, `charges_of_parts` those of parts, and `scans` the lists that look at
+    other rows than they return. `deferred` are the fields that may come later than their parents,
+    `streamed` the lists with their numbers of initial elements. `resolvers` are the fields with
+    Python resolvers, by the indexes of their arguments.
     """
 
     root: list[Root] = field(default_factory=list)
@@ -49,7 +51,7 @@ class Plan:
     fields: dict[FieldPath, DataField] = field(default_factory=dict)
     values: list[Value] = field(default_factory=list)
     selected: int = 0
-    recipes: list[Recipe] = field(default_factory=list)
+    recipes: list[Recipe | None] = field(default_factory=list)
     errors: list[GraphQLError] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     charges_of_parts: list[Charge] = field(default_factory=list)
@@ -113,16 +115,11 @@ class SelectedField:
 
         It normalizes texts and refuses those PostgreSQL cannot store.
         """
-        node = self.details[0].node
-        read = argument_reader(self.definition, node)
-
-        def read_and_check(variables: VariableValues) -> dict[str, Any]:
-            return {name: storable(name, value) for name, value in read(variables).items()}
-
+        read = argument_reader(self.definition, self.details[0].node, storable)
         if not self.is_of_log:
-            return read_and_check
+            return read
         return lambda variables: {
-            **read_and_check(variables),
+            **read(variables),
             SETTLED: variables.coerced.get(SETTLED),
         }
 
@@ -135,8 +132,16 @@ class SelectedField:
     @property
     def is_fixed(self) -> bool:
         """Whether the arguments are independent of the variables."""
-        arguments = self.details[0].node.arguments or ()
-        return not self.is_of_log and not any(names_variable(node.value) for node in arguments)
+        return not self.is_of_log and not self.variables
+
+    @property
+    def variables(self) -> list[Path]:
+        """The paths of the variables in the arguments."""
+        return [
+            path
+            for argument in self.details[0].node.arguments or ()
+            for path in paths_of_variables(argument.value, (argument.name.value,))
+        ]
 
 
 def measure_of(selected: SelectedField) -> Measure:

@@ -25,16 +25,15 @@ from graph.database import relationships
 from graph.database.catalog import catalog
 from graph.errors import RequestError
 from graph.execution.planning.arguments import (
-    found_page_of,
     grouping_of,
     id_of,
     ids_of,
     limit_of,
     lookup_key_of,
-    page_of,
 )
 from graph.execution.planning.charges import Charges
 from graph.execution.planning.deferral import initial_count, is_deferred
+from graph.execution.planning.pages import PageReader, found_page_of
 from graph.execution.planning.plain import texts_of
 from graph.execution.planning.plan import Plan, SelectedField, group_key_of, measure_of
 from graph.schema.fields import Meaning, meaning_of
@@ -211,7 +210,7 @@ class _Selector:
             relationship = relationships.every(_element_of(selected.type))
         argument_index, page = self._value(
             selected,
-            lambda arguments: page_of(arguments, relationship.target, selected.more),
+            PageReader(relationship.target, selected.more, selected.variables),
             Page(),
         )
         self._charges.add_searches(selected, searches_in(page.where))
@@ -343,7 +342,7 @@ class _Selector:
 
         value = self._checked(selected, lambda: recipe(self._variables), otherwise)
         self._plan.values.append(value)
-        self._plan.recipes.append((lambda _: value) if selected.is_fixed else recipe)
+        self._plan.recipes.append(None if selected.is_fixed else recipe)
         return len(self._plan.values) - 1, value
 
     def _checked(self, selected: SelectedField, check: Callable[[], Any], otherwise: Any) -> Any:

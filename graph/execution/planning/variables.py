@@ -25,12 +25,12 @@ from graphql import (
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource
 
-from graph.errors import ErrorCode, TooLarge
+from graph.errors import ErrorCode, RequestError, TooLarge
 from graph.execution.failures import RequestRejected
 from graph.execution.planning.coercion import coercer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from graphql import (
         FieldNode,
@@ -61,8 +61,12 @@ SLOT = "\0"
 # name it.
 SETTLED = "$settled"
 
+# The names and positions in lists that lead to a value.
+Path: TypeAlias = tuple[str, ...]
 # Reads a part of a document for the variables of a request; Undefined where one is not given.
 Reader: TypeAlias = "Callable[[dict[str, Any]], Any]"
+# Converts a value with its name, or Undefined; raises RequestError.
+Converter: TypeAlias = "Callable[[str, Any], Any]"
 
 
 class Variables:
@@ -118,34 +122,40 @@ class Variables:
 
 
 def _check_number(given: dict[str, Any], most: int) -> None:
-    ahead: list[Any] = [given]
-    left = most
-    while ahead:
+    left = most - len(given) - _OBJECT
+    ahead = list(given.values())
+    while ahead and left >= 0:
         value = ahead.pop()
-        left -= len(value)
         if isinstance(value, dict):
-            left -= _OBJECT
-            value = value.values()
-        if left >= 0:
-            ahead += [each for each in value if isinstance(each, (dict, list))]
-        else:
-            error = TooLarge(f"The variables hold more than {most:,} values.")
-            rejected = GraphQLError(str(error), original_error=error)
-            raise RequestRejected([rejected], code=error.code)
+            left -= len(value) + _OBJECT
+            ahead += value.values() if left >= 0 else ()
+        elif isinstance(value, list):
+            left -= len(value)
+            ahead += value if left >= 0 else ()
+    if left < 0:
+        error = TooLarge(f"The variables hold more than {most:,} values.")
+        rejected = GraphQLError(str(error), original_error=error)
+        raise RequestRejected([rejected], code=error.code)
 
 
 def argument_reader(
-    definition: GraphQLField, node: FieldNode
+    definition: GraphQLField, node: FieldNode, convert: Converter = lambda _, value: value
 ) -> Callable[[VariableValues], dict[str, Any]]:
     """A function that reads a field's arguments from the variables, as `get_argument_values` does.
 
     The document is valid and the variables are coerced, so a variable's value is the argument's
-    value. graphql-core reads arguments that are more complicated.
+    value. graphql-core reads arguments that are more complicated. `convert` is called with each
+    value and its name; constants are converted once.
     """
-    by_the_book = partial(get_argument_values, definition, node)
+
+    def by_the_book(variables: VariableValues) -> dict[str, Any]:
+        given = get_argument_values(definition, node, variables)
+        return {name: convert(name, value) for name, value in given.items()}
+
     readers = _all_readers(
-        (argument.name.value, _reader(argument.value, definition.args[argument.name.value].type))
+        (name, _reader(argument.value, definition.args[name].type, name, convert))
         for argument in node.arguments or ()
+        for name in [argument.name.value]
     )
     if readers is None or any(each.default for each in definition.args.values()):
         return by_the_book
@@ -154,7 +164,7 @@ def argument_reader(
         name for name, argument in definition.args.items() if is_non_null_type(argument.type)
     ]
     defaults = {
-        name: argument.default_value
+        name: convert(name, argument.default_value)
         for name, argument in definition.args.items()
         if argument.default_value is not Undefined
     }
@@ -162,7 +172,7 @@ def argument_reader(
     def read(variables: VariableValues) -> dict[str, Any]:
         try:
             given = _read_members(readers, variables.coerced)
-        except _NullRefused:
+        except (_NullRefused, RequestError):
             return by_the_book(variables)
         if defaults:
             given = defaults | given
@@ -200,40 +210,55 @@ class _NullRefused(Exception):
 
 
 def names_variable(node: ValueNode) -> bool:
+    return any(True for _ in paths_of_variables(node, ()))
+
+
+def paths_of_variables(node: ValueNode, path: Path) -> Iterator[Path]:
+    """The paths of all variables in a value, which has this path itself."""
     match node:
         case VariableNode():
-            return True
+            yield path
         case ListValueNode():
-            return any(names_variable(value) for value in node.values)
+            for nth, value in enumerate(node.values):
+                yield from paths_of_variables(value, (*path, str(nth)))
         case ObjectValueNode():
-            return any(names_variable(member.value) for member in node.fields)
-    return False
+            for member in node.fields:
+                yield from paths_of_variables(member.value, (*path, member.name.value))
 
 
-def _reader(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
+def _reader(
+    node: ValueNode, type_: GraphQLInputType, name: str, convert: Converter
+) -> Reader | None:
     """A reader for a constant, a variable, or a combination of them.
 
-    None if graphql-core must read it.
+    None if graphql-core must read it, or if its conversion fails.
     """
     if isinstance(type_, GraphQLNonNull):
         type_ = type_.of_type
     if not names_variable(node):
-        constant = coerce_input_literal(node, type_)
+        try:
+            constant = convert(name, coerce_input_literal(node, type_))
+        except RequestError:
+            return None
         return lambda _: constant
     if isinstance(node, VariableNode):
         variable = node.name.value
-        return lambda coerced: coerced.get(variable, Undefined)
+        return lambda coerced: convert(name, coerced.get(variable, Undefined))
     if is_list_type(type_):
         items = node.values if isinstance(node, ListValueNode) else (node,)
-        return _reader_of_list([_reader_within(item, type_.of_type) for item in items])
+        return _reader_of_list(
+            [_reader_within(item, type_.of_type, name, convert) for item in items]
+        )
     if isinstance(node, ObjectValueNode) and is_input_object_type(type_):
-        return _reader_of_object(node, type_)
+        return _reader_of_object(node, type_, convert)
     return None
 
 
-def _reader_within(node: ValueNode, type_: GraphQLInputType) -> Reader | None:
+def _reader_within(
+    node: ValueNode, type_: GraphQLInputType, name: str, convert: Converter
+) -> Reader | None:
     """As `_reader`, but a variable with a default may be null where null is invalid."""
-    read = _reader(node, type_)
+    read = _reader(node, type_, name, convert)
     if read is None or not (is_non_null_type(type_) and isinstance(node, VariableNode)):
         return read
 
@@ -257,13 +282,13 @@ def _reader_of_list(readers: list[Reader | None]) -> Reader | None:
     return read
 
 
-def _reader_of_object(node: ObjectValueNode, type_: GraphQLInputObjectType) -> Reader | None:
+def _reader_of_object(
+    node: ObjectValueNode, type_: GraphQLInputObjectType, convert: Converter
+) -> Reader | None:
     readers = _all_readers(
-        (
-            member.name.value,
-            _reader_within(member.value, type_.fields[member.name.value].type),
-        )
+        (name, _reader_within(member.value, type_.fields[name].type, name, convert))
         for member in node.fields
+        for name in [member.name.value]
     )
     if readers is None or any(
         field.default_value is not Undefined for field in type_.fields.values()

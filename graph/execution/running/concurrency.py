@@ -221,7 +221,7 @@ class Limiters:
         self._running.discard(place)
         if place.limiter is not None:
             place.limiter.release()
-        history.add(was_slow=self._is_slow(place.own_seconds))
+        history.add(was_slow=place.own_seconds >= self._expensive_after_seconds)
 
     def _line(self, cost: int, history: History, *, is_query: bool) -> Limiter:
         if cost >= self._expensive_from or (history.is_slow and is_query):

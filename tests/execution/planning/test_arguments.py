@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from graph.app import create_app
 from graph.errors import InvalidId, InvalidPage, InvalidText
-from graph.execution.planning.arguments import id_of, ids_of, lookup_key_of, page_of, storable
+from graph.execution.planning.arguments import id_of, ids_of, lookup_key_of, storable
+from graph.execution.planning.pages import page_of
 from graph.relay import to_global_id
 from graph.schema.node import ENTITIES
 from graph.selection import DEFAULT_PAGE_SIZE, Ids
