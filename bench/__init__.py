@@ -2,6 +2,9 @@
 
     make bench
     make bench ARGS="--workload nested --connections 16 --rounds 9"
+    make bench ARGS="--connections 1,16,64 --markdown"
+    make bench ARGS=--growth
+    python -m bench.memory worker
 
 It starts everything itself: a PostgreSQL, the data, the servers, the load. The numbers that count
 are CPU seconds, of a server and of PostgreSQL together, for a thousand requests: on a busy machine
@@ -15,7 +18,8 @@ one hand-written statement; the CPU of all others is given as multiples of the l
     workloads/   what is asked
     running      a server's process        load, generator   the load's, and our end of it
     processes    CPU and memory, from /proc        statements   how many a request costs
-    rounds       the measuring             report            the tables
+    rounds       the measuring             report, markdown  the tables
+    growth       the same requests over stores of three sizes
     same         what counts as the same data
     memory       what new documents leave in a worker, of `documents` that are all different
     in_process   the application in the process of the bench

@@ -52,6 +52,9 @@ def bench(  # noqa: PLR0917  typer passes them by name
     growth: Annotated[  # noqa: FBT002  a switch
         bool, typer.Option("--growth", help="Compare stores of 1,000 to 100,000 customers.")
     ] = False,
+    in_markdown: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--markdown", help="Print the ratios once more, for the documentation.")
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all rounds into this file, too.")
     ] = None,
@@ -64,7 +67,10 @@ def bench(  # noqa: PLR0917  typer passes them by name
         plan = Plan([_GROWTH_CONNECTIONS], rounds, requests, seconds)
         with Console(stderr=True).status("") as status:
             measure_growth(
-                (server or ["graph"])[0], plan, lambda what: status.update(f"bench {what}")
+                (server or ["graph"])[0],
+                plan,
+                in_markdown=in_markdown,
+                tell=lambda what: status.update(f"bench {what}"),
             )
         return
     workloads = [WORKLOADS[name] for name in _known("workload", workload, WORKLOADS)]
@@ -78,6 +84,7 @@ def bench(  # noqa: PLR0917  typer passes them by name
             plan,
             scale=scale,
             out=report.console(),
+            in_markdown=in_markdown,
             tell=lambda what: status.update(f"bench {what}"),
         )
     if json_file:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import report
+from bench import markdown, report
 from bench.errors import PeerMissing
 from bench.generator import load_generator
 from bench.rounds import Measuring
@@ -39,11 +39,13 @@ def compare(
     *,
     scale: float,
     out: Console,
+    in_markdown: bool,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Print the tables as they come, and return all of it as data for JSON.
 
-    `limit` must be the first of the names. `tell` says what is being done, to somebody who waits.
+    `limit` must be the first of the names. With `in_markdown` the ratios come once more, as the
+    documentation has them. `tell` says what is being done, to somebody who waits.
 
     Raises:
         ServerFailed: a server does not start, or does not answer as it should.
@@ -82,6 +84,9 @@ def compare(
             if cells:
                 report.print_ratios(out, cells)
                 report.print_legend(out)
+                if in_markdown:
+                    titles = {server.name: server.server.title for server in servers}
+                    report.print_lines(out, markdown.ratios(cells, titles))
     return {"machine": facts, "store": store.rows, "cells": [cell.as_json() for cell in cells]}
 
 

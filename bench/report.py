@@ -1,4 +1,7 @@
-"""What a person reads: one table for each workload and number of connections, and one of ratios."""
+"""What a person reads: a table for each workload and number of connections, and one of all ratios.
+
+All of it fits into a hundred columns. `markdown` has the tables of the documentation.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,26 @@ from rich.table import Table
 from bench.workloads import LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.rounds import Cell, Plan
     from bench.servers import Server
     from bench.store import Store
     from bench.workloads import Workload
 
-_COLUMNS = 118
-_SUMMARY_CONNECTIONS = 16
+_COLUMNS = 100
 _LEGEND = """\
-Each number is the median of the rounds, in parentheses the lowest and the highest; ratios are taken
-within a round. CPU: user and system time from /proc, server and PG (PostgreSQL) together, the load
-generator apart. SQL: statements of one request, by pg_stat_statements; after a plus those that only
-begin, end or reset. RSS: the server's, without PostgreSQL. n: requests in a round."""
+Each number is the median of the rounds, in parentheses the lowest and the highest; ratios are
+taken within a round. CPU: user and system time from /proc in seconds, server and PG (PostgreSQL)
+together, the load generator apart. SQL: statements of one request, by pg_stat_statements; after a
+plus those that only begin, end or reset. RSS: the server's, without PostgreSQL. n: requests in a
+round."""
 _CELL_COLUMNS = (
-    "CPU s per\n1,000 requests",
+    "CPU s\nof 1,000",
     "\nserver",
     "\nPG",
     "\nx limit",
-    "requests\nper s",
+    "\nper s",
     "p50\nms",
     "p99\nms",
     "\nSQL",
@@ -78,8 +81,8 @@ def print_servers(out: Console, servers: Sequence[Server], left_out: dict[str, s
         table.add_row(f"[bold]{name}[/bold]", f"[yellow]left out: {reason}[/yellow]")
     out.print(table)
     out.print(
-        "\nData is compared before anything is timed, value by value and in order: ids and times by"
-        " what they mean,\nall else as it is written."
+        "\nData is compared before anything is timed, value by value and in order: ids and"
+        " times by what they\nmean, all else as it is written."
     )
 
 
@@ -88,7 +91,7 @@ def print_same(out: Console, workload: Workload, servers: int, bodies: Sequence[
     out.print(
         f"  [bold]{workload.name}[/bold]: {workload.what}\n"
         f"    {len(bodies):,} requests; {servers} servers gave the same answers, of"
-        f" {_digits(size / 1000)} kB"
+        f" {digits(size / 1000)} kB"
     )
     for server, reason in workload.without.items():
         out.print(f"    without {server}: {reason}", style="dim")
@@ -96,18 +99,18 @@ def print_same(out: Console, workload: Workload, servers: int, bodies: Sequence[
 
 def print_cells(out: Console, cells: Sequence[Cell]) -> None:
     limit = _limit_of(cells)
-    out.print(f"[bold]{cells[0].workload}, {_connections(cells[0].connections)}")
+    out.print(f"[bold]{cells[0].workload}, {connections_in_words(cells[0].connections)}")
     table = _table(_CELL_COLUMNS)
     for cell in cells:
         table.add_row(
             f"[bold]{cell.server}[/bold]",
-            _spread([round_.cpu_per_thousand for round_ in cell.rounds]),
-            _digits(cell.middle(lambda round_: round_.server_cpu_per_thousand)),
-            _digits(cell.middle(lambda round_: round_.postgres_cpu_per_thousand)),
+            digits(cell.middle(lambda round_: round_.cpu_per_thousand)),
+            digits(cell.middle(lambda round_: round_.server_cpu_per_thousand)),
+            digits(cell.middle(lambda round_: round_.postgres_cpu_per_thousand)),
             _spread(cell.ratios_to(limit)),
             f"{cell.middle(lambda round_: round_.requests_per_second):,.0f}",
-            _digits(cell.middle(lambda round_: round_.p50_ms)),
-            _digits(cell.middle(lambda round_: round_.p99_ms)),
+            digits(cell.middle(lambda round_: round_.p50_ms)),
+            digits(cell.middle(lambda round_: round_.p99_ms)),
             str(cell.statements),
             f"{cell.resident_bytes / 2**20:.0f}",
             f"{cell.rounds[0].requests:,}",
@@ -116,23 +119,39 @@ def print_cells(out: Console, cells: Sequence[Cell]) -> None:
 
 
 def print_ratios(out: Console, cells: Sequence[Cell]) -> None:
-    """The table that a README would show."""
-    connections = _shown_connections(cells)
-    chosen = {
-        (cell.workload, cell.server): cell for cell in cells if cell.connections == connections
-    }
-    workloads, servers = (list(dict.fromkeys(names)) for names in zip(*chosen, strict=True))
-    out.print(f"[bold]CPU as multiples of the limit's, {_connections(connections)}")
-    table = _table(workloads)
-    for server in servers:
-        ratios = (
-            _spread(chosen[workload, server].ratios_to(chosen[workload, LIMIT]))
-            if (workload, server) in chosen
-            else ""
-            for workload in workloads
-        )
-        table.add_row(f"[bold]{server}[/bold]", *ratios)
+    """All ratios in one table: a column for each number of connections."""
+    found = {(cell.workload, cell.server, cell.connections): cell for cell in cells}
+    workloads, servers, connections = (
+        list(dict.fromkeys(names)) for names in zip(*found, strict=True)
+    )
+    out.print("[bold]CPU as multiples of the limit's")
+    table = _table([connections_in_words(count) for count in connections])
+    for workload in workloads:
+        limits = [found.get((workload, LIMIT, count)) for count in connections]
+        table.add_row(f"[bold]{workload}[/bold]", *(_unit(limit) for limit in limits), style="dim")
+        for server in servers:
+            those = [found.get((workload, server, count)) for count in connections]
+            if server != LIMIT and any(those):
+                table.add_row(f"  {server}", *map(_ratios, those, limits))
+        table.add_section()
     out.print(table)
+
+
+def _unit(limit: Cell | None) -> str:
+    """What the multiples are of."""
+    return (
+        f"1 is {digits(limit.middle(lambda round_: round_.cpu_per_thousand))} ms" if limit else ""
+    )
+
+
+def _ratios(cell: Cell | None, limit: Cell | None) -> str:
+    return _spread(cell.ratios_to(limit)) if cell and limit else ""
+
+
+def print_lines(out: Console, lines: Iterable[str]) -> None:
+    """Print text as it is, however long its lines are."""
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
 
 
 def print_legend(out: Console) -> None:
@@ -151,25 +170,16 @@ def _limit_of(cells: Sequence[Cell]) -> Cell:
     return next(cell for cell in cells if cell.server == LIMIT)
 
 
-def _shown_connections(cells: Sequence[Cell]) -> int:
-    """Those of the summary: 16, or whatever is nearest."""
-    return min(
-        (cell.connections for cell in cells), key=lambda count: abs(count - _SUMMARY_CONNECTIONS)
-    )
-
-
-def _connections(count: int) -> str:
+def connections_in_words(count: int) -> str:
     return f"{count} connection{'s' if count != 1 else ''}"
 
 
 def _spread(values: Sequence[float]) -> str:
-    middle = _digits(median(values))
-    return (
-        f"{middle} ({_digits(min(values))}-{_digits(max(values))})" if len(values) > 1 else middle
-    )
+    middle = digits(median(values))
+    return f"{middle} ({digits(min(values))}-{digits(max(values))})" if len(values) > 1 else middle
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Three digits, or more before the point; no more than three after it."""
     after_point = min(max(2 - math.floor(math.log10(value)), 0), 3) if value else 0
     return f"{value:,.{after_point}f}"

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bench.statements import Statements
     from bench.store import Store
     from bench.workloads import Workload
+
+T = TypeVar("T")
 
 # Node is at its best after some 2,000 requests. PostgreSQL chooses a generic plan after five on
 # each of ten connections, so even the slowest server gets one batch.
@@ -115,21 +117,21 @@ class Measuring:
         servers = [server for server in self.servers if workload.takes_part(server.name)]
         for server in servers:
             self.tell(f"{workload.name}: warms up {server.name}")
-            rates[server.name] = self._warm_up(workload, server)
+            rates[server.name] = self.warm_up(workload, server)
         for connections in self.plan.connections:
             cells = {
                 name: Cell(workload.name, connections, name, statements[name]) for name in rates
             }
             for number in range(self.plan.rounds):
                 self.tell(f"{workload.name}, {connections} connections, round {number + 1}")
-                for server in _rotated(servers, number):
+                for server in rotated(servers, number):
                     count = self.plan.count(connections, rates[server.name])
                     cell = cells[server.name]
-                    cell.rounds.append(self._round(workload, server, connections, count))
+                    cell.rounds.append(self.round(workload, server, connections, count))
                     cell.resident_bytes = server.resident_bytes()
             yield list(cells.values())
 
-    def _warm_up(self, workload: Workload, server: Running) -> float:
+    def warm_up(self, workload: Workload, server: Running) -> float:
         """Send requests until all is compiled; return how many a second were answered at best."""
         rate, sent, began = 0.0, 0, time.monotonic()
         while sent < _WARM_UP_REQUESTS and time.monotonic() < began + _WARM_UP_SECONDS:
@@ -139,7 +141,8 @@ class Measuring:
             rate, sent = max(rate, batch / run.seconds), sent + batch
         return rate
 
-    def _round(self, workload: Workload, server: Running, connections: int, count: int) -> Round:
+    def round(self, workload: Workload, server: Running, connections: int, count: int) -> Round:
+        """Send so many requests, and return what they cost."""
         server_before, postgres_before = server.cpu_seconds(), self._postgres_seconds(server)
         run = self.generator.run(server, workload, connections, count)
         server_after, postgres_after = server.cpu_seconds(), self._postgres_seconds(server)
@@ -164,6 +167,7 @@ def _percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[math.ceil(share * len(ordered)) - 1]
 
 
-def _rotated(servers: Sequence[Running], by: int) -> list[Running]:
-    start = by % len(servers)
-    return [*servers[start:], *servers[:start]]
+def rotated(taking_turns: Sequence[T], by: int) -> list[T]:
+    """The same, beginning so many places later."""
+    start = by % len(taking_turns)
+    return [*taking_turns[start:], *taking_turns[:start]]

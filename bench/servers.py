@@ -36,6 +36,8 @@ Ask = Callable[[str], Any]
 @dataclass(frozen=True)
 class Server:
     name: str
+    # What the tables of the documentation call it.
+    title: str
     what: str
     # The port -> the command; it may install what the server needs, or raise PeerMissing.
     command: Callable[[int], list[str]] = field(repr=False)
@@ -83,6 +85,7 @@ def _graph_environment(execution: str) -> Callable[[Store], Mapping[str, str]]:
         "GRAPH_EXECUTION": execution,
         # On a busy machine all is slow, and nothing is to be refused for that.
         "GRAPH_EXPENSIVE_AFTER_MS": "10000",
+        "GRAPH_MAX_WAIT_MS": "60000",
     }
 
 
@@ -127,6 +130,7 @@ def _base64(text: str) -> str:
 _ALL = (
     Server(
         LIMIT,
+        "hand-written SQL, bare ASGI",
         "one hand-written JSON statement; bare ASGI, asyncpg, uvicorn with uvloop and httptools",
         _uvicorn("bench.peers.limit:app"),
         _python_environment,
@@ -135,6 +139,7 @@ _ALL = (
     ),
     Server(
         LIMIT_FEATURES,
+        "hand-written SQL with the store's version, history and stock",
         "the same where rows change, with the store's versions, history and stock",
         _uvicorn("bench.peers.limit:app"),
         lambda store: {**_python_environment(store), "WITH_FEATURES": "1"},
@@ -143,6 +148,7 @@ _ALL = (
     ),
     Server(
         "graph",
+        "**graph**",
         "this project, as `graph serve` starts it",
         _graph,
         _graph_environment("compiled"),
@@ -151,6 +157,7 @@ _ALL = (
     ),
     Server(
         "graph-resolvers",
+        "graph with `GRAPH_EXECUTION=resolvers`",
         "the same with GRAPH_EXECUTION=resolvers: Strawberry's executor and DataLoaders",
         _graph,
         _graph_environment("resolvers"),
@@ -159,6 +166,7 @@ _ALL = (
     ),
     Server(
         EXTENDED,
+        "graph with a Python resolver",
         "graph with a Python resolver on Customer",
         _uvicorn("bench.peers.extended_graph:served_app", "--factory"),
         _graph_environment("compiled"),
@@ -167,6 +175,7 @@ _ALL = (
     ),
     Server(
         REPLICAS,
+        "graph with two replicas",
         "this project with two streaming replicas, which answer what it reads",
         _graph,
         _graph_environment("compiled"),
@@ -176,6 +185,7 @@ _ALL = (
     ),
     Server(
         "graph-pgbouncer",
+        "graph through PgBouncer",
         "this project through PgBouncer in transaction mode, which counts as PostgreSQL",
         _graph,
         _graph_environment("compiled"),
@@ -185,6 +195,7 @@ _ALL = (
     ),
     Server(
         "strawberry",
+        "Strawberry, SQLAlchemy, DataLoaders as documented",
         "plain Strawberry: its ASGI view, DataLoaders, SQLAlchemy ORM entities; uvicorn as above",
         _uvicorn("bench.peers.plain_strawberry:app"),
         _python_environment,
@@ -192,6 +203,7 @@ _ALL = (
         _global_id,
     ),
     Server(
+        "strawchemy",
         "strawchemy",
         "strawchemy: Strawberry and one statement from SQLAlchemy's ORM; uvicorn as above",
         _uvicorn("bench.peers.strawchemy.server:app", python=lambda: python_with("strawchemy")),
@@ -202,6 +214,7 @@ _ALL = (
     ),
     Server(
         "yoga",
+        "GraphQL Yoga with graphql-jit",
         "GraphQL Yoga with graphql-jit on node:http; pg, prepared statements, DataLoaders",
         _node("yoga"),
         _node_environment,
@@ -210,6 +223,7 @@ _ALL = (
     ),
     Server(
         "mercurius",
+        "Mercurius with its JIT",
         "Mercurius with its JIT on Fastify; pg, prepared statements, DataLoaders",
         _node("mercurius"),
         _node_environment,
@@ -218,6 +232,7 @@ _ALL = (
     ),
     Server(
         "postgraphile",
+        "PostGraphile 5",
         "PostGraphile with its amber preset and filters on node:http; pg, prepared statements",
         _node("postgraphile"),
         _node_environment,

@@ -1,4 +1,7 @@
-"""How many statements a request costs: pg_stat_statements, in a pass that nobody times."""
+"""How many statements a request costs, and how many blocks they look at.
+
+The counts are PostgreSQL's own, by pg_stat_statements, in a pass that nobody times.
+"""
 
 from __future__ import annotations
 
@@ -29,21 +32,34 @@ class Statements:
 
     reading: float
     control: float
+    # Blocks of 8 KiB, as often as they were looked at.
+    blocks: float
 
     def __str__(self) -> str:
         reading, control = f"{round(self.reading, 1):g}", f"{round(self.control, 1):g}"
         return f"{reading} + {control}" if self.control else reading
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """What one statement has cost."""
+
+    text: str
+    calls: int
+    blocks: int
+
+
 class Counted:
     """What ran during `counted`, known when its block has ended."""
 
-    calls: list[tuple[str, int]]
+    statements: list[_Counts]
 
     def per_request(self, requests: int) -> Statements:
-        control = sum(count for text, count in self.calls if _CONTROL.match(text))
-        reading = sum(count for _, count in self.calls) - control
-        return Statements(reading / requests, control / requests)
+        control = sum(each.calls for each in self.statements if _CONTROL.match(each.text))
+        reading = sum(each.calls for each in self.statements) - control
+        # Without those that ran meanwhile, but for no request.
+        blocks = sum(each.blocks for each in self.statements if each.calls >= requests)
+        return Statements(reading / requests, control / requests, blocks / requests)
 
 
 def prepare_counting(store: Store) -> None:
@@ -59,7 +75,7 @@ def counted(store: Store) -> Iterator[Counted]:
     try:
         yield count
     finally:
-        count.calls = asyncio.run(_track(store, "none"))
+        count.statements = asyncio.run(_track(store, "none"))
 
 
 async def _prepare(store: Store) -> None:
@@ -73,8 +89,8 @@ async def _prepare(store: Store) -> None:
     await asyncio.sleep(_RELOAD_SECONDS)
 
 
-async def _track(store: Store, what: str) -> list[tuple[str, int]]:
-    """Change what is counted; return the (text, calls) of what has been, and begin anew."""
+async def _track(store: Store, what: str) -> list[_Counts]:
+    """Change what is counted; return what has been, and begin anew."""
     connection = await store.connect()
     try:
         await connection.execute("SET pg_stat_statements.track = 'none'")
@@ -83,9 +99,10 @@ async def _track(store: Store, what: str) -> list[tuple[str, int]]:
         await asyncio.sleep(_RELOAD_SECONDS)
         # Not what has just been done here.
         rows: list[Any] = await connection.fetch(
-            "SELECT query, calls FROM pg_stat_statements WHERE query !~ 'pg_stat_statements'"
+            "SELECT query, calls, shared_blks_hit + shared_blks_read FROM pg_stat_statements"
+            " WHERE query !~ 'pg_stat_statements'"
         )
         await connection.execute("SELECT pg_stat_statements_reset()")
     finally:
         await connection.close()
-    return [(row["query"], row["calls"]) for row in rows]
+    return [_Counts(*row) for row in rows]

@@ -40,12 +40,13 @@ _MEANINGS: dict[str, Callable[[], Unavailable]] = {
 # A single read waits for no row, so these are a standby's recovery, which removes rows that it
 # reads, or a migration. A transaction of ours begins anew (`graph.database.transaction`).
 _CONFLICTS = ("40001", "40P01")
+_CONNECTION = "08"
 # PostgreSQL ends the connection: 08 in the driver's words; an administrator, a crash of another
 # backend, a database that is dropped, one idle for too long.
 _ENDED = ("08003", "08006", "08P01", "57P01", "57P02", "57P04", "57P05", "25P03")
 # What begins a SQLSTATE that says "not now": connection, authorization, no such database,
 # resources, a database that takes no connections, operator intervention.
-_TRANSIENT = ("08", "28", "3D", "53", "55000", "57")
+_TRANSIENT = (_CONNECTION, "28", "3D", "53", "55000", "57")
 # The driver's own words for a connection that was lost, or whose protocol went out of step with it.
 _BROKEN = re.compile(
     r"cannot switch to|cannot process message|not connected|unknown error in protocol"
@@ -82,8 +83,18 @@ def typed(error: Exception) -> Exception:
 
 
 def sqlstate(error: BaseException) -> str:
-    """The SQLSTATE of an error; empty if PostgreSQL did not send it."""
+    """The SQLSTATE of an error; empty if it has none. See `was_sent`."""
     return next((state for each in _causes(error) if (state := _state_of(each))), "")
+
+
+def was_sent(error: BaseException) -> bool:
+    """Whether PostgreSQL sent the error: a statement that was its own transaction did nothing.
+
+    For a connection that is lost the driver has an error of its own, with a SQLSTATE as well. What
+    PostgreSQL sent before is the cause of that.
+    """
+    states = filter(None, map(_state_of, _causes(error)))
+    return any(not state.startswith(_CONNECTION) for state in states)
 
 
 def is_lost(error: Exception) -> bool:

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 from graph.errors import InvalidSetting, InvalidToken
 from graph.server.api_keys import ApiKeys
-from graph.server.jwks import JWKSet
 from graph.server.requests import headers_of
-from graph.server.tokens import ClaimRules, SharedSecret, Tokens
 from graph.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from graph.database.engine import Database
+    from graph.server.jwks import JWKSet
+    from graph.server.tokens import Tokens
     from graph.settings import Settings
 
 _MAX_TOKEN_BYTES = 8_192
@@ -41,8 +41,8 @@ class Authenticator:
         self._anonymous = Viewer(role=role, may=roles[role])
         # By the hash of an Authorization header: a viewer, and when its sign-in ends.
         self._known: dict[bytes, tuple[Viewer, float]] = {}
-        self._jwks = JWKSet(settings.jwt_jwks_url, self.forget) if settings.jwt_jwks_url else None
-        self._tokens = self._of_issuer(settings, ClaimRules.of(settings, roles))
+        self._jwks: JWKSet | None = None
+        self._tokens = self._of_issuer(settings, roles) if _has_issuer(settings) else None
         self._api_keys: ApiKeys | None = None
 
     @asynccontextmanager
@@ -99,12 +99,21 @@ class Authenticator:
         viewer = await self._tokens.viewer(token)
         return viewer, viewer.expires_at.timestamp() if viewer.expires_at else 0.0
 
-    def _of_issuer(self, settings: Settings, rules: ClaimRules) -> Tokens | None:
-        if self._jwks is not None:
+    def _of_issuer(self, settings: Settings, roles: Mapping[str, frozenset[str]]) -> Tokens:
+        # Where nobody signs in with a token, a worker does not hold 9 MiB of cryptography.
+        from graph.server.jwks import JWKSet  # noqa: PLC0415
+        from graph.server.tokens import ClaimRules, SharedSecret, Tokens  # noqa: PLC0415
+
+        rules = ClaimRules.of(settings, roles)
+        if settings.jwt_jwks_url is not None:
+            self._jwks = JWKSet(settings.jwt_jwks_url, self.forget)
             return Tokens(self._jwks, rules)
-        if settings.jwt_secret is not None:
-            return Tokens(SharedSecret(settings.jwt_secret.get_secret_value()), rules)
-        return None
+        assert settings.jwt_secret is not None  # noqa: S101  there is an issuer
+        return Tokens(SharedSecret(settings.jwt_secret.get_secret_value()), rules)
+
+
+def _has_issuer(settings: Settings) -> bool:
+    return settings.jwt_jwks_url is not None or settings.jwt_secret is not None
 
 
 def check_roles(settings: Settings, roles: Mapping[str, frozenset[str]]) -> None:

@@ -35,6 +35,14 @@ _MOVED = f"""
                 FROM {PAIRS}
                 AND (o.*) IS DISTINCT FROM (n.*)"""  # noqa: S608  ours
 
+# New lines touch an order that this transaction has not written yet. A line with pieces left cannot
+# make its order CANCELLED. To ask first costs half of an UPDATE that finds nothing. OFFSET 0: else
+# the plan for a first statement of many lines would read all orders.
+_IS_TOUCHED = """EXISTS (
+                SELECT FROM new_rows WHERE quantity = cancelled_quantity OR EXISTS (
+                    SELECT FROM orders WHERE id = order_id
+                    AND xmin <> pg_current_xact_id()::xid OFFSET 0))"""
+
 
 def _touch(orders: str) -> str:
     """Increment the versions of orders; they are CANCELLED when no piece of them is left.
@@ -86,7 +94,9 @@ _FUNCTIONS = {
         IF current_setting('graph.logging', true) = 'off' THEN
             RETURN NULL;
         END IF;
-        IF TG_OP = 'INSERT' THEN{_touch("SELECT order_id FROM new_rows")}
+        IF TG_OP = 'INSERT' THEN
+            IF {_IS_TOUCHED} THEN{_touch("SELECT order_id FROM new_rows")}
+            END IF;
         ELSIF TG_OP = 'DELETE' THEN{_touch("SELECT order_id FROM old_rows")}
         ELSE{_touch(_MOVED)}
         END IF;

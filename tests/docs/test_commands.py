@@ -15,7 +15,7 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
-from bench import access, limits, overload, price
+from bench import access, limits, memory, overload, price
 from bench.__main__ import app as bench
 from graph.cli import app
 from graph.settings import Settings
@@ -50,6 +50,7 @@ _BENCHES: dict[str, typer.Typer] = {
     "bench.limits": limits.app,
     "bench.access": access.app,
     "bench.overload": overload.app,
+    "bench.memory": memory.app,
     "bench.price": price.app,
 }
 SETTINGS = {f"GRAPH_{name.upper()}" for name in Settings.model_fields}

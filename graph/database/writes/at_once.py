@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from graph.database.driver_errors import is_lost, sqlstate, typed
+from sqlalchemy import Enum, String
+
+from graph.database.dialect import DIALECT
+from graph.database.driver_errors import is_lost, typed, was_sent
 from graph.database.relationships import mapper_of
 from graph.database.server import json_function
 from graph.database.worlds import OWN, text_in, world_of
@@ -62,18 +65,40 @@ def update_at_once(
     *,
     expected: int | None,
     values: Mapping[str, Any],
+    expressions: tuple[tuple[str, str], ...] = (),
+    condition: str = "TRUE",
 ) -> ChangeAtOnce | None:
     """Set these values by attribute, if the row exists in the world, at the expected version.
+
+    `expressions` are SQL for the new value of an attribute, in which `{value}` is the given one, as
+    in `stock + {value}`. The row must meet the `condition`, which may name each value as in
+    `stock >= {stock}`. Both see the row as it is under its lock.
 
     None where that is no single statement: nothing is set, or the entity refers to itself.
     """
     if not values or _refers_to_itself(entity):
         return None
-    queries = _update(entity, tuple(values), world)
+    queries = _update(entity, tuple(values), expressions, condition, world)
     parameters = [key, expected, *values.values()]
     if entity in world.rules:
         parameters.append(viewer.own)
     return ChangeAtOnce(queries, parameters, ((entity, "changed"),))
+
+
+def insert_at_once(
+    entity: str, values: Mapping[str, Any], *, taken: str = ""
+) -> ChangeAtOnce | None:
+    """Add a row with these values by attribute.
+
+    `taken` is SQL for rows that must not exist, which may name each value as in `name = {name}`: a
+    row that violates a constraint would use up a key.
+
+    None where that is no single statement: the entity refers to itself.
+    """
+    if _refers_to_itself(entity):
+        return None
+    queries = _insert(entity, tuple(values), taken)
+    return ChangeAtOnce(queries, list(values.values()), ((entity, "added"),))
 
 
 @lru_cache(maxsize=1024)
@@ -142,7 +167,7 @@ async def _first(database: Database, driver: Any, sql: str, parameters: Sequence
         if not is_gone and not isinstance(typed(error), TimedOut | ReadOnly):
             return None
         failure = database.failed(driver, error)
-        raise (failure if sqlstate(error) else OutcomeUnknown()) from error
+        raise (failure if was_sent(error) else OutcomeUnknown()) from error
 
 
 @lru_cache(maxsize=1024)
@@ -161,18 +186,50 @@ def _combined(queries: str, first: str, read: str, offset: int, actor: int | Non
 
 
 @cache
-def _update(entity: str, attributes: tuple[str, ...], world: World) -> str:
+def _update(
+    entity: str,
+    attributes: tuple[str, ...],
+    expressions: tuple[tuple[str, str], ...],
+    condition: str,
+    world: World,
+) -> str:
     """Such as `changed AS (UPDATE items SET "name" = $3 WHERE ... RETURNING *)`."""
+    placeholders = {name: f"${nth}" for nth, name in enumerate(attributes, start=3)}
+    new = dict.fromkeys(attributes, "{value}") | dict(expressions)
     columns = ", ".join(
-        f"{column_name(entity, name)} = ${nth}" for nth, name in enumerate(attributes, start=3)
+        f"{column_name(entity, name)} = {new[name].format(value=placeholder)}"
+        for name, placeholder in placeholders.items()
     )
     key = "$1"
     if entity in world.rules:
         key = f"({permitted(world, entity, key=1, own=len(attributes) + 3)})"
     return f"""changed AS (
         UPDATE {table_name(entity)} SET {columns}
-        WHERE id = {key} AND ($2::integer IS NULL OR version = $2) RETURNING *)
+        WHERE id = {key} AND ($2::integer IS NULL OR version = $2)
+        AND {condition.format(**placeholders)} RETURNING *)
     """  # noqa: S608  names of the models
+
+
+@cache
+def _insert(entity: str, attributes: tuple[str, ...], taken: str) -> str:
+    """Such as `added AS (INSERT INTO items ("name") SELECT $1::VARCHAR WHERE ... RETURNING *)`."""
+    placeholders = {
+        name: f"${nth}::{_parameter_type(entity, name)}"
+        for nth, name in enumerate(attributes, start=1)
+    }
+    names = ", ".join(column_name(entity, name) for name in attributes)
+    free = f"NOT EXISTS ({taken.format(**placeholders)})" if taken else "TRUE"
+    return f"""added AS (
+        INSERT INTO {table_name(entity)} ({names}) SELECT {", ".join(placeholders.values())}
+        WHERE {free} RETURNING *)
+    """
+
+
+def _parameter_type(entity: str, attribute: str) -> str:
+    """The SQL type of a parameter for a column; not one of a length, which a cast would cut to."""
+    type_ = mapper_of(entity).columns[attribute].type
+    is_text = isinstance(type_, String) and not (isinstance(type_, Enum) and type_.native_enum)
+    return "text" if is_text else type_.compile(DIALECT)
 
 
 @cache

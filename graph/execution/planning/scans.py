@@ -31,6 +31,7 @@ from graph.selection import (
     Test,
     Through,
     TotalCount,
+    bounds_in,
     terms_in,
     terms_of,
 )
@@ -213,10 +214,22 @@ def _filled(keys: tuple[Term, ...], rows: float) -> float:
 
 
 def _has_indexed_order(entity: str, shape: PageShape) -> bool:
-    """Whether an index gives the rows of the page, so that no others are looked at."""
+    """Whether an index gives the rows of the page, so that no others are looked at.
+
+    Bounds of what is sorted by say where in the index they begin or end.
+    """
     first = shape.order[0].term
     is_by_index = isinstance(first, Attribute) and is_indexed(entity, first.name)
-    return shape.where is None and is_by_index
+    return is_by_index and _only_bounds(shape.where, first)
+
+
+def _only_bounds(condition: Condition | None, term: Term) -> bool:
+    match condition:
+        case None:
+            return True
+        case AllOf(conditions):
+            return all(_only_bounds(each, term) for each in conditions)
+    return any(bounds_in(condition, term))
 
 
 def _share(entity: str, condition: Condition | None, rows: float) -> float:

@@ -17,6 +17,7 @@ class Mutation(BulkMutation):
     create_customer: results.CreateCustomerResult | None = mutation(
         "Add a customer.",
         rule=customers.create,
+        at_once=customers.create_at_once,
         input=inputs.CreateCustomerInput,
         success=saved(results.CustomerSaved, "customer_id"),
     )
@@ -36,6 +37,7 @@ class Mutation(BulkMutation):
     create_item: results.CreateItemResult | None = mutation(
         "Add an item.",
         rule=items.create,
+        at_once=items.create_at_once,
         input=inputs.CreateItemInput,
         success=saved(results.ItemSaved, "item_id"),
     )
@@ -49,6 +51,7 @@ class Mutation(BulkMutation):
     adjust_stock: results.AdjustStockResult | None = mutation(
         "Change the number of pieces of an item in stock.",
         rule=items.adjust_stock,
+        at_once=items.adjust_stock_at_once,
         input=inputs.AdjustStockInput,
         success=saved(results.ItemSaved, "item_id"),
     )
@@ -80,6 +83,7 @@ class Mutation(BulkMutation):
     advance_order: results.AdvanceOrderResult | None = mutation(
         "Record that an order was paid, shipped or delivered.",
         rule=orders.advance,
+        at_once=orders.advance_at_once,
         input=inputs.AdvanceOrderInput,
         success=saved(results.OrderSaved, "order_id"),
     )

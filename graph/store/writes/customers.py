@@ -22,6 +22,10 @@ _IN_USE = """
     SELECT EXISTS (SELECT FROM customers WHERE username = $1 AND id <> $3) AS username,
            EXISTS (SELECT FROM customers WHERE lower(email) = lower($2) AND id <> $3) AS email
 """
+_TAKEN = """
+    SELECT FROM customers WHERE username = {username} UNION ALL
+    SELECT FROM customers WHERE lower(email) = lower({email})
+"""
 _DELETE = """
     DELETE FROM customers WHERE id = $1
     AND NOT EXISTS (SELECT FROM orders WHERE customer_id = $1) RETURNING id
@@ -37,10 +41,16 @@ async def create(
         ValidationFailed: texts are missing or too long; the username or email address is taken.
     """
     values = Values(given, path)
-    texts = values.texts("Customer", *_TEXTS, required=True)
-    values.email("email")
+    texts = _new(values)
     await _check_free(transaction, values, 0)
     return await rows.insert(transaction, "Customer", texts)
+
+
+def create_at_once(_: Viewer, __: World, given: Mapping[str, Any]) -> ChangeAtOnce | None:
+    """As `create`, in one statement."""
+    values = Values(given)
+    texts = _new(values)
+    return None if values.problems else at_once.insert_at_once("Customer", texts, taken=_TAKEN)
 
 
 async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -84,6 +94,13 @@ async def delete(transaction: Transaction, given: Mapping[str, Any]) -> int:
     if not await transaction.first(_DELETE, key):
         raise NotAllowed(Reason(ReasonCode.HAS_ORDERS, "The customer has orders."))
     return key
+
+
+def _new(values: Values) -> dict[str, str | None]:
+    """The texts of a new customer."""
+    texts = values.texts("Customer", *_TEXTS, required=True)
+    values.email("email")
+    return texts
 
 
 def _changes(given: Mapping[str, Any]) -> tuple[Values, int, int | None, dict[str, str | None]]:

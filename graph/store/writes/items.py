@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from graph.database.writes import at_once, rows
 from graph.database.writes.values import INPUT, Values, check_version
-from graph.errors import InsufficientStock, NotAllowed, ProblemCode, Reason, ReasonCode, Shortage
+from graph.errors import (
+    InsufficientStock,
+    NotAllowed,
+    ProblemCode,
+    Reason,
+    ReasonCode,
+    Shortage,
+    ValidationFailed,
+)
 from graph.relay import INT4_MAX
 
 if TYPE_CHECKING:
@@ -32,11 +40,16 @@ async def create(
         ValidationFailed: the name, a price or the stock is invalid.
     """
     values = Values(given, path)
-    texts = values.texts("Item", *_TEXTS, required=True)
-    prices = {name: values.money(name, required=True) for name in _PRICES}
-    stock = values.stock() if values.given("stock") is not None else None
+    new = _new(values)
     values.check()
-    return await rows.insert(transaction, "Item", {**texts, **prices, "stock": stock})
+    return await rows.insert(transaction, "Item", new)
+
+
+def create_at_once(_: Viewer, __: World, given: Mapping[str, Any]) -> ChangeAtOnce | None:
+    """As `create`, in one statement."""
+    values = Values(given)
+    new = _new(values)
+    return None if values.problems else at_once.insert_at_once("Item", new)
 
 
 async def update(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -72,7 +85,52 @@ async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> in
         NotAllowed: `by`, for an item whose stock is not tracked.
         InsufficientStock: the result would be negative.
     """
-    values = Values(given)
+    key, expected, by, to, change = _adjustment(Values(given))
+    row = await rows.lock(transaction, "Item", key, "version", "stock")
+    check_version("Item", key, expected=expected, row=row)
+    stock = to if by is None else _moved(key, row["stock"], by, change)
+    await transaction.fetch(_SET_STOCK, key, stock)
+    return key
+
+
+def adjust_stock_at_once(
+    viewer: Viewer, world: World, given: Mapping[str, Any]
+) -> ChangeAtOnce | None:
+    """As `adjust_stock`, in one statement."""
+    try:
+        key, expected, by, to, _ = _adjustment(Values(given))
+    except ValidationFailed:
+        return None
+    if by is None:
+        return at_once.update_at_once(
+            viewer, world, "Item", key, expected=expected, values={"stock": to}
+        )
+    return at_once.update_at_once(
+        viewer,
+        world,
+        "Item",
+        key,
+        expected=expected,
+        values={"stock": by},
+        expressions=(("stock", "stock + {value}"),),
+        condition=f"stock + {{stock}}::bigint BETWEEN 0 AND {INT4_MAX}",
+    )
+
+
+def _new(values: Values) -> dict[str, Any]:
+    """The values of a new item."""
+    texts = values.texts("Item", *_TEXTS, required=True)
+    prices = {name: values.money(name, required=True) for name in _PRICES}
+    stock = values.stock() if values.given("stock") is not None else None
+    return {**texts, **prices, "stock": stock}
+
+
+def _adjustment(values: Values) -> tuple[int, int | None, int | None, int | None, Values]:
+    """The key, the expected version, and the change: `by`, or else `to`; and its values.
+
+    Raises:
+        ValidationFailed: a number is out of range.
+    """
     key, expected = values.key("id", "Item"), values.expected_version()
     change = values.inside("change")
     by = change.number("by", -INT4_MAX, INT4_MAX) if "by" in change else None
@@ -80,11 +138,7 @@ async def adjust_stock(transaction: Transaction, given: Mapping[str, Any]) -> in
     if "untracked" in change:
         change.only_true("untracked")
     values.check()
-    row = await rows.lock(transaction, "Item", key, "version", "stock")
-    check_version("Item", key, expected=expected, row=row)
-    stock = to if by is None else _moved(key, row["stock"], by, change)
-    await transaction.fetch(_SET_STOCK, key, stock)
-    return key
+    return key, expected, by, to, change
 
 
 def _changes(given: Mapping[str, Any]) -> tuple[Values, int, int | None, dict[str, Any]]:

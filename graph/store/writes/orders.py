@@ -6,13 +6,13 @@ from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from graph.database.writes import rows
+from graph.database.writes import at_once, rows
 from graph.database.writes.at_once import ChangeAtOnce, permitted
 from graph.database.writes.values import INPUT, MOST_LINES, Values, check_version
 from graph.errors import NotAllowed, ProblemCode, Reason, ReasonCode, ValidationFailed
 from graph.store.models import OrderStatus
 from graph.store.writes import stock
-from graph.store.writes.rules import OrderAction, check_allowed, target
+from graph.store.writes.rules import TRANSITIONS, OrderAction, check_allowed, target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,29 +41,29 @@ _PLACE = """
 # The same as one statement. All items are counted, or none: the prices of others than those that
 # are locked would be from before the statement waited for a lock.
 _PLACE_AT_ONCE = """
-    wanted AS MATERIALIZED (
-        SELECT id, pieces FROM unnest($2::bigint[], $3::integer[]) AS wanted(id, pieces)),
     counted AS MATERIALIZED (
         SELECT id, stock, selling_price, name FROM items
         WHERE id = ANY($2::bigint[]) AND stock IS NOT NULL ORDER BY id FOR NO KEY UPDATE),
     found AS MATERIALIZED (
-        SELECT id, selling_price, name, TRUE AS is_counted FROM counted UNION ALL
-        SELECT id, selling_price, name, FALSE FROM items
-        WHERE id = ANY($2::bigint[]) AND stock IS NULL),
+        SELECT id, stock, selling_price, name, pieces
+        FROM unnest($2::bigint[], $3::integer[]) AS wanted(id, pieces) JOIN (
+            SELECT id, stock, selling_price, name FROM counted UNION ALL
+            SELECT id, stock, selling_price, name FROM items
+            WHERE id = ANY($2::bigint[]) AND stock IS NULL) AS items USING (id)),
     possible AS MATERIALIZED (
-        SELECT FROM (VALUES (1)) AS once
-        WHERE (SELECT count(*) FROM found) = cardinality($2::bigint[])
-        AND (SELECT count(*) FROM counted) IN (0, cardinality($2::bigint[]))
-        AND NOT EXISTS (SELECT FROM counted JOIN wanted USING (id) WHERE stock < pieces)
+        SELECT FROM (
+            SELECT count(*) AS every, count(stock) AS counted,
+                   coalesce(bool_and(stock >= pieces), TRUE) AS is_enough FROM found) AS items
+        WHERE every = cardinality($2::bigint[]) AND counted IN (0, every) AND is_enough
         AND EXISTS (SELECT FROM ({customer}) AS customer)),
     taken AS (
-        UPDATE items SET stock = items.stock - pieces FROM possible, wanted JOIN counted USING (id)
-        WHERE items.id = wanted.id),
+        UPDATE items SET stock = items.stock - pieces FROM possible, found
+        WHERE items.id = found.id AND found.stock IS NOT NULL),
     placed AS (INSERT INTO orders (customer_id) SELECT $1 FROM possible RETURNING *),
     lines AS (
         INSERT INTO order_lines (order_id, item_id, quantity, unit_price, item_name, taken)
         SELECT placed.id, found.id, line.quantity, selling_price, name,
-               CASE WHEN is_counted THEN line.quantity ELSE 0 END
+               CASE WHEN stock IS NULL THEN 0 ELSE line.quantity END
         FROM placed
         CROSS JOIN unnest($4::bigint[], $5::smallint[]) WITH ORDINALITY AS line(id, quantity, nth)
         JOIN found ON found.id = line.id
@@ -149,13 +149,27 @@ async def advance(transaction: Transaction, given: Mapping[str, Any]) -> int:
         ValidationFailed: the id is invalid, or there is no expected version.
         NotFound, Conflict, NotAllowed: as `lock`.
     """
-    values = Values(given)
-    key, expected = values.key("id", "Order"), values.expected_version()
-    values.check()
-    action = OrderAction(values.given("action"))
+    key, expected, action = _advance(Values(given))
     await lock(transaction, key, expected, action)
     await transaction.fetch(_MOVE, key, target(action))
     return key
+
+
+def advance_at_once(viewer: Viewer, world: World, given: Mapping[str, Any]) -> ChangeAtOnce | None:
+    """As `advance`, in one statement."""
+    try:
+        key, expected, action = _advance(Values(given))
+    except ValidationFailed:
+        return None
+    return at_once.update_at_once(
+        viewer,
+        world,
+        "Order",
+        key,
+        expected=expected,
+        values={"status": target(action)},
+        condition=_allowing(action),
+    )
 
 
 async def cancel(transaction: Transaction, given: Mapping[str, Any]) -> int:
@@ -201,6 +215,25 @@ async def lock(
     row = await rows.lock(transaction, "Order", key, "version", "status")
     check_version("Order", key, expected=expected, row=row)
     check_allowed(action, OrderStatus(row["status"]))
+
+
+def _advance(values: Values) -> tuple[int, int | None, OrderAction]:
+    """The key, the expected version and the action of an advance.
+
+    Raises:
+        ValidationFailed: the id is invalid.
+    """
+    key, expected = values.key("id", "Order"), values.expected_version()
+    values.check()
+    return key, expected, OrderAction(values.given("action"))
+
+
+@cache
+def _allowing(action: OrderAction) -> str:
+    """SQL of the orders whose status allows an action."""
+    sources, _ = TRANSITIONS[action]
+    names = ", ".join(f"'{status}'" for status in sorted(sources))
+    return f"status IN ({names})"
 
 
 def _order(values: Values, viewer: Viewer) -> tuple[int, list[Values], list[int], list[int]]:

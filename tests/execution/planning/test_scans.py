@@ -43,6 +43,7 @@ def price(query: str, sizes: Any = None, world: World = EVERYTHING, **variables:
     return compiled.prices.price(sizes or Fixed(**LARGE), world).total(values)
 
 
+ORDERS_OF = "{ orders(first: 10, where: %s, orderBy: [%s]) { nodes { id } } }"
 SORTED = "{ customers(first: 1, orderBy: [%s]) { nodes { id } } }"
 
 
@@ -60,6 +61,21 @@ def some(depth: int, inner: str = "{quantity: {gt: 1}}") -> str:
         ("{ customers(first: 10) { nodes { id orders(first: 5) { nodes { id } } } } }", 71, 80),
         ("{ customers(first: 10, where: {databaseId: {eq: 1}}) { nodes { id } } }", 11, 20),
         ("{ customers(where: {databaseId: {in: [1, 2]}}) { totalCount } }", 6, 20),
+        (ORDERS_OF % ("{datePlaced: {gte: $day, lt: $day}}", "{datePlaced: ASC}"), 11, 20),
+        (ORDERS_OF % ("{datePlaced: {lte: $day}}", "{datePlaced: DESC}, {total: ASC}"), 11, 20),
+        # what it does not give: another sort, a condition of another column, a count
+        (ORDERS_OF % ("{datePlaced: {gte: $day}}", "{status: ASC}"), 50_000, 300_000),
+        (
+            ORDERS_OF % ("{datePlaced: {gte: $day}, status: {eq: PAID}}", "{datePlaced: ASC}"),
+            50_000,
+            300_000,
+        ),
+        (
+            ORDERS_OF % ("{or: [{datePlaced: {gte: $day}}]}", "{datePlaced: ASC}"),
+            50_000,
+            300_000,
+        ),
+        ("{ orders(where: {datePlaced: {gte: $day}}) { totalCount } }", 40_000, 100_000),
         # one look at all rows
         ("{ customers { totalCount } }", 5_000, 10_000),
         ('{ customers(where: {firstName: {contains: "a"}}) { nodes { id } } }', 10_000, 40_000),
@@ -82,7 +98,8 @@ def some(depth: int, inner: str = "{quantity: {gt: 1}}") -> str:
     ],
 )
 def test_the_price_is_that_of_the_rows_looked_at(query: str, least: int, most: int) -> None:
-    assert least <= price(query) <= most
+    day = '"2026-01-01T00:00:00Z"'
+    assert least <= price(query.replace("$day", day)) <= most
 
 
 def test_each_sort_condition_measure_and_key_adds_to_the_price() -> None:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from random import Random
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
@@ -29,9 +31,14 @@ from tests.execution.running.test_mutations import without_ids
 from tests.execution.test_failures import connected, end_connections, waiting_for_a_lock
 from tests.mutations import ANY, at, mutation, run
 from tests.rows import fill
+from tests.server.proxy import running_proxy
+
+if TYPE_CHECKING:
+    from graph.database.embedded import Cluster
 
 CUSTOMERS, ITEMS = 3, 6
 UPDATED = "... on CustomerSaved { customer { id town version } }"
+VERSION = "SELECT version FROM customers WHERE id = 1"
 PLACED = """... on OrderSaved { order { id total lineItems(first: 9) { totalCount
     nodes { quantity taken unitPrice itemName order { status } } } } }"""
 
@@ -41,6 +48,9 @@ async def filled(client: Client) -> Client:
     await fill(client.database, customers=CUSTOMERS, orders=1, lines=1, items=ITEMS)
     await changed(client.database, "UPDATE items SET stock = 10 WHERE id <= 3")
     return client
+
+
+ORDERS = "INSERT INTO orders (customer_id) SELECT 1 FROM generate_series(4, 30)"
 
 
 async def changed(database: Database, statement: str) -> None:
@@ -53,6 +63,14 @@ async def value(database: Database, query: str) -> Any:
         return await session.scalar(text(query))
 
 
+async def until_the_version_is(version: int, database: Database) -> None:
+    for _ in range(600):
+        if await value(database, VERSION) == version:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(version)
+
+
 def customer(number: int) -> str:
     return to_global_id("Customer", number)
 
@@ -61,37 +79,73 @@ def lines(*items: int, quantity: int = 1) -> list[dict[str, Any]]:
     return [{"itemId": to_global_id("Item", item), "quantity": quantity} for item in items]
 
 
+def texts_of_a_customer(random: Random) -> dict[str, Any]:
+    return {
+        "town": random.choice(["Ulm", " Köln ", "", None, "x" * 101]),
+        "username": random.choice(["user1", "a\u200bb", *[f"new{random.random()}"] * 2]),
+        "email": random.choice(["user1@x", "USER2@example.com", *[f"{random.random()}@x"] * 2]),
+    }
+
+
+def values_of_an_item(random: Random) -> dict[str, Any]:
+    return {
+        "name": random.choice(["A", " é ", "", "x" * 201]),
+        "sellingPrice": random.choice(["1.00", "2.50", "-1", "1.001"]),
+        "costPrice": random.choice(["1.00", None]),
+    }
+
+
 def an_input(name: str, random: Random) -> dict[str, Any]:
     """Values that are mostly valid."""
-    expected = random.choice([ANY, ANY, at(1), at(2), {"any": False}])
     if name == "placeOrder":
         items = random.choices(range(1, ITEMS + 1), k=random.randint(0, 4))
         items = random.choice([items, [each % 3 + 1 for each in items], [*items, 99]])
         order = lines(*items, quantity=random.choice([1, 2, 9, 0, 40_000]))
         return {"customerId": customer(random.choice([1, 2, 99])), "lines": order}
+    if name == "createCustomer":
+        texts = {"firstName": "A", "lastName": " B ", "address": "C"} | texts_of_a_customer(random)
+        return texts | {"town": texts["town"] or "Ulm"}
+    if name == "createItem":
+        values = values_of_an_item(random)
+        stock: dict[str, Any] = random.choice([{}, {"stock": None}, {"stock": 7}])
+        return values | stock | {"costPrice": values["costPrice"] or "1.00"}
+    expected = random.choice([ANY, ANY, ANY, at(1), at(2), {"any": False}])
+    if name == "advanceOrder":
+        key = to_global_id("Order", random.randint(1, 35))
+        action = random.choice(["PAY", "SHIP", "DELIVER"])
+        return {"id": key, "expectedVersion": expected, "action": action}
+    if name == "adjustStock":
+        key = to_global_id("Item", random.choice([1, 2, 3, 5, 99]))
+        by = [{"by": by} for by in (0, 1, -1, -11, 4, 2**31 - 1, 2**31 - 10, -(2**31) + 1)]
+        to = [{"to": 10}, {"to": 12}, {"to": -1}, {"untracked": True}, {"untracked": False}]
+        return {"id": key, "expectedVersion": expected, "change": random.choice([*by, *to])}
     if name == "updateItem":
-        optional = {
-            "name": random.choice(["A", " é ", "", "x" * 201]),
-            "sellingPrice": random.choice(["1.00", "2.50", "-1", "1.001"]),
-            "costPrice": random.choice(["1.00", None]),
-        }
+        optional = values_of_an_item(random)
         key = to_global_id("Item", random.choice([1, 2, 5, 99]))
     else:
-        optional = {
-            "town": random.choice(["Ulm", " Köln ", "", None, "x" * 101]),
-            "username": random.choice(["user1", "user2", "new", "a\u200bb"]),
-            "email": random.choice(["user1@example.com", "USER2@example.com", "new@x", "none"]),
-        }
+        optional = texts_of_a_customer(random)
         key = random.choice([customer(1), customer(2), customer(99), "nothing"])
     given = random.sample(sorted(optional), k=random.randint(0, 3))
     return {"id": key, "expectedVersion": expected} | {each: optional[each] for each in given}
 
 
-@pytest.mark.parametrize("name", ["updateCustomer", "updateItem", "placeOrder"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "createCustomer",
+        "updateCustomer",
+        "createItem",
+        "updateItem",
+        "adjustStock",
+        "placeOrder",
+        "advanceOrder",
+    ],
+)
 async def test_one_statement_changes_and_refuses_as_the_rule_does(
     client: Client, name: str
 ) -> None:
     await filled(client)
+    await changed(client.database, ORDERS)
     random, changes = Random(name), 0  # noqa: S311  no secret
     for _ in range(120):
         given = an_input(name, random)
@@ -157,6 +211,48 @@ async def test_a_customer_changes_nobody_else_in_one_statement(
 
     assert await value(client.database, "SELECT count(*) FROM customers WHERE town = 'Ulm'") == 0
     assert await value(client.database, "SELECT count(*) FROM orders") == CUSTOMERS
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "success"),
+    [
+        (
+            "createCustomer",
+            dict.fromkeys(("firstName", "lastName", "username", "address", "town"), "A")
+            | {"email": "a@example.com"},
+            "CustomerSaved { customer { id version town } }",
+        ),
+        (
+            "createItem",
+            {"name": "A", "costPrice": "1.00", "sellingPrice": "2.00"},
+            "ItemSaved { item { id version sellingPrice } }",
+        ),
+        (
+            "adjustStock",
+            {"id": to_global_id("Item", 1), "expectedVersion": ANY, "change": {"by": -3}},
+            "ItemSaved { item { id version stock } }",
+        ),
+        (
+            "advanceOrder",
+            {"id": to_global_id("Order", 1), "expectedVersion": ANY, "action": "PAY"},
+            "OrderSaved { order { id version status } }",
+        ),
+    ],
+)
+async def test_other_changes_are_one_statement_too(
+    client: Client, name: str, given: dict[str, Any], success: str
+) -> None:
+    await filled(client)
+    type_ = name[0].upper() + name[1:] + "Input"
+    query = f"""mutation($i: {type_}!, $dry: Boolean! = false) {{
+        {name}(input: $i, dryRun: $dry) {{ ... on {success} }} }}"""
+    dry = await client(query, i=given, dry=True)
+
+    with recorded(client.database) as sql:
+        real = await client(query, i=given)
+
+    assert len(sql) == 1
+    assert without_ids(real) == without_ids(dry)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +347,40 @@ async def test_a_connection_that_is_lost_meanwhile_is_told_by_the_server(
         answer = await changing
 
     assert answer["errors"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+
+
+async def test_a_connection_that_is_cut_meanwhile_leaves_the_outcome_unknown(
+    cluster: Cluster, client: Client, database_url: str
+) -> None:
+    await filled(client)
+    given = {"id": customer(1), "expectedVersion": ANY, "town": "Ulm"}
+    server = cluster.environment()["PGHOST"]
+    with TemporaryDirectory() as folder:  # not `tmp_path`, which is too long for a socket
+        name = f".s.PGSQL.{cluster.environment()['PGPORT']}"
+        async with (
+            running_proxy(Path(folder, name)) as proxy,
+            connected(database_url) as locker,
+        ):
+            proxy.target = Path(server, name)
+            settings = settings_for(database_url.replace(server, folder))
+            async with client_of(create_app(settings)) as cut:
+                transaction = locker.transaction()
+                await transaction.start()
+                await locker.execute("SELECT FROM customers WHERE id = 1 FOR UPDATE")
+                changing = asyncio.create_task(cut.answer(mutation("updateCustomer"), input=given))
+                await waiting_for_a_lock(database_url)
+                proxy.cut()
+                answer = await changing
+                before = await value(client.database, VERSION)
+                await transaction.commit()
+
+                (error,) = answer["errors"]
+                assert error["extensions"]["code"] == "OUTCOME_UNKNOWN"
+                assert before == 1
+                # PostgreSQL knew nothing of it, and goes on. Nothing is sent a second time.
+                await until_the_version_is(2, client.database)
+                again = await cut.answer(mutation("updateCustomer"), input=given)
+                assert again["data"]["updateCustomer"]["customer"]["version"] == 2
 
 
 def test_an_entity_that_refers_to_itself_is_changed_by_its_rule() -> None:

@@ -38,6 +38,7 @@ ITEMS = [to_global_id("Item", number) for number in range(1, 6)]
 
 
 def adjust(item: int, by: int, key: str | None = None, more: str = "") -> str:
+    """A change of stock. With a key it is made step by step, and not in one statement."""
     directive = f'@idempotent(key: "{key}")' if key else ""
     return f"""adjustStock(input: {{id: "{to_global_id("Item", item)}", change: {{by: {by}}},
         expectedVersion: {{any: true}}}}{more}) {directive} {{ __typename
@@ -155,7 +156,7 @@ async def test_a_mutation_that_always_conflicts_is_given_up(
 
     with patch.object(Transaction, "commit", interrupted):
         response = await client.http.post(
-            "/graphql", json={"query": f"mutation {{ {adjust(1, -1)} }}"}
+            "/graphql", json={"query": f"mutation {{ {adjust(1, -1, 'k1')} }}"}
         )
 
     assert response.status_code == 503
@@ -195,7 +196,7 @@ async def test_a_store_lost_while_it_commits_leaves_the_outcome_open(
 
     with patch.object(Transaction, "commit", lost):
         response = await client.http.post(
-            "/graphql", json={"query": f"mutation {{ {adjust(1, -1)} }}"}
+            "/graphql", json={"query": f"mutation {{ {adjust(1, -1, 'k1')} }}"}
         )
 
     assert response.status_code == 503
@@ -212,9 +213,8 @@ async def test_one_that_fails_leaves_the_others_their_answers(client: Client) ->
         return await fetch(self, sql, *parameters)
 
     with patch.object(Transaction, "fetch", broken):
-        answer = await client.answer(
-            f"mutation {{ a: {adjust(1, -1)} b: {adjust(2, -1)} c: {adjust(3, -1)} }}"
-        )
+        fields = " ".join(f"{key}: {adjust(nth, -1, key)}" for nth, key in enumerate("abc", 1))
+        answer = await client.answer(f"mutation {{ {fields} }}")
 
     assert answer["data"] == {"a": saved(9), "b": None, "c": saved(9)}
     (error,) = answer["errors"]
@@ -229,7 +229,7 @@ async def test_a_mutation_that_is_cancelled_changes_nothing_and_gives_its_connec
     await stocked(client)
     async with connected(database_url) as other, other.transaction():
         await other.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
-        running = asyncio.create_task(client.answer(f"mutation {{ {adjust(1, -1)} }}"))
+        running = asyncio.create_task(client.answer(f"mutation {{ {adjust(1, -1, 'k1')} }}"))
         await waiting_for_a_lock(database_url)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
