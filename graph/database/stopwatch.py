@@ -8,6 +8,7 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any
 
 from graph.database.outages import outages
+from graph.errors import OutcomeUnknown, Unconfirmed
 from graph.telemetry import STATEMENT, Step, note, steps
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Stopwatch:
     def stop(self, reason: Exception) -> None:
         """End the running statement, if there is one; its block raises the reason.
 
-        asyncpg cancels the statement of a cancelled task in PostgreSQL.
+        asyncpg cancels the statement of a cancelled task in PostgreSQL. Where that may have been
+        too late for a change, the block raises OutcomeUnknown.
         """
         if self._began is not None and self._reason is None and self._task is not None:
             self._reason = reason
@@ -100,7 +102,7 @@ class Stopwatch:
         if reason is None or task is None or task.uncancel() > 0:
             return
         if isinstance(error, asyncio.CancelledError):
-            raise reason from None
+            raise (OutcomeUnknown() if isinstance(error, Unconfirmed) else reason) from None
 
     def _step(self, error: BaseException | None) -> Step:
         """The statement that has just ended (semantic conventions for PostgreSQL)."""

@@ -22,7 +22,14 @@ from graph.database.reads import check_size
 from graph.database.server import json_function
 from graph.database.stopwatch import Stopwatch
 from graph.database.worlds import OWN, text_in, world_of
-from graph.errors import DomainError, GraphError, OutcomeUnknown, TimedOut, Unavailable
+from graph.errors import (
+    DomainError,
+    GraphError,
+    OutcomeUnknown,
+    TimedOut,
+    Unavailable,
+    Unconfirmed,
+)
 from graph.viewer import SYSTEM
 
 if TYPE_CHECKING:
@@ -196,10 +203,13 @@ class Transaction:
 
         Raises:
             OutcomeUnknown: the connection was lost before the commit was confirmed.
+            Unconfirmed: the task was cancelled meanwhile.
         """
         async with self._lock:
             try:
                 await self._driver.execute("COMMIT")
+            except asyncio.CancelledError as error:
+                raise Unconfirmed from error
             except Exception as error:
                 if self._driver.is_closed() or is_lost(error):
                     self._driver.terminate()

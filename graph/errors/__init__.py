@@ -51,7 +51,7 @@
      │   ├─ WrongRevision         the server does not work on the database's revision
      │   ├─ TimedOut              the operation exceeded its time                TIMEOUT
      │   ├─ TryAgain              concurrent changes; nothing was changed        TRY_AGAIN
-     │   ├─ OutcomeUnknown        the connection was lost during the commit      OUTCOME_UNKNOWN
+     │   ├─ OutcomeUnknown        the change may or may not have been made       OUTCOME_UNKNOWN
      │   ├─ ProviderUnavailable   the keys of a token cannot be loaded           SIGN_IN_UNAVAILABLE
      │   ├─ TooMuchStorage        the operation exceeded its temporary storage   TOO_MUCH_STORAGE
      │   └─ Overloaded            too many operations are waiting                OVERLOADED
@@ -88,6 +88,7 @@ from graph.errors.availability import (
     TooMuchStorage,
     TryAgain,
     Unavailable,
+    Unconfirmed,
     WrongRevision,
 )
 from graph.errors.codes import (
@@ -247,6 +248,7 @@ __all__ = [
     "TryAgain",
     "Unauthenticated",
     "Unavailable",
+    "Unconfirmed",
     "UnsupportedEncoding",
     "UnsupportedMediaType",
     "ValidationFailed",

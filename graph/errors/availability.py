@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import ClassVar
 
 from graph.errors.codes import ErrorCode
@@ -55,9 +56,14 @@ class OutcomeUnknown(Unavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "The connection to the database was lost during the commit: the change may or may not"
-            " have been made. Repeat the request with the same idempotency key, or read the data."
+            "The change may or may not have been made: the connection to the database was lost, or"
+            " the time was up, during the commit. Repeat the request with the same idempotency key,"
+            " or read the data."
         )
+
+
+class Unconfirmed(CancelledError):
+    """A commit was cancelled, but it may have been too late: `OutcomeUnknown` for the client."""
 
 
 class ProviderUnavailable(Unavailable):

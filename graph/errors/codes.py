@@ -118,7 +118,7 @@ class ErrorCode(_Code):
     TRY_AGAIN = "TRY_AGAIN", "Other operations changed the same rows. Nothing was changed."
     OUTCOME_UNKNOWN = (
         "OUTCOME_UNKNOWN",
-        "The connection was lost during the commit: repeat with the same key, or read the data.",
+        "The change may have been made: repeat with the same key, or read the data.",
     )
     TOO_EXPENSIVE = "TOO_EXPENSIVE", "Too many expensive operations are running: request less."
     TOO_MUCH_STORAGE = "TOO_MUCH_STORAGE", "The operation needs too much temporary storage."

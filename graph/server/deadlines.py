@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 from starlette.requests import ClientDisconnect
 
+from graph.errors import OutcomeUnknown, Unconfirmed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
@@ -34,6 +36,8 @@ class Deadlines:
         self, seconds: float, on_timeout: Callable[[], Exception], receive: Receive | None = None
     ) -> Deadline:
         """A context manager that raises the exception of `on_timeout` after so many seconds.
+
+        It raises OutcomeUnknown if a commit was cancelled that may have been too late.
 
         With `receive` it raises ClientDisconnect when the client disconnects. The block must not
         read `receive` itself.
@@ -111,7 +115,9 @@ class Deadline:
             return
         # A cancellation from elsewhere takes precedence over this one.
         if self._task.uncancel() == 0:
-            raise self._reason from None
+            hears = not isinstance(self._reason, ClientDisconnect)
+            is_unknown = hears and isinstance(error, Unconfirmed)
+            raise (OutcomeUnknown() if is_unknown else self._reason) from None
 
     def check(self, now: float) -> None:
         """Set the deadline at the first call; cancel the task at the first call after it."""

@@ -11,6 +11,7 @@ before the statement waited for the lock.
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from graph.database.relationships import mapper_of
 from graph.database.server import json_function
 from graph.database.worlds import OWN, text_in, world_of
 from graph.database.writes.rows import column_name, select_by_key, table_name
-from graph.errors import OutcomeUnknown, ReadOnly, TimedOut
+from graph.errors import OutcomeUnknown, ReadOnly, TimedOut, Unconfirmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,6 +131,7 @@ async def change_at_once(
         NotChanged: the payload reads other rows than those of the change.
         Unavailable, TimedOut, ReadOnly: as `Database.fetch_json`; nothing was done.
         OutcomeUnknown: the connection was lost before the statement was confirmed.
+        Unconfirmed: the task was cancelled meanwhile.
     """
     with stopwatch.connecting():
         connection = await database.take()
@@ -162,6 +164,8 @@ async def _first(database: Database, driver: Any, sql: str, parameters: Sequence
     """The row of a statement that is its own transaction; None if it failed."""
     try:
         return await driver.fetchrow(sql, *parameters)
+    except CancelledError as error:
+        raise Unconfirmed from error
     except Exception as error:
         is_gone = driver.is_closed() or is_lost(error)
         if not is_gone and not isinstance(typed(error), TimedOut | ReadOnly):

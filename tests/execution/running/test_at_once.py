@@ -19,9 +19,11 @@ from graph.app import create_app
 from graph.database.engine import Database
 from graph.database.worlds import EVERYTHING
 from graph.database.writes.at_once import update_at_once
+from graph.errors import OutcomeUnknown, TimedOut
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.relay import to_global_id
+from graph.server.deadlines import Deadline, Deadlines
 from graph.store.access import ROLES
 from graph.store.schema import schema
 from graph.viewer import SYSTEM, Viewer
@@ -381,6 +383,46 @@ async def test_a_connection_that_is_cut_meanwhile_leaves_the_outcome_unknown(
                 await until_the_version_is(2, client.database)
                 again = await cut.answer(mutation("updateCustomer"), input=given)
                 assert again["data"]["updateCustomer"]["customer"]["version"] == 2
+
+
+WAITING_COMMIT = """
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON customers
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();
+    CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON orders
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();
+    SELECT pg_advisory_lock(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("updateCustomer", {"id": to_global_id("Customer", 1), "town": "Ulm"}),  # one statement
+        ("cancelOrder", {"id": to_global_id("Order", 1)}),  # a transaction
+    ],
+)
+async def test_the_outcome_of_a_commit_that_is_cancelled_is_unknown(
+    client: Client, database_url: str, name: str, given: dict[str, Any]
+) -> None:
+    await filled(client)
+    request = Request(mutation(name), variables={"input": {**given, "expectedVersion": ANY}})
+    deadline: list[Deadline] = []
+
+    async def change() -> Any:
+        deadline.append(Deadlines().watch(3600, TimedOut))
+        with deadline[0]:
+            return await client.execution.answer(request, SYSTEM)
+
+    async with connected(database_url) as locker:
+        await locker.execute(WAITING_COMMIT)
+        changing = asyncio.create_task(change())
+        await waiting_for_a_lock(database_url)
+        for now in (0.0, 3600.0):
+            deadline[0].check(now)
+        with pytest.raises(OutcomeUnknown):
+            await changing
 
 
 def test_an_entity_that_refers_to_itself_is_changed_by_its_rule() -> None:
