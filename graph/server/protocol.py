@@ -21,7 +21,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserUpgrade, parse_url
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from graph.server.client_key import is_within
@@ -133,13 +133,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._chunk_bytes = len(data)
-        try:
-            self.parser.feed_data(data)
-        except HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        except HttpParserUpgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
+        rest = self._read(data)
+        while rest is not None and not self.transport.is_closing():
+            self._read(self._head_without_upgrade())
+            rest = self._read(rest)
         if not self._in_head or self.transport.is_closing():
             return
         # The parser keeps an unfinished field to itself, so its bytes are counted as they come.
@@ -148,6 +145,32 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reject(_TOO_LARGE if self.headers else _TOO_LONG)
         elif self._timer is None:
             self._start()
+
+    def _read(self, data: bytes | memoryview) -> memoryview | None:
+        """Parse data; return what follows a request for a protocol that is not served here."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except HttpParserUpgrade as upgrade:
+            if self._is_upgrade and not self._should_upgrade():
+                return memoryview(data)[upgrade.args[0] :]
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+        return None
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head that was read, without its wish for another protocol, for a new parser.
+
+        A server may ignore it (RFC 9110, section 7.8), but the parser takes a body for data of
+        the other protocol. Java's client asks for HTTP/2 in each request.
+        """
+        version = self.parser.get_http_version().encode()
+        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)
+        fields = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"\r\n".join([line, *fields, b"", b""])
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; its address stays counted (`BoundedSocketProtocol`)."""
@@ -216,7 +239,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._stop()
         self.scope = self._scope(version)
-        if parser.should_upgrade() and self._should_upgrade():
+        if self._is_upgrade:
             return
         is_pipelined = self._is_answering
         can_stay = version == "1.1" and not limits.are_closing and parser.should_keep_alive()
@@ -277,7 +300,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         if self._timer is not None:
             self._stop()
-        super().on_message_complete()
+        if not self._is_upgrade:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -363,6 +387,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_bytes + self._chunk_bytes <= most:
             return False
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > most
+
+    @property
+    def _is_upgrade(self) -> bool:
+        """Whether the parser stops after this head, as the request is for another protocol."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     @property
     def _is_answering(self) -> bool:

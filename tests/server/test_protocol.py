@@ -167,7 +167,6 @@ def post(*fields: bytes, body: bytes = b"", target: bytes = b"/graphql") -> byte
         b"GET /a b HTTP/1.1\r\n" + HOST + b"\r\n",
         b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n",
         b"NOTHING / HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET / HTTP/1.1\r\n" + HOST + b"Upgrade: h2c\r\nConnection: upgrade\r\n\r\n",
     ],
 )
 @pytest.mark.parametrize("root_path", ["", "/api"])
@@ -190,6 +189,38 @@ async def test_a_request_is_read_as_uvicorn_reads_it(
     ours, theirs = seen
 
     assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent", "body"),
+    [
+        ((), b"", b""),
+        ((b"Content-Length: 3\r\n",), b"abc", b"abc"),
+        ((b"Transfer-Encoding: chunked\r\n",), CHUNKED, b"abcdefg"),
+    ],
+)
+@pytest.mark.parametrize("piece_bytes", [1, 7, 10_000])
+async def test_a_request_for_another_protocol_is_read_as_one_for_this(
+    fields: tuple[bytes, ...], sent: bytes, body: bytes, piece_bytes: int
+) -> None:
+    """As Java's client sends all of its requests."""
+    app = Application()
+    protocol, transport = connection(BoundedProtocol, app)
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+    request = post(upgrade, *fields, body=sent)
+    data = request * 2 + GET
+    for at in range(0, len(data), piece_bytes):
+        protocol.data_received(data[at : at + piece_bytes])
+    await answered(protocol)
+
+    assert [(scope["path"], body) for scope, body in app.requests] == [
+        ("/graphql", body),
+        ("/graphql", body),
+        ("/a", b""),
+    ]
+    assert transport.written.count(b"HTTP/1.1 200 OK") == 3
+    assert not transport.is_closed
+    protocol.connection_lost(None)
 
 
 @pytest.mark.parametrize("protocol_type", [BoundedProtocol, HttpToolsProtocol])
