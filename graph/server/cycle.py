@@ -26,14 +26,15 @@ _MOST_JOINED_BYTES = 65_536
 class Cycle(RequestResponseCycle):
     """Writes a response of one known size at once, as uvicorn would in two steps.
 
-    The head of such a response waits for its body. All others are uvicorn's.
+    The head of such a response waits for its body. All others are uvicorn's. An application that
+    fails in between has written nothing: the head of uvicorn's 500 takes the place of its own.
     """
 
     _start: MutableMapping[str, Any] | None = None
 
     async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]
         start, self._start = self._start, None
-        if start is not None:
+        if start is not None and message["type"] == "http.response.body":
             body = message.get("body", b"")
             if self._is_whole(message) and (head := _head(start, self.default_headers, body)):
                 self._write(head, body)

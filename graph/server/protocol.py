@@ -171,7 +171,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_later(_STREAM_END_SECONDS, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
-        if self._is_answering:  # nothing may stand inside that answer; it is the last one
+        if self._is_answering and not self._is_answer_due:
+            # Nothing may stand inside or before that answer; it is the last one.
             self.cycle.keep_alive = False
         elif self._rejection is None:
             super().send_400_response(msg)
@@ -367,6 +368,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         """Whether an earlier request of this connection is still being answered."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _is_answer_due(self) -> bool:
+        """Whether the body that is read is that of the next answer, which has not begun."""
+        is_next = self._in_body and self.cycle.scope is self.scope and not self.pipeline
+        return is_next and not self.cycle.response_started
 
     def _refuse(self, response: bytes) -> None:
         self._rejection = response

@@ -46,7 +46,22 @@ async def exchange(
 ) -> tuple[list[bytes], bool, str]:
     """What a cycle writes, whether it closes the connection, and the error that it raises."""
     transport: Any = Transport()
-    cycle = cycle_type(
+    cycle = made(cycle_type, transport, method, keep_alive)
+    try:
+        for message in messages:
+            await cycle.send({**message})  # type: ignore[arg-type]
+    except RuntimeError as error:
+        return transport.writes, transport.is_closed, str(error)
+    return transport.writes, transport.is_closed, ""
+
+
+def made(
+    cycle_type: type[RequestResponseCycle],
+    transport: Any,
+    method: str = "POST",
+    keep_alive: bool = True,  # noqa: FBT002
+) -> RequestResponseCycle:
+    return cycle_type(
         scope={"type": "http", "method": method},  # type: ignore[typeddict-item]
         transport=transport,
         flow=FlowControl(transport),
@@ -59,12 +74,6 @@ async def exchange(
         keep_alive=keep_alive,
         on_response=lambda: None,
     )
-    try:
-        for message in messages:
-            await cycle.send({**message})  # type: ignore[arg-type]
-    except RuntimeError as error:
-        return transport.writes, transport.is_closed, str(error)
-    return transport.writes, transport.is_closed, ""
 
 
 def start(*headers: tuple[bytes, bytes], status: int = 200) -> dict[str, Any]:
@@ -107,6 +116,27 @@ async def test_the_head_and_the_body_of_a_known_size_are_one_write() -> None:
     writes, _, _ = await exchange(Cycle, [start(LENGTH), BODY])
 
     assert len(writes) == 1
+
+
+@pytest.mark.parametrize("length", [b"2", b"0"])
+@pytest.mark.parametrize("failure", [ValueError("a fault"), None])
+async def test_an_application_that_ends_before_its_body_gets_a_500(
+    failure: Exception | None, length: bytes
+) -> None:
+    transport: Any = Transport()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(start((b"content-length", length)))
+        if failure is not None:
+            raise failure
+
+    cycle = made(Cycle, transport)
+    await cycle.run_asgi(app)
+
+    written = b"".join(transport.writes)
+    assert written.startswith(b"HTTP/1.1 500 ")
+    assert written.endswith(b"\r\n\r\nInternal Server Error")
+    assert transport.is_closed
 
 
 async def test_the_head_of_a_stream_does_not_wait_for_its_body() -> None:

@@ -104,6 +104,8 @@ class Application:
         body, more = b"", True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return
             body += message["body"]
             more = message["more_body"]
         self.requests.append((scope, body))
@@ -188,6 +190,41 @@ async def test_a_request_is_read_as_uvicorn_reads_it(
     ours, theirs = seen
 
     assert ours == theirs
+
+
+@pytest.mark.parametrize("protocol_type", [BoundedProtocol, HttpToolsProtocol])
+@pytest.mark.parametrize("pieces", [(b"zz\r\n",), (b"3\r\nabc\r\n", b"zz\r\n")])
+async def test_a_malformed_body_is_refused_at_once(
+    protocol_type: type[HttpToolsProtocol], pieces: tuple[bytes, ...]
+) -> None:
+    app = Application()
+    protocol, transport = connection(protocol_type, app)
+
+    protocol.data_received(post(b"Transfer-Encoding: chunked\r\n"))
+    for piece in pieces:
+        await asyncio.sleep(0)
+        protocol.data_received(piece)
+
+    assert transport.written.startswith(b"HTTP/1.1 400 ")
+    assert transport.is_closed
+    protocol.connection_lost(None)
+    await answered(protocol)
+    assert not app.requests
+
+
+async def test_a_malformed_body_does_not_take_the_place_of_an_earlier_answer() -> None:
+    app = Application()
+    protocol, transport = connection(BoundedProtocol, app)
+
+    protocol.data_received(GET.replace(b"/a", b"/slow"))
+    protocol.data_received(post(b"Transfer-Encoding: chunked\r\n", body=b"zz\r\n"))
+    app.end.set()
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert transport.written == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n/slow"
+    protocol.connection_lost(None)
+    await answered(protocol)
 
 
 async def test_the_state_of_a_request_is_its_own() -> None:
