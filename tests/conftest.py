@@ -214,10 +214,10 @@ async def client_of(app: Starlette) -> AsyncIterator[Client]:
 async def all_returned(database: Database) -> bool:
     """Whether no connection is checked out, but for a moment by the follower of the log."""
     pool: Any = database.engine.pool
-    for _ in range(1_000):
+    for _ in range(3_000):
         if not pool.checkedout():
             return True
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
     return False
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,6 @@ from tests.docs.recipes import apply, copy_package, recipes
 from tests.store.test_key_migration import fill
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -129,7 +130,15 @@ def write(folder: Path, name: str, migration: str) -> None:
 def new_graph(
     folder: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    return graph(*arguments, PYTHONPATH=str(folder), **environment)
+    """A command of the new version, for which no process that has imported the old one can fork."""
+    return subprocess.run(
+        [sys.executable, "-m", "graph", *arguments],
+        env=os.environ | {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 class Load:

@@ -103,6 +103,7 @@ def test_each_root_field_and_relationship_is_among_them() -> None:
     edges = {
         f"{entity}.{name}"
         for entity in ENTITIES
+        if entity in SCHEMA.type_map  # tests of other stores have theirs
         for name, field in getattr(SCHEMA.type_map[entity], "fields", {}).items()
         if listed_by(field) or is_to_one(field)
     }
