@@ -105,8 +105,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._in_head = self._in_body = False
         self._head_bytes = self._chunk_bytes = self._hosts = 0
+        # Of the data in which a head began: earlier requests are in it as well.
+        self._bytes_of_others = 0
         self._idle_since = 0.0
         self._rejection: bytes | None = None
+        # The one that is answered; `cycle` is the last one that was read.
+        self._begun: Cycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -128,11 +132,16 @@ class BoundedProtocol(HttpToolsProtocol):
         limits = self._limits
         limits.idle.pop(self, None)
         limits.leave(self._address)
+        if self._begun is not None and not self._begun.response_complete:
+            self._begun.disconnected = True
+            self._begun.message_event.set()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._chunk_bytes = len(data)
+        if not self._in_head:
+            self._bytes_of_others = 0
         rest = self._read(data)
         while rest is not None and not self.transport.is_closing():
             self._read(self._head_without_upgrade())
@@ -141,7 +150,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         # The parser keeps an unfinished field to itself, so its bytes are counted as they come.
         self._head_bytes += len(data)
-        if self._head_bytes > self._limits.max_head_bytes:
+        if self._head_bytes - self._bytes_of_others > self._limits.max_head_bytes:
             self._reject(_TOO_LARGE if self.headers else _TOO_LONG)
         elif self._timer is None:
             self._start()
@@ -285,6 +294,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._begun = cycle
         turns = self._limits.turns
         if turns.take(self.loop) or cycle.scope["path"].startswith(_HEALTH):
             self._run(cycle, app)
@@ -298,6 +308,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_body = False
+        self._bytes_of_others = self._chunk_bytes
         if self._timer is not None:
             self._stop()
         if not self._is_upgrade:

@@ -258,6 +258,43 @@ async def test_a_malformed_body_does_not_take_the_place_of_an_earlier_answer() -
     await answered(protocol)
 
 
+async def test_half_a_head_after_many_requests_is_not_too_large() -> None:
+    app = Application()
+    limits = ConnectionLimits(max_head_bytes=100)
+    protocol, transport = connection(BoundedProtocol, app, limits=limits)
+
+    protocol.data_received(GET * 20 + GET[:10])
+    protocol.data_received(GET[10:])
+    await answered(protocol)
+
+    assert len(app.requests) == 21
+    assert not transport.is_closed
+    protocol.data_received(GET * 20 + GET[:10] + b"a" * 101)
+    protocol.data_received(GET[10:])
+    await answered(protocol)
+    assert len(app.requests) == 41
+    assert transport.is_closed
+    protocol.connection_lost(None)
+
+
+async def test_a_client_that_leaves_ends_the_request_that_is_answered() -> None:
+    left = []
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+        left.append((await receive())["type"])
+
+    protocol, _ = connection(BoundedProtocol, app)
+    protocol.data_received(GET + GET)
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    protocol.connection_lost(None)
+    await answered(protocol)
+
+    assert left == ["http.disconnect"]
+
+
 async def test_the_state_of_a_request_is_its_own() -> None:
     app = Application()
     protocol, _ = connection(BoundedProtocol, app)
