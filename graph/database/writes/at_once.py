@@ -161,17 +161,17 @@ async def change_at_once(
 
 
 async def _first(database: Database, driver: Any, sql: str, parameters: Sequence[Any]) -> Any:
-    """The row of a statement that is its own transaction; None if it failed."""
+    """The row of a statement that is its own transaction; None if PostgreSQL refused it."""
     try:
         return await driver.fetchrow(sql, *parameters)
     except CancelledError as error:
         raise Unconfirmed from error
     except Exception as error:
-        is_gone = driver.is_closed() or is_lost(error)
-        if not is_gone and not isinstance(typed(error), TimedOut | ReadOnly):
+        is_told, is_gone = was_sent(error), driver.is_closed() or is_lost(error)
+        if is_told and not is_gone and not isinstance(typed(error), TimedOut | ReadOnly):
             return None
         failure = database.failed(driver, error)
-        raise (failure if was_sent(error) else OutcomeUnknown()) from error
+        raise (failure if is_told else OutcomeUnknown()) from error
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -423,6 +424,26 @@ async def test_the_outcome_of_a_commit_that_is_cancelled_is_unknown(
             deadline[0].check(now)
         with pytest.raises(OutcomeUnknown):
             await changing
+
+
+async def test_an_error_of_the_driver_itself_leaves_the_outcome_unknown(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not understand the answer to a change that was made. The rule would make it twice."""
+    await filled(client)
+    given = {"id": customer(1), "expectedVersion": ANY, "town": "Ulm"}
+
+    async def misread(connection: Any, *arguments: Any) -> None:
+        await fetchrow(connection, *arguments)
+        raise asyncpg.InternalClientError("unexpected message")
+
+    fetchrow = asyncpg.Connection.fetchrow
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "fetchrow", misread)
+        answer = await client.answer(mutation("updateCustomer"), input=given)
+
+    assert answer["errors"][0]["extensions"]["code"] == "OUTCOME_UNKNOWN"
+    assert await value(client.database, VERSION) == 2
 
 
 def test_an_entity_that_refers_to_itself_is_changed_by_its_rule() -> None:
