@@ -165,8 +165,7 @@ class Execution:
         if self._charging.token_buckets is not None:
             await self._charging.check(request.client)
         explanation = explanation_of(request, viewer, everybody=self._explains)
-        work = self._planner.known(request, viewer) or await self._planner.read(request, viewer)
-        request.observation.work = work
+        work = request.observation.work = await self._planner.read(request, viewer)
         if explanation is not None:
             explanation.planned(work)
         if work.source is not None:

@@ -61,22 +61,15 @@ class Planner:
         self._shares = compiles and persisted.takes_any
         self._limiters = limiters
 
-    def known(self, request: Request, viewer: Viewer) -> Work | None:
-        """The work for a text that was read before, or differs from such in literals only.
-
-        None if the text must be read. Raises as `planned` and `operation`.
-        """
-        if self.documents.is_known(request.query):
-            return self.planned(self.operation(request), request, viewer)
-        return self.shared(request, viewer)
-
     async def read(self, request: Request, viewer: Viewer) -> Work:
         """Read, check and plan a request. Raises as `planned` and `operation`.
 
         Raises:
             Overloaded: its text is new, and it would be refused in the end.
         """
-        if (work := self.known(request, viewer)) is not None:
+        if self.documents.is_known(request.query):
+            return self.planned(self.operation(request), request, viewer)
+        if (work := self.shared(request, viewer)) is not None:
             return work
         # One at a time, and others in between: a crowd of new texts would hold up the loop.
         self._limiters.check_new(request.client)
