@@ -8,7 +8,7 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any
 
 from graph.database.outages import outages
-from graph.errors import OutcomeUnknown, Unconfirmed
+from graph.errors import reason_of
 from graph.telemetry import STATEMENT, Step, note, steps
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Stopwatch:
         if reason is None or task is None or task.uncancel() > 0:
             return
         if isinstance(error, asyncio.CancelledError):
-            raise (OutcomeUnknown() if isinstance(error, Unconfirmed) else reason) from None
+            raise reason_of(error, reason) from None
 
     def _step(self, error: BaseException | None) -> Step:
         """The statement that has just ended (semantic conventions for PostgreSQL)."""

@@ -90,6 +90,7 @@ from graph.errors.availability import (
     Unavailable,
     Unconfirmed,
     WrongRevision,
+    reason_of,
 )
 from graph.errors.codes import (
     ErrorCode,
@@ -255,4 +256,5 @@ __all__ = [
     "VariablesTooLarge",
     "WorkerFailed",
     "WrongRevision",
+    "reason_of",
 ]

@@ -63,7 +63,12 @@ class OutcomeUnknown(Unavailable):
 
 
 class Unconfirmed(CancelledError):
-    """A commit was cancelled, but it may have been too late: `OutcomeUnknown` for the client."""
+    """A commit was cancelled, but it may have been too late."""
+
+
+def reason_of(error: CancelledError, reason: Exception) -> Exception:
+    """The error for the client of what was cancelled, for this reason."""
+    return OutcomeUnknown() if isinstance(error, Unconfirmed) else reason
 
 
 class ProviderUnavailable(Unavailable):

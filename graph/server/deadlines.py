@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from starlette.requests import ClientDisconnect
 
-from graph.errors import OutcomeUnknown, Unconfirmed
+from graph.errors import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,9 +115,9 @@ class Deadline:
             return
         # A cancellation from elsewhere takes precedence over this one.
         if self._task.uncancel() == 0:
-            hears = not isinstance(self._reason, ClientDisconnect)
-            is_unknown = hears and isinstance(error, Unconfirmed)
-            raise (OutcomeUnknown() if is_unknown else self._reason) from None
+            if isinstance(self._reason, ClientDisconnect):
+                raise self._reason from None  # nobody is told anything
+            raise reason_of(error, self._reason) from None
 
     def check(self, now: float) -> None:
         """Set the deadline at the first call; cancel the task at the first call after it."""

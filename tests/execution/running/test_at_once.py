@@ -20,7 +20,7 @@ from graph.app import create_app
 from graph.database.engine import Database
 from graph.database.worlds import EVERYTHING
 from graph.database.writes.at_once import update_at_once
-from graph.errors import OutcomeUnknown, TimedOut
+from graph.errors import OutcomeUnknown, TimedOut, TooExpensive
 from graph.execution.running.execute import Execution
 from graph.execution.running.request import Request
 from graph.relay import to_global_id
@@ -424,6 +424,24 @@ async def test_the_outcome_of_a_commit_that_is_cancelled_is_unknown(
             deadline[0].check(now)
         with pytest.raises(OutcomeUnknown):
             await changing
+
+
+async def test_the_outcome_of_a_statement_that_is_stopped_at_its_commit_is_unknown(
+    client: Client, database_url: str
+) -> None:
+    """As where it is slow, and too many slow ones are running."""
+    await filled(client)
+    given = {"id": customer(1), "expectedVersion": ANY, "town": "Ulm"}
+    request = Request(mutation("updateCustomer"), variables={"input": given})
+    async with connected(database_url) as locker:
+        await locker.execute(WAITING_COMMIT)
+        changing = asyncio.create_task(client.execution.answer(request, SYSTEM))
+        await waiting_for_a_lock(database_url)
+        assert request.observation.place is not None
+        request.observation.place.changes.stop(TooExpensive(0.25))
+        answer = await changing
+
+    assert answer.codes == ("OUTCOME_UNKNOWN",)
 
 
 async def test_an_error_of_the_driver_itself_leaves_the_outcome_unknown(
