@@ -42,7 +42,7 @@ class Authenticator:
         # By the hash of an Authorization header: a viewer, and when its sign-in ends.
         self._known: dict[bytes, tuple[Viewer, float]] = {}
         self._jwks: JWKSet | None = None
-        self._tokens = self._of_issuer(settings, roles) if _has_issuer(settings) else None
+        self._tokens = self._of_issuer(settings, roles)
         self._api_keys: ApiKeys | None = None
 
     @asynccontextmanager
@@ -99,21 +99,20 @@ class Authenticator:
         viewer = await self._tokens.viewer(token)
         return viewer, viewer.expires_at.timestamp() if viewer.expires_at else 0.0
 
-    def _of_issuer(self, settings: Settings, roles: Mapping[str, frozenset[str]]) -> Tokens:
+    def _of_issuer(self, settings: Settings, roles: Mapping[str, frozenset[str]]) -> Tokens | None:
+        url, secret = settings.jwt_jwks_url, settings.jwt_secret
+        if url is None and secret is None:
+            return None
         # Where nobody signs in with a token, a worker does not hold 9 MiB of cryptography.
         from graph.server.jwks import JWKSet  # noqa: PLC0415
         from graph.server.tokens import ClaimRules, SharedSecret, Tokens  # noqa: PLC0415
 
         rules = ClaimRules.of(settings, roles)
-        if settings.jwt_jwks_url is not None:
-            self._jwks = JWKSet(settings.jwt_jwks_url, self.forget)
+        if url is not None:
+            self._jwks = JWKSet(url, self.forget)
             return Tokens(self._jwks, rules)
-        assert settings.jwt_secret is not None  # noqa: S101  there is an issuer
-        return Tokens(SharedSecret(settings.jwt_secret.get_secret_value()), rules)
-
-
-def _has_issuer(settings: Settings) -> bool:
-    return settings.jwt_jwks_url is not None or settings.jwt_secret is not None
+        assert secret is not None  # noqa: S101  there is an issuer
+        return Tokens(SharedSecret(secret.get_secret_value()), rules)
 
 
 def check_roles(settings: Settings, roles: Mapping[str, frozenset[str]]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from graph.errors import OriginNotAllowed
 from graph.errors.root import shortened
 from graph.server.headers import varying
-from graph.server.requests import header, headers_of
+from graph.server.requests import header
 from graph.server.responses import error_response
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class CrossOrigin:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
             return self._app(scope, receive, send)
-        headers = headers_of(scope)
-        origin = headers.text(b"origin") if b"origin" in headers else ""
+        origin = header(scope, b"origin")
         if origin and not self._origins.allow(origin) and not is_same_origin(scope, origin):
             self._origins.log_refused(origin)
             if scope["type"] == "websocket":  # CORS does not apply to it: all pages could read it

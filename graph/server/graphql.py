@@ -198,7 +198,7 @@ class GraphQL:
     ) -> ASGIApp:
         headers = headers_of(scope)
         check_body_format(headers)
-        key = idempotency_key(scope) if b"idempotency-key" in headers else None
+        key = idempotency_key(scope)
         with self._deadlines.watch(self._body_timeout_seconds, self._too_slow) as deadline:
             body = await read_body(headers, receive, max_bytes=self._max_body_bytes)
             deadline.reschedule(self._operation_timeout_seconds, TimedOut, receive)

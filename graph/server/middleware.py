@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from graph.errors import HostNotAllowed
 from graph.server.headers import missing_defaults
 from graph.server.observing import log_requests, trace_id
-from graph.server.requests import headers_of
+from graph.server.requests import header
 from graph.server.responses import error_response, internal_error
 from graph.telemetry import Fields, milliseconds, request_id
 
@@ -53,9 +53,8 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        headers = headers_of(scope)
-        id_ = headers.text(b"x-request-id") if b"x-request-id" in headers else ""
-        if not id_ or not _ACCEPTABLE_ID.fullmatch(id_):
+        id_ = header(scope, b"x-request-id")
+        if not _ACCEPTABLE_ID.fullmatch(id_):
             id_ = _new_id()
         request_id.set(id_)
 
@@ -108,7 +107,7 @@ class AllowedHosts:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "lifespan":
-            host = headers_of(scope).text(b"host")
+            host = header(scope, b"host")
             if not self._is_allowed(host):
                 return error_response(HostNotAllowed(host))(scope, receive, send)
         return self._app(scope, receive, send)

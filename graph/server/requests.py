@@ -126,7 +126,7 @@ def with_token(request: Request, headers: Headers) -> Request:
     Raises:
         InvalidConsistencyToken: it is malformed, or there is more than one.
     """
-    token = headers.text(b"x-consistency-token") if b"x-consistency-token" in headers else ""
+    token = headers.text(b"x-consistency-token")
     return replace(request, token=ConsistencyToken.parse(token)) if token else request
 
 
