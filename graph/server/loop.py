@@ -31,5 +31,7 @@ with_room.__code__ = with_room.__code__.replace(co_stacksize=_OWN_SIZE)
 
 
 class Loop(uvloop.Loop):
+    """uvloop's, whose callbacks run `with_room`."""
+
     def run_until_complete(self, future: Any) -> Any:
         return with_room(partial(super().run_until_complete, future))

@@ -143,6 +143,11 @@ def check_text(name: str, text: str) -> None:
 
 
 def size_of(name: str, arguments: Mapping[str, Any], most: int = MAX_PAGE_SIZE) -> int | None:
+    """The size of a page; None if it is absent or null.
+
+    Raises:
+        InvalidPage: it is negative, or over the maximum.
+    """
     size: int | None = arguments.get(name)
     if size is not None and not 0 <= size <= most:
         raise InvalidPage(f"'{name}' must be between 0 and {most:,}, not {size}.")
@@ -150,6 +155,11 @@ def size_of(name: str, arguments: Mapping[str, Any], most: int = MAX_PAGE_SIZE) 
 
 
 def offset_of(arguments: Mapping[str, Any]) -> int:
+    """The `offset`; 0 if it is absent or null.
+
+    Raises:
+        InvalidPage: it is negative, over the maximum, or beside a cursor or `last`.
+    """
     offset: int = arguments.get("offset") or 0
     if not offset:
         return 0

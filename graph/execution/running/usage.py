@@ -3,7 +3,7 @@
 A request costs an entry in a dictionary. What an operation names is looked up later, once for all
 requests of one document and client. Clients can send any name, so names are bounded, and those that
 have no room are counted together. A name that is used often takes the room of one that is used
-seldom: who sends names at random fills the room only until others need it.
+seldom. Names that are sent at random fill the room only until others need it.
 """
 
 from __future__ import annotations

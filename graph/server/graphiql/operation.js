@@ -3,9 +3,9 @@ import { parse } from "graphql";
 /**
  * The operation of a text that GraphiQL runs: the one of this name, or the first.
  *
- * GraphiQL reads the text a tenth of a second after each change. Who opens an
- * example and runs it at once would send the new text with the name, and on the
- * connection, of the operation before it.
+ * GraphiQL reads the text a tenth of a second after each change. An example that
+ * is opened and run at once would be sent with the name, and on the connection,
+ * of the operation before it.
  */
 export function selected(query, operationName) {
   let documentAST;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
@@ -24,6 +24,7 @@ from graph.execution.running.request import Request
 from graph.settings import Settings, TokenBucketMode
 from graph.store.schema import schema
 from graph.viewer import SYSTEM
+from tests.command_line import executed
 from tests.conftest import client_of, recorded, settings_for
 from tests.rows import fill
 
@@ -39,14 +40,6 @@ SLOWLY = 0.000_1
 
 def in_database(database: Database, capacity: int, per_second: float) -> DatabaseTokenBuckets:
     return DatabaseTokenBuckets(database, capacity, per_second, Limiter(2, 1_000))
-
-
-async def executed(url: str, sql: str) -> Any:
-    connection = await asyncpg.connect(url.replace("postgresql+asyncpg", "postgresql"))
-    try:
-        return await connection.fetchval(sql)
-    finally:
-        await connection.close()
 
 
 class Clocked:

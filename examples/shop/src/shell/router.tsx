@@ -23,7 +23,7 @@ function arrive(at: { y?: number } | null): void {
 }
 
 export function navigate(to: string, how: "push" | "replace" = "push"): void {
-  keepPlace(); // who follows a link may have scrolled just before
+  keepPlace(); // its reader may have scrolled just before
   if (how === "push") history.pushState(null, "", to);
   else history.replaceState(history.state, "", to);
   arrive(how === "push" ? { y: 0 } : null);
