@@ -193,12 +193,14 @@ Value: TypeAlias = Page | Key | Ids | Limit | Grouping | Arguments
 
 
 def _elements_of(value: Any) -> int:
-    match value:
-        case dict():
-            return sum(map(_elements_of, value.values()))
-        case list():
-            return len(value) + sum(map(_elements_of, value))
-    return 0
+    elements, ahead = 0, [value]
+    for each in ahead:  # the list grows meanwhile
+        if isinstance(each, dict):
+            ahead += each.values()
+        elif isinstance(each, list):
+            elements += len(each)
+            ahead += each
+    return elements
 
 
 def _nulls(cursor: Cursor | None) -> tuple[bool, ...] | None:

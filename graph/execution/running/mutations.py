@@ -146,7 +146,7 @@ class Mutations:
                 InvalidKey("The header Idempotency-Key applies to a single mutation only.")
             )
         fields = [field_of(self.schema, request, root, compiles=self.compiles) for root in roots]
-        if request.work.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
+        if len({each.is_dry_run for each in fields}) > 1 and request.work.operation.is_atomic:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
                 code=ErrorCode.BAD_REQUEST,
@@ -155,7 +155,7 @@ class Mutations:
 
     async def _guarded(self, field_: MutationField) -> FieldResult:
         try:
-            return await self._alone(field_)
+            return await self._at_once(field_) or await self._by_rule(field_)
         except _Failed as failed:
             return FieldResult(None, failed.errors)
         except Exception as error:  # noqa: BLE001  one field fails alone
@@ -207,10 +207,6 @@ class Mutations:
                 most = _FIRST_PAUSE_SECONDS * 2**attempt
                 await self._pause(random.uniform(0, most))  # noqa: S311  no secret
         raise TryAgain
-
-    async def _alone(self, field_: MutationField) -> FieldResult:
-        done = await self._at_once(field_)
-        return await self._by_rule(field_) if done is None else done
 
     async def _by_rule(self, field_: MutationField) -> FieldResult:
         async def make(tx: Transaction) -> FieldResult:
@@ -368,7 +364,7 @@ class Mutations:
         request, key = field_.request, field_.response_key
         operation, plan = request.work.operation, request.plan
         fields = {} if bare else plan.below({key})
-        assert isinstance(change.transaction, LoadingTransaction)  # noqa: S101  see `_alone`
+        assert isinstance(change.transaction, LoadingTransaction)  # noqa: S101  see `_by_rule`
         loaders = Loaders(change.transaction, fields.values(), request.work.values, self.types)
         node = operation.bare(plan, key) if bare else operation.only(plan, frozenset({key}))
         try:
