@@ -182,7 +182,14 @@ class Arguments:
 
     @property
     def size(self) -> int:
-        return _elements_of(self.given)
+        elements, ahead = 0, [*self.given.values()]
+        for value in ahead:  # the list grows meanwhile
+            if isinstance(value, dict):
+                ahead += value.values()
+            elif isinstance(value, list):
+                elements += len(value)
+                ahead += value
+        return elements
 
     @property
     def shape(self) -> None:
@@ -190,17 +197,6 @@ class Arguments:
 
 
 Value: TypeAlias = Page | Key | Ids | Limit | Grouping | Arguments
-
-
-def _elements_of(value: Any) -> int:
-    elements, ahead = 0, [value]
-    for each in ahead:  # the list grows meanwhile
-        if isinstance(each, dict):
-            ahead += each.values()
-        elif isinstance(each, list):
-            elements += len(each)
-            ahead += each
-    return elements
 
 
 def _nulls(cursor: Cursor | None) -> tuple[bool, ...] | None:

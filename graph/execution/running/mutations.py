@@ -146,7 +146,8 @@ class Mutations:
                 InvalidKey("The header Idempotency-Key applies to a single mutation only.")
             )
         fields = [field_of(self.schema, request, root, compiles=self.compiles) for root in roots]
-        if len({each.is_dry_run for each in fields}) > 1 and request.work.operation.is_atomic:
+        is_atomic = len(fields) > 1 and request.work.operation.is_atomic
+        if is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
                 code=ErrorCode.BAD_REQUEST,
@@ -245,7 +246,10 @@ class Mutations:
         if made is None:
             return None
         key, columns = made
-        return FieldResult(direct.payload.body(columns, direct.declared.success.build(key)))
+        payload = direct.payload
+        # Nothing is read of the success where the statement has all of it.
+        success = direct.declared.success.build(key) if payload.template.uncompiled else None
+        return FieldResult(payload.body(columns, success))
 
     async def _in_two_statements(
         self, field_: MutationField, direct: DirectMutation, change: ChangeAtOnce
