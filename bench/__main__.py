@@ -49,6 +49,9 @@ def bench(  # noqa: PLR0917  typer passes them by name
     scale: Annotated[
         float, typer.Option(min=0.01, max=100, help="1 is 10,000 customers, 150,000 lines.")
     ] = 1,
+    fsync: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--fsync", help="Changes wait for the disk, as in production.")
+    ] = False,
     growth: Annotated[  # noqa: FBT002  a switch
         bool, typer.Option("--growth", help="Compare stores of 1,000 to 100,000 customers.")
     ] = False,
@@ -83,6 +86,7 @@ def bench(  # noqa: PLR0917  typer passes them by name
             list(names),
             plan,
             scale=scale,
+            syncs=fsync,
             out=report.console(),
             in_markdown=in_markdown,
             tell=lambda what: status.update(f"bench {what}"),

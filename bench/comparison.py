@@ -38,6 +38,7 @@ def compare(
     plan: Plan,
     *,
     scale: float,
+    syncs: bool,
     out: Console,
     in_markdown: bool,
     tell: Callable[[str], None],
@@ -54,7 +55,7 @@ def compare(
     facts = report.machine()
     with ExitStack() as until_the_end:
         tell("fills the store")
-        store = until_the_end.enter_context(running_store(scale))
+        store = until_the_end.enter_context(running_store(scale, syncs=syncs))
         prepare_counting(store)
         servers, left_out = _start(names, store, until_the_end, tell)
         generator = until_the_end.enter_context(load_generator(store.customers))

@@ -104,14 +104,18 @@ class Store:
 
 
 @contextmanager
-def running_store(scale: float) -> Iterator[Store]:
-    """A filled PostgreSQL, in a folder that is removed afterwards."""
+def running_store(scale: float, *, syncs: bool = False) -> Iterator[Store]:
+    """A filled PostgreSQL, in a folder that is removed afterwards.
+
+    With `syncs` a change waits until the disk has it.
+    """
     # Not whole tens would make the number of lines less exact.
     customers = max(10, round(CUSTOMERS * scale / 10) * 10)
     with tempfile.TemporaryDirectory(prefix="graph-bench-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # where the bench runs as root, PostgreSQL does not
-        with running_cluster(folder, settings=SETTINGS) as cluster:
+        settings = SETTINGS | {"fsync": "on" if syncs else "off"}
+        with running_cluster(folder, settings=settings) as cluster:
             asyncio.run(_migrate(cluster.url()))
             version, rows = asyncio.run(_filled(cluster.superuser_url(), customers))
             pid_file = next(folder.glob("postgresql-*/postmaster.pid"))

@@ -103,12 +103,14 @@ class Authenticator:
         url, secret = settings.jwt_jwks_url, settings.jwt_secret
         if url is None and secret is None:
             return None
-        # Where nobody signs in with a token, a worker does not hold 9 MiB of cryptography.
-        from graph.server.jwks import JWKSet  # noqa: PLC0415
+        # Where nobody signs in with a token, a worker does not hold 9 MiB of cryptography; without
+        # the address of keys it does not hold a client of HTTP.
         from graph.server.tokens import ClaimRules, SharedSecret, Tokens  # noqa: PLC0415
 
         rules = ClaimRules.of(settings, roles)
         if url is not None:
+            from graph.server.jwks import JWKSet  # noqa: PLC0415
+
             self._jwks = JWKSet(url, self.forget)
             return Tokens(self._jwks, rules)
         assert secret is not None  # noqa: S101  there is an issuer

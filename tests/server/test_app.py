@@ -168,14 +168,15 @@ async def test_health_also_answers_head(client: Client) -> None:
     assert (await client.http.head("/health/ready")).status_code == 200
 
 
-def test_a_worker_loads_only_what_it_serves_with(database_url: str) -> None:
+@pytest.mark.parametrize("signs_in", [False, True])
+def test_a_worker_loads_only_what_it_serves_with(database_url: str, *, signs_in: bool) -> None:
     code = """
 import asyncio, sys
 import graph.cli
 from graph.app import create_app
 from graph.settings import read_settings
 
-unused = {"alembic", "cryptography", "httpx", "opentelemetry", "prometheus_client", "rich"}
+unused = {"alembic", "httpx", "opentelemetry", "prometheus_client", "rich", *sys.argv[1:]}
 
 async def serve():
     app = create_app(read_settings())
@@ -185,9 +186,14 @@ async def serve():
 asyncio.run(serve())
 assert unused.isdisjoint(sys.modules), unused.intersection(sys.modules)
 """
+    issuer = {
+        "GRAPH_JWT_SECRET": "a secret of 32 characters or more",
+        "GRAPH_JWT_ISSUER": "https://issuer.example",
+        "GRAPH_JWT_AUDIENCE": "graph",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"GRAPH_DATABASE_URL": database_url},
+        [sys.executable, "-c", code, *([] if signs_in else ["cryptography"])],
+        env={"GRAPH_DATABASE_URL": database_url, **(issuer if signs_in else {})},
         capture_output=True,
         text=True,
         check=False,
