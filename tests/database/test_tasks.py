@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_failures_are_logged_once_of_each_kind_and_at_their_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "graph.tests")
     failures = FailureLog(logging.getLogger("graph.tests"), "it fails", "it succeeds again")
     tries = [
         OSError("a\nb"),
