@@ -88,6 +88,17 @@ WALKS = [
 
 
 TIMES = ("{order: {datePlaced: {unit: DAY}}}", "{order: {customer: {createdOn: {unit: WEEK}}}}")
+# Filters within filters, as PostgreSQL can join them: each table of theirs is read once.
+NESTED = [
+    "{orders: {every: {lineItems: {every: {quantity: {gt: 0}}}}}}",
+    "{orders: {every: {lineItems: {some: {quantity: {gt: 0}}}}}}",
+    "{orders: {some: {lineItems: {some: {quantity: {gt: 100}}}}}}",
+    "{orders: {none: {lineItems: {none: {quantity: {gt: 100}}}}}}",
+    "{not: {orders: {every: {lineItems: {every: {quantity: {gt: 0}}}}}}}",
+    "{not: {or: [{orders: {some: {lineItems: {some: {quantity: {gt: 100}}}}}}]}}",
+    "{orders: {every: {status: {ne: PAID}, lineItems: {every: {quantity: {gt: 0}}}}}}",
+    "{orders: {none: {or: [{lineItems: {some: {quantity: {gt: 9}}}}, {status: {eq: PAID}}]}}}",
+]
 # (a query, whether one plan serves it whatever its values are)
 PLANNED = [
     ("{ customers { nodes { orders(first: 5) { nodes { id } } } } }", True),
@@ -200,6 +211,13 @@ async def test_no_large_table_is_read_from_end_to_end(
 
     scanned = {node["Relation Name"] for node in nodes_of(plan) if node["Node Type"] == "Seq Scan"}
     assert not scanned & set(LARGE)
+
+
+@pytest.mark.parametrize("where", NESTED)
+async def test_no_filter_within_filters_is_evaluated_row_by_row(large: Large, where: str) -> None:
+    plan = await large.plan(f"{{ customers(where: {where}) {{ totalCount }} }}")
+
+    assert not [node for node in nodes_of(plan) if node.get("Parent Relationship") == "SubPlan"]
 
 
 @pytest.mark.parametrize(("text", "once"), PLANNED)
