@@ -65,7 +65,9 @@ class RowLoader(DataLoader[K, T]):
 
     async def _load_next(self) -> None:
         """Load what all fields of the level requested of this loader: the first batch has it."""
-        keys, self._next = list(self._next), {}
+        # Some may have been in the batch that ran meanwhile.
+        keys = [key for key in self._next if key not in self._values]
+        self._next = {}
         if keys:
             await self._load(keys)
 
