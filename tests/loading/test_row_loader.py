@@ -42,7 +42,7 @@ async def test_the_fields_of_a_level_share_a_batch() -> None:
 
     found = await asyncio.gather(batches.loader.values_of([1, 2]), batches.loader.values_of([2, 3]))
 
-    assert found == [[2, 4], [4, 6]]
+    assert [*found] == [[2, 4], [4, 6]]
     assert batches.keys == [[1, 2, 3]]
 
 
@@ -53,7 +53,9 @@ async def test_keys_whose_batch_runs_are_not_loaded_again() -> None:
         await batches.began.wait()
         return await batches.loader.values_of([1, 4])
 
-    assert await asyncio.gather(batches.loader.values_of([1, 2]), late()) == [[2, 4], [2, 8]]
+    found = await asyncio.gather(batches.loader.values_of([1, 2]), late())
+
+    assert [*found] == [[2, 4], [2, 8]]
     assert batches.keys == [[1, 2], [4]]
 
 
@@ -64,7 +66,7 @@ async def test_a_value_that_is_not_loaded_is_requested_with_others() -> None:
     first, second = batches.loader.value(2), batches.loader.value(3)
     assert not isinstance(first, int)
     assert not isinstance(second, int)
-    assert await asyncio.gather(first, second) == [4, 6]
+    assert (await first, await second) == (4, 6)
     assert batches.loader.value(2) == 4
     assert batches.keys == [[1], [2, 3]]
 
