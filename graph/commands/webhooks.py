@@ -152,7 +152,9 @@ def test_webhook(number: _Number) -> None:
     """Send a signed message of the type webhook.test now; exit 1 if it is not taken."""
     from graph.database import webhooks as stored
     from graph.database.connect import check_migrated
-    from graph.server.webhooks.sending import DeliveryFailed, Sender, body_of
+    from graph.server.webhooks.attempts import DeliveryFailed
+    from graph.server.webhooks.sending import Sender
+    from graph.server.webhooks.signing import body_of
 
     async def run(database: Database) -> None:
         await check_migrated(database)
