@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
@@ -42,9 +42,15 @@ def from_global_id(text: str) -> tuple[str, RowKey]:
         InvalidId: not made by `to_global_id`.
     """
     match = _GLOBAL_ID.fullmatch(_plain(text))
-    if match is None or (match[2] and int(match[2]) > INT8_MAX):
+    if match is None:
         raise InvalidId(text)
-    return match[1], int(match[2]) if match[2] else UUID(match[3])
+    entity, number, uuid = match.groups()
+    if number is None:
+        return entity, UUID(uuid)
+    key = int(number)
+    if key > INT8_MAX:
+        raise InvalidId(text)
+    return entity, key
 
 
 def decode_cursor(argument: str, text: str, sort: str) -> list[Any]:
@@ -73,6 +79,6 @@ def _plain(text: str) -> str:
     """What the text encodes; empty unless it is the one text that encodes it."""
     try:
         decoded = a2b_base64(text, strict_mode=True)
-        return decoded.decode() if b64encode(decoded).decode() == text else ""
+        return decoded.decode() if b2a_base64(decoded, newline=False) == text.encode() else ""
     except ValueError:
         return ""

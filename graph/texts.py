@@ -34,6 +34,8 @@ def trimmed(text: str) -> str:
 
 def is_invisible(char: str) -> bool:
     """Whether a character shows nothing by itself: a blank, a control, a joiner, a filler."""
+    if "!" <= char <= "~":  # most are these
+        return False
     return category(char) in _INVISIBLE or _EMPTY.match(char) is not None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unicodedata import is_normalized, normalize
+from unicodedata import category, is_normalized, normalize
 
 import pytest
 from hypothesis import given
@@ -44,3 +44,11 @@ def test_what_shows_nothing_is_invisible(char: str) -> None:
 @pytest.mark.parametrize("char", [*"a0_-.@éИ漢あ\u0301🏴"])
 def test_what_shows_something_is_visible(char: str) -> None:
     assert not is_invisible(char)
+
+
+def test_of_ascii_blanks_and_controls_are_invisible() -> None:
+    ascii_ = [chr(number) for number in range(128)]
+
+    assert [char for char in ascii_ if is_invisible(char)] == [
+        char for char in ascii_ if category(char) in {"Cc", "Zs"}
+    ]

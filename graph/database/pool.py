@@ -14,6 +14,7 @@ from __future__ import annotations
 from asyncio import get_running_loop, sleep
 from collections import deque
 from contextlib import suppress
+from math import inf
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from sqlalchemy.util.queue import Empty, Full, QueueCommon
 from graph.database.driver_errors import TOO_MANY_CONNECTIONS, sqlstate
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from asyncio import Future, TimerHandle
     from collections.abc import Callable
 
     from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -46,7 +47,9 @@ class _Queue(QueueCommon[Any]):
         self.maxsize = maxsize
         self.use_lifo = use_lifo
         self._idle: deque[Any] = deque()
-        self._waiting: deque[Future[Any]] = deque()
+        # With the times at which they give up, of which the alarm is set for the next.
+        self._waiting: deque[tuple[float, Future[Any]]] = deque()
+        self._alarm: TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -64,7 +67,7 @@ class _Queue(QueueCommon[Any]):
 
     def put_nowait(self, item: Any) -> None:
         while self._waiting:
-            turn = self._waiting.popleft()
+            _, turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(item)
                 return
@@ -115,24 +118,34 @@ class _Queue(QueueCommon[Any]):
         """
         loop = get_running_loop()
         turn = loop.create_future()
-        self._waiting.append(turn)
-        alarm = None if timeout is None else loop.call_later(timeout, _expire, turn)
+        deadline = loop.time() + (inf if timeout is None else timeout)
+        waiter = (deadline, turn)
+        self._waiting.append(waiter)
+        if self._alarm is None or deadline < self._alarm.when():
+            self._set_alarm(deadline)
         try:
             return await turn
         except BaseException:
             if turn.done() and not turn.cancelled() and not turn.exception():
                 self.put_nowait(turn.result())  # the waiting task was cancelled at that moment
             with suppress(ValueError):
-                self._waiting.remove(turn)
+                self._waiting.remove(waiter)
             raise
-        finally:
-            if alarm:
-                alarm.cancel()
 
+    def _set_alarm(self, deadline: float) -> None:
+        """One timer for all: to set and cancel one for each would cost more than the turn."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        loop = get_running_loop()
+        self._alarm = None if deadline == inf else loop.call_at(deadline, self._expire)
 
-def _expire(turn: Future[Any]) -> None:
-    if not turn.done():
-        turn.set_exception(TimeoutError())
+    def _expire(self) -> None:
+        self._alarm = None
+        now = get_running_loop().time()
+        for deadline, turn in self._waiting:
+            if deadline <= now and not turn.done():
+                turn.set_exception(TimeoutError())
+        self._set_alarm(min((each for each, _ in self._waiting if each > now), default=inf))
 
 
 class Pool(AsyncAdaptedQueuePool):
@@ -218,9 +231,10 @@ class Pool(AsyncAdaptedQueuePool):
         return None
 
     def _is_usable(self, entry: Any) -> bool:
-        driver = entry.driver_connection
+        connection = entry.dbapi_connection
+        if connection is None or connection.driver_connection.is_closed():
+            return False
         # After a lost connection the pool distrusts all connections that were opened before it.
         connected: float = entry.last_connect_time
-        trusted = connected >= self._invalidate_time
-        fresh = self._recycle < 0 or time() - connected <= self._recycle
-        return trusted and fresh and driver is not None and not driver.is_closed()
+        is_trusted = connected >= self._invalidate_time
+        return is_trusted and (self._recycle < 0 or time() - connected <= self._recycle)

@@ -111,8 +111,9 @@ def saved(payload: type, *attributes: str) -> Success:
     """Builds a payload with the keys that a rule returns: one attribute for each, same order."""
 
     def build_payload(keys: Any) -> Any:
-        values = keys if len(attributes) > 1 else (keys,)
-        return build(payload, **dict(zip(attributes, values, strict=True)))
+        if len(attributes) == 1:
+            return build(payload, **{attributes[0]: keys})
+        return build(payload, **dict(zip(attributes, keys, strict=True)))
 
     return Success(payload, build_payload)
 

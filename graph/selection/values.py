@@ -196,7 +196,14 @@ class Arguments:
 
     @property
     def size(self) -> int:
-        return _elements_of(self.given)
+        elements, ahead = 0, [*self.given.values()]
+        for value in ahead:  # the list grows meanwhile
+            if isinstance(value, dict):
+                ahead += value.values()
+            elif isinstance(value, list):
+                elements += len(value)
+                ahead += value
+        return elements
 
     @property
     def shape(self) -> None:
@@ -204,15 +211,6 @@ class Arguments:
 
 
 Value: TypeAlias = Page | Key | Ids | Limit | Grouping | Arguments
-
-
-def _elements_of(value: Any) -> int:
-    match value:
-        case dict():
-            return sum(map(_elements_of, value.values()))
-        case list():
-            return len(value) + sum(map(_elements_of, value))
-    return 0
 
 
 def _nulls(cursor: Cursor | None) -> tuple[bool, ...] | None:

@@ -54,7 +54,7 @@ class RequestLog:
             return
         began = perf_counter()
         id_ = header(scope, b"x-request-id")
-        if not _ACCEPTABLE_ID.fullmatch(id_):
+        if not (id_ and _ACCEPTABLE_ID.fullmatch(id_)):
             id_ = _new_id()
         request_id.set(id_)
 

@@ -46,6 +46,7 @@ _TRACEPARENT = re.compile(
 _TRACE_CONTEXT = ("traceparent", "tracestate")
 _CLIENT_NAMES = (b"apollographql-client-name", b"graphql-client-name")
 _CLIENT_VERSIONS = (b"apollographql-client-version", b"graphql-client-version")
+_CLIENT = frozenset({*_CLIENT_NAMES, *_CLIENT_VERSIONS})
 
 
 def note(scope: Scope, request: Request, viewer: Viewer) -> None:
@@ -104,8 +105,8 @@ def log_operation(
     `request` is None if it could not be read.
     The time is that until the end of the answer. The status of a WebSocket is 101.
     """
-    headers, state = headers_of(scope), scope.get("state", {})
-    client, version = _first(headers, _CLIENT_NAMES), _first(headers, _CLIENT_VERSIONS)
+    state = scope.get("state", {})
+    client, version = _client(headers_of(scope))
     usage: UsageCounts | None = state.get("usage")
     if usage is not None and observation.work is not None:
         usage.add(observation.work.sent, client, version)
@@ -158,9 +159,14 @@ def _add_operation(fields: Fields, request: Request | None, observation: Observa
         fields["replayed"] = observation.replayed
 
 
-def _first(headers: Headers, names: tuple[bytes, bytes]) -> str:
-    value = headers.get(names[0]) or headers.get(names[1])
-    return value.decode("latin-1") if value else ""
+def _client(headers: Headers) -> tuple[str, str]:
+    """The name and the version of the client, "" where it gives none."""
+    if _CLIENT.isdisjoint(headers):
+        return "", ""
+    first, second = _CLIENT_NAMES
+    name = headers.text(first) or headers.text(second)
+    first, second = _CLIENT_VERSIONS
+    return name, headers.text(first) or headers.text(second)
 
 
 def trace_id(scope: Scope) -> str:

@@ -53,14 +53,8 @@ class Headers(dict[bytes, bytes]):
 
 def header(scope: Scope, name: bytes) -> str:
     """A header's value, or ""."""
-    return headers_of(scope).text(name)
-
-
-def header_values(scope: Scope, name: bytes) -> list[bytes]:
-    """The value of each header of this name."""
-    if name not in headers_of(scope):
-        return []
-    return [value for key, value in scope["headers"] if key == name]
+    value = (scope.get(_KEPT) or headers_of(scope)).get(name)
+    return value.decode("latin-1") if value else ""
 
 
 def headers_of(scope: Scope) -> Headers:
@@ -109,9 +103,9 @@ def idempotency_key(scope: Scope) -> str | None:
     Raises:
         InvalidKey: it is empty or malformed, or there is more than one.
     """
-    values = header_values(scope, b"idempotency-key")
-    if not values:
+    if b"idempotency-key" not in headers_of(scope):
         return None
+    values = [value for name, value in scope["headers"] if name == b"idempotency-key"]
     if len(values) > 1:
         raise InvalidKey("A request must have one header Idempotency-Key.")
     found = _IDEMPOTENCY_KEY.fullmatch(values[0].decode("latin-1").strip())

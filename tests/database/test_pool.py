@@ -230,6 +230,23 @@ async def test_an_exhausted_pool_is_unavailable_until_a_connection_is_back(
 # What goes wrong in the middle
 
 
+async def test_those_that_wait_give_up_each_at_its_own_time(database_url: str) -> None:
+    async with pool_of(1, database_url) as database:
+        queue = database.pool._pool  # noqa: SLF001  sessions and statements share one time
+
+        patient, cancelled = (asyncio.create_task(queue.turn(seconds)) for seconds in (60, 0.01))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await queue.turn(0.05)
+            assert not patient.done()
+        assert queue.waiting == 1
+
+        queue.put_nowait("connection")
+        assert await patient == "connection"
+
+
 async def test_a_statement_that_is_cancelled_leaves_its_connection_clean(
     database_url: str,
 ) -> None:

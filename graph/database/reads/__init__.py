@@ -15,6 +15,7 @@ from graph.database.reads.columns import (
     is_indexed,
     is_unique,
     key_of,
+    kind_of_key,
     looks_elsewhere,
     scalar_of_column,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "is_unique",
     "json_statement",
     "key_of",
+    "kind_of_key",
     "looks_elsewhere",
     "names_in_placeholder",
     "pages",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ChangeAtOnce:
     """A change as the queries of a WITH clause, and their parameters.
 

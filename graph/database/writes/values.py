@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -40,11 +41,7 @@ class Values:
         path: tuple[str, ...] = INPUT,
         problems: list[Problem] | None = None,
     ) -> None:
-        # An enum's member is a str too, and stays what it is; so does an id, see `key`.
-        self._given = {
-            name: trimmed(value) if type(value) is str else value for name, value in given.items()
-        }
-        self._ids = given
+        self._given = given
         self._path = path
         self.problems: list[Problem] = [] if problems is None else problems
 
@@ -77,7 +74,9 @@ class Values:
 
     def given(self, name: str) -> Any:
         """The provided value; None if there is none, or null."""
-        return self._given.get(name)
+        value = self._given.get(name)
+        # An enum's member is a str too, and stays what it is.
+        return trimmed(value) if type(value) is str else value
 
     def texts(self, entity: str, *names: str, required: bool) -> dict[str, str | None]:
         """Texts for columns of an entity, checked against the lengths of the columns.
@@ -88,11 +87,11 @@ class Values:
         return {
             name: self._text(entity, name, required=required)
             for name in names
-            if required or name in self
+            if required or name in self._given
         }
 
     def email(self, name: str) -> None:
-        text = self._given.get(name)
+        text = self.given(name)
         if text and (hidden := _hidden_in(text)):
             self.wrong(
                 name,
@@ -135,7 +134,7 @@ class Values:
 
     def key(self, name: str, entity: str) -> int:
         """The key in a global id of an entity; 0, with a problem, if the id is invalid."""
-        text = self._ids.get(name) or ""
+        text = self._given.get(name) or ""
         try:
             key: int = key_of(text, entity)
         except InvalidId as error:
@@ -159,35 +158,50 @@ class Values:
             )
 
     def _text(self, entity: str, name: str, *, required: bool) -> str | None:
-        column = mapper_of(entity).columns[name]
+        column = _column(entity, name)
         text: str | None = (
-            self.given(name) if column.nullable else self._present(name, required=required)
+            self.given(name) if column.is_nullable else self._present(name, required=required)
         )
-        most = column.type.length if isinstance(column.type, String) else None
         if text is None:
             return None
         if all(map(is_invisible, text)):
             self.wrong(name, ProblemCode.BLANK, "It must contain a visible character.")
-        elif column.unique and (hidden := _hidden_in(text)):
+        elif column.is_unique and (hidden := _hidden_in(text)):
             self.wrong(
                 name,
                 ProblemCode.INVISIBLE,
                 f"It must not contain invisible characters, such as {hidden}.",
             )
-        elif most is not None and len(text) > most:
+        elif column.most is not None and len(text) > column.most:
             self.wrong(
                 name,
                 ProblemCode.TOO_LONG,
-                f"It must have at most {most} characters, not {len(text)}.",
+                f"It must have at most {column.most} characters, not {len(text)}.",
             )
         return text
 
     def _present(self, name: str, *, required: bool) -> Any:
         """The provided value. A missing value or null may be a problem."""
-        value = self._given.get(name)
+        value = self.given(name)
         if value is None and (required or name in self._given):
             self.wrong(name, ProblemCode.REQUIRED, "A value is required.")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What the texts of a column may be; `most` is the number of their characters."""
+
+    is_nullable: bool
+    is_unique: bool
+    most: int | None
+
+
+@cache
+def _column(entity: str, name: str) -> _Column:
+    column = mapper_of(entity).columns[name]
+    most = column.type.length if isinstance(column.type, String) else None
+    return _Column(bool(column.nullable), bool(column.unique), most)
 
 
 def _hidden_in(text: str) -> str | None:

@@ -148,7 +148,8 @@ class Operation:
     ) -> tuple[C, list[Value]]:
         """What is compiled for variables of this shape, in this way."""
         plan: Plan | None = None
-        conditions = tuple([variables.coerced.get(name) for name in self._conditions])
+        names = self._conditions
+        conditions = tuple([variables.coerced.get(name) for name in names]) if names else ()
         reading = self._readings.get(conditions)
         if reading is None:
             plan = self.plan(variables)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from graph.database.kinds import fits
-from graph.database.reads import key_of, scalar_of_column
+from graph.database.reads import key_of, kind_of_key
 from graph.errors import InvalidId, InvalidPage, InvalidText
 from graph.execution.planning.filters import Filters
 from graph.execution.planning.operands import bound, hashable
@@ -122,13 +122,31 @@ def storable(name: str, value: Any) -> Any:
     Raises:
         InvalidText: one that PostgreSQL cannot store, as `check_text`.
     """
+    return value if _is_storable(value) else _stored(name, value)
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether all texts are of ASCII, as most are: then there is nothing to change or refuse."""
+    ahead = [value]
+    for each in ahead:  # the list grows meanwhile
+        if isinstance(each, str):
+            if "\0" in each or not each.isascii():
+                return False
+        elif isinstance(each, dict):
+            ahead += each.values()
+        elif isinstance(each, list):
+            ahead += each
+    return True
+
+
+def _stored(name: str, value: Any) -> Any:
     if isinstance(value, str):
         check_text(name, value)
         return value if value.isascii() else normalize("NFC", value)
     if isinstance(value, dict):
-        return {key: storable(key, inner) for key, inner in value.items()}
+        return {key: _stored(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [storable(name, inner) for inner in value]
+        return [_stored(name, inner) for inner in value]
     return value
 
 
@@ -173,6 +191,6 @@ def offset_of(arguments: Mapping[str, Any]) -> int:
 
 def _id(text: str, entities: Collection[str]) -> tuple[str, RowKey]:
     entity, key = from_global_id(text)
-    if entity not in entities or not fits(scalar_of_column(entity, "id").kind, key):
+    if entity not in entities or not fits(kind_of_key(entity), key):
         raise InvalidId(text)
     return entity, key

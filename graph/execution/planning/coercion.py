@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
     GraphQLInputObjectType,
     GraphQLNonNull,
     Undefined,
@@ -26,21 +28,34 @@ if TYPE_CHECKING:
 # Returns the coerced value, or Undefined.
 Coercer: TypeAlias = "Callable[[Any], Any]"
 
-_TEXT: Coercer = lambda value: value if type(value) is str else Undefined  # noqa: E731
-_COERCERS: dict[str, Coercer] = {"String": _TEXT, "ID": _TEXT}
+
+def _text(value: Any) -> Any:
+    return value if type(value) is str else Undefined
+
+
+def _boolean(value: Any) -> Any:
+    return value if type(value) is bool else Undefined
+
+
+def _int(value: Any) -> Any:
+    is_int = type(value) is int and GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT
+    return value if is_int else Undefined
+
+
+# Of scalars whose values are the same in JSON. None of them takes null.
+_COERCERS: dict[str, Coercer] = {"String": _text, "ID": _text, "Boolean": _boolean, "Int": _int}
 
 
 def coercer_of(type_: GraphQLInputType) -> Coercer:
     """The coercer of a type; it keeps null where the type is nullable."""
     if isinstance(type_, GraphQLNonNull):
-        inner = _coercer_of_nullable(type_.of_type)
-        return lambda value: Undefined if value is None else inner(value)
-    nullable = _coercer_of_nullable(type_)
-    return lambda value: None if value is None else nullable(value)
+        return _coercer_of_values(type_.of_type)
+    of_values = _coercer_of_values(type_)
+    return lambda value: None if value is None else of_values(value)
 
 
-def _coercer_of_nullable(type_: GraphQLInputType) -> Coercer:
-    """The coercer of values that are not null."""
+def _coercer_of_values(type_: GraphQLInputType) -> Coercer:
+    """The coercer of values that are not null; null does not fit."""
     if is_list_type(type_):
         return _coercer_of_list(coercer_of(type_.of_type))
     if is_input_object_type(type_):
@@ -61,6 +76,8 @@ def _coercer_of_list(item: Coercer) -> Coercer:
 
 def _coercer_of_leaf(leaf: GraphQLScalarType | GraphQLEnumType) -> Coercer:
     def coerce(value: Any) -> Any:
+        if value is None:
+            return Undefined
         try:
             return leaf.coerce_input_value(value)
         except Exception:  # noqa: BLE001  a scalar may raise anything; graphql-core reports it

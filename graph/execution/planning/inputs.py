@@ -27,7 +27,7 @@ def values_of(value: Any, type_: GraphQLNamedInputType) -> Any:
     found = dict.fromkeys(nulls)
     for name, inner in value.items():
         python_name, inner_type = members[name]
-        found[python_name] = values_of(inner, inner_type)
+        found[python_name] = inner if inner_type is None else values_of(inner, inner_type)
     return found
 
 
@@ -48,13 +48,15 @@ def is_readable(type_: GraphQLNamedInputType, seen: frozenset[str] = frozenset()
 @lru_cache(maxsize=1024)
 def _members(
     type_: GraphQLInputObjectType,
-) -> tuple[dict[str, tuple[str, GraphQLNamedInputType]], tuple[str, ...]]:
-    """Of each member its name in Python and its type, by name; and the members without default."""
+) -> tuple[dict[str, tuple[str, GraphQLInputObjectType | None]], tuple[str, ...]]:
+    """Each member's name in Python, and its type if that has members; those without default."""
     fields = _fields(type_)
-    members = {
-        inner.out_name or name: (fields[name].python_name, get_named_type(inner.type))
-        for name, inner in type_.fields.items()
-    }
+    members = {}
+    for name, inner in type_.fields.items():
+        inner_type = get_named_type(inner.type)
+        has_members = isinstance(inner_type, GraphQLInputObjectType)
+        member = fields[name].python_name, inner_type if has_members else None
+        members[inner.out_name or name] = member
     nulls = tuple(field.python_name for field in fields.values() if field.default_value is MISSING)
     return members, nulls
 

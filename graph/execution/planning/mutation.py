@@ -50,6 +50,8 @@ class CompiledPayload:
     def body(self, columns: Sequence[bytes], success: Any) -> bytes:
         """The JSON of the payload, from the statement's columns and its own values."""
         uncompiled = self.template.uncompiled
+        if not uncompiled:
+            return self.template.body(columns, {})
         texts = {
             field.response_key: orjson.dumps(member(success, self._type, field))
             for field in self._selected.fields

@@ -61,14 +61,16 @@ def answer_of(body: bytes, errors: Sequence[GraphQLError], cache_control: bytes 
 
 def combined(done: Mapping[str, FieldResult]) -> Answer:
     """The answer of a mutation: each field has its text, or is null and has errors."""
-    errors = [error for each in done.values() for error in each.errors]
+    errors: list[GraphQLError] = []
+    members, replayed = [], []
+    for key, each in done.items():
+        errors += each.errors
+        members.append(b'"%s":%s' % (key.encode(), each.text or b"null"))
+        if each.replayed:
+            replayed.append(key)
     if errors and len(done) == 1 and unavailability(errors):
         return failed(errors)
-    members = b",".join(
-        b'"%s":%s' % (key.encode(), each.text or b"null") for key, each in done.items()
-    )
-    answer = _answer(b'{"data":{%s}}' % members, errors)
-    replayed = [key for key, each in done.items() if each.replayed]
+    answer = _answer(b'{"data":{%s}}' % b",".join(members), errors)
     return extended(answer, "replayed", replayed) if replayed else answer
 
 

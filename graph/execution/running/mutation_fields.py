@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from graphql import GraphQLError, get_directive_values
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graph.execution.running.concurrency import Place
     from graph.execution.running.request import Request
     from graph.execution.running.work import Work
-    from graph.selection import Arguments, Mutate, Resolved
+    from graph.selection import Mutate, Resolved
     from graph.viewer import Viewer
 
 
@@ -65,17 +65,13 @@ class MutationField:
 
     selected: Mutate | Resolved
     request: MutationRequest
+    arguments: Mapping[str, Any]
     key: idempotency.Key | None
     direct: DirectMutation | None
 
     @property
     def response_key(self) -> str:
         return self.selected.response_key
-
-    @property
-    def arguments(self) -> Mapping[str, Any]:
-        values = self.request.work.values[self.selected.argument_index]
-        return cast("Arguments", values).given
 
     @property
     def is_dry_run(self) -> bool:
@@ -109,9 +105,9 @@ def field_of(
         RequestRejected: it has more than one idempotency key, or a malformed one.
     """
     name = selected.response_key
-    given = _keys_of_directives(schema, request, name) | (
-        {request.request.idempotency_key} - {None}
-    )
+    given = _keys_of_directives(schema, request, name)
+    if request.request.idempotency_key is not None:
+        given.add(request.request.idempotency_key)
     if len(given) > 1:
         raise refused(InvalidKey(f"'{name}' has more than one idempotency key."))
     key = None
@@ -120,12 +116,11 @@ def field_of(
             given.pop(), request.content_of(name), request.request.client, request.viewer
         )
     direct = request.mutation.direct.get(name) if compiles else None
-    return MutationField(selected, request, key, direct)
+    arguments: Any = request.work.values[selected.argument_index]
+    return MutationField(selected, request, arguments.given, key, direct)
 
 
-def _keys_of_directives(
-    schema: GraphQLSchema, request: MutationRequest, name: str
-) -> set[str | None]:
+def _keys_of_directives(schema: GraphQLSchema, request: MutationRequest, name: str) -> set[str]:
     nodes = [node for node in request.plan.nodes[name] if node.directives]
     directive = schema.get_directive("idempotent") if nodes else None
     if directive is None:

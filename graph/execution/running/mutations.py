@@ -146,7 +146,8 @@ class Mutations:
                 InvalidKey("The header Idempotency-Key applies to a single mutation only.")
             )
         fields = [field_of(self.schema, request, root, compiles=self.compiles) for root in roots]
-        if request.work.operation.is_atomic and len({each.is_dry_run for each in fields}) > 1:
+        is_atomic = len(fields) > 1 and request.work.operation.is_atomic
+        if is_atomic and len({each.is_dry_run for each in fields}) > 1:
             raise RequestRejected.because(
                 "In an @atomic operation all mutations must be dry runs, or none.",
                 code=ErrorCode.BAD_REQUEST,
@@ -155,7 +156,7 @@ class Mutations:
 
     async def _guarded(self, field_: MutationField) -> FieldResult:
         try:
-            return await self._alone(field_)
+            return await self._at_once(field_) or await self._by_rule(field_)
         except _Failed as failed:
             return FieldResult(None, failed.errors)
         except Exception as error:  # noqa: BLE001  one field fails alone
@@ -208,10 +209,6 @@ class Mutations:
                 await self._pause(random.uniform(0, most))  # noqa: S311  no secret
         raise TryAgain
 
-    async def _alone(self, field_: MutationField) -> FieldResult:
-        done = await self._at_once(field_)
-        return await self._by_rule(field_) if done is None else done
-
     async def _by_rule(self, field_: MutationField) -> FieldResult:
         async def make(tx: Transaction) -> FieldResult:
             done = await self._change(tx, field_)
@@ -249,7 +246,10 @@ class Mutations:
         if made is None:
             return None
         key, columns = made
-        return FieldResult(direct.payload.body(columns, direct.declared.success.build(key)))
+        payload = direct.payload
+        # Nothing is read of the success where the statement has all of it.
+        success = direct.declared.success.build(key) if payload.template.uncompiled else None
+        return FieldResult(payload.body(columns, success))
 
     async def _in_two_statements(
         self, field_: MutationField, direct: DirectMutation, change: ChangeAtOnce
@@ -368,7 +368,7 @@ class Mutations:
         request, key = field_.request, field_.response_key
         operation, plan = request.work.operation, request.plan
         fields = {} if bare else plan.below({key})
-        assert isinstance(change.transaction, LoadingTransaction)  # noqa: S101  see `_alone`
+        assert isinstance(change.transaction, LoadingTransaction)  # noqa: S101  see `_by_rule`
         loaders = Loaders(change.transaction, fields.values(), request.work.values, self.types)
         node = operation.bare(plan, key) if bare else operation.only(plan, frozenset({key}))
         try:

@@ -253,11 +253,11 @@ def _order(values: Values, viewer: Viewer) -> tuple[int, list[Values], list[int]
     return customer, lines, items, [line.pieces() for line in lines]
 
 
-def _pieces(items: list[int], quantities: list[int]) -> Counter[int]:
+def _pieces(items: list[int], quantities: list[int]) -> dict[int, int]:
     """The pieces of all lines, by item."""
-    pieces: Counter[int] = Counter()
+    pieces: dict[int, int] = {}
     for item, quantity in zip(items, quantities, strict=True):
-        pieces[item] += quantity
+        pieces[item] = pieces.get(item, 0) + quantity
     return pieces
 
 

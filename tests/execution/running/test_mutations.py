@@ -594,14 +594,14 @@ async def test_a_field_that_is_cancelled_by_itself_loses_no_other_result(
     store: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the fields before it have changed is committed."""
-    alone = vars(Mutations)["_alone"]
+    at_once = vars(Mutations)["_at_once"]
 
     async def cancelled(mutations: Mutations, field: Any) -> Any:
         if field.response_key == "b":
             raise asyncio.CancelledError
-        return await alone(mutations, field)
+        return await at_once(mutations, field)
 
-    monkeypatch.setattr(Mutations, "_alone", cancelled)
+    monkeypatch.setattr(Mutations, "_at_once", cancelled)
     answer = await store.answer(f"mutation {{ a: {_MOVE} b: {_MOVE} }}")
 
     assert answer["data"] == {"a": {"customer": {"town": "Elsewhere"}}, "b": None}
