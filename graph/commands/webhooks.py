@@ -85,8 +85,11 @@ def list_webhooks() -> None:
     async def run(database: Database) -> None:
         await check_migrated(database)
         waiting = await stored.waiting(database)
-        for each in await stored.every(database):
+        found = await stored.every(database)
+        for each in found:
             typer.echo(_line(each, waiting.get(each.id)))
+        if not found:
+            typer.echo("There are no webhooks. Add one: graph webhook add URL --as ROLE", err=True)
 
     with_database(run)
 
@@ -152,7 +155,9 @@ def test_webhook(number: _Number) -> None:
     """Send a signed message of the type webhook.test now; exit 1 if it is not taken."""
     from graph.database import webhooks as stored
     from graph.database.connect import check_migrated
-    from graph.server.webhooks.sending import DeliveryFailed, Sender, body_of
+    from graph.server.webhooks.attempts import DeliveryFailed
+    from graph.server.webhooks.sending import Sender
+    from graph.server.webhooks.signing import body_of
 
     async def run(database: Database) -> None:
         await check_migrated(database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,3 +166,32 @@ async def test_a_store_at_another_revision_is_not_ready_until_it_is_migrated(
 async def test_health_also_answers_head(client: Client) -> None:
     assert (await client.http.head("/health/live")).status_code == 200
     assert (await client.http.head("/health/ready")).status_code == 200
+
+
+def test_a_worker_loads_only_what_it_serves_with(database_url: str) -> None:
+    code = """
+import asyncio, sys
+import graph.cli
+from graph.app import create_app
+from graph.settings import read_settings
+
+unused = {"alembic", "cryptography", "httpx", "opentelemetry", "prometheus_client", "rich"}
+
+async def serve():
+    app = create_app(read_settings())
+    async with app.router.lifespan_context(app):
+        await asyncio.sleep(1)  # all that runs in the background has begun
+
+asyncio.run(serve())
+assert unused.isdisjoint(sys.modules), unused.intersection(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"GRAPH_DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -299,25 +298,6 @@ async def test_the_log_has_the_id_of_a_trace_that_begins_here(
 
     context = by_name(exporter)["query"].get_span_context()
     assert line["trace_id"] == format_trace_id(context.trace_id)
-
-
-def test_without_traces_nothing_of_opentelemetry_is_loaded(database_url: str) -> None:
-    code = """
-import sys
-from graph.app import create_app
-from graph.settings import read_settings
-create_app(read_settings())
-assert not [name for name in sys.modules if name.startswith("opentelemetry")]
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"GRAPH_DATABASE_URL": database_url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
 
 
 def test_traces_without_the_package_are_refused(

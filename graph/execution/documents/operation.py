@@ -78,6 +78,7 @@ class Operation:
         self.is_query = node.operation is OperationType.QUERY
         self.is_mutation = node.operation is OperationType.MUTATION
         self.is_subscription = node.operation is OperationType.SUBSCRIPTION
+        self.is_atomic = any(each.name.value == "atomic" for each in node.directives or ())
         self.variables = Variables(
             schema, node.variable_definitions or (), of_mutation=self.is_mutation
         )
@@ -104,10 +105,6 @@ class Operation:
     def coordinates(self) -> tuple[str, ...]:
         """The coordinates of its fields and arguments in the schema."""
         return coordinates_of(self._schema, self.node, self.fragments)
-
-    @property
-    def is_atomic(self) -> bool:
-        return any(node.name.value == "atomic" for node in self.node.directives or ())
 
     def plan(self, variables: VariableValues) -> Plan:
         """The plan of the operation for these variables.

@@ -12,7 +12,8 @@ import asyncio
 import logging
 import random
 from collections import Counter, defaultdict
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ from graph.database.leases import Lease
 from graph.database.tasks import FailureLog, end_task
 from graph.execution.running.event_data import EventDataFailed, event_data
 from graph.execution.running.execute import Execution
-from graph.server.webhooks.sending import TIMEOUT_SECONDS, DeliveryFailed, Sender, body_of
+from graph.server.webhooks.attempts import TIMEOUT_SECONDS, DeliveryFailed
+from graph.server.webhooks.signing import body_of
 from graph.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from graph.database.engine import Database
     from graph.database.webhooks import Message, Webhook
     from graph.schema.schema import Schema
+    from graph.server.webhooks.sending import Sender
     from graph.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -66,10 +69,16 @@ class Deliverer:
         self._roles = roles
         # Clients' limits and documents are not those of webhooks.
         self._execution = Execution(schema, database, settings.execution)
-        self._sender = Sender(settings.webhook_networks)
+        self._networks = settings.webhook_networks
+        self._sender: Sender | None = None
+        self._until_the_end = AsyncExitStack()
         self._pause_seconds = settings.webhook_pause_hours * 3_600
         self._lease = Lease(database, "webhooks", seconds=_LEASE_SECONDS)
-        self._failures = FailureLog(logger, "webhooks cannot be served, and are tried again")
+        self._failures = FailureLog(
+            logger, "webhooks cannot be served, and are tried again", "webhooks are served again"
+        )
+        # Of webhooks and events that the database, or a defect, keeps from being sent.
+        self._failing = dict[tuple[int, int], FailureLog]()
         self._taken_at = float("-inf")
         # Messages by their outcome, and webhooks that were paused.
         self.counts = Counter[str]()
@@ -87,7 +96,7 @@ class Deliverer:
         if catalog.log is None:
             yield
             return
-        async with self._sender.running():
+        async with self._until_the_end:
             task = asyncio.create_task(self._repeat())
             try:
                 yield
@@ -111,13 +120,9 @@ class Deliverer:
     async def _repeat(self) -> None:
         while True:
             self._wake.clear()
-            try:
+            pause = _IDLE_SECONDS
+            with self._failures.caught():
                 pause = await self._round()
-            except Exception as error:  # noqa: BLE001  it is tried again
-                self._failures.note(error)
-                pause = _IDLE_SECONDS
-            else:
-                self._failures.end()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -129,12 +134,20 @@ class Deliverer:
         active = [each for each in await webhooks.every(self._database) if each.paused_at is None]
         if not active:
             return _IDLE_SECONDS
+        if self._sender is None:
+            self._sender = await self._sender_that_runs()
         assert self._execution.hub is not None  # noqa: S101  there is a log
         settled = await self._execution.hub.catch_up()
         for webhook in active:
             await self._store(webhook, settled)
             await self._start_due(webhook)
         return _POLL_SECONDS
+
+    async def _sender_that_runs(self) -> Sender:
+        """Made by the worker that sends: a client of HTTP and its certificates take 9 MB."""
+        sending = await asyncio.to_thread(import_module, "graph.server.webhooks.sending")
+        sender: Sender = sending.Sender(self._networks)
+        return await self._until_the_end.enter_async_context(sender.running())
 
     async def _holds_lease(self) -> bool:
         now = monotonic()
@@ -173,19 +186,25 @@ class Deliverer:
             under_way[message.event] = task
 
     async def _deliver(self, webhook: Webhook, message: Message) -> None:
+        key = (webhook.id, message.event)
         try:
             await self._send(webhook, message)
         except (DeliveryFailed, EventDataFailed) as error:
+            self._failing.pop(key, None)
             await self._retry(webhook, message, error)
         except Exception as error:  # noqa: BLE001  the database is busy: it is sent again
-            logger.warning("webhook %d: event %d: %s", webhook.id, message.event, error)
+            self._failing.setdefault(key, _failures_of(webhook, message)).note(error)
             await asyncio.sleep(_BUSY_SECONDS)
+        else:
+            if failures := self._failing.pop(key, None):
+                failures.end()
         finally:
             del self._under_way[webhook.id][message.event]
             self._wake.set()
 
     async def _send(self, webhook: Webhook, message: Message) -> None:
         assert catalog.log is not None  # noqa: S101  there is a log
+        assert self._sender is not None  # noqa: S101  the round has made it
         if webhook.role not in self._roles:
             raise DeliveryFailed(f"there is no role {webhook.role}", is_final=True)
         viewer = Viewer(f"webhook {webhook.id}", webhook.role, self._roles[webhook.role])
@@ -216,6 +235,11 @@ class Deliverer:
                 logger.error("webhook %d is paused: %s", webhook.id, problem)
             else:
                 logger.warning("webhook %d: %s; again in %.0f s", webhook.id, problem, seconds)
+
+
+def _failures_of(webhook: Webhook, message: Message) -> FailureLog:
+    name = f"webhook {webhook.id}: event {message.event}"
+    return FailureLog(logger, f"{name} cannot be sent, and is tried again", f"{name} is sent")
 
 
 def retry_seconds(attempts: int, retry_after: float = 0.0) -> float:

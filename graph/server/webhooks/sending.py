@@ -9,39 +9,24 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import httpcore
 import httpx
-import orjson
 
+from graph.server.webhooks.attempts import TIMEOUT_SECONDS, DeliveryFailed
 from graph.server.webhooks.network import PublicTransport
 from graph.server.webhooks.signing import headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from ipaddress import IPv4Network, IPv6Network
-    from typing import Any
 
-# The whole attempt, with look-up, connection and TLS.
-TIMEOUT_SECONDS = 10.0
 _MAX_RESPONSE_BYTES = 65_536
 _MOST_URL_CHARS = 2_000
 _GONE = 410
 _MOST_DIGITS = 9
-
-
-class DeliveryFailed(Exception):
-    """The receiver has not taken a message. `is_final` if it wants no others.
-
-    `retry_after` are the seconds for which it wants none, by its `Retry-After`.
-    """
-
-    def __init__(self, problem: str, *, is_final: bool = False, retry_after: float = 0) -> None:
-        super().__init__(problem)
-        self.is_final = is_final
-        self.retry_after = retry_after
 
 
 def checked_url(url: str, *, allows_http: bool) -> str:
@@ -68,11 +53,6 @@ def checked_url(url: str, *, allows_http: bool) -> str:
     )
 
 
-def body_of(type_: str, moment: datetime, data: Any) -> bytes:
-    """A message as Standard Webhooks has it: its type, when it occurred, and its data."""
-    return orjson.dumps({"type": type_, "timestamp": moment, "data": data}, option=orjson.OPT_UTC_Z)
-
-
 class Sender:
     """Sends to any receiver. `networks` are those that it may connect to beside the internet."""
 
@@ -81,7 +61,7 @@ class Sender:
         self._clients: dict[str, httpx.AsyncClient] = {}
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[Self]:
         """Keep connections meanwhile."""
         tls = await asyncio.to_thread(ssl.create_default_context)
         self._clients = {
@@ -97,7 +77,7 @@ class Sender:
             for scheme in ("http", "https")
         }
         try:
-            yield
+            yield self
         finally:
             for client in self._clients.values():
                 await client.aclose()

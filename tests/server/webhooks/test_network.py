@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from graph.server.webhooks import sending
+from graph.server.webhooks.attempts import DeliveryFailed
 from graph.server.webhooks.network import is_public
-from graph.server.webhooks.sending import DeliveryFailed, Sender, checked_url
+from graph.server.webhooks.sending import Sender, checked_url
 from graph.server.webhooks.signing import new_secret
 from tests.server.webhooks.receiver import status
 
