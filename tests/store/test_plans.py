@@ -262,6 +262,20 @@ async def test_a_count_with_a_limit_reads_no_further(large: Large) -> None:
     assert few * 10 < many
 
 
+async def test_a_counted_page_reads_the_list_once_and_its_own_rows(large: Large) -> None:
+    where = 'where: {datePlaced: {gte: "2025-11-28T00:00:00Z"}}, orderBy: [{datePlaced: ASC}]'
+    plan = await large.plan(
+        f"""{{ orders(first: 20, {where}) {{
+            a: totalCount b: totalCount nodes {{ id }} pageInfo {{ hasNextPage }} }} }}"""
+    )
+    read = [node for node in nodes_of(plan) if node.get("Relation Name") == "orders"]
+
+    rows = sorted(node["Actual Rows"] for node in read)
+    assert len(read) == 2
+    assert rows[0] == 20 < rows[1]
+    assert "WindowAgg" not in {node["Node Type"] for node in nodes_of(plan)}
+
+
 async def test_aggregates_of_children_read_as_little_as_a_grouped_statement(large: Large) -> None:
     plan = await large.plan(
         "{ orders(first: 20) { nodes { lineItems { aggregates { count sum { quantity } } } } } }"
