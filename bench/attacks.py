@@ -30,9 +30,20 @@ ATTACKS = (
         f"{{ orderLines(first: 1, where: {_some(n, 'gt: 100')}) {{ nodes {{ id }} }} }}"
         for n in (1, 2, 3)
     ),
+    # All rows match, or none does, so that no look at children ends early.
+    *(
+        f"{{ customers(where: {{orders: {{{orders}: {{lineItems: {{{lines}: {{quantity: {{{test}}}"
+        "}}}}}) { totalCount } }"
+        for orders, lines, test in (
+            ("every", "every", "gt: 0"),
+            ("every", "some", "gt: 0"),
+            ("none", "some", "gt: 100"),
+            ("some", "none", "gt: 0"),
+        )
+    ),
     (
-        "{ customers(where: {orders: {every: {lineItems: {every: {quantity: {gt: 0}}}}}})"
-        " { totalCount } }"
+        "{ items(where: {orderLines: {every: {order: {customer: {orders: {every: {lineItems:"
+        " {every: {quantity: {gt: 0}}}}}}}}}}) { totalCount } }"
     ),
     "{ customers { totalCount } orders { totalCount } orderLines { totalCount } }",
     "{ orderLines { aggregates { count sum { quantity } } } }",

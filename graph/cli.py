@@ -119,7 +119,7 @@ def import_(
     """Merge the rows of a file of any size; an interrupted import resumes where it stopped.
 
     Refused rows go to a file of the same format, which can be corrected and imported; the reasons
-    go to a second file beside it.
+    go to a second file beside it. The exit code is 1 if rows were refused.
     """
     from graph.database.connect import check_migrated
     from graph.database.transfer.importing import STANDARD_INPUT, import_file
@@ -148,6 +148,7 @@ def import_(
         typer.echo(f"Read {done.rows:,} rows: {counts}.")
         if done.refused:
             typer.echo(f"The refused rows are in {side}, the reasons in {problems_path(side)}.")
+            raise typer.Exit(1)
 
     with_database(run)
 

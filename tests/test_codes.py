@@ -146,3 +146,12 @@ async def test_a_client_can_ask_the_schema_for_the_codes(client: Client) -> None
 def test_a_message_tells_how_many_problems_it_leaves_out(count: int, rest: str) -> None:
     problems = [Problem((), ProblemCode.BLANK, f"{number}.") for number in range(count)]
     assert ValidationFailed(problems).message == f"0. 1. 2.{rest}"
+
+
+def test_a_message_names_the_values() -> None:
+    paths = [("input",), ("input", "lines", "0", "quantity"), ("other",)]
+    problems = [Problem(path, ProblemCode.BLANK, "It is blank.") for path in paths]
+
+    message = ValidationFailed(problems).message
+
+    assert message == "It is blank. lines.0.quantity: It is blank. other: It is blank."

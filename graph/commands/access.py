@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 keys = typer.Typer(help="API keys for services.", no_args_is_help=True)
 
 _MAX_NAME_CHARS = 200
+_MAX_KEY = 2**63 - 1
 
 
 @keys.command("add")
@@ -57,8 +58,11 @@ def list_keys() -> None:
 
     async def run(database: Database) -> None:
         await check_migrated(database)
-        for line in _lines(await api_keys.every(database)):
+        found = await api_keys.every(database)
+        for line in _lines(found):
             typer.echo(line)
+        if not found:
+            typer.echo("There are no keys. Add one: graph key add NAME", err=True)
 
     with_database(run)
 
@@ -82,12 +86,14 @@ def revoke_key(
 
 def token(
     customer: Annotated[
-        int | None, typer.Option(min=1, help="The databaseId of the customer who signs in.")
+        int | None,
+        typer.Option(min=1, max=_MAX_KEY, help="The databaseId of the customer who signs in."),
     ] = None,
     role: Annotated[str | None, typer.Option(help="A role, such as clerk.")] = None,
     hours: Annotated[float, typer.Option(min=0.01, max=8_760, help="Hours until it expires.")] = 12,
 ) -> None:
     """Print a token to try a role out: for the embedded database, in development."""
+    from graph.database.embedded import is_running
     from graph.development import development_token
     from graph.store.access import ROLES
 
@@ -95,12 +101,16 @@ def token(
         raise StartupError("graph token needs either --customer or --role.")
     if role is not None and role not in ROLES:
         raise InvalidSetting("--role", f"it must be one of {', '.join(ROLES)}")
-    seconds = round(hours * 3600)
-    typer.echo(development_token(read_settings(), role or "customer", customer, seconds=seconds))
+    settings, seconds = read_settings(), round(hours * 3600)
+    typer.echo(development_token(settings, role or "customer", customer, seconds=seconds))
+    if customer is not None and is_running(settings.data_dir):
+        with_database(lambda database: _warn_of_absence(database, customer))
 
 
 def forget(
-    customer: Annotated[int, typer.Argument(min=1, help="The databaseId of the customer.")],
+    customer: Annotated[
+        int, typer.Argument(min=1, max=_MAX_KEY, help="The databaseId of the customer.")
+    ],
     subject: Annotated[
         str | None,
         typer.Option(help="The issuer and the subject of the person's tokens, as in Event.actor."),
@@ -131,6 +141,19 @@ def forget(
         typer.echo("Not within reach: logs, backups, exported files, and the identity provider.")
 
     with_database(run)
+
+
+async def _warn_of_absence(database: Database, customer: int) -> None:
+    from graph.database.connect import is_migrated
+
+    if not await is_migrated(database):
+        return
+    if await database.first("SELECT 1 FROM customers WHERE id = $1", customer) is None:
+        typer.echo(
+            f"Warning: there is no customer {customer}. The token signs in as one without"
+            " data or orders.",
+            err=True,
+        )
 
 
 def _check_permissions(permissions: Sequence[str]) -> None:

@@ -85,8 +85,11 @@ def list_webhooks() -> None:
     async def run(database: Database) -> None:
         await check_migrated(database)
         waiting = await stored.waiting(database)
-        for each in await stored.every(database):
+        found = await stored.every(database)
+        for each in found:
             typer.echo(_line(each, waiting.get(each.id)))
+        if not found:
+            typer.echo("There are no webhooks. Add one: graph webhook add URL --as ROLE", err=True)
 
     with_database(run)
 

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.database.consistency import FLUSHED, ConsistencyToken
-from graph.database.tasks import end_task
+from graph.database.tasks import FailureLog, end_task
 from graph.errors import TimedOut, Unavailable
 
 if TYPE_CHECKING:
@@ -48,22 +48,24 @@ class Look:
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
-        self._name = name
-        self._failure: type[Exception] | None = None
+        self._failures = FailureLog(
+            logger,
+            f"the state of {name} cannot be read",
+            f"the state of {name} is read again",
+            has_traceback=True,
+        )
 
     async def first(self, sql: str) -> Any | None:
-        """The first row; None if there is none. An unexpected error is logged once."""
+        """The first row; None if there is none. An unexpected error is logged when it begins."""
         try:
             async with asyncio.timeout(_LONGEST_LOOK_SECONDS):
                 row = await self._server.first(sql)
         except (Unavailable, TimedOut, TimeoutError):
             return None
-        except Exception as error:
-            if type(error) is not self._failure:
-                logger.exception("the state of %s cannot be read", self._name)
-            self._failure = type(error)
+        except Exception as error:  # noqa: BLE001  the next look may succeed
+            self._failures.note(error)
             return None
-        self._failure = None
+        self._failures.end()
         return row
 
 
@@ -114,6 +116,12 @@ class LagWatch:
         self._primary = Look(primary, "the primary")
         self._replicas = replicas
         self._notes = notes
+        self._failures = FailureLog(
+            logger,
+            "the lag of the replicas cannot be measured",
+            "the lag of the replicas is measured again",
+            has_traceback=True,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -133,8 +141,6 @@ class LagWatch:
 
     async def _repeat(self) -> None:
         while True:
-            try:
+            with self._failures.caught():
                 await self.measure()
-            except Exception:
-                logger.exception("the lag of the replicas cannot be measured")
             await asyncio.sleep(_EVERY_SECONDS)

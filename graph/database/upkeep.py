@@ -44,7 +44,9 @@ class Upkeep:
         # What was removed, and how the runs of this worker ended.
         self.counts = Counter[str]()
         self._lease = Lease(database, "upkeep", seconds=_LEASE_SECONDS)
-        self._failures = FailureLog(logger, "upkeep failed, and is tried again")
+        self._failures = FailureLog(
+            logger, "upkeep failed, and is tried again", "upkeep succeeds again"
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -88,11 +90,10 @@ class Upkeep:
 
     async def _repeat(self) -> None:
         while True:
-            try:
-                await self.run()
-            except Exception as error:  # noqa: BLE001  it is tried again
-                self.counts["failed"] += 1
-                self._failures.note(error)
-            else:
-                self._failures.end()
+            with self._failures.caught():
+                try:
+                    await self.run()
+                except Exception:
+                    self.counts["failed"] += 1
+                    raise
             await asyncio.sleep(_EVERY_SECONDS)

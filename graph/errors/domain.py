@@ -22,6 +22,12 @@ class Problem:
     code: ProblemCode | FileProblemCode
     message: str
 
+    @property
+    def sentence(self) -> str:
+        """The message for those who do not see the path beside it; `input` goes without saying."""
+        value = ".".join(self.path[1:] if self.path[:1] == ("input",) else self.path)
+        return f"{value}: {self.message}" if value else self.message
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -54,7 +60,7 @@ class ValidationFailed(DomainError):
     code = ErrorCode.VALIDATION_FAILED
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        shown = [problem.message for problem in problems[:_SHOWN_PROBLEMS]]
+        shown = [problem.sentence for problem in problems[:_SHOWN_PROBLEMS]]
         if more := len(problems) - len(shown):
             shown.append(
                 "There is 1 more problem." if more == 1 else f"There are {more} more problems."

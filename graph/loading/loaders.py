@@ -1,6 +1,6 @@
 """The loaders of an operation: one for each relationship and page.
 
-A loader is a `DataLoader` whose batch is one statement: all keys of a level in, their rows out. It
+A loader is a DataLoader whose batch is one statement: all keys of a level in, their rows out. It
 is identified by its relationship and page, not by the field. Two fields that select the same
 relationship and page share a loader, so that rows are loaded once, with the columns of both.
 """
@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-from strawberry.dataloader import DataLoader
+from typing import TYPE_CHECKING, Any, cast
 
 from graph.database import reads, relationships
 from graph.database.catalog import catalog
 from graph.loading.levels import LevelScheduler
+from graph.loading.row_loader import RowLoader
 from graph.loading.rows import Counted, FoundRow, PageResult
 from graph.selection import (
     Aggregates,
@@ -31,7 +30,6 @@ from graph.selection import (
 )
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from graph.database.engine import ReadSession, Row
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
         Term,
         Value,
     )
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -82,20 +78,23 @@ class Loaders:
         self._values = values
         self._types = types
         self._levels = LevelScheduler()
-        self._loaders: dict[Any, DataLoader[Any, Any]] = {}
+        self._loaders: dict[Any, RowLoader[Any, Any]] = {}
+        # By the identity of the field, which is stored with it: equal ones take long to compare.
+        self._known: dict[int, tuple[DataField, RowLoader[Any, Any] | None]] = {}
         self._wanted: defaultdict[Any, _Wanted] = defaultdict(_Wanted)
         for follows in fields:
             self._note(follows)
 
     def one(self, one: ToOne, source: Any) -> Any:
         """The record of a to-one relationship or a look-up; None if there is none."""
-        if one.argument_index is None:
-            key = getattr(source, one.relationship.source_column or "id")
-        else:
-            key = cast("Key", self._values[one.argument_index]).value
-        if key is None:
-            return None
-        return _loaded(self._row(one.relationship), key)
+        key = self._key_of_one(one, source)
+        return None if key is None else self._loader_of(one).value(key)
+
+    async def ones(self, one: ToOne, sources: Iterable[Any]) -> list[Any]:
+        """The records of all sources, each once; `one` has them from now on."""
+        keys = [self._key_of_one(one, source) for source in sources]
+        records = await self._loader_of(one).values_of(key for key in keys if key is not None)
+        return [record for record in records if record is not None]
 
     def nodes(self, nodes: Nodes) -> list[Any]:
         """The record, or None, of each global id; an error for one that is malformed."""
@@ -104,7 +103,7 @@ class Loaders:
         return [
             problems[index]
             if index in problems
-            else _loaded(self._row(relationships.lookup(entity, "id")), key)
+            else self._row(relationships.lookup(entity, "id")).value(key)
             for index, (entity, key) in enumerate(ids.keys)
         ]
 
@@ -114,16 +113,23 @@ class Loaders:
 
     def many(self, many: Connection, source: Any) -> PageResult | Awaitable[PageResult]:
         """The page of a source's relationship; without rows if only counts are selected."""
-        column = many.relationship.source_column
-        key = reads.ROOT_KEY if column is None else getattr(source, column)
-        if not many.needs_rows:
-            return PageResult(key=key)
-        return _loaded(self._page(many.relationship, self._page_at(many.argument_index)), key)
+        key = self._key_of_many(many, source)
+        loader = self._loader_of(many)
+        return PageResult(key=key) if loader is None else loader.value(key)
+
+    async def pages(self, many: Connection, sources: Iterable[Any]) -> list[PageResult]:
+        """The pages of all sources, each once; `many` has them from now on."""
+        keys = [self._key_of_many(many, source) for source in sources]
+        loader: RowLoader[RowKey, PageResult] | None = self._loader_of(many)
+        if loader is None:
+            return [PageResult(key=key) for key in keys]
+        return await loader.values_of(keys)
 
     def count(self, many: Connection, key: RowKey) -> int | Awaitable[int]:
         """The number of rows of a relationship for the source with this key, on all pages."""
         identity, page = self._list(many, "count"), self._page_at(many.argument_index)
-        return _loaded(self._loader(identity, partial(self._counts, many.relationship, page)), key)
+        batch = partial(self._counts, many.relationship, page)
+        return self._loader(identity, batch).value(key)
 
     def count_up_to(
         self, many: Connection, selected: CountUpTo, key: RowKey
@@ -132,15 +138,14 @@ class Loaders:
         limit = cast("Limit", self._values[selected.argument_index]).size
         identity, page = self._list(many, limit), self._page_at(many.argument_index)
         batch = partial(self._counts_up_to, many.relationship, page, limit)
-        return _loaded(self._loader(identity, batch), key)
+        return self._loader(identity, batch).value(key)
 
     def aggregates(self, many: Connection, key: RowKey) -> Any:
         """The measures of all rows of a relationship for the source with this key."""
         identity, page = self._list(many, "aggregates"), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
-        return _loaded(
-            self._loader(identity, partial(self._measures, many.relationship, page, terms)), key
-        )
+        batch = partial(self._measures, many.relationship, page, terms)
+        return self._loader(identity, batch).value(key)
 
     def groups(self, many: Connection, selected: Groups, key: RowKey) -> Any:
         """The groups of these rows, in order: their keys and measures."""
@@ -148,12 +153,13 @@ class Loaders:
         identity, page = self._list(many, grouping), self._page_at(many.argument_index)
         terms = tuple(self._wanted[identity].terms)
         batch = partial(self._groups, many.relationship, page, grouping, terms)
-        return _loaded(self._loader(identity, batch), key)
+        return self._loader(identity, batch).value(key)
 
     async def close(self) -> None:
         """Stop all loading, and release all rows."""
         await self._levels.close()
         self._loaders.clear()
+        self._known.clear()
 
     def _note(self, follows: DataField) -> None:
         match follows:
@@ -199,22 +205,38 @@ class Loaders:
         page = self._page_at(many.argument_index)
         return what, many.relationship, page.where, page.operands
 
-    def _row(self, relationship: Relationship) -> DataLoader[Any, Any]:
+    def _key_of_one(self, one: ToOne, source: Any) -> Any:
+        if one.argument_index is None:
+            return getattr(source, one.relationship.source_column or "id")
+        return cast("Key", self._values[one.argument_index]).value
+
+    def _key_of_many(self, many: Connection, source: Any) -> Any:
+        column = many.relationship.source_column
+        return reads.ROOT_KEY if column is None else getattr(source, column)
+
+    def _loader_of(self, follows: ToOne | Connection) -> Any:
+        """The loader of a field's rows; None for a connection that needs none."""
+        known = self._known.get(id(follows))
+        if known is None:
+            loader = None
+            if isinstance(follows, ToOne):
+                loader = self._row(follows.relationship)
+            elif follows.needs_rows:
+                loader = self._page(follows.relationship, self._page_at(follows.argument_index))
+            known = self._known[id(follows)] = (follows, loader)
+        return known[1]
+
+    def _row(self, relationship: Relationship) -> RowLoader[Any, Any]:
         return self._loader(_row_identity(relationship), partial(self._rows, relationship))
 
-    def _page(self, relationship: Relationship, page: Page) -> DataLoader[RowKey, PageResult]:
+    def _page(self, relationship: Relationship, page: Page) -> RowLoader[RowKey, PageResult]:
         return self._loader((relationship, page), partial(self._slices, relationship, page))
 
-    def _loader(self, identity: Any, batch: Any) -> DataLoader[Any, Any]:
-        """The operation's loader of this identity; its batches run with their level."""
+    def _loader(self, identity: Any, batch: Any) -> RowLoader[Any, Any]:
+        """The operation's loader of this identity."""
         loader = self._loaders.get(identity)
         if loader is None:
-            levels = self._levels
-
-            async def load(keys: list[Any]) -> Sequence[Any]:
-                return await levels.run(partial(batch, keys))
-
-            loader = self._loaders[identity] = DataLoader(load_fn=load)
+            loader = self._loaders[identity] = RowLoader(self._levels, batch)
         return loader
 
     async def _rows(self, relationship: Relationship, keys: list[Any]) -> list[Any]:
@@ -320,12 +342,6 @@ def columns_of(selection: Selection | Variants, world: World) -> frozenset[str]:
             name for name in reads.all_columns(entity) if not world.hides(entity, name)
         )
     return selection.columns
-
-
-def _loaded(loader: DataLoader[Any, T], key: Any) -> T | Awaitable[T]:
-    """The loader's value for a key, or a future if it is not loaded yet."""
-    future = cast("asyncio.Future[T]", loader.load(key))
-    return future.result() if future.done() else future
 
 
 def _row_identity(relationship: Relationship) -> Any:

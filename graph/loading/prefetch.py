@@ -125,11 +125,10 @@ class Prefetcher:
         loaders = self._loaders
         match follows:
             case ToOne():
-                records = await _loaded([loaders.one(follows, source) for source in sources])
-                found = [record for record in records if record is not None]
-                await self._below(path, follows.selection, found)
+                records = await loaders.ones(follows, sources)
+                await self._below(path, follows.selection, records)
             case Connection():
-                results = await _loaded([loaders.many(follows, source) for source in sources])
+                results = await loaders.pages(follows, sources)
                 await self._each(
                     path, follows.fields, lambda at, part: self._part(at, follows, part, results)
                 )

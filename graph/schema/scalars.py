@@ -64,9 +64,11 @@ def parse_datetime(value: object) -> datetime:
     if fraction[_MICROSECOND_DIGITS:].strip("0"):
         raise _no_datetime(value, "it has at most six digits after the point.")
     leap = second == "60"
-    text = f"{day}T{clock}:{'59' if leap else second}.{fraction[:_MICROSECOND_DIGITS]:0<6}"
+    second = "59" if leap else second
+    fraction = f".{fraction[:_MICROSECOND_DIGITS]:0<6}" if fraction else ""
     try:
-        moment = datetime.fromisoformat(text + offset.upper()).astimezone(UTC)
+        text = f"{day}T{clock}:{second}{fraction}{offset.upper()}"
+        moment = datetime.fromisoformat(text).astimezone(UTC)
         return _after_leap_second(moment) if leap else moment
     except OverflowError:
         raise _no_datetime(value, "out of range.") from None

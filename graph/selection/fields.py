@@ -138,17 +138,35 @@ class Connection:
         return frozenset(field.name for field in fields if isinstance(field, Column))
 
     @property
+    def wants_count(self) -> bool:
+        return any(isinstance(part, TotalCount) for part in self.fields)
+
+    @property
+    def wants_ends(self) -> bool:
+        """Whether the selection has the cursor of the page's first row, or of its last one."""
+        return not self.page_info.isdisjoint({"start_cursor", "end_cursor"})
+
+    @property
+    def wants_edge_cursors(self) -> bool:
+        edges = [part for part in self.fields if isinstance(part, EdgeList)]
+        return any(isinstance(field, EdgeCursor) for part in edges for field in part.fields)
+
+    @property
     def wants_cursors(self) -> bool:
-        edges = [
-            field for part in self.fields if isinstance(part, EdgeList) for field in part.fields
-        ]
-        cursors = {"start_cursor", "end_cursor"} & self.page_info
-        return bool(cursors) or any(isinstance(field, EdgeCursor) for field in edges)
+        return self.wants_ends or self.wants_edge_cursors
 
     @property
     def wants_more(self) -> bool:
         """Whether the selection needs to know if the list continues after the page."""
         return ("has_previous_page" if self.shape.backwards else "has_next_page") in self.page_info
+
+    @property
+    def tells_more_by_count(self) -> bool:
+        """Whether the selected count tells if the list continues after the page.
+
+        A cursor leaves out rows that are counted; an offset leaves out as many as it says.
+        """
+        return self.wants_count and self.shape.after is None and self.shape.before is None
 
     @property
     def wants_other_side(self) -> bool:

@@ -161,9 +161,9 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The negation of a condition, which is never null."""
+    """The negation of a condition, which is never null; `negated` makes it."""
 
-    condition: Condition
+    condition: Test | Exists | Matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,38 @@ class Matches:
 
 
 Condition: TypeAlias = Test | AllOf | AnyOf | Not | Exists | Matches
+
+
+def negated(condition: Condition) -> Condition:
+    """The opposite of a condition, with `Not` around single tests, searches and `Exists` only.
+
+    PostgreSQL turns an `Exists` into a join if it is a condition of its own, negated or not. It
+    looks into no other negation and no `AnyOf`, and would look up the children row by row.
+    """
+    match condition:
+        case Not(inner):
+            return inner
+        case AllOf(conditions):
+            return AnyOf(tuple(map(negated, conditions)))
+        case AnyOf(conditions):
+            return AllOf(tuple(map(negated, conditions)))
+        case Exists(relationship, AnyOf(conditions)) if any(map(_looks_across, conditions)):
+            # None matches this or that: none matches this, and none matches that.
+            alone = [each for each in conditions if _looks_across(each)]
+            together = AnyOf(tuple(each for each in conditions if not _looks_across(each)))
+            parts = [*alone, together] if together.conditions else alone
+            return AllOf(tuple(negated(Exists(relationship, part)) for part in parts))
+    return Not(condition)
+
+
+def _looks_across(condition: Condition) -> bool:
+    """Whether there is an `Exists` in a condition."""
+    match condition:
+        case AllOf(conditions) | AnyOf(conditions):
+            return any(map(_looks_across, conditions))
+        case Not(inner):
+            return _looks_across(inner)
+    return isinstance(condition, Exists)
 
 
 def columns_read(terms: Iterable[Term]) -> frozenset[str]:

@@ -96,6 +96,20 @@ class Page:
         backwards, after, before, offset, short = self.outline
         return PageShape(backwards, after, before, offset, self.where, self.order, short)
 
+    def with_operands(self, operands: tuple[Any, ...]) -> Page:
+        """The same page for other operands of its condition."""
+        return Page(
+            self.first,
+            self.last,
+            self.after,
+            self.before,
+            self.offset,
+            self.where,
+            self.order,
+            operands,
+            self.kept_shape,
+        )
+
     @property
     def _is_short(self) -> bool:
         beyond_cursor = self.after is not None or self.before is not None

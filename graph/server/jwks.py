@@ -19,6 +19,7 @@ import orjson
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from graph.database.tasks import FailureLog
 from graph.errors import InvalidToken, ProviderUnavailable
 from graph.server.tokens import fully_specified
 
@@ -59,6 +60,11 @@ class JWKSet:
         self._lock = asyncio.Lock()
         self._tried_at = float("-inf")
         self._failed = False
+        self._failures = FailureLog(
+            logger,
+            "the keys at GRAPH_JWT_JWKS_URL cannot be loaded",
+            "the keys at GRAPH_JWT_JWKS_URL are loaded again",
+        )
 
     @asynccontextmanager
     async def kept_current(self) -> AsyncIterator[None]:
@@ -115,10 +121,10 @@ class JWKSet:
             try:
                 keys = _keys_in(await self._fetched())
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, OSError) as error:
-                if not self._failed:
-                    logger.warning("the keys at GRAPH_JWT_JWKS_URL cannot be loaded: %s", error)
+                self._failures.note(error)
                 self._failed = True
             else:
+                self._failures.end()
                 self._replace(keys)
             self._tried_at = time.monotonic()
 

@@ -31,7 +31,9 @@ class UsageRecorder:
         self.counts = UsageCounts()
         self._database = database
         self._seconds = seconds
-        self._failures = FailureLog(logger, "usage cannot be stored, and is kept")
+        self._failures = FailureLog(
+            logger, "usage cannot be stored, and is kept", "usage is stored again"
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[UsageCounts]:
@@ -68,14 +70,10 @@ class UsageRecorder:
         times = 0
         while True:
             await asyncio.sleep(self._seconds)
-            try:
+            with self._failures.caught():
                 if times % _REFRESH_EVERY == 0:
                     await self._refresh()
                 await self.store()
-            except Exception as error:  # noqa: BLE001  it is tried again
-                self._failures.note(error)
-            else:
-                self._failures.end()
                 times += 1
 
     async def _refresh(self) -> None:

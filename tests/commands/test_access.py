@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from graph.app import create_app
 from graph.database import api_keys
+from graph.database.embedded import running_cluster
 from graph.development import development_token, issues_tokens, with_own_issuer
 from graph.errors import DataDirUnusable, InvalidToken, StartupError
 from graph.server.api_keys import ApiKeys
@@ -244,6 +245,33 @@ def test_elsewhere_graph_issues_no_tokens_and_accepts_none(
 )
 def test_a_token_is_for_one_role(tmp_path: Path, arguments: list[str], problem: str) -> None:
     assert problem in complaint(graph("token", *arguments, GRAPH_DATA_DIR=str(tmp_path)))
+
+
+def test_a_token_for_a_customer_who_does_not_exist_has_a_warning(tmp_path: Path) -> None:
+    environment = {"GRAPH_DATA_DIR": str(tmp_path), "GRAPH_LOG_LEVEL": "warning"}
+    with running_cluster(tmp_path, settings={"fsync": "off"}):
+        output_of(graph("token", "--customer", "3", **environment))  # there is no store yet
+        output_of(graph("migrate", **environment))
+        output_of(graph("seed", "--customers", "2", **environment))
+
+        output_of(graph("token", "--customer", "2", **environment))
+        output_of(graph("token", "--role", "clerk", **environment))
+        absent = graph("token", "--customer", "3", **environment)
+
+    assert absent.returncode == 0
+    assert absent.stdout.count(".") == 2  # a JWT
+    assert absent.stderr == (
+        "Warning: there is no customer 3. The token signs in as one without data or orders.\n"
+    )
+
+
+def test_empty_lists_say_so_beside_the_output(database_url: str) -> None:
+    for name, hint in (("key", "graph key add NAME"), ("webhook", "graph webhook add URL")):
+        listed = graph(name, "list", GRAPH_DATABASE_URL=database_url)
+
+        assert (listed.returncode, listed.stdout) == (0, "")
+        (line,) = listed.stderr.splitlines()
+        assert hint in line
 
 
 async def test_forget_asks_and_says_what_it_did(database_url: str, database: Database) -> None:

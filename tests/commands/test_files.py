@@ -27,10 +27,11 @@ def test_rows_go_out_into_a_file_and_come_back(database_url: str, tmp_path: Path
     with rows.open("a") as more:
         more.write("{}\n")
 
-    done = output_of(run("import", str(rows), "--into", "customers"))
+    refused = run("import", str(rows), "--into", "customers")
 
     side = f"{rows}.refused.ndjson"
-    assert done == (
+    assert (refused.returncode, refused.stderr) == (1, "")
+    assert refused.stdout == (
         "Read 31 rows: added 0, changed 0, unchanged 30, superseded 0, refused 1.\n"
         f"The refused rows are in {side}, the reasons in {side}.problems.ndjson.\n"
     )
@@ -190,3 +191,17 @@ def test_an_impossible_import_is_refused_with_the_reason(database_url: str, tmp_
     ):
         done = graph("import", str(file), *options, GRAPH_DATABASE_URL=database_url)
         assert why in complaint(done)
+
+
+def test_a_csv_with_an_unknown_column_is_refused(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    row = "Lamp,1,2,red\n"
+    for rows in ("", row):
+        file.write_text(f"name,costPrice,sellingPrice,colour\n{rows}")
+
+        done = graph("import", str(file), "--into", "items", GRAPH_DATABASE_URL=database_url)
+
+        assert complaint(done) == "the head line has the column 'colour', which items do not have"
+    assert answer(database_url, "SELECT count(*) FROM items") == 0
+    assert answer(database_url, "SELECT count(*) FROM imports") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]

@@ -94,15 +94,20 @@ async def test_a_look_meets_any_error_and_logs_an_unexpected_one_once(
     server = Failing(Unavailable(), TimedOut(), TimeoutError(), *defects)
     look = Look(cast("Server", server), "the replica r")
 
-    with caplog.at_level(logging.ERROR, "graph.database.replica_lag"):
-        assert [await look.first("") for _ in range(7)] == [None] * 6 + [(1,)]
+    with caplog.at_level(logging.INFO, "graph.database.replica_lag"):
+        assert [await look.first("") for _ in range(8)] == [None] * 6 + [(1,), (1,)]
     assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [
         RuntimeError,
         TypeError,
+        None,
     ]
+    assert caplog.messages[-1] == "the state of the replica r is read again"
 
 
-async def test_no_error_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_error_ends_the_watch_and_the_log_has_its_begin_and_its_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "graph.database.replica_lag")
     measured = asyncio.Event()
 
     class Replica:
@@ -111,9 +116,10 @@ async def test_no_error_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
 
         async def measure(self) -> None:
             self.runs += 1
-            if self.runs == 3:
+            if self.runs == 6:
                 measured.set()
-            raise RuntimeError
+            if self.runs <= 3:
+                raise RuntimeError
 
     monkeypatch.setattr("graph.database.replica_lag._EVERY_SECONDS", 0)
     primary: Any = Failing()
@@ -121,3 +127,7 @@ async def test_no_error_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     primary.first = lambda _sql: asyncio.sleep(0, (1, 100))
     async with watch.running(), asyncio.timeout(10):
         await measured.wait()
+    assert caplog.messages == [
+        "the lag of the replicas cannot be measured",
+        "the lag of the replicas is measured again",
+    ]

@@ -55,7 +55,7 @@ def without_space(sql: str) -> str:
 
 
 def test_there_are_samples() -> None:
-    assert len(samples_of(connections)) == 2
+    assert len(samples_of(connections)) == 3
     assert len(samples_of(lists)) == 1
 
 

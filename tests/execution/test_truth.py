@@ -34,6 +34,13 @@ async def found(client: Client, where: Any) -> list[int]:
     return [int(node["databaseId"]) for node in data["customers"]["nodes"]]
 
 
+ALL = [1, 2, 3]
+
+
+def of_lines(**tests: Any) -> dict[str, Any]:
+    return {"lineItems": {"sum": {"quantity": tests}}}
+
+
 def of_total(**tests: Any) -> dict[str, Any]:
     return {"orders": {"sum": {"total": tests}}}
 
@@ -59,6 +66,20 @@ def of_total(**tests: Any) -> dict[str, Any]:
         ({"not": {"or": [of_total(gt="1"), {"databaseId": {"eq": 1}}]}}, [3]),
         ({"not": {"and": [of_total(gt="1"), {"databaseId": {"eq": 1}}]}}, [2, 3]),
         ({"not": {"orders": {"max": {"datePlaced": {"gt": "2020-01-01T00:00:00Z"}}}}}, [3]),
+        # Negations of relationships, of several conditions, and of negations.
+        ({"orders": {"none": {"lineItems": {"some": {"quantity": {"gt": 0}}}}}}, [3]),
+        ({"orders": {"none": {"lineItems": {"none": {"quantity": {"gt": 0}}}}}}, [1, 2, 3]),
+        ({"orders": {"every": {"lineItems": {"every": {"quantity": {"ne": 1}}}}}}, [3]),
+        ({"orders": {"every": {"not": {"lineItems": {"every": {"quantity": {"ne": 1}}}}}}}, ALL),
+        ({"orders": {"every": {"total": {"gt": "1"}, "lineItems": {"none": {}}}}}, [3]),
+        ({"orders": {"every": {"or": [{"total": {"gt": "9"}}, {"lineItems": {"some": {}}}]}}}, ALL),
+        (
+            {"orders": {"some": {"not": {"or": [of_lines(gt="1"), {"lineItems": {"none": {}}}]}}}},
+            [1, 2],
+        ),
+        ({"orders": {"none": {"or": [of_lines(gt="9"), {"lineItems": {"none": {}}}]}}}, ALL),
+        ({"not": {"not": {"orders": {"every": {"lineItems": {"none": {}}}}}}}, [3]),
+        ({"not": {"and": [{"orders": {"some": {}}}, {"not": of_total(gt="9")}]}}, [3]),
         # Nothing, and everything.
         ({"orders": {"every": {"total": {"lt": "0"}}}}, [3]),
         ({"orders": {"none": {}}}, [3]),

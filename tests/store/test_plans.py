@@ -88,6 +88,17 @@ WALKS = [
 
 
 TIMES = ("{order: {datePlaced: {unit: DAY}}}", "{order: {customer: {createdOn: {unit: WEEK}}}}")
+# Filters within filters, as PostgreSQL can join them: each table of theirs is read once.
+NESTED = [
+    "{orders: {every: {lineItems: {every: {quantity: {gt: 0}}}}}}",
+    "{orders: {every: {lineItems: {some: {quantity: {gt: 0}}}}}}",
+    "{orders: {some: {lineItems: {some: {quantity: {gt: 100}}}}}}",
+    "{orders: {none: {lineItems: {none: {quantity: {gt: 100}}}}}}",
+    "{not: {orders: {every: {lineItems: {every: {quantity: {gt: 0}}}}}}}",
+    "{not: {or: [{orders: {some: {lineItems: {some: {quantity: {gt: 100}}}}}}]}}",
+    "{orders: {every: {status: {ne: PAID}, lineItems: {every: {quantity: {gt: 0}}}}}}",
+    "{orders: {none: {or: [{lineItems: {some: {quantity: {gt: 9}}}}, {status: {eq: PAID}}]}}}",
+]
 # (a query, whether one plan serves it whatever its values are)
 PLANNED = [
     ("{ customers { nodes { orders(first: 5) { nodes { id } } } } }", True),
@@ -202,6 +213,13 @@ async def test_no_large_table_is_read_from_end_to_end(
     assert not scanned & set(LARGE)
 
 
+@pytest.mark.parametrize("where", NESTED)
+async def test_no_filter_within_filters_is_evaluated_row_by_row(large: Large, where: str) -> None:
+    plan = await large.plan(f"{{ customers(where: {where}) {{ totalCount }} }}")
+
+    assert not [node for node in nodes_of(plan) if node.get("Parent Relationship") == "SubPlan"]
+
+
 @pytest.mark.parametrize(("text", "once"), PLANNED)
 async def test_values_are_looked_at_where_they_make_a_difference(
     large: Large, text: str, *, once: bool
@@ -242,6 +260,20 @@ async def test_a_count_with_a_limit_reads_no_further(large: Large) -> None:
 
     assert found == {"count": {"value": 1_000, "precision": "AT_LEAST"}}
     assert few * 10 < many
+
+
+async def test_a_counted_page_reads_the_list_once_and_its_own_rows(large: Large) -> None:
+    where = 'where: {datePlaced: {gte: "2025-11-28T00:00:00Z"}}, orderBy: [{datePlaced: ASC}]'
+    plan = await large.plan(
+        f"""{{ orders(first: 20, {where}) {{
+            a: totalCount b: totalCount nodes {{ id }} pageInfo {{ hasNextPage }} }} }}"""
+    )
+    read = [node for node in nodes_of(plan) if node.get("Relation Name") == "orders"]
+
+    rows = sorted(node["Actual Rows"] for node in read)
+    assert len(read) == 2
+    assert rows[0] == 20 < rows[1]
+    assert "WindowAgg" not in {node["Node Type"] for node in nodes_of(plan)}
 
 
 async def test_aggregates_of_children_read_as_little_as_a_grouped_statement(large: Large) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["Cluster", "binary", "kept_running", "running_cluster"]
+__all__ = ["Cluster", "binary", "is_running", "kept_running", "running_cluster"]
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +67,11 @@ def running_cluster(
         yield cluster
 
 
+def is_running(data_dir: Path) -> bool:
+    """Whether a process has started the folder's cluster."""
+    return _folder_of(data_dir).exists() and Cluster(data_dir, {}).is_running()
+
+
 @contextmanager
 def kept_running(cluster: Cluster) -> Iterator[None]:
     """Restart PostgreSQL from a thread, within seconds, whenever it dies before the block ends."""
@@ -84,7 +89,7 @@ class Cluster:
     """The cluster as one user sees it, for the duration of its `running_cluster` block."""
 
     def __init__(self, data_dir: Path, settings: Mapping[str, str]) -> None:
-        self._folder = data_dir / f"postgresql-{_major_version()}"
+        self._folder = _folder_of(data_dir)
         self._account = account_for(self._folder)
         self._server = Server(self._folder, self._account, settings)
         self._exit_stack = ExitStack()
@@ -202,6 +207,10 @@ def _keep(cluster: Cluster, over: threading.Event) -> None:
         else:
             failures = 0
             _log.warning("PostgreSQL had died and has been restarted")
+
+
+def _folder_of(data_dir: Path) -> Path:
+    return data_dir / f"postgresql-{_major_version()}"
 
 
 def _major_version() -> str:

@@ -41,6 +41,7 @@ from graph.database.reads.sql_fragments import (
     json_of,
     named,
     object_of,
+    separated,
 )
 from graph.database.worlds import EVERYTHING, NotChanged, after
 from graph.errors import AnswerTooLarge
@@ -168,7 +169,7 @@ def json_statement(
 
 def _encoded(texts: Sequence[Sql]) -> Sql:
     columns = [("textsend(", *text, f") AS root{nth}") for nth, text in enumerate(texts)]
-    return ("SELECT ", *_listed(columns))
+    return ("SELECT ", *separated(columns))
 
 
 def _bounded(texts: Sequence[Sql], max_bytes: int, *, fails: bool) -> Sql:
@@ -182,13 +183,8 @@ def _bounded(texts: Sequence[Sql], max_bytes: int, *, fails: bool) -> Sql:
         size = f"CASE WHEN {size}<={max_bytes} THEN {size} ELSE ({size}||' bytes')::bigint END"
     columns = [(*text, f" AS text{nth}") for nth, text in enumerate(texts)]
     # OFFSET 0: else each use of a text would compute it again.
-    made = (" \nFROM (SELECT ", *_listed(columns), "\n LIMIT ALL OFFSET 0) AS made")
+    made = (" \nFROM (SELECT ", *separated(columns), "\n LIMIT ALL OFFSET 0) AS made")
     return ("SELECT ", *bounded, size, " AS size", *made)
-
-
-def _listed(columns: Iterable[Sql]) -> Sql:
-    separated = [piece for column in columns for piece in (", ", *column)]
-    return tuple(separated[1:])
 
 
 def check_size(columns: Sequence[Any], max_bytes: int) -> Sequence[bytes]:

@@ -245,11 +245,15 @@ class ListParts:
 
 
 def limit_part(argument_index: int) -> Part:
-    return Part(_limit, (), indexes=(argument_index,))
+    return Part(_size, ("limit",), indexes=(argument_index,))
 
 
-def _limit(place: Place) -> ColumnElement[int]:
-    return place.parameter("limit", Integer)
+def offset_part(argument_index: int) -> Part:
+    return Part(_size, ("offset",), indexes=(argument_index,))
+
+
+def _size(place: Place, name: str) -> ColumnElement[int]:
+    return place.parameter(name, Integer)
 
 
 def _is_of_a_group(term: Term) -> bool:

@@ -62,6 +62,11 @@ def named(alias: str, column: str) -> str:
     return f"{alias}.{DIALECT.identifier_preparer.quote(column)}"
 
 
+def separated(items: Iterable[Sql], separator: str = ", ") -> Sql:
+    pieces = [piece for item in items for piece in (separator, *item)]
+    return tuple(pieces[1:])
+
+
 def object_of(members: Iterable[tuple[str, SqlText]]) -> SqlText:
     pieces: SqlText = [Json("{")]
     for nth, (key, value) in enumerate(members):

@@ -72,7 +72,8 @@ class Source:
         self._format = format_
         # Whatever stands there has to stand before any selection of the records, too.
         self.head_ends_at = 0
-        self._columns: list[str] = []
+        # Those of CSV, as the head line names them.
+        self.columns: list[str] = []
         file.seek(0)
         if file.read(len(codecs.BOM_UTF16_LE)) in _UTF16_MARKS:
             raise TransferFailed("line 1, byte 1 is not UTF-8: the file is UTF-16")
@@ -103,10 +104,10 @@ class Source:
         texts = _decoded(lines, content)
         if self._format is Format.NDJSON:
             return _json_object(texts[0])
-        if len(texts) != len(self._columns):
-            raise _Malformed(f"It has {len(texts)} values for {len(self._columns)} columns.")
+        if len(texts) != len(self.columns):
+            raise _Malformed(f"It has {len(texts)} values for {len(self.columns)} columns.")
         # An empty value is as good as none: CSV does not tell them apart.
-        return {name: text for name, text in zip(self._columns, texts, strict=True) if text != ""}
+        return {name: text for name, text in zip(self.columns, texts, strict=True) if text != ""}
 
     def _read_head(self) -> None:
         head = next(_csv_fields(_Lines(self.file, 0)), None)
@@ -114,10 +115,10 @@ class Source:
             return
         lines, content = head
         try:
-            self._columns = [name.strip() for name in _head(lines, content)]
+            self.columns = [name.strip() for name in _head(lines, content)]
         except _Malformed as error:
             raise TransferFailed(f"the head line cannot be read: {error}") from error
-        if repeated := _repeated(self._columns):
+        if repeated := _repeated(self.columns):
             raise TransferFailed(f"the head line has the column '{repeated}' twice")
         self.head_ends_at = lines[-1].ends_at
 

@@ -90,12 +90,13 @@ async def import_file(
     `progress` is called with the bytes read and the total.
 
     Raises:
-        TransferFailed: the file cannot be read, or is imported by another process; the side files
-            cannot be written, or one of them is the file.
+        TransferFailed: the file cannot be read, has a column that the entity lacks, or is imported
+            by another process; the side files cannot be written, or one of them is the file.
     """
     with _seekable(path) as file:
         check_apart(file, bad_rows)
         read = Source(file, format_)
+        _check_columns(read, into, entity)
         identity, size = _identity(file, into)
         async with transaction(database) as tx:
             done = Progress(**await tx.first(_BEGIN, identity))
@@ -113,6 +114,12 @@ async def import_file(
                 await tx.fetch(_END, identity)
                 await tx.commit()
     return done
+
+
+def _check_columns(read: Source, into: str, entity: Entity) -> None:
+    for name in read.columns:
+        if name not in entity.fields:
+            raise TransferFailed(f"the head line has the column '{name}', which {into} do not have")
 
 
 @contextmanager

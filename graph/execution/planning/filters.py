@@ -30,12 +30,12 @@ from graph.selection import (
     Exists,
     Matches,
     Measure,
-    Not,
     Rank,
     Sort,
     Test,
     Through,
     grouped,
+    negated,
 )
 
 if TYPE_CHECKING:
@@ -180,13 +180,13 @@ class Filters:
                 case "some":
                     yield Exists(relationship, inner)
                 case "none":
-                    yield Not(Exists(relationship, inner))
+                    yield negated(Exists(relationship, inner))
                 case _:
-                    yield Not(Exists(relationship, Not(inner)))
+                    yield negated(Exists(relationship, negated(inner)))
 
     def _logic(self, name: str, value: Any, path: tuple[str, ...], read: Any) -> Condition:
         if name == "not":
-            return Not(read(value, path))
+            return negated(read(value, path))
         conditions = []
         for nth, each in enumerate(value):
             self._count(path)
@@ -220,7 +220,7 @@ class Filters:
         for operator, value in self._members(given, path):
             if operator in _TRUTHS:
                 test: Condition = Test(term, _TRUTHS[operator])
-                yield test if value else Not(test)
+                yield test if value else negated(test)
                 continue
             plain = _OPPOSITES.get(operator, operator)
             name, operand = operator_of(plain, value)
@@ -231,7 +231,7 @@ class Filters:
             if name == plain and not (are_ids or isinstance(operand, list)):
                 self.plain[*path, operator] = index
             test = Test(term, name, index)
-            yield test if plain == operator else Not(test)
+            yield test if plain == operator else negated(test)
 
     def search(self, text: str, path: tuple[str, ...] = ("text",)) -> Matches:
         """The condition of a search; nothing matches a text without words.

@@ -1,7 +1,8 @@
 """Reads the page of a list from its arguments.
 
 What the document alone decides is worked out once for each list: its order, what its cursors hold,
-and its condition, as long as variables give no more than operands of it.
+and its condition, as long as variables give no more than operands of it. If they give nothing else,
+the page is made once, and gets the operands of each request.
 """
 
 from __future__ import annotations
@@ -82,23 +83,28 @@ class PageReader:
         self._entity = entity
         self._default_order = default_order
         self._variables = [path for path in variables if path[0] in {"where", "orderBy"}]
-        self._kept: tuple[_List, _Operands] | None = None
+        self._is_slice_fixed = len(self._variables) == len(variables)
+        # The last: the page, if only its operands differ.
+        self._kept: tuple[_List, _Operands, Page | None] | None = None
 
     def __call__(self, arguments: Mapping[str, Any]) -> Page:
         if self._kept is not None:
-            found, known = self._kept
+            found, known, fixed = self._kept
             operands = known.read(arguments)
             if operands is not None:
-                return found.page(arguments, operands)
+                return fixed.with_operands(operands) if fixed else found.page(arguments, operands)
         filters = Filters()
         where = filters.where(arguments.get("where"), self._entity)
         order = filters.order(arguments.get("orderBy"), self._entity, self._default_order)
         found = _List(self._entity, where, order)
         operands = tuple(map(hashable, filters.operands))
+        page = found.page(arguments, operands)
         if all(path in filters.plain for path in self._variables):
             places = [(filters.plain[path], path) for path in self._variables]
-            self._kept = found, _Operands(operands, places, arguments)
-        return found.page(arguments, operands)
+            is_fixed = self._is_slice_fixed and SETTLED not in arguments
+            known = _Operands(operands, places, arguments)
+            self._kept = found, known, page if is_fixed else None
+        return page
 
 
 class _Operands:

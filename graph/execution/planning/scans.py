@@ -187,7 +187,6 @@ class _Work:
                 each = (self._condition(entity, part, rows, joins=joins) for part in conditions)
                 return min(sum(each), _MOST)
             case Not(inner):
-                joins = joins and isinstance(inner, Exists)
                 return self._condition(entity, inner, rows, joins=joins)
             case Exists():
                 return self._exists(condition, rows, joins=joins)

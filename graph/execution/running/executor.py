@@ -1,34 +1,27 @@
-"""graphql-core's executor with a fast path for declared fields.
+"""graphql-core's executors: one that ignores `@defer` and `@stream`, and one that answers in parts.
 
-Resolvers of declared fields (`graph.schema.fields`) ignore their arguments, and their `info` is the
-same for all objects at one path of the answer. So both are built once per path, and a plain value
-is completed directly. graphql-core handles everything else.
+Both have the fast path for declared fields.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
     ExecutionResult,
-    GraphQLLeafType,
     default_field_resolver,
     default_type_resolver,
     experimental_execute_incrementally,
-    get_nullable_type,
-    is_leaf_type,
 )
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.executor import Executor as GraphQLExecutor
+from graphql.pyutils import Path, Undefined
 from strawberry.execution.is_awaitable import optimized_is_awaitable
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from graph.execution.running.declared_fields import COMPLETED, DeclaredFields, awaited
 from graph.loading.prefetch import REST
 
 if TYPE_CHECKING:
@@ -38,14 +31,11 @@ if TYPE_CHECKING:
         DocumentNode,
         ExperimentalIncrementalExecutionResults,
         GraphQLObjectType,
-        GraphQLOutputType,
-        GraphQLResolveInfo,
         GraphQLSchema,
         OperationDefinitionNode,
     )
-    from graphql.execution.collect_fields import FieldDetails
+    from graphql.execution.collect_fields import FieldDetails, GroupedFieldSet
     from graphql.execution.values import VariableValues
-    from graphql.pyutils import Path
 
     from graph.execution.documents.operation import Operation
     from graph.loading.prefetch import KeyPath
@@ -55,19 +45,6 @@ if TYPE_CHECKING:
 _FIELDS_A_TURN = 1_000
 # What it takes to send something by itself, in fields.
 _FIELDS_OF_A_PART = 20
-# What is neither null, nor awaitable, nor an error that a resolver returned.
-_PLAIN = frozenset({str, int, bool, Decimal, datetime})
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A declared field at one path of the answer; `info` is that of the first object there."""
-
-    details: list[FieldDetails]  # held, as places are known by its identity
-    resolve: Callable[[Any, GraphQLResolveInfo[Any]], Any]
-    info: GraphQLResolveInfo[Any]
-    type: GraphQLOutputType
-    leaf: GraphQLLeafType | None
 
 
 async def run(executor: Executor) -> ExecutionResult:
@@ -116,73 +93,53 @@ def executor_of(
     )
 
 
-class _Declared(StrawberryGraphQLCoreExecutionContext):
-    """The fast path for declared fields."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._places: dict[int, _Place] = {}
-
-    def execute_field(
-        self,
-        parent_type: GraphQLObjectType,
-        source: Any,
-        field_details_list: list[FieldDetails],
-        path: Path,
-        position_context: Any,
-    ) -> Any:
-        # graphql-core collects the fields of a place once, for all of its objects.
-        place = self._places.get(id(field_details_list)) or self._declared(
-            parent_type, field_details_list, path
-        )
-        if place is None:
-            return super().execute_field(
-                parent_type, source, field_details_list, path, position_context
-            )
-        try:
-            value = place.resolve(source, place.info)
-            if place.leaf is not None and type(value) in _PLAIN:
-                return self.complete_leaf_value(place.leaf, value)
-            rest = (place.type, field_details_list, place.info, path, value, position_context)
-            if self.is_awaitable(value):
-                return self.complete_awaitable_value(*rest)
-            completed = self.complete_value(*rest)
-        except Exception as error:  # noqa: BLE001  what a resolver raises is the field's error
-            self.handle_field_error(error, place.type, field_details_list, path)
-            return None
-        if self.is_awaitable(completed):
-            return self._guarded(completed, place, path)
-        return completed
-
-    async def _guarded(self, completed: Awaitable[Any], place: _Place, path: Path) -> Any:
-        """The completed value with awaitable parts; null if one of them fails it."""
-        try:
-            return await completed
-        except Exception as error:  # noqa: BLE001  as above
-            self.handle_field_error(error, place.type, place.details, path)
-            return None
-
-    def _declared(
-        self, parent_type: GraphQLObjectType, details: list[FieldDetails], path: Path
-    ) -> _Place | None:
-        field = parent_type.fields.get(details[0].node.name.value)
-        resolve = field and field.extensions.get("direct")
-        if field is None or resolve is None:
-            return None
-        nodes = [detail.node for detail in details]
-        info = self.build_resolve_info(field, nodes, parent_type, path)
-        nullable = get_nullable_type(field.type)
-        leaf = nullable if is_leaf_type(nullable) else None
-        place = self._places[id(details)] = _Place(details, resolve, info, field.type, leaf)
-        return place
-
-
-class Executor(_Declared):
+class Executor(DeclaredFields):
     """An executor that ignores `@defer` and `@stream`, which the specification permits."""
 
     execute_collected_root_fields = GraphQLExecutor.execute_collected_root_fields
     execute_collected_subfields = GraphQLExecutor.execute_collected_subfields  # type: ignore[assignment]
     handle_stream = GraphQLExecutor.handle_stream
+
+    def execute_fields(
+        self,
+        parent_type: GraphQLObjectType,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: GroupedFieldSet,
+        position_context: Any,
+    ) -> Any:
+        """The completed fields of an object. A declared one has a path only if it is needed."""
+        completed: dict[str, Any] = {}
+        waiting: list[str] = []
+        try:
+            for key, details in grouped_field_set.items():
+                if (place := self.places.get(id(details))) is not None:
+                    value = self.resolved(place, source_value, path, position_context)
+                else:
+                    at = Path(path, key, parent_type.name)
+                    value = self.execute_field(
+                        parent_type, source_value, details, at, position_context
+                    )
+                if value is not Undefined:
+                    completed[key] = value
+                    if type(value) not in COMPLETED and self.is_awaitable(value):
+                        waiting.append(key)
+        except Exception:
+            self.settle([completed[key] for key in waiting])
+            raise
+        return awaited(completed, waiting) if waiting else completed
+
+    def collect_and_execute_subfields(
+        self,
+        return_type: GraphQLObjectType,
+        field_details_list: list[FieldDetails],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """graphql-core's, in one step: nothing is deferred."""
+        fields = self.collect_subfields(return_type, field_details_list).grouped_field_set
+        return self.execute_fields(return_type, result, path, fields, position_context)
 
 
 class _Pace:
@@ -207,7 +164,7 @@ class _Pace:
                 self._left = _FIELDS_A_TURN
 
 
-class IncrementalExecutor(_Declared):
+class IncrementalExecutor(DeclaredFields):
     """Answers in parts; the rows of each part are loaded before its fields are executed."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -217,7 +174,7 @@ class IncrementalExecutor(_Declared):
     def execute_field(self, *arguments: Any) -> Any:
         if not self._pace.spend(1):
             _parent_type, _source, details, _path, _position = arguments
-            place = self._places.get(id(details))
+            place = self.places.get(id(details))
             if place is None or place.leaf is None:
                 return self._later(None, partial(super().execute_field, *arguments))
         return super().execute_field(*arguments)

@@ -1,7 +1,9 @@
 import { createGraphiQLFetcher } from "@graphiql/toolkit";
 import { selected } from "./operation.js";
+import { wholeAnswers } from "./parts.js";
 import { current, update } from "./runs.js";
 import { connectionParams, fetchSignedIn } from "./sign-in.jsx";
+import { inItsTab } from "./tabs.js";
 
 // A subscription opens a WebSocket, and closes it at its end.
 const send = createGraphiQLFetcher({
@@ -18,44 +20,43 @@ export function fetcher(params, options) {
   }
   const { documentAST, operation, operationName } = selected(params.query, params.operationName);
   const request = [{ ...params, operationName }, { ...options, documentAST }];
-  const isExplainable = operation && operation !== "subscription";
-  return isExplainable && current().explains ? explained(...request, operation) : send(...request);
+  if (operation === "subscription") {
+    return send(...request);
+  }
+  const isExplained = operation && current().explains;
+  return inItsTab(isExplained ? explained(...request, operation) : answers(...request));
 }
 
 async function* explained(params, options, type) {
   const analyzes = current().analyzes && type === "query";
   update({ analyzes: false });
   const extensions = { explain: analyzes ? { analyze: true } : true };
-  for await (const result of results(await send({ ...params, extensions }, options))) {
-    const refusal = refusalOf(result);
+  for await (const answer of answers({ ...params, extensions }, options)) {
+    const refusal = refusalOf(answer);
     if (refusal) {
       update({ last: { refusal } });
-      yield* results(await send(params, options)); // nothing has run yet
+      yield* answers(params, options); // nothing has run yet
       return;
     }
-    yield noted(result, type);
+    yield noted(answer, type);
   }
 }
 
-async function* results(value) {
-  if (value?.[Symbol.asyncIterator]) {
-    yield* value;
-  } else {
-    yield value;
-  }
+async function* answers(params, options) {
+  yield* wholeAnswers(await send(params, options));
 }
 
 /** Why the server does not explain to this viewer. */
-function refusalOf(result) {
-  const [error] = result.errors ?? [];
+function refusalOf(answer) {
+  const [error] = answer.errors ?? [];
   const fields = error?.extensions?.fields ?? [];
   return fields.some(({ path }) => path === "extensions.explain") ? error.message : null;
 }
 
-/** The result without its explanation, which the panel shows. */
-function noted(result, type) {
-  const { explain, ...others } = result.extensions ?? {};
+/** The answer without its explanation, which the panel shows. */
+function noted(answer, type) {
+  const { explain, ...others } = answer.extensions ?? {};
   update({ last: explain ? { explain, type } : { refusal: "This answer has no explanation." } });
-  const { extensions, ...shown } = result;
+  const { extensions, ...shown } = answer;
   return Object.keys(others).length ? { ...shown, extensions: others } : shown;
 }

@@ -74,7 +74,11 @@ class Deliverer:
         self._until_the_end = AsyncExitStack()
         self._pause_seconds = settings.webhook_pause_hours * 3_600
         self._lease = Lease(database, "webhooks", seconds=_LEASE_SECONDS)
-        self._failures = FailureLog(logger, "webhooks cannot be served, and are tried again")
+        self._failures = FailureLog(
+            logger, "webhooks cannot be served, and are tried again", "webhooks are served again"
+        )
+        # Of webhooks and events that the database, or a defect, keeps from being sent.
+        self._failing = dict[tuple[int, int], FailureLog]()
         self._taken_at = float("-inf")
         # Messages by their outcome, and webhooks that were paused.
         self.counts = Counter[str]()
@@ -116,13 +120,9 @@ class Deliverer:
     async def _repeat(self) -> None:
         while True:
             self._wake.clear()
-            try:
+            pause = _IDLE_SECONDS
+            with self._failures.caught():
                 pause = await self._round()
-            except Exception as error:  # noqa: BLE001  it is tried again
-                self._failures.note(error)
-                pause = _IDLE_SECONDS
-            else:
-                self._failures.end()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -186,13 +186,18 @@ class Deliverer:
             under_way[message.event] = task
 
     async def _deliver(self, webhook: Webhook, message: Message) -> None:
+        key = (webhook.id, message.event)
         try:
             await self._send(webhook, message)
         except (DeliveryFailed, EventDataFailed) as error:
+            self._failing.pop(key, None)
             await self._retry(webhook, message, error)
         except Exception as error:  # noqa: BLE001  the database is busy: it is sent again
-            logger.warning("webhook %d: event %d: %s", webhook.id, message.event, error)
+            self._failing.setdefault(key, _failures_of(webhook, message)).note(error)
             await asyncio.sleep(_BUSY_SECONDS)
+        else:
+            if failures := self._failing.pop(key, None):
+                failures.end()
         finally:
             del self._under_way[webhook.id][message.event]
             self._wake.set()
@@ -230,6 +235,11 @@ class Deliverer:
                 logger.error("webhook %d is paused: %s", webhook.id, problem)
             else:
                 logger.warning("webhook %d: %s; again in %.0f s", webhook.id, problem, seconds)
+
+
+def _failures_of(webhook: Webhook, message: Message) -> FailureLog:
+    name = f"webhook {webhook.id}: event {message.event}"
+    return FailureLog(logger, f"{name} cannot be sent, and is tried again", f"{name} is sent")
 
 
 def retry_seconds(attempts: int, retry_after: float = 0.0) -> float:

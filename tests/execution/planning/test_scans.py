@@ -146,6 +146,19 @@ def test_relationships_that_can_be_joined_add_up_and_others_multiply() -> None:
     assert price(either % some(2)) > 100 * price(either % some(1))
 
 
+def test_negations_of_relationships_are_joined_as_well() -> None:
+    nested = (
+        "{ customers(where: {orders: {%s: {lineItems: {%s: %s}}}}, first: 1) { nodes { id } } }"
+    )
+    plain = price(nested % ("some", "some", "{quantity: {gt: 1}}"))
+    both = "{quantity: {gt: 1}, item: {orderLines: {every: {quantity: {gt: 1}}}}}"
+
+    for outer, inner in (("every", "every"), ("every", "none"), ("none", "every")):
+        assert price(nested % (outer, inner, "{quantity: {gt: 1}}")) == plain
+    # Each condition of `every` is one of its own.
+    assert plain < price(nested % ("none", "every", both)) < 5 * plain
+
+
 def test_the_price_of_a_deep_filter_is_soon_known() -> None:
     began = process_time()
     price(f"{{ orderLines(where: {some(5)}, first: 1) {{ nodes {{ id }} }} }}")

@@ -133,7 +133,7 @@ async def answered(executor: Any, query: str, customer: Any) -> tuple[Any, Any]:
     result = execute(
         schema._schema,  # noqa: SLF001
         parse(query),
-        context_value=SimpleNamespace(loaders=Loaded(), asked=lambda _path: None),
+        context_value=SimpleNamespace(loaders=Loaded(), selected=lambda _path: None),
         executor_class=executor,
     )
     result = await result if inspect.isawaitable(result) else result
