@@ -202,12 +202,14 @@ class Server:
     ) -> Awaitable[Sequence[Any]]:
         """The row of a statement, which the backend keeps with its plan from the second run on.
 
-        A flood of statements that are seen once leaves nothing behind.
+        A flood of statements that are seen once leaves nothing behind. After five runs PostgreSQL
+        may plan a kept statement for any values. For a filter across tables it guesses then how
+        soon it will find the rows of a page, and is often wrong: such a statement is not kept.
         """
         for listener in self.listeners:
             listener(statement.sql, parameters)
         statement.runs += 1
-        if statement.runs == 1:
+        if statement.runs == 1 or statement.needs_values:
             return _row_once(driver, statement.sql, parameters)
         return driver.fetchrow(statement.sql, *parameters)  # type: ignore[no-any-return]
 

@@ -197,22 +197,22 @@ def negated(condition: Condition) -> Condition:
             return AnyOf(tuple(map(negated, conditions)))
         case AnyOf(conditions):
             return AllOf(tuple(map(negated, conditions)))
-        case Exists(relationship, AnyOf(conditions)) if any(map(_looks_across, conditions)):
+        case Exists(relationship, AnyOf(conditions)) if any(map(looks_across, conditions)):
             # None matches this or that: none matches this, and none matches that.
-            alone = [each for each in conditions if _looks_across(each)]
-            together = AnyOf(tuple(each for each in conditions if not _looks_across(each)))
+            alone = [each for each in conditions if looks_across(each)]
+            together = AnyOf(tuple(each for each in conditions if not looks_across(each)))
             parts = [*alone, together] if together.conditions else alone
             return AllOf(tuple(negated(Exists(relationship, part)) for part in parts))
     return Not(condition)
 
 
-def _looks_across(condition: Condition) -> bool:
-    """Whether there is an `Exists` in a condition."""
+def looks_across(condition: Condition | None) -> bool:
+    """Whether there is an `Exists` in a condition, which looks at rows of another table."""
     match condition:
         case AllOf(conditions) | AnyOf(conditions):
-            return any(map(_looks_across, conditions))
+            return any(map(looks_across, conditions))
         case Not(inner):
-            return _looks_across(inner)
+            return looks_across(inner)
     return isinstance(condition, Exists)
 
 

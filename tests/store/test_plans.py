@@ -116,6 +116,21 @@ PLANNED = [
         False,
     ),
 ]
+# (a query, whether its statement is kept: one plan may be for all values then)
+KEPT = [
+    ('{ customers(where: {town: {eq: "Berlin"}}) { nodes { orders { totalCount } } } }', True),
+    ("{ customers(where: {not: {orders: {some: {status: {eq: PAID}}}}}) { nodes { id } } }", False),
+    (
+        """{ orderLines(where: {order: {datePlaced: {gte: "2999-01-01T00:00:00Z"}}}) {
+            nodes { id } } }""",
+        False,
+    ),
+    (
+        """{ customers { nodes {
+            orders(where: {lineItems: {some: {quantity: {gt: 9000}}}}) { totalCount } } } }""",
+        False,
+    ),
+]
 
 
 class Large:
@@ -225,6 +240,25 @@ async def test_values_are_looked_at_where_they_make_a_difference(
     large: Large, text: str, *, once: bool
 ) -> None:
     assert await large.plans_once(text) is once
+
+
+@pytest.mark.parametrize(("text", "is_kept"), KEPT)
+async def test_a_filter_across_tables_is_planned_with_its_values(
+    large_url: str, text: str, *, is_kept: bool
+) -> None:
+    operation = Documents(schema._schema).read(text).operation(None)  # noqa: SLF001
+    compiled, values = operation.compiled(operation.variables.coerced({}))
+    assert compiled.query
+    database = Database.connect(settings_for(large_url, pool_size=1))
+    try:
+        for _ in range(3):
+            await database.fetch_json(compiled.query, values)
+        kept = await database.all("SELECT statement FROM pg_prepared_statements")
+    finally:
+        await database.close()
+
+    sql = compiled.query.statement("json_scalar", EVERYTHING).sql
+    assert (sql in [statement for (statement,) in kept]) is is_kept
 
 
 @pytest.mark.parametrize(("arguments", "factor"), WALKS)

@@ -107,6 +107,7 @@ from graph.selection import (
     NodeList,
     PageInfo,
     TotalCount,
+    looks_across,
 )
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class ConnectionWriter:
 
     def __init__(self, rows: RowWriter, many: Connection, parent: str) -> None:
         self._rows = rows
+        rows.looks_across |= looks_across(many.shape.where)
         self._connection = many
         self._list = ListParts(many, parent)
         self._order = Ordering(many.relationship.target, many.shape.order)

@@ -78,6 +78,8 @@ class JsonStatement:
     sql: str
     # None for the key of the viewer's own row.
     _binders: tuple[Callable[[Sequence[Value]], Any] | None, ...]
+    # A plan for any values can take a thousand times as long as one for those that are given.
+    needs_values: bool = False
     runs: int = 0
     _on_replica: JsonStatement | None = None
 
@@ -86,7 +88,7 @@ class JsonStatement:
         """The same for a replica, with one parameter more: see `graph.database.replicas`."""
         if self._on_replica is None:
             check = f"\nWHERE ${len(self._binders) + 1}::replayed IS NULL OR true"
-            self._on_replica = JsonStatement(self.sql + check, self._binders)
+            self._on_replica = JsonStatement(self.sql + check, self._binders, self.needs_values)
         return self._on_replica
 
     def parameters(self, values: Sequence[Value], own: Any = None) -> list[Any]:
@@ -164,7 +166,7 @@ def json_statement(
     else:
         statement = _bounded(texts, max_bytes, fails=world.changed is not None)
     sql, parameters = joined(statement, world)
-    return JsonStatement(sql, tuple(map(binder, parameters)))
+    return JsonStatement(sql, tuple(map(binder, parameters)), writer.looks_across)
 
 
 def _encoded(texts: Sequence[Sql]) -> Sql:
@@ -209,6 +211,8 @@ class RowWriter:
         self.json_function = json_function
         self._world = world
         self.aliases = (f"r{number}" for number in count())
+        # Whether the filter of a list looks at rows of other tables.
+        self.looks_across = False
 
     def root(self, root: DataField) -> SqlText:
         match root:
