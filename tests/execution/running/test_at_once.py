@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from math import inf
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -420,7 +421,7 @@ async def test_the_outcome_of_a_commit_that_is_cancelled_is_unknown(
         await locker.execute(WAITING_COMMIT)
         changing = asyncio.create_task(change())
         await waiting_for_a_lock(database_url)
-        for now in (0.0, 3600.0):
+        for now in (0.0, inf):  # its own timer may have come first
             deadline[0].check(now)
         with pytest.raises(OutcomeUnknown):
             await changing
