@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from types import TracebackType
 
     from graph.loading.levels import LevelScheduler
 
@@ -32,6 +33,7 @@ class RowLoader(DataLoader[K, T]):
         self._values: dict[K, T] = {}
         self._next: dict[K, None] = {}
         self._failure: Exception | None = None
+        self._failed_at: TracebackType | None = None
 
     def value(self, key: K) -> T | Awaitable[T]:
         """The value of a key, or a future if it is not loaded yet.
@@ -42,7 +44,8 @@ class RowLoader(DataLoader[K, T]):
         if key in self._values:
             return self._values[key]
         if self._failure is not None:
-            raise self._failure
+            # Without the places at which it was raised for other keys, which would add up.
+            raise self._failure.with_traceback(self._failed_at)
         return self.load(key)
 
     async def values_of(self, keys: Iterable[K]) -> list[T]:
@@ -60,7 +63,7 @@ class RowLoader(DataLoader[K, T]):
             try:
                 await self._levels.run(self._load_next)
             except Exception as error:  # noqa: BLE001  it is raised where a value is requested
-                self._failure = error
+                self._failure, self._failed_at = error, error.__traceback__
         return [self._values[key] for key in wanted if key in self._values]
 
     async def _load_next(self) -> None:

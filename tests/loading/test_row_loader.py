@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from traceback import extract_tb
 
 import pytest
 
@@ -79,3 +80,16 @@ async def test_the_error_of_a_batch_is_raised_where_a_value_is_requested() -> No
     with pytest.raises(LookupError) as caught:
         batches.loader.value(1)
     assert caught.value is error
+
+
+async def test_an_error_has_the_same_traceback_for_each_value() -> None:
+    batches = Batches(LookupError("no rows"))
+    await batches.loader.values_of(range(3))
+    lengths = []
+
+    for key in range(3):
+        with pytest.raises(LookupError) as caught:
+            batches.loader.value(key)
+        lengths.append(len(extract_tb(caught.value.__traceback__)))
+
+    assert lengths == lengths[:1] * 3
