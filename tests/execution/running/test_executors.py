@@ -8,6 +8,7 @@ null, errors, awaitables and values of a wrong type.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from collections import Counter
 from dataclasses import dataclass
@@ -41,10 +42,18 @@ from graph.execution.running.executor import Executor, IncrementalExecutor
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
 _OPERATIONS = 20
 _MAX_DEPTH = 3
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Coroutines that were left alone are warned of here, and not in a later test."""
+    yield
+    gc.collect()
+
 
 SCHEMA = build_schema(
     """
