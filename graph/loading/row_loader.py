@@ -51,7 +51,7 @@ class RowLoader(DataLoader[K, T]):
     async def values_of(self, keys: Iterable[K]) -> list[T]:
         """The values of these keys, each once; none if their statement failed.
 
-        `value` raises its error, where a resolver requests one of them.
+        `value` raises its error from then on, where a resolver requests a key that is not loaded.
         """
         wanted = dict.fromkeys(keys)
         missing = dict.fromkeys(key for key in wanted if key not in self._values)

@@ -130,6 +130,7 @@ class Deliverer:
     async def _round(self) -> float:
         """Store and start what is due; return the seconds until the next round."""
         if not await self._holds_lease():
+            self._failing.clear()  # another worker sends these messages now
             return _IDLE_SECONDS
         active = [each for each in await webhooks.every(self._database) if each.paused_at is None]
         if not active:
