@@ -198,9 +198,8 @@ def key_of(global_id: str, entity: str) -> Any:
 
 def kind_of_key(entity: str) -> ScalarKind:
     """The kind of an entity's keys, without the rest of their description: each id asks for it."""
-    declared = catalog.columns.get((entity, "id"))
-    is_known = declared is not None and entity not in catalog.unions
-    return declared.kind if declared and is_known else scalar_of_column(entity, "id").kind
+    declared = None if entity in catalog.unions else catalog.columns.get((entity, "id"))
+    return declared.kind if declared else scalar_of_column(entity, "id").kind
 
 
 def union_key_type(*entities: str) -> TypeEngine[Any]:
